@@ -1,0 +1,303 @@
+"""What a basis is, as plain frozen data: the part of a model that users choose.
+
+The same dataclasses are read from `fit.toml` and from the header of a model file. Nothing
+here computes; `resolve` only fills in what was left to the defaults, so that a stored
+specification never depends on a later version's defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.errors import InputError
+
+#: A number for every ordered pair of elements ("Si-O": centre Si, neighbour O; the reverse
+#: pair takes the same number unless it is named), one number for all, or None for the default.
+PairNumber = float | dict[str, float] | None
+
+#: Typical bond lengths in Å by atomic number: each pair's r0 is the mean of its two elements.
+#: A fact table of nearest-neighbour distances; hydrogen, absent from it upstream, is 0.75 Å.
+BOND_LENGTHS: dict[int, float] = {
+    1: 0.75, 3: 3.0, 4: 2.2, 5: 1.8, 6: 1.4, 7: 1.6, 8: 1.7, 9: 2.1, 11: 3.7, 12: 3.2, 13: 2.9,
+    14: 2.4, 15: 2.5, 16: 2.3, 17: 2.6, 19: 4.6, 20: 3.8, 21: 3.2, 22: 2.9, 23: 2.6, 24: 2.5,
+    25: 2.5, 26: 2.5, 27: 2.5, 28: 2.5, 29: 2.6, 30: 2.8, 31: 3.0, 32: 2.5, 33: 2.7, 34: 2.8,
+    35: 2.8, 37: 4.7, 38: 4.2, 39: 3.6, 40: 3.2, 41: 2.9, 42: 2.7, 43: 2.7, 44: 2.7, 45: 2.7,
+    46: 2.8, 47: 2.9, 48: 3.2, 49: 3.4, 50: 2.9, 51: 3.1, 52: 3.2, 53: 3.2, 56: 4.3, 57: 3.7,
+    58: 3.4, 59: 3.7, 60: 3.7, 61: 3.6, 62: 3.6, 64: 3.6, 65: 3.6, 66: 3.5, 69: 3.5, 70: 3.8,
+    72: 3.2, 73: 2.9, 74: 2.8, 75: 2.8, 76: 2.7, 77: 2.7, 78: 2.8, 79: 2.9, 80: 3.3, 81: 3.4,
+    82: 3.5, 83: 3.3, 84: 3.3, 89: 4.0, 90: 3.6, 91: 3.3,
+}  # fmt: skip
+
+#: Cut-off in units of r0 when none is given.
+CUTOFF_IN_R0 = 2.5
+
+Family = Literal[
+    "orthonormal", "jacobi", "legendre", "cheb_exp_cos", "cheb_pow", "cheb_linear", "sbessel"
+]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The distance transform x(r) in which the radial polynomials are polynomials.
+
+    Args:
+        kind: agnesi 1/(1 + a s^q/(1 + s^(q-p))) with s = (r - inner)/(r0 - inner);
+            polynomial ((offset + r0)/(offset + r))^p; morse exp(-p r/r0); identity r.
+        p: exponent (see kind).
+        q: second exponent of agnesi.
+        offset: of polynomial, in Å.
+    """
+
+    kind: Literal["agnesi", "polynomial", "morse", "identity"] = "agnesi"
+    p: float = 2.0
+    q: float = 4.0
+    offset: float = 1.0
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The factor that takes radial functions to zero at the cut-off.
+
+    Args:
+        kind: x: (x - x_inner)^inner (x_cut - x)^outer in the transformed distance;
+            r: the repulsive s^-p - s_c^-p + p s_c^(-p-1) (s - s_c), s = r/r0, p = outer;
+            r_shifted: ((r/cut)^-p - 1)(1 - r/cut), p = outer.
+        inner: power at the inner cut-off (x only); 0 leaves that side free.
+        outer: power at the outer cut-off, or p.
+    """
+
+    kind: Literal["x", "r", "r_shifted"] = "x"
+    inner: int = 2
+    outer: int = 2
+
+
+@dataclass(frozen=True)
+class Radial:
+    """A radial family and its coordinate.
+
+    Args:
+        family: orthonormal (discrete orthonormal polynomials, envelope included), jacobi
+            (its continuum limit), legendre (times the envelope); PACE's cheb_exp_cos,
+            cheb_pow, cheb_linear and sbessel, which have their own cut-off.
+        transform: of the polynomial families.
+        envelope: of the polynomial families.
+        nodes: quadrature points of orthonormal.
+        exponent: λ of the Chebyshev families.
+        smoothing: width in Å of the last cosine window of cheb_exp_cos (PACE's dcut).
+    """
+
+    family: Family = "orthonormal"
+    transform: Transform = field(default_factory=Transform)
+    envelope: Envelope = field(default_factory=Envelope)
+    nodes: int = 1000
+    exponent: float = 1.0
+    smoothing: float = 0.01
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The separate pair basis: E_i += 1/2 Σ_j Σ_k c_k V_k(r_ij).
+
+    Args:
+        degree: number of functions per pair of elements; None: that of the basis, 0: no pair part.
+        cutoff: outer cut-off in Å; None: that of the basis.
+        inner: inner cut-off in Å; None: that of the basis.
+        radial: family, transform and envelope.
+    """
+
+    degree: int | None = None
+    cutoff: PairNumber = None
+    inner: PairNumber = None
+    radial: Radial = field(
+        default_factory=lambda: Radial(
+            family="legendre", transform=Transform("agnesi", 1.0, 3.0), envelope=Envelope("r", 0, 2)
+        )
+    )
+
+
+@dataclass(frozen=True)
+class ChosenFunction:
+    """One entry of the user's own list of basis functions.
+
+    Args:
+        centre: symbol of the central element.
+        elements: symbols of the neighbours' elements, one per factor.
+        n: radial indices, from 1.
+        l: angular momenta.
+    """
+
+    centre: str
+    elements: tuple[str, ...]
+    n: tuple[int, ...]
+    l: tuple[int, ...]  # noqa: E741 - the field's own symbol
+
+
+@dataclass(frozen=True)
+class BasisSpec:
+    """A complete basis.
+
+    Args:
+        elements: chemical symbols; empty: those of the training data.
+        order: correlation order ν (body order ν + 1), 1 to 6.
+        degree: largest Σ_t (n_t + wl l_t), one number or one per order.
+        wl: weight of l in the degree.
+        max_n: caps on n, one number, one per order, or None.
+        max_l: caps on l, likewise.
+        functions: the user's own list instead of a degree; empty: select by degree.
+        formulation: self-interaction: products of A; canonical: sums over distinct
+            neighbours, so an order-ν function vanishes for fewer than ν neighbours.
+        extend_lower_orders: add every lower-order function that products of the selected
+            ones generate, so that both formulations span the same space.
+        total_l: angular momentum L of the functions (0 for energies).
+        parity: +1 or -1 under inversion; for L = 0, +1.
+        cutoff: outer cut-off in Å; None: 2.5 r0.
+        inner: inner cut-off in Å.
+        r0: typical distance in Å; None: mean of the bond lengths of the two elements.
+        radial: the radial family of the many-body functions.
+        pair: the pair basis.
+    """
+
+    elements: tuple[str, ...] = ()
+    order: int = 3
+    degree: float | tuple[float, ...] = 16.0
+    wl: float = 1.5
+    max_n: int | tuple[int, ...] | None = None
+    max_l: int | tuple[int, ...] | None = None
+    functions: tuple[ChosenFunction, ...] = ()
+    formulation: Literal["self-interaction", "canonical"] = "self-interaction"
+    extend_lower_orders: bool = False
+    total_l: int = 0
+    parity: Literal[1, -1] = 1
+    cutoff: PairNumber = None
+    inner: PairNumber = 0.0
+    r0: PairNumber = None
+    radial: Radial = field(default_factory=Radial)
+    pair: Pair = field(default_factory=Pair)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return tuple(sorted(atomic_number(symbol) for symbol in self.elements))
+
+
+def pair_number(value: PairNumber, centre: str, neighbour: str, name: str) -> float:
+    """The number that holds for one ordered pair of elements.
+
+    Raises:
+        InputError: neither this pair, its reverse, nor "default" is given.
+    """
+    if isinstance(value, dict):
+        for key in (f"{centre}-{neighbour}", f"{neighbour}-{centre}", "default"):
+            if key in value:
+                return float(value[key])
+    elif value is not None:
+        return float(value)
+    raise InputError(
+        f'{name}: no value for the pair {centre}-{neighbour}; add "{centre}-{neighbour}" = ... '
+        'or "default" = ...'
+    )
+
+
+def resolve(spec: BasisSpec) -> BasisSpec:
+    """The same basis with every default written out and every value checked.
+
+    Args:
+        spec: with at least one element.
+
+    Returns:
+        A specification in which elements are sorted by atomic number, degrees are given per
+        order and cut-offs, inner cut-offs and r0 for every ordered pair.
+
+    Raises:
+        InputError: a value is impossible; the message names it.
+    """
+    if not spec.elements:
+        raise InputError("basis.elements: expected at least one chemical symbol")
+    symbols = tuple(SYMBOLS[z] for z in dict.fromkeys(spec.numbers))
+    if not 1 <= spec.order <= 6:
+        raise InputError(f"basis.order: expected 1 to 6, got {spec.order}")
+    if spec.total_l < 0:
+        raise InputError(f"basis.total_l: expected 0 or more, got {spec.total_l}")
+    degree = _per_order("degree", spec.degree, spec.order)
+    r0 = {}
+    for pair in _pairs(symbols):
+        value = spec.r0
+        if isinstance(value, dict) and not {f"{pair[0]}-{pair[1]}", f"{pair[1]}-{pair[0]}",
+                                            "default"} & set(value):
+            value = None
+        r0[pair] = _bond_length(*pair) if value is None else pair_number(value, *pair, "basis.r0")
+    cutoff = _resolved("basis.cutoff", spec.cutoff, {p: CUTOFF_IN_R0 * r for p, r in r0.items()})
+    inner = _resolved("basis.inner", spec.inner, dict.fromkeys(r0, 0.0))
+    pair = spec.pair
+    pair_cutoff = _resolved("basis.pair.cutoff", pair.cutoff, cutoff)
+    pair_inner = _resolved("basis.pair.inner", pair.inner, inner)
+    for (a, b), distance in r0.items():
+        for name, low, high in (("basis", inner, cutoff), ("basis.pair", pair_inner, pair_cutoff)):
+            if not 0 <= low[a, b] < high[a, b]:
+                raise InputError(
+                    f"{name}.inner and {name}.cutoff of {a}-{b}: expected 0 <= inner < cutoff, "
+                    f"got {low[a, b]} and {high[a, b]}"
+                )
+            if not low[a, b] < distance:
+                raise InputError(
+                    f"basis.r0 of {a}-{b}: expected more than the inner cut-off {low[a, b]}, "
+                    f"got {distance}"
+                )
+    pair_degree = int(max(degree)) if pair.degree is None else pair.degree
+    if pair_degree < 0:
+        raise InputError(f"basis.pair.degree: expected 0 or more, got {pair_degree}")
+    if spec.total_l or spec.parity == -1:
+        pair_degree = 0  # pair energies are scalars
+    return replace(
+        spec,
+        elements=symbols,
+        degree=degree,
+        max_n=None if spec.max_n is None else _per_order("max_n", spec.max_n, spec.order, int),
+        max_l=None if spec.max_l is None else _per_order("max_l", spec.max_l, spec.order, int),
+        cutoff=_named(cutoff),
+        inner=_named(inner),
+        r0=_named(r0),
+        pair=replace(
+            pair, degree=pair_degree, cutoff=_named(pair_cutoff), inner=_named(pair_inner)
+        ),
+    )
+
+
+def _pairs(symbols: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(a, b) for a in symbols for b in symbols]
+
+
+def _named(values: dict[tuple[str, str], float]) -> dict[str, float]:
+    return {f"{a}-{b}": value for (a, b), value in values.items()}
+
+
+def _resolved(
+    name: str, value: PairNumber, default: dict[tuple[str, str], float]
+) -> dict[tuple[str, str], float]:
+    if value is None:
+        return dict(default)
+    return {pair: pair_number(value, *pair, name) for pair in default}
+
+
+def _bond_length(a: str, b: str) -> float:
+    lengths = []
+    for symbol in (a, b):
+        if (length := BOND_LENGTHS.get(atomic_number(symbol))) is None:
+            raise InputError(
+                f"basis.r0: no bond length is known for {symbol}; give r0 and cutoff in Å"
+            )
+        lengths.append(length)
+    return sum(lengths) / 2
+
+
+def _per_order(name: str, value: object, order: int, kind: type = float) -> tuple:  # type: ignore[type-arg]
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * order
+    if len(values) != order:
+        raise InputError(
+            f"basis.{name}: expected one number or {order} (one per order), got {len(values)}"
+        )
+    if any(not v >= 0 for v in values):
+        raise InputError(f"basis.{name}: expected numbers of 0 or more, got {values}")
+    return tuple(kind(v) for v in values)

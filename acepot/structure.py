@@ -1,0 +1,109 @@
+"""Structure: atoms in a cell with their labels, checked once and then trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acepot.errors import InputError
+
+#: A cell whose volume is below this fraction of the product of its edges is called flat.
+_FLAT = 1e-8
+
+
+def _array(
+    name: str, value: ArrayLike, shape: tuple[int, ...], dtype: type, where: str
+) -> NDArray[Any]:
+    """A read-only, contiguous copy of `value` with the expected shape, or an InputError."""
+    try:
+        array = np.array(value, dtype=dtype, order="C")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}{name}: expected numbers of shape {shape}, got {error}") from None
+    if array.shape != shape:
+        raise InputError(f"{where}{name}: expected shape {shape}, got {array.shape}")
+    if dtype is float and not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(
+            f"{where}{name} at index {first} is {array[first]}: expected finite numbers"
+        )
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Atoms, their cell and, when known, the labels to fit.
+
+    Args:
+        numbers: atomic numbers, shape (n,), 1 to 118.
+        positions: atom positions in Å, shape (n, 3).
+        cell: lattice vectors as rows in Å, shape (3, 3); rows of directions that are not
+            periodic may be zero. None means no cell at all.
+        pbc: periodic directions, shape (3,) or one value for all.
+        energy: total energy in eV, if known.
+        forces: forces in eV/Å, shape (n, 3), if known.
+        virial: W = -dE/dε in eV, shape (3, 3), if known (stress = -W/V).
+        config_type: the group this structure belongs to in weights and error tables.
+        name: where it came from, for messages ("train.xyz frame 3").
+
+    Raises:
+        InputError: wrong shapes, non-finite numbers, unknown atomic numbers, a periodic
+            cell without volume.
+    """
+
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    pbc: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
+    energy: float | None = None
+    forces: NDArray[np.float64] | None = None
+    virial: NDArray[np.float64] | None = None
+    config_type: str = "default"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"{self.name}: " if self.name else ""
+        put = object.__setattr__
+        count = int(np.size(self.numbers))
+        if count == 0:
+            raise InputError(f"{where}a structure needs at least one atom, got none")
+        put(self, "numbers", _array("numbers", self.numbers, (count,), int, where))
+        if self.numbers.min() < 1 or self.numbers.max() > 118:
+            bad = self.numbers[(self.numbers < 1) | (self.numbers > 118)][0]
+            raise InputError(f"{where}numbers: expected atomic numbers 1 to 118, got {bad}")
+        put(self, "positions", _array("positions", self.positions, (count, 3), float, where))
+        cell = np.zeros((3, 3)) if self.cell is None else self.cell
+        put(self, "cell", _array("cell", cell, (3, 3), float, where))
+        pbc = False if self.pbc is None else self.pbc
+        pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,)) if np.ndim(pbc) == 0 else pbc
+        put(self, "pbc", _array("pbc", pbc, (3,), bool, where))
+        self._check_cell(where)
+        if self.energy is not None:
+            put(self, "energy", float(_array("energy", self.energy, (), float, where)))
+        if self.forces is not None:
+            put(self, "forces", _array("forces", self.forces, (count, 3), float, where))
+        if self.virial is not None:
+            put(self, "virial", _array("virial", self.virial, (3, 3), float, where))
+
+    def _check_cell(self, where: str) -> None:
+        periodic = self.cell[self.pbc]
+        if len(periodic) == 0:
+            return
+        lengths = np.linalg.norm(periodic, axis=1)
+        spanned = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
+        if lengths.min() == 0.0 or spanned <= _FLAT * np.prod(lengths):
+            raise InputError(
+                f"{where}cell: its periodic vectors {periodic.tolist()} span no volume; "
+                "give three independent lattice vectors or switch pbc off"
+            )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell in Å³ (0 without a full cell)."""
+        return float(abs(np.linalg.det(self.cell)))
