@@ -1,0 +1,117 @@
+"""Expansions kept on disk between runs, under the user's cache folder.
+
+Building a basis costs seconds at high order; reading one back costs milliseconds. The key
+holds the whole specification and the version of the rules that number its functions. The
+folder is ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot; deleting it is safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from acepot.basis.expansion import Expansion, Labels, expand
+from acepot.basis.spec import BasisSpec, Pair
+from acepot.schema import to_mapping
+
+#: Raised whenever `expand` numbers, orders or normalises anything differently.
+RULES = 1
+
+
+def cache_folder() -> Path:
+    """Where expansions are kept."""
+    if folder := os.environ.get("ACEPOT_CACHE"):
+        return Path(folder)
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "acepot"
+
+
+def cached_expansion(
+    spec: BasisSpec, progress: Callable[[int, int], None] | None = None
+) -> Expansion:
+    """The expansion of a resolved specification, from the cache or built and stored.
+
+    Args:
+        spec: a resolved specification.
+        progress: passed to `expand` when the basis has to be built.
+    """
+    text = json.dumps([RULES, to_mapping(_counting_part(spec))], sort_keys=True)
+    path = cache_folder() / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+    try:
+        return _read(path)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        pass  # absent or damaged: build it anew
+    built = expand(spec, progress)
+    try:
+        _write(path, built)
+    except OSError:
+        pass  # a read-only or full home folder costs time, not results
+    return built
+
+
+def _counting_part(spec: BasisSpec) -> BasisSpec:
+    """The specification without the distances, which change no product."""
+    pair = Pair(degree=spec.pair.degree)
+    return replace(spec, cutoff=None, inner=None, r0=None, pair=pair)
+
+
+def _write(path: Path, built: Expansion) -> None:
+    arrays = {
+        "channels": np.array(json.dumps(built.channels)),
+        "total_l": np.array(built.total_l),
+        "block_species": built.block_species,
+        "block_channel": built.block_channel,
+        "block_l": built.block_l,
+    }
+    for name in (f.name for f in fields(Labels)):
+        arrays[f"label_{name}"] = getattr(built.labels, name)
+    for s, terms in enumerate(built.terms):
+        arrays[f"terms_{s}"] = terms
+        for part, matrix in (("real", built.real[s]), ("imaginary", built.imaginary[s])):
+            arrays[f"{part}_{s}_data"] = matrix.data
+            arrays[f"{part}_{s}_indices"] = matrix.indices
+            arrays[f"{part}_{s}_indptr"] = matrix.indptr
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> Expansion:
+    with np.load(path, allow_pickle=False) as arrays:
+        labels = Labels(**{f.name: arrays[f"label_{f.name}"] for f in fields(Labels)})
+        total_l = int(arrays["total_l"])
+        rows = len(labels.order) * (2 * total_l + 1)
+        terms, parts = [], {"real": [], "imaginary": []}
+        while f"terms_{len(terms)}" in arrays:
+            s = len(terms)
+            terms.append(arrays[f"terms_{s}"])
+            for part, matrices in parts.items():
+                data = tuple(arrays[f"{part}_{s}_{k}"] for k in ("data", "indices", "indptr"))
+                matrices.append(csr_array(data, shape=(rows, len(terms[-1]))))
+        channels = json.loads(str(arrays["channels"]))
+        return Expansion(
+            tuple(tuple(c) for c in channels),
+            arrays["block_species"],
+            arrays["block_channel"],
+            arrays["block_l"],
+            tuple(terms),
+            tuple(parts["real"]),
+            tuple(parts["imaginary"]),
+            labels,
+            total_l,
+        )

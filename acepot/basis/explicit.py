@@ -1,0 +1,58 @@
+"""A basis given product by product, as other programs' files hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.expansion import Assembly, Expansion
+from acepot.basis.radial import RadialFunctions
+
+
+@dataclass(frozen=True, eq=False)
+class ExplicitProduct:
+    """One product Re Π_t A_{z_t n_t l_t m_t}, complex Condon–Shortley harmonics.
+
+    Args:
+        centre: species index of the central atom.
+        factors: (z, n, l, m) of every factor; n from 1.
+    """
+
+    centre: int
+    factors: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ExplicitBasis:
+    """Products and radial functions listed one by one; one coefficient each.
+
+    Args:
+        numbers: atomic numbers, ascending.
+        radial: radial functions of every ordered pair of species, [centre][neighbour].
+        products: the many-body functions.
+        pair: pair functions likewise, or None: E_i += 1/2 Σ_j Σ_k c_k V_k, coefficients after
+            those of the products, by unordered pair of species, then k.
+    """
+
+    numbers: tuple[int, ...]
+    radial: tuple[tuple[RadialFunctions, ...], ...]
+    products: tuple[ExplicitProduct, ...]
+    pair: tuple[tuple[RadialFunctions, ...], ...] | None = None
+
+
+def expand_explicit(basis: ExplicitBasis) -> Expansion:
+    """Number the products of an explicit basis, one function for each."""
+    assembly = Assembly(len(basis.numbers))
+    one = np.ones((1, 1), dtype=complex)
+    for item in basis.products:
+        function = assembly.function(
+            item.centre, len(item.factors), tuple((n, l, z) for z, n, l, _ in item.factors)
+        )
+        blocks = tuple((z, l, (n,)) for z, n, l, _ in item.factors)
+        ms: NDArray[np.int64] = np.array([[m for *_, m in item.factors]], dtype=np.int64)
+        assembly.add(item.centre, function, blocks, ms, one)
+    if basis.pair is not None:
+        assembly.add_pairs(basis.pair[0][0].count)
+    return assembly.finish()

@@ -1,0 +1,410 @@
+"""Radial functions R_n(r) of one ordered pair of elements, analytic to second derivative.
+
+Conventions and formulas: docs/conventions.md, "Radial functions".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.jet import Array, Jet
+from acepot.basis.spec import Envelope, Radial, Transform
+from acepot.errors import InputError
+
+
+class RadialFunctions(Protocol):
+    """The functions R_1 … R_count of one ordered pair of elements.
+
+    Attributes:
+        count: number of functions.
+        cutoff: every function is zero from here on, in Å.
+        inner: lower end of the coordinate, in Å.
+        zero_inside: whether every function vanishes below `inner`.
+        breaks: distances in Å where a second derivative may jump.
+    """
+
+    count: int
+    cutoff: float
+    inner: float
+    zero_inside: bool
+    breaks: tuple[float, ...]
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        ...
+
+
+# ---------------------------------------------------------------- transformed distances
+
+
+def transformed(transform: Transform, inner: float, r0: float, r: Jet) -> Jet:
+    """The transformed distance before it is mapped to [-1, 1].
+
+    agnesi: 1/(1 + a s^q/(1 + s^(q-p))), s = (r - inner)/(r0 - inner), 1 for r <= inner, with
+    a = (-2q + p(4q - 2))/(p + p² + q + q²), which puts the steepest slope at r0
+    (ACEpotentials.jl); polynomial: ((offset + r0)/(offset + r))^p; morse: exp(-p r/r0).
+
+    Args:
+        transform: kind and exponents.
+        inner: inner cut-off in Å.
+        r0: typical distance in Å.
+        r: distances in Å.
+    """
+    p, q = transform.p, transform.q
+    if transform.kind == "agnesi":
+        a = (-2 * q + p * (4 * q - 2)) / (p + p**2 + q + q**2)
+        s = ((r - inner) / (r0 - inner)).where(r.value > inner, 0.0)
+        return (1.0 + a * s.power(q) / (1.0 + s.power(q - p))).power(-1.0)
+    if transform.kind == "polynomial":
+        return ((r + transform.offset) / (transform.offset + r0)).power(-p)
+    if transform.kind == "morse":
+        return (r * (-p / r0)).exp()
+    return r
+
+
+# ---------------------------------------------------------------- polynomial families
+
+
+@dataclass(frozen=True, eq=False)
+class PolynomialRadial:
+    """R_n = env · p_n(x), p_1 = a_1, p_n = (a_n x + b_n) p_{n-1} + c_n p_{n-2}.
+
+    Args:
+        recurrence: a, b, c, shape (3, count).
+        transform: coordinate, mapped by x = scale · t + shift.
+        scale: slope of the map.
+        shift: offset of the map.
+        envelope: factor common to all functions.
+        inner: inner cut-off in Å.
+        r0: typical distance in Å.
+        cutoff: outer cut-off in Å.
+    """
+
+    recurrence: Array
+    transform: Transform
+    scale: float
+    shift: float
+    envelope: Envelope
+    inner: float
+    r0: float
+    cutoff: float
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        """Number of functions."""
+        return self.recurrence.shape[1]
+
+    @property
+    def zero_inside(self) -> bool:  # type: ignore[override]
+        """Whether the functions vanish below the inner cut-off."""
+        return self.envelope.kind == "x" and self.envelope.inner > 0 and self.inner > 0
+
+    @property
+    def breaks(self) -> tuple[float, ...]:  # type: ignore[override]
+        """No jumps between the two cut-offs."""
+        return ()
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        distance = Jet.variable(r)
+        x = transformed(self.transform, self.inner, self.r0, distance) * self.scale + self.shift
+        inside = r < self.cutoff
+        if self.zero_inside:
+            inside &= r > self.inner
+        a, b, c = self.recurrence
+        functions = [(self._envelope(distance, x) * a[0]).where(inside, 0.0)]
+        for n in range(1, self.count):
+            term = (x * a[n] + b[n]) * functions[n - 1]
+            functions.append(term + functions[n - 2] * c[n] if n > 1 else term)
+        return Jet.stack(functions)
+
+    def _envelope(self, r: Jet, x: Jet) -> Jet:
+        kind, p = self.envelope.kind, float(self.envelope.outer)
+        if kind == "x":
+            # Both powers are whole numbers, so values just outside [-1, 1] stay finite.
+            return (x + 1.0).power(self.envelope.inner) * (1.0 - x).power(self.envelope.outer)
+        if kind == "r":
+            s, end = r / self.r0, self.cutoff / self.r0
+            return s.power(-p) - end**-p + (s - end) * (p * end ** (-p - 1))
+        return ((r / self.cutoff).power(-p) - 1.0) * (1.0 - r / self.cutoff)
+
+
+def _orthonormal(count: int, envelope: Envelope, nodes: int) -> Array:
+    """Recurrence of the polynomials orthonormal on midpoint nodes, envelope included.
+
+    Stieltjes' procedure with the discrete product <f, g> = mean over nodes of f g
+    (ACEpotentials.jl's discrete orthonormal family).
+    """
+    if count > nodes:
+        raise InputError(f"radial.nodes: expected at least {count}, got {nodes}")
+    x = -1.0 + 2.0 * (np.arange(nodes) + 0.5) / nodes
+    weight = (1.0 + x) ** envelope.inner * (1.0 - x) ** envelope.outer
+    recurrence = np.zeros((3, count))
+    recurrence[0, 0] = 1.0 / np.sqrt(np.mean(weight**2))
+    previous, current = np.zeros_like(x), recurrence[0, 0] * weight
+    for n in range(1, count):
+        b = np.mean(x * current**2)
+        c = np.mean(x * current * previous)
+        new = (x - b) * current - c * previous
+        norm = np.sqrt(np.mean(new**2))
+        recurrence[:, n] = 1.0 / norm, -b / norm, -c / norm
+        previous, current = current, new / norm
+    return recurrence
+
+
+def _jacobi(count: int, alpha: float, beta: float) -> Array:
+    """Recurrence of the Jacobi polynomials, orthonormal under (1-x)^alpha (1+x)^beta."""
+    from scipy.special import roots_jacobi
+
+    # Gauss quadrature with enough points makes the discrete procedure exact.
+    x, w = roots_jacobi(count + 1, alpha, beta)
+    recurrence = np.zeros((3, count))
+    recurrence[0, 0] = 1.0 / np.sqrt(w.sum())
+    previous, current = np.zeros_like(x), np.full_like(x, recurrence[0, 0])
+    for n in range(1, count):
+        b = w @ (x * current**2)
+        c = w @ (x * current * previous)
+        new = (x - b) * current - c * previous
+        norm = np.sqrt(w @ new**2)
+        recurrence[:, n] = 1.0 / norm, -b / norm, -c / norm
+        previous, current = current, new / norm
+    return recurrence
+
+
+def _legendre(count: int) -> Array:
+    """Recurrence of the plain Legendre polynomials P_{n-1}."""
+    n = np.arange(count)
+    recurrence = np.zeros((3, count))
+    recurrence[0, 0] = 1.0
+    recurrence[0, 1:] = (2 * n[1:] - 1) / n[1:]
+    recurrence[2, 1:] = -(n[1:] - 1) / n[1:]
+    return recurrence
+
+
+# ---------------------------------------------------------------- PACE's families
+
+
+@dataclass(frozen=True, eq=False)
+class ChebyshevRadial:
+    """PACE's Chebyshev families g_n(r), with T_n the polynomials of the first kind.
+
+    cheb_exp_cos: x = 1 - 2(e^(-λr/rc) - e^-λ)/(1 - e^-λ), g_1 = 1, g_n = (1 - T_{n-1}(x))/2,
+    times (1 + cos(πr/rc))/2 and a last cosine window of width `smoothing`;
+    cheb_pow: x = 1 - 2(1 - r/rc)^λ, g_n = (1 - T_n(x))/2; cheb_linear: x = 1 - r/rc, likewise
+    (not zero at the cut-off: for reading files only).
+
+    Args:
+        family: one of the three names.
+        count: number of functions.
+        exponent: λ.
+        smoothing: width of the window in Å (cheb_exp_cos).
+        cutoff: outer cut-off rc in Å.
+    """
+
+    family: str
+    count: int
+    exponent: float
+    smoothing: float
+    cutoff: float
+    inner: float = 0.0
+    zero_inside: bool = False
+
+    @property
+    def breaks(self) -> tuple[float, ...]:  # type: ignore[override]
+        """Where the last window begins."""
+        windowed = self.family == "cheb_exp_cos" and self.smoothing > 0
+        return (self.cutoff - self.smoothing,) if windowed else ()
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        inside = r < self.cutoff
+        distance = Jet.variable(np.minimum(r, self.cutoff))
+        scaled, rate = distance / self.cutoff, self.exponent
+        if self.family == "cheb_exp_cos":
+            end = np.exp(-rate)
+            x = 1.0 - ((scaled * -rate).exp() - end) * (2.0 / (1.0 - end))
+            polynomials = _chebyshev(x, self.count - 1)
+            window = ((scaled * np.pi).cos() + 1.0) * 0.5
+            for begin in self.breaks:
+                last = (((distance - begin) * (np.pi / self.smoothing)).cos() + 1.0) * 0.5
+                window = window * last.where(r > begin, 1.0)
+            functions = [window] + [(1.0 - t) * 0.5 * window for t in polynomials[1:]]
+        else:
+            x = 1.0 - scaled
+            if self.family == "cheb_pow":
+                x = 1.0 - 2.0 * x.power(rate)
+            functions = [(1.0 - t) * 0.5 for t in _chebyshev(x, self.count)[1:]]
+        return Jet.stack([f.where(inside, 0.0) for f in functions])
+
+
+def _chebyshev(x: Jet, degree: int) -> list[Jet]:
+    """T_0 … T_degree."""
+    polynomials = [x * 0.0 + 1.0, x]
+    while len(polynomials) <= degree:
+        polynomials.append(2.0 * x * polynomials[-1] - polynomials[-2])
+    return polynomials[: degree + 1]
+
+
+@dataclass(frozen=True, eq=False)
+class BesselRadial:
+    """PACE's orthogonalised spherical Bessel functions of order zero (Kocer et al. 2019).
+
+    f_n = (-1)^n √2 π/rc^(3/2) (n+1)(n+2)/√((n+1)²+(n+2)²) [sinc(r(n+1)π/rc) + sinc(r(n+2)π/rc)],
+    g_0 = f_0, g_n = (f_n + √(e_n/d_{n-1}) g_{n-1})/√d_n with e_n = n²(n+2)²/(4(n+1)⁴+1),
+    d_n = 1 - e_n/d_{n-1}, d_0 = 1.
+
+    Args:
+        count: number of functions.
+        cutoff: outer cut-off rc in Å.
+    """
+
+    count: int
+    cutoff: float
+    inner: float = 0.0
+    zero_inside: bool = False
+    breaks: tuple[float, ...] = ()
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        rc, inside = self.cutoff, r < self.cutoff
+        waves = [_sinc(r, k * np.pi / rc) for k in range(1, self.count + 2)]
+        functions: list[Jet] = []
+        d = 1.0
+        for n in range(self.count):
+            a, b = n + 1, n + 2
+            factor = (-1) ** n * np.sqrt(2) * np.pi / rc**1.5 * a * b / np.hypot(a, b)
+            f = (waves[n] + waves[n + 1]) * factor
+            if n:
+                e = n**2 * (n + 2) ** 2 / (4 * (n + 1) ** 4 + 1)
+                previous, d = d, 1.0 - e / d
+                f = (f + functions[-1] * np.sqrt(e / previous)) / np.sqrt(d)
+            functions.append(f)
+        return Jet.stack([f.where(inside, 0.0) for f in functions])
+
+
+def _sinc(r: Array, k: float) -> Jet:
+    """sin(kr)/(kr), by its series where the quotient would lose digits."""
+    z = k * r
+    small = z < 0.1
+    y = np.where(small, 1.0, z)
+    value = np.sin(y) / y
+    first = (np.cos(y) - value) / y
+    second = -value - 2 * first / y
+    s = z * z
+    value = np.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72))), value)
+    first = np.where(small, -z / 3 * (1 - s / 10 * (1 - s / 28 * (1 - s / 54))), first)
+    second = np.where(small, -1 / 3 + s / 10 * (1 - s * 5 / 84 * (1 - s * 7 / 270)), second)
+    return Jet(value, k * first, k * k * second)
+
+
+# ---------------------------------------------------------------- products and the door
+
+
+@dataclass(frozen=True, eq=False)
+class ProductRadial:
+    """Products R_a R_b … of one family, as the canonical formulation needs them.
+
+    Args:
+        factors: the family.
+        members: for each product the 0-based indices of its factors.
+    """
+
+    factors: RadialFunctions
+    members: tuple[tuple[int, ...], ...]
+
+    @property
+    def count(self) -> int:
+        """Number of products."""
+        return len(self.members)
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        single = self.factors.evaluate(r)
+        products = []
+        for members in self.members:
+            jets = [Jet(single.value[i], single.first[i], single.second[i]) for i in members]
+            product = jets[0]
+            for jet in jets[1:]:
+                product = product * jet
+            products.append(product)
+        return Jet.stack(products)
+
+
+def radial_functions(
+    radial: Radial, count: int, inner: float, r0: float, cutoff: float
+) -> RadialFunctions:
+    """The first `count` functions of a family for one ordered pair of elements.
+
+    Args:
+        radial: family, transform and envelope.
+        count: number of functions.
+        inner: inner cut-off in Å.
+        r0: typical distance in Å.
+        cutoff: outer cut-off in Å.
+
+    Raises:
+        InputError: the envelope does not fit the family.
+    """
+    if radial.family == "sbessel":
+        return BesselRadial(count, cutoff)
+    if radial.family in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
+        return ChebyshevRadial(radial.family, count, radial.exponent, radial.smoothing, cutoff)
+    envelope = radial.envelope
+    if envelope.kind != "x" and radial.family != "legendre":
+        raise InputError(
+            f"radial.envelope.kind: {envelope.kind!r} needs the family legendre, "
+            f"got {radial.family!r}"
+        )
+    if envelope.inner < 0 or envelope.outer < 1:
+        raise InputError(
+            "radial.envelope: expected inner >= 0 and outer >= 1, "
+            f"got {envelope.inner} and {envelope.outer}"
+        )
+    if radial.family == "orthonormal":
+        recurrence = _orthonormal(count, envelope, radial.nodes)
+    elif radial.family == "jacobi":
+        recurrence = _jacobi(count, 2.0 * envelope.outer, 2.0 * envelope.inner)
+    else:
+        recurrence = _legendre(count)
+    ends = transformed(radial.transform, inner, r0, Jet.variable(np.array([inner, cutoff]))).value
+    scale = 2.0 / (ends[1] - ends[0])
+    return PolynomialRadial(
+        recurrence,
+        radial.transform,
+        float(scale),
+        float(-1.0 - scale * ends[0]),
+        envelope,
+        inner,
+        r0,
+        cutoff,
+    )
+
+
+def envelope_order(radial: Radial) -> int:
+    """How many derivatives, from the value on, vanish at the cut-off: C^(k-1) for k."""
+    if radial.family == "sbessel":
+        return 2
+    if radial.family in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
+        if radial.family == "cheb_exp_cos":
+            return 4 if radial.smoothing > 0 else 2
+        return 1 if radial.family == "cheb_pow" else 0
+    if radial.envelope.kind == "x":
+        return radial.envelope.outer
+    return 2
+
+
+def degree_of_product(radial: Radial, indices: NDArray[np.int64] | tuple[int, ...]) -> int | None:
+    """The highest n whose span holds R_{n1} R_{n2} …, or None if no n does.
+
+    env² p_a p_b = env · (env p_a p_b): with the envelope (1+x)^i (1-x)^o the product of k
+    functions is env times a polynomial of degree Σ(n-1) + (k-1)(i+o).
+    """
+    if radial.family in ("orthonormal", "jacobi", "legendre") and radial.envelope.kind == "x":
+        k = len(indices)
+        powers = radial.envelope.inner + radial.envelope.outer
+        return int(sum(indices)) - (k - 1) + (k - 1) * powers
+    return None

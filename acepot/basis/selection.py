@@ -1,0 +1,187 @@
+"""Which functions enter a basis: by total degree, by caps, or the user's own list.
+
+A factor is (l, radial, z): angular momentum, the radial indices whose product is its radial
+function (one index for an ordinary R_n), and the neighbour's species. A selected function
+is a sorted tuple of factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, groupby
+
+from acepot.basis.coupling import multiplicity
+from acepot.basis.radial import degree_of_product
+from acepot.basis.spec import BasisSpec, ChosenFunction
+from acepot.errors import InputError
+
+Factor = tuple[int, tuple[int, ...], int]
+Factors = tuple[Factor, ...]
+
+
+def group_sizes(factors: Factors) -> tuple[int, ...]:
+    """Sizes of the runs of equal factors in a sorted tuple."""
+    return tuple(len(list(run)) for _, run in groupby(factors))
+
+
+def independent(factors: Factors, total_l: int) -> int:
+    """Number of independent functions of total L with these factors."""
+    return multiplicity(tuple(f[0] for f in factors), group_sizes(factors), total_l)
+
+
+def select(spec: BasisSpec) -> dict[int, list[Factors]]:
+    """The functions of every central species.
+
+    With a degree: all with Σ_t (n_t + wl l_t) <= degree[ν], n_t >= 1, (-1)^Σl = parity and at
+    least one coupling to L.
+
+    Args:
+        spec: a resolved specification.
+
+    Returns:
+        For each species index the factors, ordered by correlation order, then factors.
+
+    Raises:
+        InputError: nothing is selected, or the user's list cannot be coupled.
+    """
+    if spec.functions:
+        chosen = _from_list(spec)
+    else:
+        common = _by_degree(spec)
+        chosen = {z: common for z in range(len(spec.elements))}
+    if spec.extend_lower_orders:
+        chosen = {z: _closed(spec, functions) for z, functions in chosen.items()}
+    if not any(chosen.values()):
+        raise InputError(
+            f"basis: order {spec.order} and degree {spec.degree} select no function; "
+            "raise the degree or the caps"
+        )
+    return {z: sorted(functions, key=lambda f: (len(f), f)) for z, functions in chosen.items()}
+
+
+def basis_size(spec: BasisSpec) -> dict[str, int]:
+    """How large a basis would be, without building it.
+
+    Args:
+        spec: a resolved specification.
+
+    Returns:
+        Functions per order ("order 1" …), "pair" and "total", over all central species.
+    """
+    sizes = {f"order {order}": 0 for order in range(1, spec.order + 1)}
+    for functions in select(spec).values():
+        for factors in functions:
+            sizes[f"order {len(factors)}"] += independent(factors, spec.total_l)
+    species = len(spec.elements)
+    sizes["pair"] = (spec.pair.degree or 0) * species * (species + 1) // 2
+    sizes["total"] = sum(sizes.values())
+    return sizes
+
+
+def _allowed(spec: BasisSpec, factors: Factors) -> bool:
+    parity = (-1) ** sum(f[0] for f in factors)
+    return parity == spec.parity and independent(factors, spec.total_l) > 0
+
+
+def _by_degree(spec: BasisSpec) -> list[Factors]:
+    degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
+    functions: list[Factors] = []
+    for order in range(1, spec.order + 1):
+        functions += [
+            f for f in _multisets(spec, order, degrees[order - 1]) if _allowed(spec, f)
+        ]
+    return functions
+
+
+def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
+    """All sorted tuples of `order` factors within the degree and the caps."""
+    max_n = spec.max_n[order - 1] if isinstance(spec.max_n, tuple) else degree
+    max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree
+    tolerance = 1e-9 * max(1.0, degree)  # degrees such as 3 × 1.1 are inclusive
+    limit = degree + tolerance
+
+    def cost(factor: Factor) -> float:
+        return factor[1][0] + spec.wl * factor[0]
+
+    room = limit - (order - 1)  # every other factor costs at least n = 1
+    singles = [
+        (l, (n,), z)
+        for l in range(int(max_l) + 1)  # noqa: E741
+        for n in range(1, int(min(max_n, room)) + 1)
+        for z in range(len(spec.elements))
+        if n + spec.wl * l <= room
+    ]
+    costs = [cost(f) for f in singles]
+
+    def extend(start: int, chosen: tuple[int, ...], used: float) -> Iterator[Factors]:
+        if len(chosen) == order:
+            yield tuple(singles[i] for i in chosen)
+            return
+        reserve = order - len(chosen) - 1
+        for i in range(start, len(singles)):
+            if used + costs[i] + reserve <= limit:
+                yield from extend(i, (*chosen, i), used + costs[i])
+
+    yield from extend(0, (), 0.0)
+
+
+def _from_list(spec: BasisSpec) -> dict[int, list[Factors]]:
+    index = {symbol: z for z, symbol in enumerate(spec.elements)}
+    chosen: dict[int, list[Factors]] = {z: [] for z in range(len(spec.elements))}
+    for number, function in enumerate(spec.functions):
+        factors = _chosen_factors(spec, function, index, f"basis.functions[{number}]")
+        if factors not in chosen[index[function.centre]]:
+            chosen[index[function.centre]].append(factors)
+    return chosen
+
+
+def _chosen_factors(
+    spec: BasisSpec, function: ChosenFunction, index: dict[str, int], where: str
+) -> Factors:
+    if unknown := ({function.centre, *function.elements} - set(index)):
+        raise InputError(
+            f"{where}: {', '.join(sorted(unknown))} is not among basis.elements {list(index)}"
+        )
+    lengths = {len(function.elements), len(function.n), len(function.l)}
+    if len(lengths) != 1 or not 1 <= len(function.n) <= spec.order:
+        raise InputError(
+            f"{where}: expected elements, n and l of one length from 1 to the order {spec.order}"
+        )
+    if min(function.n) < 1 or min(function.l) < 0:
+        raise InputError(f"{where}: expected n >= 1 and l >= 0, got {function.n}, {function.l}")
+    rows = zip(function.l, function.n, function.elements, strict=True)
+    factors = tuple(sorted((l, (n,), index[z]) for l, n, z in rows))  # noqa: E741
+    if not _allowed(spec, factors):
+        raise InputError(
+            f"{where}: l = {list(function.l)} cannot be coupled to L = {spec.total_l} "
+            f"with parity {spec.parity:+d}"
+        )
+    return factors
+
+
+def _closed(spec: BasisSpec, functions: list[Factors]) -> list[Factors]:
+    """The functions with all lower-order ones that coinciding neighbours generate.
+
+    Two factors on one neighbour are one factor whose Y is a sum over L and whose radial
+    function is the product: within the family's own span where it is polynomial, otherwise
+    an explicit product.
+    """
+    seen = dict.fromkeys(functions)
+    queue = list(functions)
+    while queue:
+        factors = queue.pop()
+        for s, t in combinations(range(len(factors)), 2):
+            (l1, a, z1), (l2, b, z2) = factors[s], factors[t]
+            if z1 != z2:
+                continue
+            rest = tuple(f for i, f in enumerate(factors) if i not in (s, t))
+            joined = tuple(sorted(a + b))
+            highest = degree_of_product(spec.radial, joined)
+            radials = [joined] if highest is None else [(n,) for n in range(1, highest + 1)]
+            for l in range(abs(l1 - l2), l1 + l2 + 1, 2):  # noqa: E741
+                for radial in radials:
+                    new = tuple(sorted((*rest, (l, radial, z1))))
+                    if new not in seen and _allowed(spec, new):
+                        seen[new] = None
+                        queue.append(new)
+    return list(seen)

@@ -1,0 +1,88 @@
+"""What every evaluator promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.neighbours import Edges
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Committee:
+    """Predictions of the M members of a committee.
+
+    Args:
+        energies: total energies in eV, shape (M,).
+        forces: in eV/Å, shape (M, n, 3).
+        virials: in eV, shape (M, 3, 3).
+    """
+
+    energies: Floats
+    forces: Floats
+    virials: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a model says about one structure.
+
+    Args:
+        energies: E_i in eV, shape (n,); their sum is the energy.
+        forces: -dE/dr in eV/Å, shape (n, 3).
+        virials: per-atom W_i = -Σ_j r_ij ⊗ dE_i/dr_ij in eV, shape (n, 3, 3).
+        committee: the members' predictions, if asked for.
+    """
+
+    energies: Floats
+    forces: Floats
+    virials: Floats
+    committee: Committee | None = None
+
+    @property
+    def energy(self) -> float:
+        """Total energy in eV."""
+        return float(self.energies.sum())
+
+    @property
+    def virial(self) -> Floats:
+        """W = -dE/dε in eV, shape (3, 3)."""
+        return np.asarray(self.virials.sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Design-matrix rows of one structure: rows @ coefficients = evaluate, less E0.
+
+    Args:
+        energy: shape (K,).
+        forces: shape (3n, K), atom by atom, x y z.
+        virial: shape (6, K), in the order xx yy zz yz xz xy.
+    """
+
+    energy: Floats
+    forces: Floats
+    virial: Floats
+
+
+class Evaluator(Protocol):
+    """Pure: the same Tables and Edges give the same numbers."""
+
+    def evaluate(
+        self, species: NDArray[np.int64], edges: Edges, *, committee: bool = False
+    ) -> Result:
+        """Energies, forces and virials of one structure."""
+        ...
+
+
+class RowBuilder(Protocol):
+    """Gives the design matrix that ties fitting to running."""
+
+    def rows(self, species: NDArray[np.int64], edges: Edges) -> Rows:
+        """Energy, force and virial rows of one structure."""
+        ...

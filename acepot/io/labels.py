@@ -1,0 +1,196 @@
+"""Labels: which keys of a data set hold energies, forces and virials, and how many were found.
+
+Units and signs. Energies in eV, forces in eV/Å. A *virial* is W = -dE/dε in eV; a *stress*
+is ASE's, σ = +(1/V) dE/dε in eV/Å³, so W = -V σ. Both are given as 9 numbers (3x3, row by
+row) or as 6 numbers in the order xx yy zz yz xz xy, and both describe the same label.
+
+A key is found by name when the word energy, force(s), stress or virial(s) begins or ends it
+(joined by `_`, `-`, `.` or a blank, in any case): energy, dft_energy, Energy, forces_pbe.
+REF_energy, REF_forces, REF_stress and REF_virial(s) win over all others, and free_energy
+counts only where there is no other energy. Names that say another quantity or a unit do not
+count (kinetic_energy, energy_per_atom, stress_weight, virial_kbar, ...): see `NOT_LABELS`.
+Keys are chosen once per file, from all its frames.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from acepot.errors import InputError
+
+Kind = Literal["energy", "forces", "stress", "virial"]
+
+#: The key that means "the results of the calculator attached to an ASE Atoms object".
+CALCULATOR = "calculator"
+#: The words that make a key a label.
+WORDS: dict[Kind, frozenset[str]] = {
+    "energy": frozenset({"energy"}),
+    "forces": frozenset({"force", "forces"}),
+    "stress": frozenset({"stress"}),
+    "virial": frozenset({"virial", "virials"}),
+}
+#: A key with one of these words in it is another quantity, a setting, a prediction of this
+#: package or in a unit of its own; it is a label only when it is asked for.
+NOT_LABELS = frozenset(
+    """per atom atoms atomic peratom local site pair kinetic kin ke thermal electronic nuclear
+    band bandgap fermi exchange correlation xc hartree coulomb electrostatic dispersion vdw
+    binding cohesive formation atomization interaction adsorption surface ionization excitation
+    barrier activation vibrational zero point zpe relative isolated hull above
+    cut cutoff off tol tolerance threshold constant constants has is mask flag
+    delta diff difference shift offset baseline sigma std stdev var variance err error
+    uncertainty mae rmse weight weights max min mean norm magnitude component components
+    acepot unit units ev mev kev ha ry rydberg kcal kj mol kcalmol au bohr pa mpa gpa bar kbar
+    ang angstrom a3 ang3 nm""".split()
+)
+#: Keys of one label word and these only are labels whatever they hold: a bad value is an
+#: error. Other keys count only where their value has the shape of the label.
+_SURE = frozenset({"ref", "dft", "gap"})
+
+
+@lru_cache(maxsize=4096)
+def rank(kind: Kind, key: str) -> int | None:
+    """How strongly a key's name says that it holds a kind of label.
+
+    Args:
+        kind: "energy", "forces", "stress" or "virial".
+        key: the name in the file.
+
+    Returns:
+        0 for REF_ keys, 1 for other labels, 2 for free energies; None for no label.
+    """
+    words = _words(key)
+    if not ({words[0], words[-1]} & WORDS[kind]) or NOT_LABELS.intersection(words):
+        return None
+    if any(set(words) & WORDS[other] for other in WORDS if other != kind):
+        return None
+    if words[0] == "ref" and len(words) == 2:
+        return 0
+    return 2 if "free" in words else 1
+
+
+@lru_cache(maxsize=4096)
+def is_sure(kind: Kind, key: str) -> bool:
+    """Whether a key is a label of this kind by its name alone, whatever its value is."""
+    words = set(_words(key))
+    return rank(kind, key) is not None and words - WORDS[kind] <= _SURE
+
+
+def _words(key: str) -> list[str]:
+    return re.split(r"[_\-. ]+", key.lower())
+
+
+@dataclass(frozen=True)
+class LabelKeys:
+    """The keys that hold the labels; None means: found by name (see the module's text).
+
+    Args:
+        energy: key of the total energy in eV.
+        forces: per-atom column of the forces in eV/Å.
+        stress: key of the stress +(1/V) dE/dε in eV/Å³.
+        virial: key of the virial W = -dE/dε in eV. Where both keys are given, the stress
+            serves the frames that have no virial.
+
+    Raises:
+        InputError: a key that is not a non-empty string.
+    """
+
+    energy: str | None = None
+    forces: str | None = None
+    stress: str | None = None
+    virial: str | None = None
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            key = getattr(self, one.name)
+            if key is not None and (not isinstance(key, str) or not key):
+                raise InputError(f"{one.name}_key: expected the name of a key, got {key!r}")
+
+
+#: The default: every label is found by name.
+BY_NAME = LabelKeys()
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """What was found in a file; `str` gives the line that is printed for every file.
+
+    Args:
+        path: the file, or a word for a list of Atoms.
+        frames: number of structures.
+        atoms: number of atoms in all of them.
+        energies: number of structures with an energy.
+        forces: number of structures with forces.
+        virials: number of structures with a virial (from a virial or a stress).
+        components: number of force components, 3 per atom with forces.
+        energy_keys: keys the energies came from.
+        forces_keys: columns the forces came from.
+        virial_keys: keys the virials came from.
+        info: every per-structure key there is.
+        columns: every per-atom column there is.
+    """
+
+    path: str
+    frames: int
+    atoms: int
+    energies: int
+    forces: int
+    virials: int
+    components: int
+    energy_keys: tuple[str, ...]
+    forces_keys: tuple[str, ...]
+    virial_keys: tuple[str, ...]
+    info: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        found = []
+        for number, one, many, keys in (
+            (self.energies, "energy", "energies", self.energy_keys),
+            (self.forces, "forces", "forces", self.forces_keys),
+            (self.virials, "virial", "virials", self.virial_keys),
+        ):
+            source = f" ({', '.join(keys)})" if number else ""
+            found.append(f"{number} {one if number == 1 else many}{source}")
+        structures = f"{self.frames} structure{'s' * (self.frames != 1)}"
+        atoms = f"{self.atoms} atom{'s' * (self.atoms != 1)}"
+        return f"{Path(self.path).name}: {structures}, {atoms}; {', '.join(found)}"
+
+
+def require_labels(
+    count: LabelCount, wanted: Iterable[str] = ("energy", "forces", "virial")
+) -> None:
+    """Check that a file holds at least one label of the wanted kinds.
+
+    Args:
+        count: what was found in the file.
+        wanted: some of "energy", "forces", "virial".
+
+    Raises:
+        InputError: none was found; the message lists the keys that are there.
+    """
+    numbers = {"energy": count.energies, "forces": count.forces, "virial": count.virials}
+    wanted = tuple(wanted)
+    for kind in wanted:
+        if kind not in numbers:
+            raise InputError(f"wanted: expected some of {', '.join(numbers)}, got {kind!r}")
+    if any(numbers[kind] for kind in wanted):
+        return
+    example = f'{wanted[0]}_key = "..."' if wanted else 'energy_key = "..."'
+    raise InputError(
+        f"{count.path}: expected labels ({', '.join(wanted)}), found none; "
+        f"{list_keys(count.info, count.columns)}; "
+        f"name the one to use, in a TOML file [data] {example}"
+    )
+
+
+def list_keys(info: Iterable[str], columns: Iterable[str]) -> str:
+    """The keys of a file in words, for messages."""
+    return (
+        f"its per-structure keys are {', '.join(info) or 'none'}, "
+        f"its per-atom columns are {', '.join(columns) or 'none'}"
+    )

@@ -1,0 +1,63 @@
+"""Model: a fitted potential as frozen data. No evaluation, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """E = Σ_i (E0 + Σ_k c_k B_k).
+
+    Args:
+        basis: a resolved specification, or products written out one by one.
+        coefficients: c in eV, shape (K,).
+        e0: energy of an isolated atom of each element in eV, in the order of the elements,
+            shape (S,).
+        committee: coefficients of further members, shape (M, K), or None.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: wrong shapes or non-finite numbers.
+    """
+
+    basis: BasisSpec | ExplicitBasis
+    coefficients: NDArray[np.float64]
+    e0: NDArray[np.float64]
+    committee: NDArray[np.float64] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = {"coefficients": 1, "e0": 1, "committee": 2}
+        for name, dimensions in shapes.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            array = np.array(value, dtype=float, order="C")
+            if array.ndim != dimensions or not np.isfinite(array).all():
+                raise InputError(f"model.{name}: expected {dimensions}-dimensional finite numbers")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        if len(self.e0) != len(self.numbers):
+            raise InputError(
+                f"model.e0: expected {len(self.numbers)} energies, got {len(self.e0)}"
+            )
+        if self.committee is not None and self.committee.shape[1] != len(self.coefficients):
+            raise InputError(
+                f"model.committee: expected {len(self.coefficients)} coefficients a member, "
+                f"got {self.committee.shape[1]}"
+            )
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.basis.numbers

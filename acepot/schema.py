@@ -1,0 +1,310 @@
+"""Frozen dataclasses to and from plain mappings, and mappings to TOML.
+
+One rule for every file that holds settings: a dataclass is a table, its fields are the keys,
+its annotations are the types. `fit.toml` and the JSON header of a model file both go through
+`from_mapping` and `to_mapping`.
+
+A class checks values in `__post_init__` with an `InputError` whose message starts with the
+name of the field ("damping: expected 0 or more, got -1"); the key of the table is put before it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from difflib import get_close_matches
+from functools import cache
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from acepot.errors import InputError
+
+__all__ = ["from_mapping", "to_mapping", "to_toml"]
+
+T = TypeVar("T")
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_]+")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
+_SCALARS: dict[object, str] = {
+    float: "number", int: "integer", str: "string", bool: "true or false", NoneType: "nothing",
+}  # fmt: skip
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
+    """An instance of a dataclass from a table of plain values.
+
+    Keys that are absent keep their default. If a field's default is itself a dataclass, a
+    table given for it changes that default: what is not written stays as it was.
+
+    Args:
+        cls: a dataclass; its fields may be str, int, float, bool, Literal, None, dataclasses,
+            tuples, dict[str, X] and unions of these.
+        mapping: values by field name, as read from TOML or JSON; lists stand for tuples.
+        where: the file's name, put before every message.
+
+    Returns:
+        The instance.
+
+    Raises:
+        InputError: a key is unknown or missing, a value has the wrong type or is not finite,
+            or the class refused it; the message holds the dotted key.
+    """
+    try:
+        built: T = _build(cls, mapping, "", None)
+    except InputError as error:
+        raise InputError(f"{where}: {error}" if where else str(error)) from error
+    return built
+
+
+def to_mapping(instance: object, *, omit_defaults: bool = False) -> dict[str, Any]:
+    """The plain mapping from which `from_mapping` makes an equal instance.
+
+    Args:
+        instance: of a dataclass.
+        omit_defaults: leave out every value that equals its default.
+
+    Returns:
+        Fields in order; dataclasses become dicts, tuples lists. None is left out, since TOML
+        has no null: a field that may be None should have None for its default.
+
+    Raises:
+        InputError: a value has no plain form.
+    """
+    if not is_dataclass(instance) or isinstance(instance, type):
+        raise InputError(f"expected an instance of a dataclass, got {instance!r}")
+    table: dict[str, Any] = _plain(instance, "", omit_defaults)
+    return table
+
+
+def to_toml(mapping: Mapping[str, Any]) -> str:
+    """Text such that `tomllib.loads(text) == mapping`, keys in the order of the mapping.
+
+    Args:
+        mapping: of strings to str, bool, int, finite float, lists and mappings of these; None
+            is left out. Within a table, plain values are written before sub-tables.
+
+    Returns:
+        TOML 1.0 text that ends in a newline (empty for an empty mapping).
+
+    Raises:
+        InputError: a value or key that TOML cannot hold; the message names it.
+    """
+    return "\n".join(f"{block}\n" for block in _blocks(mapping, ()))
+
+
+# ---- mapping -> dataclass
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def _join(parent: str, key: str) -> str:
+    shown = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+    return f"{parent}.{shown}" if parent else shown
+
+
+def _settable(cls: Any) -> dict[str, Field[Any]]:
+    return {field.name: field for field in fields(cls) if field.init}
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _build(cls: type, mapping: object, key: str, base: object) -> Any:
+    """An instance of `cls`; fields that the mapping lacks are those of `base`, if given."""
+    if not isinstance(mapping, Mapping):
+        raise InputError(f"{key or cls.__name__}: expected a table, got {mapping!r}")
+    known = _settable(cls)
+    for name in mapping:
+        if name not in known:
+            raise InputError(_unknown(str(name), key, list(known)))
+    values: dict[str, Any] = {}
+    for name, field in known.items():
+        default = getattr(base, name) if isinstance(base, cls) else _default(field)
+        if name in mapping:
+            values[name] = _convert(_hints(cls)[name], mapping[name], _join(key, name), default)
+        elif default is not MISSING:
+            values[name] = default
+        elif is_dataclass(_hints(cls)[name]):  # so that the missing key inside it is named
+            values[name] = _build(_hints(cls)[name], {}, _join(key, name), None)
+        else:
+            wanted = _expected(_hints(cls)[name])
+            raise InputError(f"missing key {_join(key, name)}: expected {wanted}")
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{key}.{error}" if key else str(error)) from error
+
+
+def _unknown(name: str, parent: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {_join(parent, near[0])}?" if near else "."
+    return f"unknown key {_join(parent, name)}{hint} Known: {', '.join(known) or 'none'}"
+
+
+def _convert(hint: Any, value: Any, key: str, base: object = None) -> Any:
+    """`value` as the type `hint`, or an InputError that names the key."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        arms = [arm for arm in args if _suits(arm, value)]
+        arms.sort(key=lambda arm: arm is not type(value))  # an int stays one in `float | int`
+        for arm in arms:
+            try:
+                return _convert(arm, value, key, base)
+            except InputError:
+                if len(arms) == 1:  # its message is the better one
+                    raise
+    if not _suits(hint, value) or origin in (Union, UnionType):
+        raise _mismatch(hint, value, key)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, key, base)
+    if origin is tuple:
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) != len(value):
+            raise _mismatch(hint, value, key)
+        return tuple(
+            _convert(kind, item, f"{key}[{i}]")
+            for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
+        )
+    if origin is dict:
+        return {name: _convert(args[1], item, _join(key, name)) for name, item in value.items()}
+    if hint is float:
+        if not abs(value) <= sys.float_info.max:
+            raise InputError(f"{key}: expected a finite number, got {value}")
+        return float(value)
+    return value
+
+
+def _suits(hint: Any, value: object) -> bool:
+    """Whether the value has the outer shape of the type (its items are not looked at)."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_suits(arm, value) for arm in get_args(hint))
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, (list, tuple))
+    if origin is dict:
+        return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if is_dataclass(hint):
+        return isinstance(value, Mapping)
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    if hint is float:
+        return isinstance(value, (int, float))
+    if hint in _SCALARS:
+        return isinstance(value, hint)
+    raise TypeError(f"acepot.schema does not know the type {hint!r}")
+
+
+def _mismatch(hint: Any, value: object, key: str) -> InputError:
+    names = [one for one in _choices(hint) if isinstance(one, str)]
+    near = get_close_matches(value, names, n=1, cutoff=0.5) if isinstance(value, str) else []
+    suggestion = f"; did you mean {near[0]!r}?" if near else ""
+    return InputError(f"{key}: expected {_expected(hint)}, got {value!r}{suggestion}")
+
+
+def _choices(hint: Any) -> list[Any]:
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [one for arm in get_args(hint) if arm is not Ellipsis for one in _choices(arm)]
+
+
+def _expected(hint: Any) -> str:
+    """The type in the words of a settings file: "number or list of numbers"."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(_expected(arm) for arm in args if arm is not NoneType)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(one) for one in args)
+    if origin is tuple and args[-1] is Ellipsis:
+        return f"list of {_expected(args[0])}"
+    if origin is tuple:
+        return "list of exactly (" + ", ".join(_expected(one) for one in args) + ")"
+    if origin is dict:
+        return f"table of {_expected(args[1])}"
+    return _SCALARS.get(hint, "table")
+
+
+# ---- dataclass -> mapping
+
+
+def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        table: dict[str, Any] = {}
+        for key, field in _settable(value).items():
+            item = getattr(value, key)
+            default = getattr(base, key) if isinstance(base, type(value)) else _default(field)
+            if item is not None and not (omit and default is not MISSING and item == default):
+                table[key] = _plain(item, _join(name, key), omit, default)
+        return table
+    if isinstance(value, Mapping):
+        items = {str(k): v for k, v in value.items() if v is not None}
+        return {k: _plain(v, _join(name, k), omit) for k, v in items.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item, name, omit) for item in value]
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise InputError(f"{name}: {value!r} has no plain form; expected text, numbers, lists, tables")
+
+
+# ---- mapping -> TOML
+
+
+def _blocks(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    """The text of a table and, after it, those of its sub-tables."""
+    name = ".".join(path)
+    lines: list[str] = []
+    inner: list[str] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            inner += _blocks(value, (*path, _key(key)))
+        elif value is not None:
+            lines.append(f"{_key(key)} = {_value(value, '.'.join((*path, str(key))))}")
+    if path and (lines or not inner):
+        lines.insert(0, f"[{name}]")
+    return (["\n".join(lines)] if lines else []) + inner
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise InputError(f"TOML keys are strings, got {key!r}")
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
+
+
+def _value(value: object, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(float(value))
+    if isinstance(value, Mapping):
+        pairs = (f"{_key(k)} = {_value(v, where)}" for k, v in value.items() if v is not None)
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, (list, tuple)):
+        items = [_value(item, where) for item in value]
+        if any(isinstance(item, Mapping) for item in value):
+            return "[\n" + "".join(f"  {item},\n" for item in items) + "]"
+        return "[" + ", ".join(items) + "]"
+    raise InputError(f"{where}: {value!r} cannot be written as TOML")
+
+
+def _string(text: str) -> str:
+    return '"' + _CONTROL.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", text) + '"'

@@ -1,0 +1,122 @@
+"""Tables: everything an evaluator may know about a model, as flat arrays.
+
+Every evaluator reads the same Tables and nothing else, so the same numbers come out
+everywhere. Shapes and order are part of the contract (docs/conventions.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class RadialTable:
+    """Quintic tables of radial channels on one grid per ordered pair of species.
+
+    f(r) = Σ_k coefficients[centre, neighbour, bin, k, channel] u^k with
+    bin = floor(t), u = t - bin, t = (r - begin)/spacing; zero from the last knot on.
+
+    Args:
+        begin: first knot in Å, shape (S, S).
+        spacing: distance of two knots in Å, shape (S, S).
+        bins: number of intervals, shape (S, S).
+        coefficients: shape (S, S, largest number of bins, 6, channels).
+        zero_inside: below `begin` the channels are zero; otherwise a closer pair is refused.
+        error: largest table error against the analytic functions, relative to each
+            function's largest value.
+    """
+
+    begin: Floats
+    spacing: Floats
+    bins: Ints
+    coefficients: Floats
+    zero_inside: bool
+    error: float
+
+    @property
+    def end(self) -> Floats:
+        """Last knot in Å, shape (S, S)."""
+        return self.begin + self.spacing * self.bins
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """The products and basis functions of one central species.
+
+    Args:
+        factors: indices of the one-particle functions of each product, shape (T, order),
+            padded with their number A, sorted by order.
+        function: row k (2L+1) + M + L of each coefficient, shape (nnz,).
+        term: its product, shape (nnz,).
+        real: Re C, shape (nnz,).
+        imaginary: Im C, shape (nnz,).
+        weights: coefficients of the model summed per product, shape (outputs, T): output 0 is
+            the model, the others are the members of its committee.
+    """
+
+    factors: Ints
+    function: Ints
+    term: Ints
+    real: Floats
+    imaginary: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A model lowered to arrays.
+
+    E_i = E0 + Σ_T weights[0, T] Re Π_t A_{factors[T, t]},
+    A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]`, complex
+    Condon–Shortley harmonics with ∫|Y|² = 1.
+
+    Args:
+        numbers: atomic numbers of the S species, ascending, shape (S,).
+        cutoff: no pair farther apart interacts, in Å, shape (S, S).
+        radial: tables; their channels are numbered through.
+        a_species: neighbour's species of each one-particle function, shape (A,).
+        a_channel: its radial channel, shape (A,).
+        a_l: its l, shape (A,); functions come in blocks m = -l … l.
+        a_m: its m, shape (A,).
+        products: per central species.
+        e0: energy of the isolated atom in eV, shape (S,).
+        functions: number K of basis functions.
+        total_l: L of the functions (0 for energies).
+    """
+
+    numbers: Ints
+    cutoff: Floats
+    radial: tuple[RadialTable, ...]
+    a_species: Ints
+    a_channel: Ints
+    a_l: Ints
+    a_m: Ints
+    products: tuple[Products, ...]
+    e0: Floats
+    functions: int
+    total_l: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """1 + number of committee members."""
+        return self.products[0].weights.shape[0]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every array, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        for item in (self, *self.radial, *self.products):
+            for entry in fields(item):
+                value = getattr(item, entry.name)
+                if not isinstance(value, tuple):
+                    array = np.asarray(value)
+                    digest.update(f"{entry.name}{array.dtype.str}{array.shape}".encode())
+                    digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()

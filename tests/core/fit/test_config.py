@@ -1,0 +1,132 @@
+"""The file of a fit: short to write, complete when dumped, strict when read."""
+
+import tomllib
+
+import pytest
+
+from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
+from acepot.fit.config import (
+    Committee,
+    Data,
+    FitConfig,
+    PriorConfig,
+    Restraint,
+    SolverConfig,
+    Weights,
+    dump_config,
+    load_config,
+)
+from acepot.schema import to_mapping
+
+EXAMPLE = """
+[data]
+train = ["train.xyz", "sub/more.xyz"]
+test = "../test.xyz"
+fit = ["energy", "forces", "virial"]
+[e0]
+Si = -158.5
+[basis]
+elements = ["Si"]
+cutoff = 5.5
+[weights]
+default = {energy = 30, forces = 1, virial = 1}
+liq = {energy = 10, forces = 0.66, virial = 0.25}
+[prior]
+kind = "gaussian"
+[solver]
+kind = "qr"
+damping = 0.02
+[restraint]
+[committee]
+size = 10
+"""
+
+
+def _load(tmp_path, text):
+    path = tmp_path / "fit.toml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_smallest_file_is_one_line(tmp_path):
+    config = _load(tmp_path, 'data.train = "a.xyz"')
+    assert config == FitConfig(Data(train=str(tmp_path / "a.xyz")))
+    assert config.weights == {"default": Weights(30.0, 1.0, 1.0)}
+    assert config.basis == BasisSpec() and config.solver.kind == "blr" and config.e0 is None
+    assert config.data.fit == ("energy", "forces") and config.restraint is None
+
+
+def test_example_is_read(tmp_path):
+    config = _load(tmp_path, EXAMPLE)
+    assert config.data.train_files == (
+        str(tmp_path / "train.xyz"), str(tmp_path / "sub" / "more.xyz"),
+    )  # fmt: skip
+    assert config.data.test_files == (str(tmp_path / ".." / "test.xyz"),)
+    assert config.weights_of("liq") == Weights(10.0, 0.66, 0.25)
+    assert config.weights_of("dia") == Weights()
+    assert config.solver == SolverConfig("qr", damping=0.02)
+    assert config.restraint == Restraint() and config.committee == Committee(10, 0)
+    assert config.prior == PriorConfig("gaussian") and config.e0 == {"Si": -158.5}
+
+
+def test_default_weights_hold_when_only_others_are_given(tmp_path):
+    config = _load(tmp_path, 'data.train = "a"\n[weights.liq]\nenergy = 1\n')
+    assert config.weights == {"default": Weights(), "liq": Weights(energy=1.0)}
+
+
+def test_dump_repeats_the_fit(tmp_path):
+    config = _load(tmp_path, EXAMPLE)
+    text = dump_config(config, tmp_path)
+    assert tomllib.loads(text)["data"]["test"] == "../test.xyz"
+    assert _load(tmp_path, text) == config
+    assert dump_config(_load(tmp_path, text), tmp_path) == text
+    elsewhere = tmp_path / "models"
+    elsewhere.mkdir()
+    moved = _load(elsewhere, dump_config(config, elsewhere))
+    assert [(elsewhere / name).resolve() for name in moved.data.train_files] == [
+        (tmp_path / name).resolve() for name in config.data.train_files
+    ]
+
+
+def test_dump_writes_every_default(tmp_path):
+    config = FitConfig(Data(train="a.xyz"))
+    plain = tomllib.loads(dump_config(config))
+    assert plain == to_mapping(config)
+    assert plain["weights"]["default"] == {"energy": 30.0, "forces": 1.0, "virial": 1.0}
+    assert plain["solver"] == {"kind": "blr", "damping": 0.0, "tolerance": 1e-15, "floor": 1e-4}
+    assert plain["basis"]["pair"]["radial"]["family"] == "legendre"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('data.train = "a"\nbasis.cutof = 5', r"fit.toml: unknown key basis.cutof; did you mean b"),
+        ('data.train = "a"\n[solver]\nkind = "blrr"', r"solver.kind: expected one of 'qr', 'blr'"),
+        ('data.train = "a"\n[solver]\ndamping = -1', r"fit.toml: solver.damping: expected 0 or m"),
+        ('data.train = "a"\n[solver]\nfloor = 0', r"solver.floor: expected more than 0, got 0.0"),
+        ('data.train = "a"\n[weights.liq]\nforces = -1', r"weights.liq.forces: expected 0 or more"),
+        ('data.train = "a"\n[prior]\nwl = 0', r"prior.wl: expected more than 0"),
+        ('data.train = "a"\n[restraint]\ndistance = 0', r"restraint.distance: expected more than"),
+        ('data.train = "a"\ncommittee.size = -1', r"committee.size: expected 0 or more, got -1"),
+        ('data.train = "a"\ndata.fit = []', r"data.fit: expected one or more of energy, forces"),
+        ('data.train = "a"\ndata.fit = ["energy", "energy"]', r"data.fit: .* each once"),
+        ('data.train = "a"\ndata.fit = ["force"]', r"data.fit\[0\]: .*; did you mean 'forces'"),
+        ("data.train = []", r"data.train: expected at least one file name"),
+        ('data.train = ""', r"data.train: expected file names, got an empty one"),
+        ("", r"fit.toml: missing key data.train: expected string or list of string"),
+        ("data.train = 'a'\nx = [1,\n", r"fit.toml: not valid TOML: .*at line 3"),
+        ("data.train = 'a'\nx = = 3\n", r"fit.toml: not valid TOML: .*at line 2, column 5"),
+    ],
+)
+def test_mistake_is_named_with_file_and_place(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        _load(tmp_path, text)
+
+
+def test_missing_or_binary_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match=r"none.toml: cannot read the configuration: No such file"):
+        load_config(tmp_path / "none.toml")
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"b.toml: expected UTF-8 text"):
+        load_config(tmp_path / "b.toml")

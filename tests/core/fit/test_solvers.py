@@ -1,0 +1,283 @@
+"""Both solvers against dense linear algebra on the rows themselves."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
+
+from acepot.errors import InputError
+from acepot.fit.config import SolverConfig
+from acepot.fit.problem import Accumulator
+from acepot.fit.solution import Solution
+from acepot.fit.solvers import Evidence, solve
+
+QR, BLR = SolverConfig(kind="qr"), SolverConfig(kind="blr")
+
+
+def _data(count, columns, seed=0, noise=0.1, decades=2.0):
+    """Rows with columns of very different size, targets, and a prior γ."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(count, columns)) * np.logspace(0, -decades, columns)
+    truth = rng.normal(size=columns)
+    return rows, rows @ truth + noise * rng.normal(size=count), rng.uniform(1, 50, columns)
+
+
+def _problem(rows, targets):
+    accumulator = Accumulator(rows.shape[1])
+    accumulator.add(rows, targets)
+    return accumulator.finish()
+
+
+def _evidence(rows, targets):
+    problem = _problem(rows, targets)
+    left, singular, _ = np.linalg.svd(problem.triangle)
+    return Evidence(singular**2, (left.T @ problem.targets) ** 2, problem.outside, problem.rows)
+
+
+# ---- qr
+
+
+def test_plain_least_squares_equals_the_dense_answer():
+    rows, targets, gamma = _data(700, 12)
+    expected = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    for prior in (None, gamma):  # without damping the prior does nothing
+        solution = solve(_problem(rows, targets), prior, QR)
+        np.testing.assert_allclose(solution.coefficients, expected, rtol=1e-9)
+    residual = np.sum((rows @ expected - targets) ** 2)
+    assert solution.noise == pytest.approx(residual / (700 - 12), rel=1e-10)
+    covariance = solution.noise * np.linalg.inv(rows.T @ rows)
+    np.testing.assert_allclose(solution.factor @ solution.factor.T, covariance, rtol=1e-8)
+    assert solution.report["rank"] == 12 and solution.report["rows"] == 700
+    assert solution.report["residual"] == pytest.approx(residual)
+    assert solution.prior_variance is None and solution.log_evidence is None
+
+
+@pytest.mark.parametrize("count", [5, 12, 40, 900])
+@pytest.mark.parametrize("with_prior", [True, False])
+def test_damped_least_squares_equals_the_augmented_dense_answer(count, with_prior):
+    rows, targets, gamma = _data(count, 12, seed=count)
+    gamma = gamma if with_prior else np.ones(12)
+    augmented = np.vstack([rows, 0.3 * np.diag(gamma)])
+    right = np.concatenate([targets, np.zeros(12)])
+    expected = np.linalg.lstsq(augmented, right, rcond=None)[0]
+    solution = solve(
+        _problem(rows, targets), gamma if with_prior else None, SolverConfig("qr", damping=0.3)
+    )
+    np.testing.assert_allclose(solution.coefficients, expected, rtol=1e-9, atol=1e-12)
+    inverse = np.linalg.inv(augmented.T @ augmented)
+    effective = np.trace(rows @ inverse @ rows.T)
+    assert solution.report["effective parameters"] == pytest.approx(effective, rel=1e-9)
+    noise = np.sum((rows @ expected - targets) ** 2) / (count - effective)
+    assert solution.noise == pytest.approx(noise, rel=1e-8)
+    np.testing.assert_allclose(
+        solution.factor @ solution.factor.T, noise * inverse, rtol=1e-8, atol=1e-14
+    )
+
+
+def test_residual_stays_least_at_extreme_condition():
+    """Monomials to degree 12 in [0, 1], each twice but for 1e-13, on columns of any size."""
+    rng = np.random.default_rng(3)
+    x = rng.random(300)
+    basis = np.vander(x, 13)
+    rows = np.hstack([basis, basis + 1e-13 * rng.normal(size=basis.shape)])
+    rows *= 10.0 ** rng.uniform(-5, 5, size=26)
+    targets = np.exp(3 * x) + 1e-3 * rng.normal(size=300)
+    solution = solve(_problem(rows, targets), None, QR)
+    single = np.polynomial.legendre.legvander(2 * x - 1, 12)
+    best = np.sum((single @ np.linalg.lstsq(single, targets, rcond=None)[0] - targets) ** 2)
+    residual = np.sum((rows @ solution.coefficients - targets) ** 2)
+    assert residual < 1.01 * best
+    assert residual == pytest.approx(solution.report["residual"], rel=1e-2)
+    assert solution.report["condition number"] > 1e13
+
+
+def test_duplicate_columns_lower_the_rank_not_the_accuracy():
+    rows, targets, _ = _data(50, 5)
+    doubled = np.hstack([rows, rows])
+    solution = solve(_problem(doubled, targets), None, SolverConfig("qr", tolerance=1e-13))
+    best = solve(_problem(rows, targets), None, QR)
+    assert solution.report["rank"] == 5 and solution.factor.shape == (10, 5)
+    np.testing.assert_allclose(doubled @ solution.coefficients, rows @ best.coefficients, atol=1e-9)
+    assert solution.noise == pytest.approx(best.noise)
+
+
+def test_underdetermined_least_squares_is_refused():
+    rows, targets, gamma = _data(5, 12)
+    with pytest.raises(InputError, match=r"^underdetermined: 5 rows for 12 functions; add data"):
+        solve(_problem(rows, targets), gamma, QR)
+
+
+def test_functions_without_data_are_counted():
+    rows, targets, gamma = _data(50, 6)
+    rows[:, [0, 3]] = 0
+    problem = _problem(rows, targets)
+    with pytest.raises(InputError, match="2 of 6 functions are zero in every row"):
+        solve(problem, gamma, QR)
+    for config in (SolverConfig("qr", damping=0.1), BLR):
+        assert not solve(problem, gamma, config).coefficients[[0, 3]].any()
+
+
+def test_as_many_rows_as_functions_give_no_posterior():
+    rows, targets, _ = _data(6, 6)
+    solution = solve(_problem(rows, targets), None, QR)
+    np.testing.assert_allclose(rows @ solution.coefficients, targets, atol=1e-10)
+    assert solution.factor is None and solution.noise == 0
+    with pytest.raises(InputError, match="committee: these data determine no posterior"):
+        solution.draw(2, np.random.default_rng(0))
+
+
+# ---- blr
+
+
+@pytest.mark.parametrize(("count", "columns"), [(60, 8), (8, 8), (6, 15)])
+@pytest.mark.parametrize(("prior", "noise"), [(1.0, 1.0), (1e-2, 3.0), (40.0, 1e-3)])
+def test_evidence_is_the_normal_density_of_the_targets(count, columns, prior, noise):
+    rows, targets, _ = _data(count, columns, seed=columns)
+    covariance = prior * rows @ rows.T + noise * np.eye(count)
+    expected = multivariate_normal(np.zeros(count), covariance).logpdf(targets)
+    assert _evidence(rows, targets).value(prior, noise) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(60, 8), (6, 15)])
+def test_evidence_gradient_is_its_finite_difference(count, columns):
+    evidence = _evidence(*_data(count, columns)[:2])
+    for prior, noise in ((1.0, 1.0), (0.02, 0.3), (30.0, 0.01)):
+        h, k = 1e-5 * prior, 1e-5 * noise
+        by_prior = (evidence.value(prior + h, noise) - evidence.value(prior - h, noise)) / (2 * h)
+        by_noise = (evidence.value(prior, noise + k) - evidence.value(prior, noise - k)) / (2 * k)
+        assert evidence.gradient(prior, noise) == pytest.approx((by_prior, by_noise), rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "columns", "seed"), [(80, 10, 0), (500, 40, 1), (25, 60, 2)])
+def test_blr_equals_the_dense_posterior_at_the_best_evidence(count, columns, seed):
+    rows, targets, gamma = _data(count, columns, seed, noise=0.3)
+    solution = solve(_problem(rows, targets), gamma, BLR)
+    scaled = rows / gamma
+
+    def loss(x):
+        prior, noise = 1e-8 + x**2
+        covariance = prior * scaled @ scaled.T + noise * np.eye(count)
+        return -multivariate_normal(np.zeros(count), covariance).logpdf(targets)
+
+    best = min((minimize(loss, start) for start in ([1, 1], [5, 0.3])), key=lambda r: r.fun)
+    prior, noise = 1e-8 + best.x**2
+    assert solution.log_evidence == pytest.approx(-best.fun, rel=1e-8)
+    assert solution.prior_variance == pytest.approx(prior, rel=1e-3)
+    assert solution.noise == pytest.approx(noise, rel=1e-3)
+
+    prior, noise = solution.prior_variance, solution.noise
+    assert solution.log_evidence == pytest.approx(-loss(np.sqrt([prior, noise])), rel=1e-6)
+    covariance = np.linalg.inv(rows.T @ rows / noise + np.diag(gamma**2) / prior)
+    assert solution.factor.shape == (columns, columns)
+    scale = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    np.testing.assert_allclose(solution.factor @ solution.factor.T / scale, covariance / scale,
+                               atol=1e-9)  # fmt: skip
+    mean = covariance @ rows.T @ targets / noise
+    np.testing.assert_allclose(solution.coefficients / np.sqrt(np.diag(covariance)),
+                               mean / np.sqrt(np.diag(covariance)), atol=1e-8)  # fmt: skip
+    augmented = np.vstack([rows, np.sqrt(noise / prior) * np.diag(gamma)])
+    least = np.linalg.lstsq(augmented, np.concatenate([targets, np.zeros(columns)]), rcond=None)[0]
+    np.testing.assert_allclose(solution.coefficients, least, rtol=1e-6, atol=1e-12)
+
+
+def test_gradient_vanishes_at_the_maximum_and_the_grid_holds_nothing_better():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        count, columns = rng.integers(2, 60, size=2)
+        rows, targets, _ = _data(
+            count, columns, seed, 10.0 ** rng.uniform(-4, 2), rng.uniform(0, 9)
+        )
+        evidence = _evidence(rows, targets)
+        prior, noise, _ = evidence.maximise(1e-4)
+        best = evidence.value(prior, noise)
+        by_prior, by_noise = evidence.gradient(prior, noise)
+        assert prior <= 1.001e-8 or abs(prior * by_prior) < 1e-6 * count, seed
+        assert noise <= 1.001e-8 or abs(noise * by_noise) < 1e-6 * count, seed
+        for one in np.logspace(-8, 12, 81):
+            for other in np.logspace(-8, 12, 81):
+                assert evidence.value(one, other) <= best + 1e-8 * max(1.0, abs(best)), seed
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
+def test_variances_follow_the_scale_of_the_targets(factor):
+    rows, targets, gamma = _data(200, 10, noise=0.5, decades=0)
+    unit = solve(_problem(rows, targets), gamma, SolverConfig(floor=1e-12))
+    scaled = solve(_problem(rows, factor * targets), gamma, SolverConfig(floor=1e-12))
+    assert scaled.noise == pytest.approx(factor**2 * unit.noise, rel=1e-6)
+    assert scaled.prior_variance == pytest.approx(factor**2 * unit.prior_variance, rel=1e-6)
+    np.testing.assert_allclose(scaled.coefficients, factor * unit.coefficients, rtol=1e-6)
+
+
+def test_known_variances_are_found():
+    rng = np.random.default_rng(11)
+    rows = rng.normal(size=(6000, 800))
+    targets = rows @ (0.05 * rng.normal(size=800)) + 2.0 * rng.normal(size=6000)
+    solution = solve(_problem(rows, targets), None, BLR)
+    assert solution.noise == pytest.approx(4.0, rel=0.06)
+    assert solution.prior_variance == pytest.approx(0.0025, rel=0.15)
+    assert solution.report["at floor"] == "none" and solution.report["iterations"] > 0
+
+
+def test_exact_targets_end_at_the_noise_floor():
+    rows, targets, _ = _data(100, 5, noise=0.0, decades=0)
+    solution = solve(_problem(rows, targets), None, BLR)
+    assert solution.noise == 1e-8 and solution.report["at floor"] == "noise"
+    np.testing.assert_allclose(rows @ solution.coefficients, targets, atol=1e-6)
+
+
+def test_zero_targets_end_at_both_floors():
+    rows, targets, _ = _data(100, 5)
+    solution = solve(_problem(rows, 0 * targets), None, BLR)
+    assert not solution.coefficients.any()
+    assert solution.noise == pytest.approx(1e-8) and solution.prior_variance == pytest.approx(1e-8)
+
+
+def test_pure_noise_shrinks_the_coefficients_to_nothing():
+    rng = np.random.default_rng(0)
+    rows, targets = rng.normal(size=(400, 5)), rng.normal(size=400)
+    targets -= rows @ np.linalg.lstsq(rows, targets, rcond=None)[0]
+    solution = solve(_problem(rows, targets), None, BLR)
+    assert solution.prior_variance == pytest.approx(1e-8)
+    assert np.abs(solution.coefficients).max() < 1e-10
+
+
+def test_blr_needs_one_function_that_is_not_zero():
+    with pytest.raises(InputError, match="all 3 functions are zero in every row"):
+        solve(_problem(np.zeros((9, 3)), np.ones(9)), None, BLR)
+
+
+@pytest.mark.parametrize("prior", [np.ones(3), np.zeros(5), -np.ones(5), np.full(5, np.nan)])
+def test_bad_prior_is_refused(prior):
+    rows, targets, _ = _data(20, 5)
+    with pytest.raises(InputError, match="prior: expected 5 finite numbers above 0"):
+        solve(_problem(rows, targets), prior, BLR)
+
+
+# ---- committee
+
+
+def test_committee_has_the_posterior_mean_and_covariance():
+    rows, targets, gamma = _data(40, 4, noise=0.5, decades=1)
+    for config in (QR, SolverConfig("qr", damping=0.2), BLR):
+        solution = solve(_problem(rows, targets), gamma, config)
+        members = solution.draw(40_000, np.random.default_rng(1))
+        assert members.shape == (40_000, 4)
+        covariance = solution.factor @ solution.factor.T
+        sigma = np.sqrt(np.diag(covariance))
+        np.testing.assert_allclose(
+            (members.mean(axis=0) - solution.coefficients) / sigma, 0, atol=0.03
+        )
+        np.testing.assert_allclose(
+            np.cov(members.T) / np.outer(sigma, sigma), covariance / np.outer(sigma, sigma),
+            atol=0.03,
+        )  # fmt: skip
+        again = solution.draw(40_000, np.random.default_rng(1))
+        np.testing.assert_array_equal(members, again)
+
+
+def test_draw_uses_the_factor_as_it_is():
+    factor = np.array([[2.0], [1.0], [0.0]])
+    solution = Solution(np.array([1.0, 2.0, 3.0]), factor, 0.1)
+    xi = np.random.default_rng(5).standard_normal((2, 1))
+    expected = np.array([1.0, 2.0, 3.0]) + xi @ factor.T
+    np.testing.assert_array_equal(solution.draw(2, np.random.default_rng(5)), expected)
