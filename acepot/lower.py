@@ -19,9 +19,12 @@ from acepot.errors import InputError
 from acepot.model import Model
 from acepot.tables import Floats, Products, RadialTable, Tables
 
-#: Distance in Å of two knots: 5e-10 relative in forces, better than PACE's cubic 1e-3 tables,
-#: and small enough for a processor's second-level cache (docs/conventions.md, "Tables").
-SPACING = 0.02
+#: Largest table error, relative to each radial function's largest value. Fits and runs read
+#: the same tables, so it only matters against analytic radials (docs/conventions.md, "Tables").
+TOLERANCE = 1e-8
+#: Largest and smallest distance in Å of two knots: spacings are halved from the first to the
+#: last until the tolerance is met, so tables stay as small as the functions allow.
+SPACINGS = tuple(0.02 / 2**k for k in range(7))
 #: Where tables begin in Å unless their functions vanish inside an inner cut-off.
 BEGIN = 0.1
 
@@ -35,12 +38,14 @@ def expansion(basis: BasisSpec | ExplicitBasis, progress: Progress | None = None
     return cached_expansion(basis, progress)
 
 
-def lower(model: Model, *, spacing: float = SPACING, progress: Progress | None = None) -> Tables:
+def lower(
+    model: Model, *, tolerance: float = TOLERANCE, progress: Progress | None = None
+) -> Tables:
     """Turn a model into the arrays that evaluators read.
 
     Args:
         model: basis, coefficients and reference energies.
-        spacing: distance of two knots of the radial tables in Å.
+        tolerance: of the radial tables, relative to each function's largest value.
         progress: called with (functions done, functions in all) while the basis is built.
 
     Returns:
@@ -58,7 +63,7 @@ def lower(model: Model, *, spacing: float = SPACING, progress: Progress | None =
     many = tuple(c for c in parts.channels if c[0] > 0)
     pairs = tuple(c for c in parts.channels if c[0] < 0)
     bodies, pair = _families(model.basis, many, pairs)
-    radial, cutoff = _radial_tables(bodies, pair, many, pairs, spacing)
+    radial, cutoff = _radial_tables(bodies, pair, many, pairs, tolerance)
     width = 2 * parts.block_l + 1
     m = np.concatenate([np.arange(-l, l + 1) for l in parts.block_l])  # noqa: E741
     coefficients = model.coefficients[None]
@@ -162,22 +167,33 @@ def _radial_tables(
     pair: Family | None,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
-    spacing: float,
+    tolerance: float,
 ) -> tuple[tuple[RadialTable, ...], Floats]:
     members = tuple(tuple(n - 1 for n in channel) for channel in many)
     tables = []
     if members:
         products = [[ProductRadial(f, members) for f in row] for row in bodies]
-        tables.append(_table(bodies, products, spacing))
+        tables.append(_table(bodies, products, tolerance))
     if pair is not None:
-        tables.append(_table(pair, pair, spacing))
+        tables.append(_table(pair, pair, tolerance))
     return tuple(tables), np.max([t.end for t in tables], axis=0)
 
 
 def _table(
+    family: Family, functions: Family | list[list[ProductRadial]], tolerance: float
+) -> RadialTable:
+    """The coarsest table that meets the tolerance, or the finest there is."""
+    for spacing in SPACINGS:
+        table = _table_at(family, functions, spacing)
+        if table.error <= tolerance:
+            break
+    return table
+
+
+def _table_at(
     family: Family, functions: Family | list[list[ProductRadial]], spacing: float
 ) -> RadialTable:
-    """One table per ordered pair, padded to the largest number of bins."""
+    """One grid per ordered pair, padded to the largest number of bins."""
     species = range(len(family))
     zero_inside = all(f.zero_inside for row in family for f in row)
     grids = [[_grid(f, zero_inside, spacing) for f in row] for row in family]

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 _STEP = 0.25
 #: Singular values below this part of the largest do not widen the scan (they are rounding).
 _DUST = 1e-20
+#: A variance below its floor times this is at its floor: the factor covers rounding only.
+_ROUNDED = 1 + 1e-12
 
 
 def solve(problem: Problem, prior: Array | None, config: SolverConfig) -> Solution:
@@ -188,7 +190,8 @@ class Evidence:
         def slope(u: float) -> float:
             prior, noise = self.best_for(math.exp(u), floor)
             by_prior, by_noise = self.gradient(prior, noise)
-            return -noise * by_noise if prior <= floor**2 else prior * by_prior
+            at_floor = prior <= floor**2 * _ROUNDED  # then the ratio moves ve instead of vc
+            return -noise * by_noise if at_floor else prior * by_prior
 
         left = right = int(np.argmax(values))
         while left > 0 and slope(grid[left]) <= 0:
@@ -225,7 +228,7 @@ def _maximum_evidence(problem: Problem, gamma: Array, config: SolverConfig) -> S
     coefficients = shrunk @ right[: len(singular)] / gamma
     precision = np.full(problem.columns, 1 / prior)
     precision[: len(singular)] += singular**2 / noise
-    floors = [name for name, v in (("prior", prior), ("noise", noise)) if v <= config.floor**2]
+    floors = [name for name, v in (("prior", prior), ("noise", noise)) if v <= config.floor**2 * _ROUNDED]
     return Solution(
         coefficients=coefficients,
         factor=right.T / np.sqrt(precision) / gamma[:, None],

@@ -8,13 +8,14 @@ no other key is found, must agree with one that is, and can be asked for by that
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from acepot.errors import InputError
 from acepot.io.frames import Frame, to_structures
-from acepot.io.labels import BY_NAME, LabelCount, LabelKeys
+from acepot.io.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
 from acepot.structure import Structure
 
 _RESULTS = ("energy", "free_energy", "forces", "stress")
@@ -64,7 +65,7 @@ def from_atoms_list(
         atoms: the objects, for example from `ase.io.read(path, ":")`.
         labels: keys of the labels; by default they are found by name.
         config_type_key: key of the structure's group in `atoms.info`.
-        source: where they come from: structures are called "<source> frame 3".
+        source: the file they come from, or another word for messages.
 
     Returns:
         The structures and the count of labels, whose `str` is a report line.
@@ -75,8 +76,9 @@ def from_atoms_list(
     """
     if hasattr(atoms, "positions"):
         raise InputError("atoms: expected a list of Atoms, got a single one; use from_atoms")
+    short = Path(source).name
     frames = [
-        _frame(one, config_type_key, f"{source}: frame {index}", f"{source} frame {index}")
+        _frame(one, config_type_key, f"{source}: frame {index}", f"{short} frame {index}")
         for index, one in enumerate(atoms)
     ]
     if not frames:
@@ -100,22 +102,25 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
         config_type="default" if kind is None else str(kind),
         name=name,
     )
+    results, stale = _results(atoms)
+    if stale:
+        info[f"{CALCULATOR} (not used: the atoms were changed after it)"] = None
     return Frame(
         where=where,
         bare=bare,
         info={str(key): value for key, value in info.items()},
         columns={str(key): value for key, value in arrays.items() if key not in _OWN},
-        results=_results(atoms),
+        results=results,
         others=_OWN,
     )
 
 
-def _results(atoms: Any) -> dict[str, object]:
-    """What an attached calculator knows about these very atoms; nothing if they changed."""
+def _results(atoms: Any) -> tuple[dict[str, object], bool]:
+    """What an attached calculator knows, and whether it knows it of other atoms."""
     calculator = getattr(atoms, "calc", None)
     results = getattr(calculator, "results", None)
     if calculator is None or not results:
-        return {}
+        return {}, False
     if hasattr(calculator, "check_state") and calculator.check_state(atoms):
-        return {}
-    return {key: results[key] for key in _RESULTS if results.get(key) is not None}
+        return {}, True
+    return {key: results[key] for key in _RESULTS if results.get(key) is not None}, False

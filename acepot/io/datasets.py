@@ -59,5 +59,7 @@ def _is_xyz(path: Path) -> bool:
     """Whether the first line with anything in it is a number, or else the name says XYZ."""
     with opened(path) as text:
         first = next((line.strip() for line in text if line.strip()), "")
+    if not first:
+        raise InputError(f"{path}: expected structures, got an empty file")
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _PACKED]
-    return first.isdecimal() or suffixes[-1:] in ([one] for one in _XYZ)
+    return first.isdecimal() or (bool(suffixes) and suffixes[-1] in _XYZ)

@@ -114,7 +114,7 @@ def test_functions_without_data_are_counted():
     with pytest.raises(InputError, match="2 of 6 functions are zero in every row"):
         solve(problem, gamma, QR)
     for config in (SolverConfig("qr", damping=0.1), BLR):
-        assert not solve(problem, gamma, config).coefficients[[0, 3]].any()
+        assert np.abs(solve(problem, gamma, config).coefficients[[0, 3]]).max() < 1e-15
 
 
 def test_as_many_rows_as_functions_give_no_posterior():
