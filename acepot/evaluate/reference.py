@@ -24,7 +24,7 @@ from acepot.tables import Products, RadialTable, Tables
 Ints = NDArray[np.int64]
 
 #: Numbers (of 8 bytes) that the largest array of one block of atoms may hold.
-_BLOCK = 4_000_000
+_BLOCK = 2_000_000
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -114,36 +114,19 @@ class ReferenceEvaluator:
         """
         count, functions = len(species), self.tables.functions
         energy = np.zeros(functions)
-        forces = np.zeros((functions, 3 * count))
+        forces = np.zeros((functions, 3, count))
         virial = np.zeros((functions, 6))
         for s, block in self._blocks(species, edges, rows=True):
             site = self._sites[s]
             product, partial = site.products(self._unitary.to_complex(self._one_particle(block)))
             energy += (site.real @ product.real).sum(axis=1)
             energy -= (site.imaginary @ product.imag).sum(axis=1)
-            slopes = self._slopes(block)  # dA_v/dr_j, [a, v, j, 3]
-            touched, local = np.unique(
-                np.concatenate((block.atoms[:, None], block.neighbour), axis=1),
-                return_inverse=True,
-            )
-            # Columns: the force components of every atom touched, then the virial.
-            columns = np.zeros((len(block.atoms), slopes.shape[1], 3 * len(touched) + 6))
-            for i, where in enumerate(local.reshape(len(block.atoms), -1)):
-                spread = np.zeros((slopes.shape[2], len(touched)))
-                spread[np.arange(len(spread)), where[1:]] = -1.0
-                spread[:, where[0]] += block.mask[i]
-                moved = np.einsum("vjx,jt->vtx", slopes[i], spread, optimize=True)
-                columns[i, :, :-6] = moved.reshape(len(moved), -1)
-            for k, (x, y) in enumerate(_VOIGT):
-                columns[..., k - 6] = -np.einsum(
-                    "aj,avj->av", block.vector[..., x], slopes[..., y]
-                )
-            jacobian = site.jacobian(partial, slopes.shape[1])  # [k, a v]
-            block_rows = jacobian @ columns.reshape(-1, columns.shape[-1])
-            where_to = (3 * touched[:, None] + np.arange(3)).ravel()
-            forces[:, where_to] += block_rows[:, :-6]
-            virial += block_rows[:, -6:]
-        return Rows(energy, forces.T, virial.T)
+            touched, columns = self._moves(block)
+            atoms, size = columns.shape[:2]
+            part = site.jacobian(partial, size) @ columns.reshape(atoms * size, -1)
+            forces[:, :, touched] -= part[:, :-6].reshape(functions, 3, -1)
+            virial -= part[:, -6:]
+        return Rows(energy, forces.transpose(2, 1, 0).reshape(-1, functions), virial.T)
 
     def site_basis(self, species: Ints, edges: Edges) -> Floats:
         """Every basis function on every atom.
@@ -252,19 +235,49 @@ class ReferenceEvaluator:
         return out
 
     def _slopes(self, block: _Block) -> Floats:
-        """dA_v/dr_j, shape (a, A, J, 3)."""
+        """dA_v/dr_j, shape (a, A, 3, J)."""
         atoms, width = block.mask.shape
-        out = np.empty((atoms, len(self.tables.a_l), width, 3))
+        out = np.empty((atoms, len(self.tables.a_l), 3, width))
+        unit = block.unit.transpose(0, 2, 1)[:, None, None]  # [a, 1, 1, 3, j]
         for group in self._groups:
             same = (block.species == group.species)[..., None]
             radial = (block.radial[..., group.channels] * same).transpose(0, 2, 1)
             slope = (block.radial_slope[..., group.channels] * same).transpose(0, 2, 1)
             harmonics = block.harmonics[..., group.lm].transpose(0, 2, 1)[:, None]  # [a, 1, m, j]
-            gradient = block.gradient[..., group.lm, :].transpose(0, 2, 1, 3)[:, None]
-            part = (slope[:, :, None] * harmonics)[..., None] * block.unit[:, None, None]
-            part += radial[:, :, None, :, None] * gradient
-            out[:, group.members] = part.reshape(atoms, -1, width, 3)
+            gradient = block.gradient[..., group.lm, :].transpose(0, 2, 3, 1)[:, None]
+            shape = (atoms, radial.shape[1], harmonics.shape[2], 3, width)
+            part = (slope[:, :, None] * harmonics)[:, :, :, None] * unit
+            part += radial[:, :, None, None] * gradient
+            out[:, group.members] = part.reshape(atoms, shape[1] * shape[2], 3, width)
         return out
+
+    def _moves(self, block: _Block) -> tuple[Ints, Floats]:
+        """How A responds to the atoms and to strain.
+
+        Returns:
+            The atoms touched, shape (t,), and for every atom of the block dA_v over their x,
+            y and z displacements and over the six strains (xx yy zz yz xz xy), shape
+            (a, A, 3 t + 6).
+        """
+        slopes = self._slopes(block)
+        members = np.concatenate((block.atoms[:, None], block.neighbour), axis=1)
+        touched, local = np.unique(members, return_inverse=True)
+        local = local.reshape(members.shape)
+        columns = np.zeros((*slopes.shape[:2], 3 * len(touched) + 6))
+        for i, (centre, *_) in enumerate(local):
+            # Images of one neighbour follow each other: sum them, then put each atom in place.
+            count = int(block.mask[i].sum())
+            if count:
+                neighbours = local[i, 1 : count + 1]
+                begins = np.flatnonzero(np.diff(neighbours, prepend=-1))
+                slope = slopes[i, :, :, :count]
+                moved = columns[i, :, :-6].reshape(len(slope), 3, -1)
+                each = slope if len(begins) == count else np.add.reduceat(slope, begins, axis=2)
+                moved[:, :, neighbours[begins]] = each
+                moved[:, :, centre] -= slope.sum(axis=2)
+        for k, (x, y) in enumerate(_VOIGT):
+            columns[..., k - 6] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
+        return touched, columns
 
     def _pull(self, block: _Block, adjoint: Floats) -> Floats:
         """dE_i/dr_j = Σ_v dE/dA_v dA_v/dr_j, shape (a, J, 3)."""
@@ -428,9 +441,11 @@ class _Site:
         data = matrix @ np.concatenate((partial.real, partial.imag))  # [(k, v), a]
         atoms = partial.shape[1]
         column = factor[:, None] + size * np.arange(atoms)
-        row = np.broadcast_to(function[:, None], column.shape)
-        shape = (self.real.shape[0], size * atoms)
-        return csr_array((data.ravel(), (row.ravel(), column.ravel())), shape=shape)
+        functions = self.real.shape[0]
+        pointer = np.searchsorted(function, np.arange(functions + 1)) * atoms
+        return csr_array(
+            (data.ravel(), column.ravel(), pointer), shape=(functions, size * atoms)
+        )
 
 
 def _adjoint_map(

@@ -133,8 +133,8 @@ class SolverConfig:
     Args:
         kind: qr: least squares; blr: Bayesian linear regression by maximum evidence.
         damping: √λ that multiplies the prior's γ (qr); 0: plain least squares, no prior.
-        tolerance: singular values of the column-scaled system below this part of the largest
-            are dropped (qr). 1e-15 is the rounding of one number: only what is lost is dropped.
+        tolerance: pivots of the column-scaled system below this part of the largest are dropped
+            (qr). A larger value gives smaller coefficients and a larger residual.
         floor: smallest standard deviation of noise and prior (blr).
     """
 

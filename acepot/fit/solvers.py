@@ -63,7 +63,8 @@ def _least_squares(problem: Problem, gamma: Array, config: SolverConfig) -> Solu
     """Minimise |A c - y|² + damping² |γ c|² by a pivoted QR of the column-scaled system.
 
     Pivoting, unlike an SVD with the same cut, comes close to the smallest residual even at a
-    condition number of 1e16: 3 % above it, the SVD 57 %, on nearly dependent polynomials.
+    condition number of 1e16: 3 % above it, the SVD 57 % (24 monomials, 36 random columns, cut
+    1e-15, against 60 digits). The reported condition number is that of the scaled system.
     """
     if config.damping == 0:
         _check_determined(problem)
@@ -214,7 +215,8 @@ def _maximum_evidence(problem: Problem, gamma: Array, config: SolverConfig) -> S
     """Bayesian linear regression: posterior mean at the variances of maximum evidence.
 
     On X = A P⁻¹, c = P⁻¹ c̃ with P = diag γ: c̃ = V vc s p/(vc s² + ve), and its covariance is
-    V (s²/ve + 1/vc)⁻¹ Vᵀ, with variance vc in the complement of the row space.
+    V (s²/ve + 1/vc)⁻¹ Vᵀ, with variance vc in the complement of the row space. The reported
+    condition number is that of X.
     """
     left, singular, right = np.linalg.svd(problem.triangle / gamma)  # right: [K, K]
     if singular[0] == 0:
@@ -228,7 +230,9 @@ def _maximum_evidence(problem: Problem, gamma: Array, config: SolverConfig) -> S
     coefficients = shrunk @ right[: len(singular)] / gamma
     precision = np.full(problem.columns, 1 / prior)
     precision[: len(singular)] += singular**2 / noise
-    floors = [name for name, v in (("prior", prior), ("noise", noise)) if v <= config.floor**2 * _ROUNDED]
+    floors = [
+        name for name, v in (("prior", prior), ("noise", noise)) if v <= config.floor**2 * _ROUNDED
+    ]
     return Solution(
         coefficients=coefficients,
         factor=right.T / np.sqrt(precision) / gamma[:, None],

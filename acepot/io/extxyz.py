@@ -149,7 +149,10 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
     width = comment.columns[-1].first + comment.columns[-1].width
     for atom, row in enumerate(block.rows):
         if len(row) != width and not (comment.free and len(row) > width):
-            raise InputError(f"{block.at(atom)}: expected {width} columns, got {len(row)}")
+            names = " ".join(f"{column.name}:{column.width}" for column in comment.columns)
+            raise InputError(
+                f"{block.at(atom)}: expected {width} columns ({names}), got {len(row)}"
+            )
     name = f"{block.path.name} frame {block.index}"
     atoms: dict[str, Any] = {
         "numbers": block.elements(comment.species),
