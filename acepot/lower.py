@@ -139,8 +139,13 @@ def _families(
     bodies = _from_spec(basis, basis.radial, count, basis.inner, basis.cutoff)
     if not pairs:
         return bodies, None
-    own = basis.pair
-    return bodies, _from_spec(basis, own.radial, len(pairs), own.inner, own.cutoff)
+    return bodies, pair_functions(basis)
+
+
+def pair_functions(spec: BasisSpec) -> Family:
+    """Pair functions V_1 … V_degree of every ordered pair of species, [centre][neighbour]."""
+    pair = spec.pair
+    return _from_spec(spec, pair.radial, pair.degree or 0, pair.inner, pair.cutoff)
 
 
 def _from_spec(

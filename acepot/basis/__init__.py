@@ -1,0 +1,1 @@
+"""One-particle functions, couplings and the bases made of them."""

@@ -1,0 +1,1 @@
+"""Evaluators: Tables and Edges in, energies, forces and virials out."""

@@ -1,0 +1,1 @@
+"""Fitting: data and a configuration in, a model with its posterior out."""

@@ -154,7 +154,7 @@ class Restraint:
     """Artificial dimer energies that make the pair potential repulsive at short distance.
 
     Args:
-        weight: of each dimer's row.
+        weight: of each dimer's row; 0 switches the restraint off.
         distance: of the two atoms in Å.
     """
 
@@ -162,7 +162,7 @@ class Restraint:
     distance: float = 0.01
 
     def __post_init__(self) -> None:
-        _at_least("weight", self.weight, above=True)
+        _at_least("weight", self.weight)
         _at_least("distance", self.distance, above=True)
 
 
@@ -195,7 +195,7 @@ class FitConfig:
         weights: by config type; "default" (30, 1, 1 if absent) holds for all others.
         prior: smoothness.
         solver: of the linear problem.
-        restraint: of the pair potential at short distance; None: none.
+        restraint: of the pair potential at short distance, where its envelope is repulsive.
         committee: of the posterior.
     """
 
@@ -205,7 +205,7 @@ class FitConfig:
     weights: dict[str, Weights] = field(default_factory=dict)
     prior: PriorConfig = field(default_factory=PriorConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
-    restraint: Restraint | None = None
+    restraint: Restraint = field(default_factory=Restraint)
     committee: Committee = field(default_factory=Committee)
 
     def __post_init__(self) -> None:

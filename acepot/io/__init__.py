@@ -1,0 +1,1 @@
+"""Files: structures with labels, and models."""

@@ -76,9 +76,9 @@ def replaced(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     if mode not in ("w", "wb"):
         raise InputError(f'mode: expected "w" or "wb", got {mode!r}')
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):  # unlike Path's, never raise
         raise InputError(f"{path}: cannot be written: it is not a regular file")
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     how: dict[str, str] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         handle: IO[Any] = open(temporary, mode.replace("w", "x"), **how)  # type: ignore[call-overload]

@@ -134,6 +134,7 @@ def _choose(frames: Sequence[Frame], keys: LabelKeys, path: str, there: str) -> 
         found = _found(frames, kinds)
         best = min((level for level, _ in found.values()), default=0)
         sources = [source for source, (level, _) in found.items() if level == best]
+        sources.sort(key=lambda source: (source[0] == "stress", source[1] == CALCULATOR))
         for kind in kinds:
             rivals = [
                 (-found[kind, key][1], key)

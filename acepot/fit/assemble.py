@@ -1,0 +1,125 @@
+"""Structures -> Problem: weighted rows, the only place where weights are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.species import species_indices
+from acepot.evaluate.protocol import RowBuilder
+from acepot.fit.config import Weights
+from acepot.fit.problem import Accumulator
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.structure import Structure
+
+Floats = NDArray[np.float64]
+Quantity = Literal["energy", "forces", "virial"]
+VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class StructureRows:
+    """The unweighted rows of one structure and their labels, less E0.
+
+    Args:
+        structure: what they describe.
+        rows: shape (m, K).
+        targets: shape (m,).
+        weights: shape (m,).
+    """
+
+    structure: Structure
+    rows: Floats
+    targets: Floats
+    weights: Floats
+
+
+def structure_rows(
+    structure: Structure,
+    model: Model,
+    builder: RowBuilder,
+    cutoff: float,
+    quantities: Sequence[Quantity],
+    weights: Weights,
+) -> StructureRows:
+    """Rows, targets and weights of the labels that one structure has.
+
+    Energies have weight w/√n, force components w, the six virial components w/√n
+    (ACEpotentials.jl's rule).
+
+    Args:
+        structure: with labels.
+        model: for its elements and E0.
+        builder: makes the rows.
+        cutoff: of the neighbour list in Å.
+        quantities: the labels to use where they are present.
+        weights: of this structure's config type.
+    """
+    species = species_indices(model.numbers, structure.numbers)
+    made = builder.rows(species, build(structure, cutoff))
+    scale = 1 / np.sqrt(len(structure))
+    rows, targets, factors = [], [], []
+    if "energy" in quantities and structure.energy is not None:
+        rows.append(made.energy[None])
+        targets.append(np.array([structure.energy - model.e0[species].sum()]))
+        factors.append(np.full(1, weights.energy * scale))
+    if "forces" in quantities and structure.forces is not None:
+        rows.append(made.forces)
+        targets.append(structure.forces.ravel())
+        factors.append(np.full(structure.forces.size, weights.forces))
+    if "virial" in quantities and structure.virial is not None:
+        rows.append(made.virial)
+        targets.append(structure.virial[VOIGT])
+        factors.append(np.full(6, weights.virial * scale))
+    if not rows:
+        return StructureRows(structure, np.zeros((0, len(made.energy))), np.zeros(0), np.zeros(0))
+    return StructureRows(
+        structure, np.concatenate(rows), np.concatenate(targets), np.concatenate(factors)
+    )
+
+
+def assemble(
+    blocks: Iterator[StructureRows],
+    accumulator: Accumulator,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Weight rows and add them to a problem; rows of weight zero are left out.
+
+    Args:
+        blocks: rows of the structures, in order.
+        accumulator: takes the weighted rows.
+        progress: called with the number of structures done.
+    """
+    for done, block in enumerate(blocks, start=1):
+        kept = block.weights > 0
+        weights = block.weights[kept]
+        accumulator.add(block.rows[kept] * weights[:, None], block.targets[kept] * weights)
+        if progress:
+            progress(done)
+
+
+def in_threads(
+    make: Callable[[Structure], StructureRows], structures: Sequence[Structure], threads: int
+) -> Iterator[StructureRows]:
+    """Rows of structures in order, made by several threads, with few of them waiting.
+
+    Args:
+        make: rows of one structure.
+        structures: the data.
+        threads: how many at once.
+    """
+    if threads <= 1:
+        yield from map(make, structures)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(make, s) for s in structures[: threads + 1]]
+        for following in range(len(waiting), len(structures) + len(waiting)):
+            yield waiting.pop(0).result()
+            if following < len(structures):
+                waiting.append(pool.submit(make, structures[following]))

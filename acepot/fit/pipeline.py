@@ -1,0 +1,315 @@
+"""run_fit: the whole journey from labelled structures to a model, on one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import BasisSpec, pair_number, resolve
+from acepot.basis.species import species_indices
+from acepot.errors import InputError
+from acepot.evaluate.protocol import Result
+from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fit.config import FitConfig, load_config
+from acepot.fit.dataset import elements, reference_energies
+from acepot.fit.metrics import Errors, Report
+from acepot.fit.priors import prior
+from acepot.fit.problem import Accumulator
+from acepot.fit.restraint import applies, restraint_rows
+from acepot.fit.solution import Solution
+from acepot.fit.solvers import solve
+from acepot.io.datasets import read_structures
+from acepot.io.labels import LabelKeys, require_labels
+from acepot.lower import expansion, lower
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.progress import Progress
+from acepot.schema import from_mapping, to_mapping
+from acepot.structure import Structure
+
+Say = Callable[[str], None]
+#: Structures whose design rows are kept to compare with the saved model afterwards.
+_PROBES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """What the fit itself predicts for one structure: design rows times coefficients.
+
+    Args:
+        structure: a training structure.
+        predicted: energy, forces and virial in the order of its rows, less E0.
+        rows: of `structure_rows` with all quantities, kept for their order only.
+    """
+
+    structure: Structure
+    predicted: np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What `run_fit` returns.
+
+    Args:
+        model: the fitted model.
+        solution: coefficients with their posterior.
+        report: errors under "train" and "test", and how they came about.
+        config: the configuration with every default resolved; it repeats the fit.
+        train: training structures.
+        test: test structures.
+        train_results: the model's predictions for them.
+        test_results: likewise.
+        probes: predictions by design rows, for the check after saving.
+    """
+
+    model: Model
+    solution: Solution
+    report: dict[str, Any]
+    config: FitConfig
+    train: list[Structure]
+    test: list[Structure]
+    train_results: list[Result]
+    test_results: list[Result]
+    probes: list[Probe]
+
+
+def run_fit(
+    config: FitConfig | str | Path | Mapping[str, Any],
+    *,
+    say: Say | None = None,
+    threads: int | None = None,
+) -> Fit:
+    """Fit a model.
+
+    Args:
+        config: a configuration, its TOML file, or the same as a mapping.
+        say: called with lines for people; None: silent.
+        threads: structures handled at once; None: one per processor.
+
+    Returns:
+        The model, its posterior, the report and the predictions.
+
+    Raises:
+        InputError: data or configuration are wrong; the message says what to change.
+    """
+    if isinstance(config, (str, Path)):
+        config = load_config(config)
+    elif isinstance(config, Mapping):
+        config = from_mapping(FitConfig, config)
+    quiet = say is None
+    say = say or (lambda _line: None)
+    threads = threads or len(os.sched_getaffinity(0))
+    train, test = _read(config, say)
+    config, spec, e0, origin = _choose(config, train, test)
+    say(_basis_line(spec))
+    blank = Model(spec, np.zeros(basis_size(spec)["total"]), np.array(list(e0.values())))
+    built = expansion(spec)
+    tables = lower(blank)
+    cutoff = float(tables.cutoff.max())
+    evaluator = ReferenceEvaluator(tables)
+
+    def rows(structure: Structure) -> StructureRows:
+        weights = config.weights_of(structure.config_type)
+        return structure_rows(structure, blank, evaluator, cutoff, config.data.fit, weights)
+
+    accumulator = Accumulator(built.size)
+    kept: list[StructureRows] = []
+    chosen = set(np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist())
+
+    def watched(blocks: Iterable[StructureRows]) -> Iterable[StructureRows]:
+        for index, block in enumerate(blocks):
+            if index in chosen:
+                kept.append(block)
+            yield block
+
+    progress = None if quiet else Progress("assembling", len(train)).update
+    assemble(watched(in_threads(rows, train, threads)), accumulator, progress)
+    restrained = config.restraint.weight > 0 and applies(spec)
+    if restrained:
+        accumulator.add(*restraint_rows(spec, built, config.restraint))
+    problem = accumulator.finish()
+    say(f"solving: {problem.rows} rows, {problem.columns} functions, {config.solver.kind}")
+    solution = solve(problem, prior(built, config.prior), config.solver)
+    committee = None
+    if config.committee.size:
+        generator = np.random.default_rng(config.committee.seed)
+        committee = solution.draw(config.committee.size, generator)
+    model = replace(
+        blank,
+        coefficients=solution.coefficients,
+        committee=committee,
+        provenance=_provenance(config, train, test, origin, solution),
+    )
+    fitted = ReferenceEvaluator(lower(model))
+    train_results = evaluate_all(model, fitted, train, threads, "errors on train", quiet)
+    test_results = evaluate_all(model, fitted, test, threads, "errors on test", quiet)
+    report: dict[str, Any] = {"train": errors(train, train_results)}
+    if test:
+        report["test"] = errors(test, test_results)
+    report["basis"] = basis_size(spec)
+    report["e0"] = {s: {"energy": e0[s], "origin": origin[s]} for s in e0}
+    report["fitted"] = list(config.data.fit)
+    report["restraint"] = "on" if restrained else "off"
+    report["solver"] = _solver_report(config, solution)
+    report["tables"] = {"error": max(t.error for t in fitted.tables.radial)}
+    probes = [
+        Probe(block.structure, block.rows @ solution.coefficients) for block in kept
+    ]
+    return Fit(
+        model, solution, report, config, train, test, train_results, test_results, probes
+    )
+
+
+def evaluate_all(
+    model: Model,
+    evaluator: ReferenceEvaluator,
+    structures: Sequence[Structure],
+    threads: int,
+    what: str,
+    quiet: bool,
+) -> list[Result]:
+    """Predictions for many structures, in order.
+
+    Args:
+        model: for its elements.
+        evaluator: of the lowered model.
+        structures: what to evaluate.
+        threads: structures at once.
+        what: name of the work in the line of progress.
+        quiet: show no progress.
+    """
+    cutoff = float(evaluator.tables.cutoff.max())
+
+    def one(structure: Structure) -> Result:
+        species = species_indices(model.numbers, structure.numbers)
+        return evaluator.evaluate(species, build(structure, cutoff))
+
+    progress = Progress(what, len(structures))
+    results = []
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        for done, result in enumerate(pool.map(one, structures), start=1):
+            results.append(result)
+            if not quiet:
+                progress.update(done)
+    return results
+
+
+def errors(structures: Sequence[Structure], results: Sequence[Result]) -> Report:
+    """Errors by config type of predictions against all labels that are there."""
+    sums = Errors()
+    for structure, result in zip(structures, results, strict=True):
+        energy, forces, virial = structure.energy, structure.forces, structure.virial
+        sums.add(
+            structure.config_type,
+            len(structure),
+            None if energy is None else result.energy - energy,
+            None if forces is None else result.forces - forces,
+            None if virial is None else result.virial - virial,
+        )
+    return sums.report()
+
+
+def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]]:
+    data = config.data
+    keys = LabelKeys(data.energy_key, data.forces_key, data.stress_key, data.virial_key)
+    sets: list[list[Structure]] = []
+    for names in (data.train_files, data.test_files):
+        structures: list[Structure] = []
+        for name in names:
+            found, count = read_structures(name, keys, config_type_key=data.config_type_key)
+            say(str(count))
+            require_labels(count, data.fit)
+            structures += found
+        sets.append(structures)
+    train, test = sets
+    if not train:
+        raise InputError("data.train: the files hold no structure")
+    ignored = [
+        name
+        for name, have in (("virial", any(s.virial is not None for s in train)),)
+        if have and name not in data.fit
+    ]
+    say(f"fitting {', '.join(data.fit)}" + (
+        f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else ""
+    ))
+    return train, test
+
+
+def _choose(
+    config: FitConfig, train: list[Structure], test: list[Structure]
+) -> tuple[FitConfig, BasisSpec, dict[str, float], dict[str, str]]:
+    """The basis and E0 with everything written out."""
+    found = elements([*train, *test])
+    wanted = config.basis.elements
+    if wanted and (missing := set(found) - set(wanted)):
+        raise InputError(
+            f"basis.elements: the data hold {', '.join(sorted(missing))}, "
+            f"which is not among {list(wanted)}"
+        )
+    spec = resolve(replace(config.basis, elements=wanted or found))
+    if spec.total_l or spec.parity != 1:
+        raise InputError("basis.total_l: energies are fitted with total_l = 0 and parity = 1")
+    symbols = spec.elements
+    cutoff = max(
+        pair_number(table, a, b, "cutoff")
+        for table in (spec.cutoff, spec.pair.cutoff)
+        for a in symbols
+        for b in symbols
+    )
+    e0, origin = reference_energies(train, symbols, config.e0, cutoff)
+    return replace(config, basis=spec, e0=e0), spec, e0, origin
+
+
+def _basis_line(spec: BasisSpec) -> str:
+    sizes = basis_size(spec)
+    parts = ", ".join(f"{n} {name}" for name, n in sizes.items() if name != "total")
+    return f"basis: {sizes['total']} functions for {' '.join(spec.elements)} ({parts})"
+
+
+def _provenance(
+    config: FitConfig,
+    train: list[Structure],
+    test: list[Structure],
+    origin: dict[str, str],
+    solution: Solution,
+) -> dict[str, Any]:
+    """What a model remembers of its making: nothing that changes from run to run."""
+    mapping = to_mapping(config)
+    mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]
+    mapping["data"]["test"] = [Path(name).name for name in config.data.test_files]
+    del mapping["basis"]  # the model holds it
+    return {
+        "fit": mapping,
+        "structures": {"train": len(train), "test": len(test)},
+        "atoms": {"train": sum(map(len, train)), "test": sum(map(len, test))},
+        "shortest distance": _shortest(train),
+        "e0 origin": origin,
+        "solver": _solver_report(config, solution),
+    }
+
+
+def _shortest(structures: list[Structure]) -> float | None:
+    """The shortest distance of two atoms in Å, looked for below 4 Å."""
+    lengths = [
+        float(np.linalg.norm(edges.vector, axis=1).min())
+        for edges in (build(s, 4.0) for s in structures)
+        if len(edges.vector)
+    ]
+    return min(lengths, default=None)
+
+
+def _solver_report(config: FitConfig, solution: Solution) -> dict[str, Any]:
+    values: dict[str, Any] = {"kind": config.solver.kind, "noise variance": solution.noise}
+    if solution.prior_variance is not None:
+        values["prior variance"] = solution.prior_variance
+    if solution.log_evidence is not None:
+        values["log evidence"] = solution.log_evidence
+    return values | solution.report

@@ -1,0 +1,5 @@
+"""ACE potentials in ASE: `atoms.calc = ACECalculator("model.acepot")`."""
+
+from ase_ace.calculator import ACECalculator
+
+__all__ = ["ACECalculator"]

@@ -1,0 +1,140 @@
+"""ACECalculator: an ACE potential as an ASE calculator.
+
+ASE's units are ours (eV, Å). Stress is σ = -W/V in the order xx, yy, zz, yz, xz, xy, positive
+under tension. `stresses` are -W_i/V with the volume V of the whole cell, so that, as in ASE's
+own calculators, they sum to `stress`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import acepot
+from acepot import Model, Potential, Result, Structure
+from acepot.errors import InputError, MissingDependency
+
+try:
+    from ase import Atoms
+    from ase.calculators import calculator as host
+    from ase.outputs import Properties
+except ImportError as error:
+    raise MissingDependency("ase_ace needs ASE: pip install acepot[ase]") from error
+
+#: A cell with less than this part of the volume of a box with its edges is flat.
+_FLAT = 1e-8
+_STRESS = ["stress", "stresses"]
+
+
+class CalculatorInputError(host.InputError, InputError):
+    """Wrong atoms or parameters: at once ASE's InputError and acepot's."""
+
+
+class ACECalculator(host.Calculator):
+    """Energies, forces and stresses of an ACE model for ASE.
+
+    One evaluation fills every property. Stress needs a cell with a volume and at least one
+    periodic direction (a slab in vacuum will do); elsewhere asking for it raises ASE's
+    PropertyNotImplementedError, while energies and forces work.
+
+    With `committee=True`, `results` also holds committee_energies (M,), committee_forces
+    (M, n, 3), committee_stress (M, 6, where there is a stress) of the M members, energy_std and
+    forces_std (n, 3): their root-mean-square deviations from the model.
+
+    Args:
+        model: a model, a potential or the path of a model file.
+        committee: also evaluate the model's committee.
+
+    Raises:
+        InputError: a committee asked of a model that has none; at each calculation: unknown
+            elements, numbers that are not finite, a periodic cell without volume.
+    """
+
+    implemented_properties = ["energy", "free_energy", "energies", "forces", *_STRESS]
+    default_parameters = {"committee": False}
+    discard_results_on_any_change = True
+    ignored_changes = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self, model: Model | Potential | str | os.PathLike[str], *, committee: bool = False
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        path = None
+        if isinstance(model, (str, os.PathLike)):
+            path, model = os.fspath(model), acepot.load(model)
+        self.potential = Potential(model) if isinstance(model, Model) else model
+        if not isinstance(self.potential, Potential):
+            kind = type(model).__name__
+            raise CalculatorInputError(f"model: expected a Model, Potential or path, got {kind}")
+        self.parameters.update(model=path, digest=self.potential.tables.digest)
+        self.set(committee=committee)
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Switch the committee on or off (`committee=`), which discards old results."""
+        if unknown := sorted(kwargs.keys() - self.default_parameters.keys()):
+            raise CalculatorInputError(
+                f"set: expected committee, got {', '.join(unknown)}; "
+                "for another model make a new ACECalculator"
+            )
+        if kwargs.get("committee") and self.potential.model.committee is None:
+            raise CalculatorInputError("committee: expected False, for this model has no committee")
+        return dict(super().set(**kwargs))  # type: ignore[no-untyped-call]
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(host.all_changes),
+    ) -> None:
+        """Fill `results` for these atoms (ASE calls this when something has changed)."""
+        self.results = {}
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        if (own := self.atoms) is None:
+            raise CalculatorInputError("atoms: expected an Atoms object, got none")
+        try:
+            structure = Structure(own.numbers, own.positions, own.cell.array, own.pbc)
+            edges = np.linalg.norm(structure.cell, axis=1)
+            has_stress = own.pbc.any() and structure.volume > _FLAT * np.prod(edges)
+            if not has_stress and (wanted := [name for name in _STRESS if name in properties]):
+                raise host.PropertyNotImplementedError(
+                    f"{wanted[0]}: expected a cell with a volume and a periodic direction, "
+                    f"got pbc {structure.pbc.tolist()} and cell {structure.cell.tolist()}"
+                )
+            result = self.potential.compute(structure, committee=self.parameters["committee"])
+        except InputError as error:
+            raise CalculatorInputError(str(error)) from error
+        self.results = _results(result, structure.volume if has_stress else None)
+
+    def export_properties(self) -> Properties:
+        """Wrap the results that ASE has names for."""
+        known = self.results.keys() & set(self.implemented_properties)
+        return Properties({name: self.results[name] for name in known})
+
+    def _get_name(self) -> str:
+        return "acepot"
+
+
+def _results(result: Result, volume: float | None) -> dict[str, Any]:
+    """Everything a result holds, under ASE's names; no stress without a volume."""
+    out: dict[str, Any] = {"energy": result.energy, "free_energy": result.energy}
+    out["energies"], out["forces"] = result.energies, result.forces
+    if volume is not None:
+        out["stress"] = _stress(result.virial, volume)
+        out["stresses"] = _stress(result.virials, volume)
+    if (members := result.committee) is not None:
+        out["committee_energies"], out["committee_forces"] = members.energies, members.forces
+        out["energy_std"] = float(np.sqrt(np.mean((members.energies - result.energy) ** 2)))
+        out["forces_std"] = np.sqrt(np.mean((members.forces - result.forces) ** 2, axis=0))
+        if volume is not None:
+            out["committee_stress"] = _stress(members.virials, volume)
+    return out
+
+
+def _stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
+    """-W/V, shape (..., 3, 3) -> (..., 6); W is symmetric, but for rounding."""
+    symmetric = 0.5 * (virial + np.swapaxes(virial, -1, -2))
+    return np.asarray(-symmetric[..., [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / volume)
