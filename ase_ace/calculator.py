@@ -66,10 +66,11 @@ class ACECalculator(host.Calculator):
         path = None
         if isinstance(model, (str, os.PathLike)):
             path, model = os.fspath(model), acepot.load(model)
-        self.potential = Potential(model) if isinstance(model, Model) else model
-        if not isinstance(self.potential, Potential):
+        potential = Potential(model) if isinstance(model, Model) else model
+        if not isinstance(potential, Potential):
             kind = type(model).__name__
             raise CalculatorInputError(f"model: expected a Model, Potential or path, got {kind}")
+        self.potential = potential
         self.parameters.update(model=path, digest=self.potential.tables.digest)
         self.set(committee=committee)
 

@@ -20,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.harmonics import complex_from_real
+from acepot.errors import InputError
 
 Array = NDArray[np.float64]
 
 #: Squared length below which a symmetrised tree adds nothing new. The true values are zero
 #: or algebraic numbers of order 1/(number of permutations); rounding leaves 1e-28.
 _DEPENDENT = 1e-10
+#: Entries of one coupling tree.
+_MAX_TENSOR = 20_000_000
 
 
 @cache
@@ -132,6 +135,8 @@ def couplings(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> Coupl
         Orthonormal couplings times √|Stab| (Stab: the exchanges of equal factors), the
         normalisation of ACE1. Σl + L odd carries a factor i, so that every component is real.
     """
+    if prod(2 * l + 1 for l in (*ls, total)) > _MAX_TENSOR:  # noqa: E741
+        raise InputError(f"coupling of l = {list(ls)} is too large; lower max_l or the order")
     trees = _trees(ls, total)  # [q, m_1 … m_ν, M]
     weights = _symmetric_basis(trees[..., total], groups)
     tensors = np.tensordot(weights, trees, axes=1) * sqrt(prod(factorial(g) for g in groups))

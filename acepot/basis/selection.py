@@ -15,6 +15,9 @@ from acepot.basis.radial import degree_of_product
 from acepot.basis.spec import BasisSpec, ChosenFunction
 from acepot.errors import InputError
 
+#: No basis of this size could be fitted; the limit stops a slip in the degree early.
+MAX_FUNCTIONS = 1_000_000
+
 Factor = tuple[int, tuple[int, ...], int]
 Factors = tuple[Factor, ...]
 
@@ -29,7 +32,7 @@ def independent(factors: Factors, total_l: int) -> int:
     return multiplicity(tuple(f[0] for f in factors), group_sizes(factors), total_l)
 
 
-def select(spec: BasisSpec) -> dict[int, list[Factors]]:
+def select(spec: BasisSpec, limit: int | None = None) -> dict[int, list[Factors]]:
     """The functions of every central species.
 
     With a degree: all with Σ_t (n_t + wl l_t) <= degree[ν], n_t >= 1, (-1)^Σl = parity and at
@@ -37,20 +40,23 @@ def select(spec: BasisSpec) -> dict[int, list[Factors]]:
 
     Args:
         spec: a resolved specification.
+        limit: refuse to select more functions than this for one centre.
 
     Returns:
         For each species index the factors, ordered by correlation order, then factors.
 
     Raises:
-        InputError: nothing is selected, or the user's list cannot be coupled.
+        InputError: nothing is selected, more than the limit, or the user's list cannot be
+            coupled.
     """
+    limit = MAX_FUNCTIONS if limit is None else limit
     if spec.functions:
         chosen = _from_list(spec)
     else:
-        common = _by_degree(spec)
+        common = _by_degree(spec, limit)
         chosen = {z: common for z in range(len(spec.elements))}
     if spec.extend_lower_orders:
-        chosen = {z: _closed(spec, functions) for z, functions in chosen.items()}
+        chosen = {z: _closed(spec, functions, limit) for z, functions in chosen.items()}
     if not any(chosen.values()):
         raise InputError(
             f"basis: order {spec.order} and degree {spec.degree} select no function; "
@@ -59,17 +65,18 @@ def select(spec: BasisSpec) -> dict[int, list[Factors]]:
     return {z: sorted(functions, key=lambda f: (len(f), f)) for z, functions in chosen.items()}
 
 
-def basis_size(spec: BasisSpec) -> dict[str, int]:
+def basis_size(spec: BasisSpec, limit: int | None = None) -> dict[str, int]:
     """How large a basis would be, without building it.
 
     Args:
         spec: a resolved specification.
+        limit: as of `select`.
 
     Returns:
         Functions per order ("order 1" …), "pair" and "total", over all central species.
     """
     sizes = {f"order {order}": 0 for order in range(1, spec.order + 1)}
-    for functions in select(spec).values():
+    for functions in select(spec, limit).values():
         for factors in functions:
             sizes[f"order {len(factors)}"] += independent(factors, spec.total_l)
     species = len(spec.elements)
@@ -83,14 +90,23 @@ def _allowed(spec: BasisSpec, factors: Factors) -> bool:
     return parity == spec.parity and independent(factors, spec.total_l) > 0
 
 
-def _by_degree(spec: BasisSpec) -> list[Factors]:
+def _by_degree(spec: BasisSpec, limit: int) -> list[Factors]:
     degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
     functions: list[Factors] = []
     for order in range(1, spec.order + 1):
-        functions += [
-            f for f in _multisets(spec, order, degrees[order - 1]) if _allowed(spec, f)
-        ]
+        for factors in _multisets(spec, order, degrees[order - 1]):
+            if _allowed(spec, factors):
+                functions.append(factors)
+                _check_limit(len(functions), limit)
     return functions
+
+
+def _check_limit(count: int, limit: int) -> None:
+    if count > limit:
+        raise InputError(
+            f"basis: it selects more than {limit} sets of factors for one element; "
+            "lower the degree or the caps"
+        )
 
 
 def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
@@ -159,7 +175,7 @@ def _chosen_factors(
     return factors
 
 
-def _closed(spec: BasisSpec, functions: list[Factors]) -> list[Factors]:
+def _closed(spec: BasisSpec, functions: list[Factors], limit: int) -> list[Factors]:
     """The functions with all lower-order ones that coinciding neighbours generate.
 
     Two factors on one neighbour are one factor whose Y is a sum over L and whose radial
@@ -183,5 +199,6 @@ def _closed(spec: BasisSpec, functions: list[Factors]) -> list[Factors]:
                     new = tuple(sorted((*rest, (l, radial, z1))))
                     if new not in seen and _allowed(spec, new):
                         seen[new] = None
+                        _check_limit(len(seen), limit)
                         queue.append(new)
     return list(seen)

@@ -30,6 +30,8 @@ BOND_LENGTHS: dict[int, float] = {
     82: 3.5, 83: 3.3, 84: 3.3, 89: 4.0, 90: 3.6, 91: 3.3,
 }  # fmt: skip
 
+#: Bounds that keep a slip, or a hostile file, from asking for the impossible.
+MAX_DEGREE, MAX_L, MAX_CUTOFF, MAX_NODES = 200, 40, 50.0, 100_000
 #: Cut-off in units of r0 when none is given.
 CUTOFF_IN_R0 = 2.5
 
@@ -221,13 +223,16 @@ def resolve(spec: BasisSpec) -> BasisSpec:
     if spec.total_l < 0:
         raise InputError(f"basis.total_l: expected 0 or more, got {spec.total_l}")
     degree = _per_order("degree", spec.degree, spec.order)
+    if max(degree) > MAX_DEGREE or spec.wl * MAX_L < max(degree) and spec.max_l is None:
+        raise InputError(
+            f"basis.degree: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
+            f"got {max(degree):g} and {spec.wl:g}; use max_l where wl is small"
+        )
     r0 = {}
-    for pair in _pairs(symbols):
-        value = spec.r0
-        if isinstance(value, dict) and not {f"{pair[0]}-{pair[1]}", f"{pair[1]}-{pair[0]}",
-                                            "default"} & set(value):
-            value = None
-        r0[pair] = _bond_length(*pair) if value is None else pair_number(value, *pair, "basis.r0")
+    for a, b in _pairs(symbols):
+        named = isinstance(spec.r0, dict) and {f"{a}-{b}", f"{b}-{a}", "default"} & set(spec.r0)
+        given = named or isinstance(spec.r0, (int, float))
+        r0[a, b] = pair_number(spec.r0, a, b, "basis.r0") if given else _bond_length(a, b)
     cutoff = _resolved("basis.cutoff", spec.cutoff, {p: CUTOFF_IN_R0 * r for p, r in r0.items()})
     inner = _resolved("basis.inner", spec.inner, dict.fromkeys(r0, 0.0))
     pair = spec.pair
@@ -235,10 +240,10 @@ def resolve(spec: BasisSpec) -> BasisSpec:
     pair_inner = _resolved("basis.pair.inner", pair.inner, inner)
     for (a, b), distance in r0.items():
         for name, low, high in (("basis", inner, cutoff), ("basis.pair", pair_inner, pair_cutoff)):
-            if not 0 <= low[a, b] < high[a, b]:
+            if not 0 <= low[a, b] < high[a, b] <= MAX_CUTOFF:
                 raise InputError(
-                    f"{name}.inner and {name}.cutoff of {a}-{b}: expected 0 <= inner < cutoff, "
-                    f"got {low[a, b]} and {high[a, b]}"
+                    f"{name}.inner and {name}.cutoff of {a}-{b}: expected 0 <= inner < cutoff "
+                    f"<= {MAX_CUTOFF}, got {low[a, b]} and {high[a, b]}"
                 )
             if not low[a, b] < distance:
                 raise InputError(
@@ -246,8 +251,16 @@ def resolve(spec: BasisSpec) -> BasisSpec:
                     f"got {distance}"
                 )
     pair_degree = int(max(degree)) if pair.degree is None else pair.degree
-    if pair_degree < 0:
-        raise InputError(f"basis.pair.degree: expected 0 or more, got {pair_degree}")
+    if not 0 <= pair_degree <= MAX_DEGREE:
+        raise InputError(f"basis.pair.degree: expected 0 to {MAX_DEGREE}, got {pair_degree}")
+    for name, radial in (("basis", spec.radial), ("basis.pair", pair.radial)):
+        if not 1 <= radial.nodes <= MAX_NODES:
+            raise InputError(f"{name}.radial.nodes: expected 1 to {MAX_NODES}, got {radial.nodes}")
+        if radial.family == "cheb_linear":
+            raise InputError(
+                f"{name}.radial.family: cheb_linear does not vanish at the cut-off; it is for "
+                "reading files only, use cheb_pow"
+            )
     if spec.total_l or spec.parity == -1:
         pair_degree = 0  # pair energies are scalars
     return replace(
