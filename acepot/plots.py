@@ -23,15 +23,22 @@ from acepot.structure import Structure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 __all__ = ["ParityData", "dimer_curves", "parity"]
 
 Quantity = Literal["energy", "forces", "virial"]
 
 _DPI = 150
-_INK, _FAINT = "#333333", "#8c8c8c"
+_INK, _FAINT, _SHADE = "#333333", "#8c8c8c", "#f0e6d8"
 #: Colours that most colour-blind people can tell apart (Okabe and Ito, without yellow).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8a5a2b")
+#: For more groups than that: matplotlib's tab20, strong colours first.
+_MANY_COLOURS = tuple(
+    f"#{colour}"
+    for colour in """1f77b4 ff7f0e 2ca02c d62728 9467bd 8c564b e377c2 7f7f7f bcbd22 17becf
+    aec7e8 ffbb78 98df8a ff9896 c5b0d5 c49c94 f7b6d2 c7c7c7 dbdb8d 9edae5""".split()
+)
 _STYLE: dict[str, Any] = {
     "font.size": 8.5,
     "axes.edgecolor": _INK,
@@ -123,9 +130,9 @@ class ParityData:
 
 
 #: Inches: side of a panel, height of its strip of errors, and the gaps around them.
-_SIDE, _STRIP, _LEFT, _TOP, _BOTTOM, _INNER = 2.35, 0.6, 0.72, 0.32, 0.5, 0.06
+_SIDE, _STRIP, _LEFT, _TOP, _BOTTOM, _INNER = 2.35, 0.6, 0.86, 0.3, 0.44, 0.06
 #: Groups named in a panel; where there are more, the worst are named and all share one key.
-_NAMED = 8
+_NAMED, _LONGEST = 6, 20
 
 
 def parity(path: str | Path, panels: Sequence[ParityData]) -> None:
@@ -147,10 +154,11 @@ def parity(path: str | Path, panels: Sequence[ParityData]) -> None:
     columns = [q for q in _UNITS if any(d.quantity == q for d in panels)]
     rows = list(dict.fromkeys(d.split for d in panels))
     groups = list(dict.fromkeys(d.config_type for d in panels))
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(groups)}
+    palette = _COLOURS if len(groups) <= len(_COLOURS) else _MANY_COLOURS
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(groups)}
     cell_w, cell_h = _LEFT + _SIDE, _TOP + _SIDE + _INNER + _STRIP + _BOTTOM
-    per_line = max(1, int(cell_w * len(columns) / 1.3))
-    key = 0.2 + 0.17 * ceil(len(groups) / per_line) if len(groups) > _NAMED else 0.0
+    per_line = max(1, int(cell_w * len(columns) / 1.5))
+    key = 0.1 + 0.16 * ceil(len(groups) / per_line) if len(groups) > _NAMED else 0.0
     width, height = cell_w * len(columns) + 0.18, cell_h * len(rows) + key
     with _picture(path, width, height) as figure:
         for column, quantity in enumerate(columns):
@@ -171,12 +179,7 @@ def parity(path: str | Path, panels: Sequence[ParityData]) -> None:
                 main.set_title(f"{_TITLES[quantity]}, {split}")
                 _draw_panel(main, strip, data, colours, _limits(of_quantity))
         if key:
-            from matplotlib.lines import Line2D
-
-            handles = [
-                Line2D([], [], ls="none", marker="o", ms=4, mew=0, color=colours[g], label=g)
-                for g in groups
-            ]
+            handles = [_dot(_elided(name), colours[name]) for name in groups]
             figure.legend(handles=handles, loc="lower center", ncols=per_line)
 
 
@@ -198,48 +201,60 @@ def _draw_panel(
     main.plot(limits, limits, color=_FAINT, lw=0.7, zorder=1)
     strip.axhline(0.0, color=_FAINT, lw=0.7, zorder=1)
     total = sum(d.reference.size for d in data)
-    look = {"ls": "none", "marker": "o", "mew": 0, "alpha": 0.8 if total < 2000 else 0.45}
-    size = 3.4 if total < 2000 else 2.2
+    size, alpha = (3.4, 0.8) if total < 2000 else (2.2, 0.45)
+    look: dict[str, Any] = {"ls": "none", "marker": "o", "mew": 0, "alpha": alpha, "zorder": 2}
     for d in sorted(data, key=lambda d: -d.reference.size):  # small groups stay on top
         x, colour = d.reference.ravel(), colours[d.config_type]
-        main.plot(x, d.predicted.ravel(), color=colour, ms=size, zorder=2, **look)
-        strip.plot(x, d.error, color=colour, ms=0.8 * size, zorder=2, **look)
+        main.plot(x, d.predicted.ravel(), color=colour, ms=size, **look)
+        strip.plot(x, d.error, color=colour, ms=0.8 * size, **look)
     main.set(xlim=limits, ylim=limits, ylabel=f"model ({unit})")
     main.tick_params(labelbottom=False, top=True, right=True)
     largest = 1.15 * max(float(np.abs(d.error).max()) for d in data) or 1.0
     strip.set(xlim=limits, ylim=(-largest, largest), xlabel=f"reference ({unit})")
-    strip.set_ylabel(f"error\n(m{unit})")
+    strip.set_ylabel(f"error\n(m{unit})", fontsize=7.5)
     strip.tick_params(top=True, right=True)
     for axes in (main, strip):
         axes.locator_params(axis="x", nbins=5)
     main.locator_params(axis="y", nbins=5)
-    main.yaxis.set_label_coords(-0.2, 0.5)
-    strip.yaxis.set_label_coords(-0.2, 0.5)
+    main.yaxis.set_label_coords(-0.21, 0.5)
+    strip.yaxis.set_label_coords(-0.19, 0.5)
     strip.locator_params(axis="y", nbins=3)
-    main.text(0.97, 0.03, f"{total:,} values".replace(",", "\u202f"), ha="right", va="bottom",
-              fontsize=7, color=_FAINT, transform=main.transAxes)
+    main.text(
+        0.97,
+        0.03,
+        f"{total:,} values".replace(",", "\u202f"),
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color=_FAINT,
+        transform=main.transAxes,
+    )
     _legend(main, data, colours, unit)
 
 
-def _legend(
-    axes: Axes, data: Sequence[ParityData], colours: Mapping[str, str], unit: str
-) -> None:
+def _legend(axes: Axes, data: Sequence[ParityData], colours: Mapping[str, str], unit: str) -> None:
     """RMSE of every group, or of the worst where there are too many to name."""
-    from matplotlib.lines import Line2D
-
     errors: dict[str, list[NDArray[np.float64]]] = {}
     for d in data:
         errors.setdefault(d.config_type, []).append(d.error)
     rmse = {name: _rms(np.concatenate(parts)) for name, parts in errors.items()}
     names = sorted(rmse, key=lambda name: -rmse[name])
-    entries = [("all", _rms(np.concatenate([d.error for d in data])), "none")] * (len(names) > 1)
-    entries += [(name, rmse[name], colours[name]) for name in names[:_NAMED]]
-    handles = [
-        Line2D([], [], ls="none", marker="o", ms=4, mew=0, color=colour,
-               label=f"{name}  {_short(value)}")
-        for name, value, colour in entries
-    ]
-    axes.legend(handles=handles, title=f"RMSE (m{unit})", loc="upper left", alignment="left")
+    named = names if len(names) <= _NAMED else names[: _NAMED - 1]
+    together = _rms(np.concatenate([d.error for d in data]))
+    handles = [_dot(f"all  {_short(together)}", "none")] if len(names) > 1 else []
+    handles += [_dot(f"{_elided(n)}  {_short(rmse[n])}", colours[n]) for n in named]
+    title = f"RMSE (m{unit})" + (f", worst of {len(names)}" if len(named) < len(names) else "")
+    axes.legend(handles=handles, title=title, loc="upper left", alignment="left")
+
+
+def _dot(label: str, colour: str) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], ls="none", marker="o", ms=4, mew=0, color=colour, label=label)
+
+
+def _elided(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _rms(errors: NDArray[np.float64]) -> float:
@@ -281,27 +296,26 @@ def dimer_curves(
     columns = len(pairs) if len(pairs) <= 3 else max(3, ceil(sqrt(len(pairs))))
     rows = ceil(len(pairs) / columns)
     only_pair = _pair_part(potential)
-    width = 3.0 * columns + (1.5 if len(pairs) == 1 else 0.0)
-    with _picture(path, width, 2.6 * rows + (0.6 if len(pairs) == 1 else 0.0)) as figure:
+    side = 1.5 if len(pairs) == 1 else 1.0
+    with _picture(path, 3.0 * columns * side, 2.4 * rows * side) as figure:
         figure.set_layout_engine("constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes in grid[len(pairs):]:
+        for axes in grid[len(pairs) :]:
             axes.set_axis_off()
-        for index, (axes, (a, b)) in enumerate(zip(grid, pairs, strict=False)):
+        figure.supxlabel("distance (Å)", fontsize=9)
+        figure.supylabel("energy less free atoms (eV)", fontsize=9)
+        for axes, (a, b) in zip(grid, pairs, strict=False):
             name = "-".join(SYMBOLS[potential.model.numbers[s]] for s in (a, b))
             r, energy = _dimer(potential, a, b)
             axes.axhline(0.0, color=_FAINT, lw=0.6)
-            axes.plot(r, energy, color=_COLOURS[0], lw=1.5, label="total", zorder=3)
+            axes.plot(r, energy, color=_COLOURS[0], lw=1.6, label="model", zorder=3)
             if only_pair is not None:
                 pair = _dimer(only_pair, a, b)[1]
-                axes.plot(r, pair, color=_COLOURS[1], lw=1.0, ls="--", label="pair part", zorder=2)
+                axes.plot(r, pair, color=_COLOURS[1], lw=1.0, ls="--", label="pair part", zorder=4)
             _finish_dimer(axes, name, r, energy, _known(shortest or {}, name))
-            if index >= len(pairs) - columns:
-                axes.set_xlabel("r (Å)")
-            if index % columns == 0:
-                axes.set_ylabel(r"$E - \sum E_0$ (eV)")
-            if index == 0:
-                axes.legend(loc="upper right")
+        # The key of the panel with most to explain; not over the line of the cut-off.
+        chief = max(grid[: len(pairs)], key=lambda axes: len(axes.get_legend_handles_labels()[1]))
+        chief.legend(loc="upper right", bbox_to_anchor=(0.965, 1.0), handletextpad=0.6)
 
 
 def _pair_part(potential: Potential) -> Potential | None:
@@ -314,9 +328,7 @@ def _pair_part(potential: Potential) -> Potential | None:
     return Potential(replace(model, coefficients=kept, committee=None))
 
 
-def _dimer(
-    potential: Potential, a: int, b: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _dimer(potential: Potential, a: int, b: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distances in Å and energies in eV less E0: all dimers at once, out of each other's sight."""
     tables = potential.tables
     cutoff = float(max(tables.cutoff[a, b], tables.cutoff[b, a]))
@@ -344,18 +356,24 @@ def _finish_dimer(
 ) -> None:
     deepest = int(energy.argmin())
     well = max(-float(energy[deepest]), 0.0)
-    high = min(_HIGHEST, max(4.0 * well, 1.0)) if well > 0.02 else _HIGHEST
+    high = min(_HIGHEST, max(4.0 * well, 5.0)) if well > 0.02 else _HIGHEST
     high = min(high, max(1.05 * float(energy.max()), 0.02))
     low = _LOWEST if well > _DEEPEST else -max(1.25 * well, 0.1 * high)
     axes.set(xlim=(0.0, float(r[-1]) * 1.03), ylim=(low, high))
     axes.set_title(name)
     axes.tick_params(top=True, right=True)
-    axes.axvline(float(r[-1]), color=_FAINT, lw=0.7, ls=":")
+    axes.axvline(float(r[-1]), color=_FAINT, lw=0.8, ls=":", label="cut-off")
     if shortest is not None:
-        axes.axvspan(0.0, shortest, color="#f0e6d8", lw=0, zorder=0)
-        axes.text(shortest, 0.98, "no data ", ha="right", va="top", fontsize=7, rotation=90,
-                  color=_FAINT, transform=axes.get_xaxis_transform())
+        axes.axvspan(0.0, shortest, color=_SHADE, lw=0, zorder=0, label="no training data")
     if well > _DEEPEST:
-        words = f"hole: {energy[deepest]:.3g} eV at {r[deepest]:.2f} Å"
-        axes.text(0.97, 0.04, words, ha="right", va="bottom", fontsize=7.5, color=_COLOURS[1],
-                  transform=axes.transAxes)
+        words = f"hole: −{well:.3g} eV at {r[deepest]:.2f} Å"
+        axes.text(
+            0.93,
+            0.04,
+            words,
+            ha="right",
+            va="bottom",
+            fontsize=7.5,
+            color=_COLOURS[1],
+            transform=axes.transAxes,
+        )

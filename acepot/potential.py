@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from acepot.basis.species import species_indices
+from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import lower
@@ -38,6 +39,10 @@ class Potential:
             InputError: an element the model does not know, coinciding or too close atoms,
                 or a committee asked of a model that has none.
         """
+        if committee and self.model.committee is None:
+            raise InputError(
+                "committee: this model has none; fit it again with committee.size in its TOML"
+            )
         species = species_indices(self.model.numbers, structure.numbers)
         edges = build(structure, self._cutoff)
         return self._evaluator.evaluate(species, edges, committee=committee)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ def _array(
 ) -> NDArray[Any]:
     """A read-only, contiguous copy of `value` with the expected shape, or an InputError."""
     try:
-        array = np.array(value, dtype=dtype, order="C")
+        array: NDArray[Any] = np.array(value, dtype=dtype, order="C")
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}{name}: expected numbers of shape {shape}, got {error}") from None
     if array.shape != shape:
@@ -33,7 +33,7 @@ def _array(
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Structure:
     """Atoms, their cell and, when known, the labels to fit.
 
@@ -56,37 +56,51 @@ class Structure:
 
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64]
-    cell: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
-    pbc: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
-    energy: float | None = None
-    forces: NDArray[np.float64] | None = None
-    virial: NDArray[np.float64] | None = None
-    config_type: str = "default"
-    name: str = ""
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+    energy: float | None
+    forces: NDArray[np.float64] | None
+    virial: NDArray[np.float64] | None
+    config_type: str
+    name: str
 
-    def __post_init__(self) -> None:
-        where = f"{self.name}: " if self.name else ""
-        put = object.__setattr__
-        count = int(np.size(self.numbers))
+    def __init__(
+        self,
+        numbers: ArrayLike,
+        positions: ArrayLike,
+        cell: ArrayLike | None = None,
+        pbc: ArrayLike | None = None,
+        energy: float | None = None,
+        forces: ArrayLike | None = None,
+        virial: ArrayLike | None = None,
+        config_type: str = "default",
+        name: str = "",
+    ) -> None:
+        where = f"{name}: " if name else ""
+
+        def put(key: str, value: object) -> None:
+            object.__setattr__(self, key, value)
+
+        count = int(np.size(np.asarray(numbers)))
         if count == 0:
             raise InputError(f"{where}a structure needs at least one atom, got none")
-        put(self, "numbers", _array("numbers", self.numbers, (count,), int, where))
-        if self.numbers.min() < 1 or self.numbers.max() > 118:
-            bad = self.numbers[(self.numbers < 1) | (self.numbers > 118)][0]
+        put("config_type", config_type)
+        put("name", name)
+        put("numbers", _array("numbers", numbers, (count,), int, where))
+        if (outside := (self.numbers < 1) | (self.numbers > 118)).any():
+            bad = self.numbers[outside][0]
             raise InputError(f"{where}numbers: expected atomic numbers 1 to 118, got {bad}")
-        put(self, "positions", _array("positions", self.positions, (count, 3), float, where))
-        cell = np.zeros((3, 3)) if self.cell is None else self.cell
-        put(self, "cell", _array("cell", cell, (3, 3), float, where))
-        pbc = False if self.pbc is None else self.pbc
-        pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,)) if np.ndim(pbc) == 0 else pbc
-        put(self, "pbc", _array("pbc", pbc, (3,), bool, where))
+        put("positions", _array("positions", positions, (count, 3), float, where))
+        vectors = np.zeros((3, 3)) if cell is None else cell
+        put("cell", _array("cell", vectors, (3, 3), float, where))
+        periodic = np.asarray(False if pbc is None else pbc)
+        periodic = np.broadcast_to(periodic, (3,)) if periodic.ndim == 0 else periodic
+        put("pbc", _array("pbc", periodic, (3,), bool, where))
         self._check_cell(where)
-        if self.energy is not None:
-            put(self, "energy", float(_array("energy", self.energy, (), float, where)))
-        if self.forces is not None:
-            put(self, "forces", _array("forces", self.forces, (count, 3), float, where))
-        if self.virial is not None:
-            put(self, "virial", _array("virial", self.virial, (3, 3), float, where))
+        number = None if energy is None else float(_array("energy", energy, (), float, where))
+        put("energy", number)
+        for key, value, shape in (("forces", forces, (count, 3)), ("virial", virial, (3, 3))):
+            put(key, None if value is None else _array(key, value, shape, float, where))
 
     def _check_cell(self, where: str) -> None:
         periodic = self.cell[self.pbc]

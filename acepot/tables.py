@@ -106,13 +106,14 @@ class Tables:
     @property
     def outputs(self) -> int:
         """1 + number of committee members."""
-        return self.products[0].weights.shape[0]
+        return len(self.products[0].weights)
 
     @property
     def digest(self) -> str:
         """SHA-256 over every array, as hexadecimal digits."""
         digest = hashlib.sha256()
-        for item in (self, *self.radial, *self.products):
+        parts: tuple[Tables | RadialTable | Products, ...] = (self, *self.radial, *self.products)
+        for item in parts:
             for entry in fields(item):
                 value = getattr(item, entry.name)
                 if not isinstance(value, tuple):

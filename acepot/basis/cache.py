@@ -15,8 +15,10 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from acepot.basis.expansion import Expansion, Labels, expand
@@ -65,7 +67,7 @@ def _counting_part(spec: BasisSpec) -> BasisSpec:
 
 
 def _write(path: Path, built: Expansion) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "channels": np.array(json.dumps(built.channels)),
         "total_l": np.array(built.total_l),
         "block_species": built.block_species,
@@ -96,7 +98,8 @@ def _read(path: Path) -> Expansion:
         labels = Labels(**{f.name: arrays[f"label_{f.name}"] for f in fields(Labels)})
         total_l = int(arrays["total_l"])
         rows = len(labels.order) * (2 * total_l + 1)
-        terms, parts = [], {"real": [], "imaginary": []}
+        terms: list[NDArray[np.int64]] = []
+        parts: dict[str, list[csr_array]] = {"real": [], "imaginary": []}
         while f"terms_{len(terms)}" in arrays:
             s = len(terms)
             terms.append(arrays[f"terms_{s}"])

@@ -74,7 +74,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Array:
 
 @cache
 def product_coefficients(ls: tuple[int, ...], total: int) -> Array:
-    """g with Π_t Y_{l_t m_t}(r̂) = Σ_L g^L[m_1 …] Y_{L, Σm}(r̂), all on one direction.
+    """G with Π_t Y_{l_t m_t}(r̂) = Σ_L g^L[m_1 …] Y_{L, Σm}(r̂), all on one direction.
 
     Complex harmonics with ∫|Y|² = 1, by the Gaunt formula
     Y_l1 Y_l2 = Σ_L √((2l1+1)(2l2+1)/(4π(2L+1))) <l1 0 l2 0|L 0> <l1 m1 l2 m2|L M> Y_LM.
@@ -139,10 +139,9 @@ def couplings(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> Coupl
         raise InputError(f"coupling of l = {list(ls)} is too large; lower max_l or the order")
     trees = _trees(ls, total)  # [q, m_1 … m_ν, M]
     weights = _symmetric_basis(trees[..., total], groups)
-    tensors = np.tensordot(weights, trees, axes=1) * sqrt(prod(factorial(g) for g in groups))
-    if (sum(ls) + total) % 2:
-        tensors = 1j * tensors
-    tensors = tensors @ complex_from_real(total).conj()
+    phase = 1j if (sum(ls) + total) % 2 else 1.0
+    scale = phase * sqrt(prod(factorial(g) for g in groups))
+    tensors = np.tensordot(weights, trees, axes=1) @ (scale * complex_from_real(total).conj())
     count = len(weights)
     flat = tensors.reshape(count, prod(2 * l + 1 for l in ls), 2 * total + 1)  # noqa: E741
     # Exact zeros are zero by selection rules; the rest is rounding.
@@ -151,12 +150,12 @@ def couplings(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> Coupl
     return Coupling(ms.astype(np.int64), np.ascontiguousarray(flat[:, used].transpose(0, 2, 1)))
 
 
-def _trees(ls: tuple[int, ...], total: int) -> NDArray[np.complex128] | Array:
+def _trees(ls: tuple[int, ...], total: int) -> Array:
     """Left-to-right coupling trees, shape (trees, 2l_1+1, …, 2l_ν+1, 2L+1), orthonormal."""
-    partial = {(ls[0],): np.eye(2 * ls[0] + 1)}
+    partial: dict[tuple[int, ...], Array] = {(ls[0],): np.eye(2 * ls[0] + 1)}
     for k, l in enumerate(ls[1:], start=1):  # noqa: E741
         rest = ls[k + 1 :]
-        new = {}
+        new: dict[tuple[int, ...], Array] = {}
         for path, tensor in partial.items():
             last = path[-1]
             for middle in range(abs(last - l), last + l + 1):
@@ -230,8 +229,8 @@ def multiplicity(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> in
         weights = np.convolve(weights, _gaussian_binomial(2 * ls[start] + size, size))
         start += size
     centre = (len(weights) - 1) // 2
-    count = [int(weights[centre + m]) if centre + m < len(weights) else 0 for m in (total, total + 1)]
-    return count[0] - count[1]
+    padded = np.concatenate((weights[centre:], np.zeros(total + 2, dtype=object)))
+    return int(padded[total] - padded[total + 1])
 
 
 @cache

@@ -283,7 +283,8 @@ def expand(spec: BasisSpec, progress: Callable[[int, int], None] | None = None) 
 def _canonical_parts(factors: Factors) -> list[tuple[float, tuple[tuple[int, ...], ...]]]:
     """Set partitions of the factors with their Möbius weights.
 
-    Σ over distinct j of Π_t φ_t(j_t) = Σ_partitions Π_blocks (-1)^(|b|-1) (|b|-1)! Σ_j Π_{t∈b} φ_t(j);
+    Σ over distinct j of Π_t φ_t(j_t)
+        = Σ_partitions Π_blocks (-1)^(|b|-1) (|b|-1)! Σ_j Π_{t∈b} φ_t(j);
     blocks that mix species vanish.
     """
     parts = []
@@ -315,7 +316,7 @@ def _merged(
         Blocks, their m of shape (T, blocks), and a scale per term.
     """
     choices = [
-        range(0, sum(factors[t][0] for t in block) + 1) if len(block) > 1 else (factors[block[0]][0],)
+        range(sum(factors[t][0] for t in block) + 1) if len(block) > 1 else factors[block[0]][:1]
         for block in partition
     ]
     m = np.stack([ms[:, list(block)].sum(axis=1) for block in partition], axis=1)

@@ -89,17 +89,17 @@ class Jet:
         return self.compose(x**p, term(p, p - 1), term(p * (p - 1), p - 2))
 
     def exp(self) -> Jet:
-        """exp(self)."""
+        """The exponential."""
         e = np.exp(self.value)
         return self.compose(e, e, e)
 
     def cos(self) -> Jet:
-        """cos(self)."""
+        """The cosine."""
         c, s = np.cos(self.value), np.sin(self.value)
         return self.compose(c, -s, -c)
 
     def where(self, condition: NDArray[np.bool_], other: float) -> Jet:
-        """self where the condition holds, a constant elsewhere."""
+        """Self where the condition holds, a constant elsewhere."""
         return Jet(
             np.where(condition, self.value, other),
             np.where(condition, self.first, 0.0),

@@ -27,11 +27,16 @@ class RadialFunctions(Protocol):
         breaks: distances in Å where a second derivative may jump.
     """
 
-    count: int
-    cutoff: float
-    inner: float
-    zero_inside: bool
-    breaks: tuple[float, ...]
+    @property
+    def count(self) -> int: ...  # noqa: D102
+    @property
+    def cutoff(self) -> float: ...  # noqa: D102
+    @property
+    def inner(self) -> float: ...  # noqa: D102
+    @property
+    def zero_inside(self) -> bool: ...  # noqa: D102
+    @property
+    def breaks(self) -> tuple[float, ...]: ...  # noqa: D102
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
@@ -94,17 +99,17 @@ class PolynomialRadial:
     cutoff: float
 
     @property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """Number of functions."""
-        return self.recurrence.shape[1]
+        return int(self.recurrence.shape[1])
 
     @property
-    def zero_inside(self) -> bool:  # type: ignore[override]
+    def zero_inside(self) -> bool:
         """Whether the functions vanish below the inner cut-off."""
         return self.envelope.kind == "x" and self.envelope.inner > 0 and self.inner > 0
 
     @property
-    def breaks(self) -> tuple[float, ...]:  # type: ignore[override]
+    def breaks(self) -> tuple[float, ...]:
         """No jumps between the two cut-offs."""
         return ()
 
@@ -129,8 +134,10 @@ class PolynomialRadial:
             return (x + 1.0).power(self.envelope.inner) * (1.0 - x).power(self.envelope.outer)
         if kind == "r":
             s, end = r / self.r0, self.cutoff / self.r0
-            return s.power(-p) - end**-p + (s - end) * (p * end ** (-p - 1))
-        return ((r / self.cutoff).power(-p) - 1.0) * (1.0 - r / self.cutoff)
+            core: Jet = s.power(-p) - end**-p + (s - end) * (p * end ** (-p - 1))
+            return core
+        shifted: Jet = ((r / self.cutoff).power(-p) - 1.0) * (1.0 - r / self.cutoff)
+        return shifted
 
 
 def _orthonormal(count: int, envelope: Envelope, nodes: int) -> Array:
@@ -214,7 +221,7 @@ class ChebyshevRadial:
     zero_inside: bool = False
 
     @property
-    def breaks(self) -> tuple[float, ...]:  # type: ignore[override]
+    def breaks(self) -> tuple[float, ...]:
         """Where the last window begins."""
         windowed = self.family == "cheb_exp_cos" and self.smoothing > 0
         return (self.cutoff - self.smoothing,) if windowed else ()

@@ -8,7 +8,7 @@ specification never depends on a later version's defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
@@ -305,12 +305,14 @@ def _bond_length(a: str, b: str) -> float:
     return sum(lengths) / 2
 
 
-def _per_order(name: str, value: object, order: int, kind: type = float) -> tuple:  # type: ignore[type-arg]
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * order
+def _per_order(
+    name: str, value: float | tuple[float, ...], order: int, kind: type = float
+) -> tuple[Any, ...]:
+    values = tuple(value) if isinstance(value, tuple) else (value,) * order
     if len(values) != order:
         raise InputError(
             f"basis.{name}: expected one number or {order} (one per order), got {len(values)}"
         )
-    if any(not v >= 0 for v in values):
+    if any(not float(v) >= 0 for v in values):
         raise InputError(f"basis.{name}: expected numbers of 0 or more, got {values}")
     return tuple(kind(v) for v in values)

@@ -45,7 +45,7 @@ def species_indices(elements: Sequence[int], numbers: ArrayLike) -> NDArray[np.i
     table = np.full(len(SYMBOLS), -1, dtype=np.int64)
     table[list(elements)] = np.arange(len(elements))
     numbers = np.asarray(numbers)
-    indices = table[numbers]
+    indices: NDArray[np.int64] = table[numbers]
     if (indices < 0).any():
         atom = int(np.argmin(indices))
         known = ", ".join(SYMBOLS[z] for z in elements)

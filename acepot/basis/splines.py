@@ -71,7 +71,7 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
         to each function's largest value.
     """
     h = grid.spacing
-    knots = grid.begin + h * np.arange(grid.bins + 1)
+    knots = np.linspace(grid.begin, grid.end, grid.bins + 1)
     left = evaluate(knots[:-1] * (1 + _NUDGE))
     right = evaluate(knots[1:] * (1 - _NUDGE))
     f0, d0, s0 = left.value, h * left.first, h * h * left.second / 2

@@ -29,12 +29,14 @@ class StructureRows:
 
     Args:
         structure: what they describe.
+        quantities: which labels, in the order of the rows.
         rows: shape (m, K).
         targets: shape (m,).
         weights: shape (m,).
     """
 
     structure: Structure
+    quantities: tuple[Quantity, ...]
     rows: Floats
     targets: Floats
     weights: Floats
@@ -64,23 +66,23 @@ def structure_rows(
     species = species_indices(model.numbers, structure.numbers)
     made = builder.rows(species, build(structure, cutoff))
     scale = 1 / np.sqrt(len(structure))
-    rows, targets, factors = [], [], []
-    if "energy" in quantities and structure.energy is not None:
-        rows.append(made.energy[None])
-        targets.append(np.array([structure.energy - model.e0[species].sum()]))
-        factors.append(np.full(1, weights.energy * scale))
-    if "forces" in quantities and structure.forces is not None:
-        rows.append(made.forces)
-        targets.append(structure.forces.ravel())
-        factors.append(np.full(structure.forces.size, weights.forces))
-    if "virial" in quantities and structure.virial is not None:
-        rows.append(made.virial)
-        targets.append(structure.virial[VOIGT])
-        factors.append(np.full(6, weights.virial * scale))
-    if not rows:
-        return StructureRows(structure, np.zeros((0, len(made.energy))), np.zeros(0), np.zeros(0))
+    parts: dict[Quantity, tuple[Floats, Floats, float]] = {}
+    if structure.energy is not None:
+        target = np.array([structure.energy - model.e0[species].sum()])
+        parts["energy"] = made.energy[None], target, weights.energy * scale
+    if structure.forces is not None:
+        parts["forces"] = made.forces, structure.forces.ravel(), weights.forces
+    if structure.virial is not None:
+        parts["virial"] = made.virial, structure.virial[VOIGT], weights.virial * scale
+    used = tuple(name for name in parts if name in quantities)
+    rows, targets, factors = [np.zeros((0, len(made.energy)))], [np.zeros(0)], [np.zeros(0)]
+    for name in used:
+        row, target, factor = parts[name]
+        rows.append(row)
+        targets.append(target)
+        factors.append(np.full(len(target), factor))
     return StructureRows(
-        structure, np.concatenate(rows), np.concatenate(targets), np.concatenate(factors)
+        structure, used, np.concatenate(rows), np.concatenate(targets), np.concatenate(factors)
     )
 
 

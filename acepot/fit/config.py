@@ -18,6 +18,7 @@ from typing import Literal
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.io.labels import LabelKeys
 from acepot.schema import from_mapping, to_mapping, to_toml
 
 __all__ = [
@@ -67,6 +68,11 @@ class Data:
                 "fit: expected one or more of energy, forces, virial, each once, "
                 f"got {list(self.fit)}"
             )
+
+    @property
+    def keys(self) -> LabelKeys:
+        """The names of the labels as readers take them."""
+        return LabelKeys(self.energy_key, self.forces_key, self.stress_key, self.virial_key)
 
     @property
     def train_files(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,11 @@ import numpy as np
 
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
-from acepot.basis.species import species_indices
+from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fit.assemble import Quantity, StructureRows, assemble, in_threads, structure_rows
 from acepot.fit.config import FitConfig, load_config
 from acepot.fit.dataset import elements, reference_energies
 from acepot.fit.metrics import Errors, Report
@@ -27,7 +27,7 @@ from acepot.fit.restraint import applies, restraint_rows
 from acepot.fit.solution import Solution
 from acepot.fit.solvers import solve
 from acepot.io.datasets import read_structures
-from acepot.io.labels import LabelKeys, require_labels
+from acepot.io.labels import require_labels
 from acepot.lower import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
@@ -46,11 +46,12 @@ class Probe:
 
     Args:
         structure: a training structure.
-        predicted: energy, forces and virial in the order of its rows, less E0.
-        rows: of `structure_rows` with all quantities, kept for their order only.
+        quantities: which of energy, forces and virial, in the order of the rows.
+        predicted: all of them in one array, less E0.
     """
 
     structure: Structure
+    quantities: tuple[Quantity, ...]
     predicted: np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -124,7 +125,7 @@ def run_fit(
     kept: list[StructureRows] = []
     chosen = set(np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist())
 
-    def watched(blocks: Iterable[StructureRows]) -> Iterable[StructureRows]:
+    def watched(blocks: Iterator[StructureRows]) -> Iterator[StructureRows]:
         for index, block in enumerate(blocks):
             if index in chosen:
                 kept.append(block)
@@ -161,7 +162,8 @@ def run_fit(
     report["solver"] = _solver_report(config, solution)
     report["tables"] = {"error": max(t.error for t in fitted.tables.radial)}
     probes = [
-        Probe(block.structure, block.rows @ solution.coefficients) for block in kept
+        Probe(block.structure, block.quantities, block.rows @ solution.coefficients)
+        for block in kept
     ]
     return Fit(
         model, solution, report, config, train, test, train_results, test_results, probes
@@ -219,12 +221,11 @@ def errors(structures: Sequence[Structure], results: Sequence[Result]) -> Report
 
 def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]]:
     data = config.data
-    keys = LabelKeys(data.energy_key, data.forces_key, data.stress_key, data.virial_key)
     sets: list[list[Structure]] = []
     for names in (data.train_files, data.test_files):
         structures: list[Structure] = []
         for name in names:
-            found, count = read_structures(name, keys, config_type_key=data.config_type_key)
+            found, count = read_structures(name, data.keys, config_type_key=data.config_type_key)
             say(str(count))
             require_labels(count, data.fit)
             structures += found
@@ -290,20 +291,24 @@ def _provenance(
         "fit": mapping,
         "structures": {"train": len(train), "test": len(test)},
         "atoms": {"train": sum(map(len, train)), "test": sum(map(len, test))},
-        "shortest distance": _shortest(train),
+        "shortest distances": _shortest(train),
         "e0 origin": origin,
         "solver": _solver_report(config, solution),
     }
 
 
-def _shortest(structures: list[Structure]) -> float | None:
-    """The shortest distance of two atoms in Å, looked for below 4 Å."""
-    lengths = [
-        float(np.linalg.norm(edges.vector, axis=1).min())
-        for edges in (build(s, 4.0) for s in structures)
-        if len(edges.vector)
-    ]
-    return min(lengths, default=None)
+def _shortest(structures: list[Structure]) -> dict[str, float]:
+    """The shortest distance in Å of every pair of elements, looked for below 4 Å."""
+    found: dict[str, float] = {}
+    for structure in structures:
+        edges = build(structure, 4.0)
+        lengths = np.linalg.norm(edges.vector, axis=1)
+        ends = structure.numbers[np.stack((edges.centre, edges.neighbour))]
+        for a, b in np.unique(ends[:, ends[0] <= ends[1]], axis=1).T:
+            name = f"{SYMBOLS[a]}-{SYMBOLS[b]}"
+            least = float(lengths[(ends[0] == a) & (ends[1] == b)].min())
+            found[name] = min(least, found.get(name, least))
+    return dict(sorted(found.items()))
 
 
 def _solver_report(config: FitConfig, solution: Solution) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def prior(expansion: Expansion, config: PriorConfig) -> Floats | None:
             f"prior.{config.kind}: overflows at n = {n.max():.0f}, l = {l.max():.0f}; "
             "raise wn and wl or choose algebraic"
         )
-    return gamma
+    return np.asarray(gamma)
 
 
 def _norms(expansion: Expansion, weights: tuple[float, float, float] | None) -> Floats:

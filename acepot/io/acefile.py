@@ -42,7 +42,7 @@ CONVENTIONS = {
     "virial": "W = -dE/d(strain) = -sum_ij r_ij (x) dE_i/dr_ij",
 }
 _STAMP = (1980, 1, 1, 0, 0, 0)
-_DTYPES = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
+_DTYPES: dict[Any, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -207,7 +207,7 @@ def _array(archive: zipfile.ZipFile, key: str, entry: Any, name: str) -> NDArray
     array = np.frombuffer(raw, dtype=dtype).reshape(shape)
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise ModelFileError(f"{name}: the array {key} holds numbers that are not finite")
-    return array.astype(float if dtype.kind == "f" else np.int64)
+    return np.asarray(array, dtype=float if dtype.kind == "f" else np.int64)
 
 
 def _specification(basis: Mapping[str, Any], functions: int, name: str) -> BasisSpec:

@@ -1,0 +1,220 @@
+"""The evaluator contract as a function: what must hold for every model and structure.
+
+Used by `acepot check`, and after the shape of torch-sim's `validate_model_outputs`: a user
+can run it on a model file before trusting it with a week of computer time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.species import species_indices
+from acepot.errors import InputError
+from acepot.evaluate.protocol import Result
+from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.lower import lower
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.structure import Structure
+
+Floats = NDArray[np.float64]
+
+#: Rounding of an energy that is a sum of many terms, relative to the largest of E, F, W.
+_EXACT = 1e-9
+#: Finite differences, relative: truncation of two Richardson-combined steps.
+_DIFFERENCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One law on one structure.
+
+    Args:
+        structure: its name.
+        law: what must hold.
+        error: by how much it does not, relative to the size of the quantity.
+        limit: what is accepted.
+    """
+
+    structure: str
+    law: str
+    error: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the law holds."""
+        return bool(self.error <= self.limit)
+
+
+def check(
+    model: Model, structures: Sequence[Structure] | None = None, seed: int = 0
+) -> Iterator[Finding]:
+    """Check a model against the laws every potential obeys.
+
+    Energies are unchanged and forces turn with the structure under rotation, reflection,
+    permutation and shifts by lattice vectors; forces and virial are finite differences of
+    the energy; a supercell has twice the energy; design rows times coefficients are the
+    evaluation; an atom alone has the energy E0.
+
+    Args:
+        model: what to check.
+        structures: where; None: random triclinic cells, a molecule and a dimer of the
+            model's elements.
+        seed: of the random transformations.
+
+    Yields:
+        One finding per law and structure.
+
+    Raises:
+        InputError: a structure the model cannot evaluate.
+    """
+    run = _Run(model)
+    rng = np.random.default_rng(seed)
+    yield from run.alone()
+    for structure in structures or sample_structures(model, rng):
+        yield from run.laws(structure, rng)
+
+
+def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]:
+    """Structures to try a model on: triclinic, asymmetric, all elements mixed.
+
+    Args:
+        model: for its elements and cut-off.
+        rng: explicit generator.
+    """
+    cutoff = float(lower(model).cutoff.max())
+    apart = cutoff / 2.8  # about a bond length, as cut-offs are 2.5 of those
+    cell = apart * np.array([[2.4, 0.2, -0.1], [0.4, 2.2, 0.3], [-0.2, 0.5, 2.6]])
+    found = []
+    for name, pbc in (("crystal", True), ("slab", (True, True, False)), ("molecule", False)):
+        fractions = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) / 2
+        positions = fractions @ cell + rng.normal(scale=0.07 * apart, size=(8, 3))
+        numbers = rng.choice(model.numbers, size=8)
+        numbers[: len(model.numbers)] = model.numbers[:8]
+        held = None if name == "molecule" else cell
+        found.append(Structure(numbers, positions, held, pbc, name=name))
+    return found
+
+
+class _Run:
+    """One model with its evaluator."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.evaluator = ReferenceEvaluator(lower(model))
+        self.cutoff = float(self.evaluator.tables.cutoff.max())
+
+    def compute(self, structure: Structure) -> Result:
+        species = species_indices(self.model.numbers, structure.numbers)
+        return self.evaluator.evaluate(species, build(structure, self.cutoff))
+
+    def energy(
+        self, structure: Structure, positions: Floats, strain: Floats | None = None
+    ) -> float:
+        change = np.eye(3) if strain is None else np.eye(3) + strain
+        moved = replace(
+            structure, positions=positions @ change.T, cell=structure.cell @ change.T, forces=None
+        )
+        return self.compute(moved).energy
+
+    def alone(self) -> Iterator[Finding]:
+        """One atom of each element, far from everything."""
+        for number, e0 in zip(self.model.numbers, self.model.e0, strict=True):
+            result = self.compute(Structure([number], [[0.1, 0.2, 0.3]]))
+            error = abs(result.energy - e0) + np.abs(result.forces).max()
+            yield Finding("atom", "an atom alone has the energy E0", float(error), 0.0)
+
+    def laws(self, structure: Structure, rng: np.random.Generator) -> Iterator[Finding]:
+        """Every law on one structure."""
+        name = structure.name or "structure"
+        base = self.compute(structure)
+        binding = base.energies - self.model.e0[
+            species_indices(self.model.numbers, structure.numbers)
+        ]
+        size = max(np.abs(binding).max(), np.abs(base.forces).max(), np.abs(base.virial).max(), 1.0)
+        if not np.isfinite(size):
+            raise InputError(f"{name}: the model gives numbers that are not finite")
+
+        def finding(law: str, error: float, limit: float) -> Finding:
+            return Finding(name, law, float(error) / size, limit)
+
+        for law, turn in (("rotation", 1.0), ("reflection", -1.0)):
+            q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+            q *= turn * np.sign(np.linalg.det(q))
+            turned = self.compute(
+                replace(structure, positions=structure.positions @ q.T, cell=structure.cell @ q.T)
+            )
+            error = abs(turned.energy - base.energy)
+            error = max(error, np.abs(turned.forces - base.forces @ q.T).max())
+            error = max(error, np.abs(turned.virial - q @ base.virial @ q.T).max())
+            yield finding(f"a {law} turns forces and virial", error, _EXACT)
+        order = rng.permutation(len(structure))
+        shuffled = self.compute(
+            replace(structure, numbers=structure.numbers[order],
+                    positions=structure.positions[order], forces=None)
+        )
+        error = max(abs(shuffled.energy - base.energy),
+                    np.abs(shuffled.forces - base.forces[order]).max())
+        yield finding("renumbering atoms renumbers forces", error, _EXACT)
+        if structure.pbc.any():
+            shift = rng.integers(-2, 3, size=(len(structure), 3)) * structure.pbc
+            moved = self.compute(
+                replace(structure, positions=structure.positions + shift @ structure.cell)
+            )
+            error = max(abs(moved.energy - base.energy), np.abs(moved.forces - base.forces).max())
+            yield finding("a lattice vector changes nothing", error, _EXACT)
+        yield finding("forces are -dE/dr", self._force_error(structure, base, rng), _DIFFERENCE)
+        yield finding("the virial is -dE/dε", self._virial_error(structure, base), _DIFFERENCE)
+        yield finding("design rows times coefficients", self._row_error(structure, base), _EXACT)
+
+    def _force_error(
+        self, structure: Structure, base: Result, rng: np.random.Generator
+    ) -> float:
+        worst = 0.0
+        for _ in range(3):
+            direction = rng.normal(size=structure.positions.shape)
+            direction /= np.linalg.norm(direction)
+
+            def moved(h: float, d: Floats = direction) -> float:
+                return self.energy(structure, structure.positions + h * d)
+
+            slope = _slope(moved)
+            worst = max(worst, abs(slope + float((base.forces * direction).sum())))
+        return worst
+
+    def _virial_error(self, structure: Structure, base: Result) -> float:
+        worst = 0.0
+        for x, y in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
+            strain = np.zeros((3, 3))
+            strain[x, y] = 1.0
+
+            def strained(h: float, e: Floats = strain) -> float:
+                return self.energy(structure, structure.positions, h * e)
+
+            slope = _slope(strained)
+            worst = max(worst, abs(slope + float(base.virial[x, y])))
+        return worst
+
+    def _row_error(self, structure: Structure, base: Result) -> float:
+        species = species_indices(self.model.numbers, structure.numbers)
+        rows = self.evaluator.rows(species, build(structure, self.cutoff))
+        c, w = self.model.coefficients, base.virial
+        predicted = rows.energy @ c + self.model.e0[species].sum()
+        voigt = w[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+        return float(max(
+            abs(predicted - base.energy),
+            np.abs(rows.forces @ c - base.forces.ravel()).max(),
+            np.abs(rows.virial @ c - voigt).max(),
+        ))
+
+
+def _slope(energy: Callable[[float], float], step: float = 2e-3) -> float:
+    """dE/dh at 0 by central differences at two steps, combined to fourth order."""
+    wide = (energy(2 * step) - energy(-2 * step)) / (4 * step)
+    near = (energy(step) - energy(-step)) / (2 * step)
+    return float((4 * near - wide) / 3)

@@ -1,0 +1,38 @@
+"""`acepot check`: is this model what a potential must be?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import acepot.check
+from acepot.cli.main import show
+from acepot.io.datasets import read_structures
+from acepot.io.registry import load
+
+_EPILOG = """example:
+  acepot check Si/model.acepot
+"""
+
+
+def add_to(verbs: Any) -> argparse.ArgumentParser:
+    """Describe the verb."""
+    text = "test a model against the laws every potential obeys"
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        "check", help=text, description=text, epilog=_EPILOG
+    )
+    verb.add_argument("model", metavar="MODEL", help="model file")
+    verb.add_argument("data", metavar="DATA", nargs="?", help="structures (random ones)")
+    return verb
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    structures = read_structures(options.data)[0] if options.data else None
+    failed = 0
+    for finding in acepot.check.check(load(options.model), structures):
+        failed += not finding.passed
+        mark = "ok  " if finding.passed else "FAIL"
+        show(f"{mark} {finding.structure}: {finding.law} ({finding.error:.1e})")
+    show("all laws hold" if not failed else f"{failed} laws do not hold")
+    return 1 if failed else 0

@@ -1,0 +1,59 @@
+"""`acepot eval`: a model on labelled data."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from acepot.cli.main import show
+from acepot.cli.options import add_keys, label_keys
+from acepot.delivery import evaluate_file, write_json
+from acepot.errors import InputError
+from acepot.fit.metrics import table
+from acepot.io import extxyz
+
+_EPILOG = """example:
+  acepot eval Si/model.acepot Si_test.xyz --report report.json --out predictions.extxyz
+"""
+
+
+def add_to(verbs: Any) -> argparse.ArgumentParser:
+    """Describe the verb."""
+    text = "errors of a model on labelled data, and its predictions"
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        "eval", help=text, description=text, epilog=_EPILOG
+    )
+    verb.add_argument("model", metavar="MODEL", help="model file")
+    verb.add_argument("data", metavar="DATA", help="structures")
+    verb.add_argument("--report", metavar="R.json", help="write the errors to this file")
+    verb.add_argument("--out", metavar="FILE.extxyz", help="write the predictions to this file")
+    add_keys(verb)
+    verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
+    return verb
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    if not options.report and not options.out:
+        raise InputError("eval: expected --report, --out or both")
+    done = evaluate_file(
+        options.model,
+        options.data,
+        label_keys(options.keys),
+        need_labels=options.report is not None,
+        say=show,
+        threads=options.threads,
+    )
+    if options.out:
+        extxyz.write(
+            options.out,
+            done.structures,
+            energies=[r.energy for r in done.results],
+            forces=[r.forces for r in done.results],
+            virials=[r.virial for r in done.results],
+        )
+        show(f"predictions: {options.out}")
+    if options.report:
+        write_json(options.report, done.report)
+        show(table(done.report["data"]))
+    return 0

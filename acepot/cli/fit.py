@@ -1,0 +1,100 @@
+"""`acepot fit`: data in, a model folder out."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from acepot.basis.spec import BasisSpec
+from acepot.cli.main import show
+from acepot.cli.options import add_keys, label_keys, numbers
+from acepot.delivery import fit_to_folder
+from acepot.errors import InputError
+from acepot.fit.config import Data, FitConfig, SolverConfig, load_config
+from acepot.fit.metrics import table
+
+_EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
+Without --cutoff it is 2.5 times the bond length of each pair of elements.
+DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+
+example:
+  acepot fit Si_train.xyz --test Si_test.xyz --order 3 --degree 16 --out Si
+"""
+
+
+def add_to(verbs: Any) -> argparse.ArgumentParser:
+    """Describe the verb."""
+    text = "fit a model to energies and forces (and virials)"
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        "fit", help=text, description=text, epilog=_EPILOG
+    )
+    verb.add_argument("source", metavar="CONFIG.toml|TRAIN", help="a configuration, or the data")
+    verb.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    verb.add_argument("--test", metavar="FILE", help="data to predict, not to fit")
+    verb.add_argument("--order", type=int, metavar="N", help="correlation order (3)")
+    verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order (16)")
+    verb.add_argument("--cutoff", type=float, metavar="R", help="cut-off in Å")
+    verb.add_argument("--solver", choices=("blr", "qr"), help="blr or qr (blr)")
+    verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
+    add_keys(verb)
+    verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
+    verb.add_argument("--no-plots", action="store_true", help="draw nothing")
+    return verb
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    fit = fit_to_folder(
+        configuration(options),
+        options.out,
+        say=show,
+        threads=options.threads,
+        plots=not options.no_plots,
+    )
+    for name in ("train", "test"):
+        if name in fit.report:
+            show(f"\n{name}\n{table(fit.report[name])}")
+    show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")
+    return 0
+
+
+def configuration(options: argparse.Namespace) -> FitConfig:
+    """The configuration that the words on the command line mean.
+
+    Raises:
+        InputError: options beside a TOML file, which would contradict it.
+    """
+    own = {
+        "--test": options.test,
+        "--order": options.order,
+        "--degree": options.degree,
+        "--cutoff": options.cutoff,
+        "--solver": options.solver,
+        "--virial": options.virial or None,
+        "--keys": options.keys,
+    }
+    if Path(options.source).suffix == ".toml":
+        if given := [name for name, value in own.items() if value is not None]:
+            raise InputError(
+                f"{', '.join(given)}: not together with a TOML file; write it into "
+                f"{options.source}"
+            )
+        return load_config(options.source)
+    basis = BasisSpec(order=3 if options.order is None else options.order)
+    if options.degree is not None:
+        basis = replace(basis, degree=numbers("--degree", options.degree))
+    if options.cutoff is not None:
+        basis = replace(basis, cutoff=options.cutoff)
+    keys = label_keys(options.keys)
+    data = Data(
+        train=options.source,
+        test=options.test or (),
+        energy_key=keys.energy,
+        forces_key=keys.forces,
+        stress_key=keys.stress,
+        virial_key=keys.virial,
+        fit=("energy", "forces", "virial") if options.virial else ("energy", "forces"),
+    )
+    return FitConfig(data, basis, solver=SolverConfig(options.solver or "blr"))

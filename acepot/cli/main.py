@@ -1,0 +1,85 @@
+"""`acepot VERB ...`: parse, call one library function, print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from acepot import __version__
+from acepot.errors import AceError
+
+_VERBS = ("fit", "eval", "info", "check", "plot")
+_EPILOG = """examples:
+  acepot fit train.xyz --test test.xyz --out Si        fit with the defaults
+  acepot fit fit.toml --out Si                         fit as a file says
+  acepot eval Si/model.acepot test.xyz --report r.json errors on labelled data
+  acepot info Si/model.acepot                          what is in a model file
+  acepot check Si/model.acepot                         test it against the laws it must obey
+  acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raw help texts, so that examples keep their lines."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **options,  # type: ignore[arg-type]
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    from acepot.cli import check, eval, fit, info, plot  # noqa: A004 - the verb's own name
+
+    top = Parser(prog="acepot", description=__doc__, epilog=_EPILOG)
+    top.description = "The Atomic Cluster Expansion: fit potentials and try them."
+    top.add_argument("--version", action="version", version=f"acepot {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for module in (fit, eval, info, check, plot):
+        verb = module.add_to(verbs)
+        verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        verb.set_defaults(run=module.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: words after `acepot`; None: those of this process.
+
+    Returns:
+        Exit status: 0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nacepot: stopped; files that were not complete are as they were\n")
+        return 130
+    except BrokenPipeError:
+        return 1
+    except AceError as error:
+        if options.debug:
+            raise
+        sys.stderr.write(f"acepot: error: {' '.join(str(error).split())}\n")
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        kind = type(error).__name__
+        sys.stderr.write(
+            f"acepot: unexpected {kind}: {' '.join(str(error).split())} "
+            "(--debug shows where; please report it)\n"
+        )
+        return 1
+
+
+def show(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

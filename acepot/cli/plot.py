@@ -1,0 +1,34 @@
+"""`acepot plot`: dimer curves and parity plots of a model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from acepot.cli.main import show
+from acepot.cli.options import add_keys, label_keys
+from acepot.delivery import draw
+
+_EPILOG = """example:
+  acepot plot Si/model.acepot Si_test.xyz --out plots
+"""
+
+
+def add_to(verbs: Any) -> argparse.ArgumentParser:
+    """Describe the verb."""
+    text = "draw dimer curves and, with data, parity plots"
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        "plot", help=text, description=text, epilog=_EPILOG
+    )
+    verb.add_argument("model", metavar="MODEL", help="model file")
+    verb.add_argument("data", metavar="DATA", nargs="?", help="labelled structures")
+    verb.add_argument("--out", required=True, metavar="DIR", help="folder for the pictures")
+    add_keys(verb)
+    return verb
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    for path in draw(options.model, options.out, options.data, label_keys(options.keys), say=show):
+        show(str(path))
+    return 0

@@ -1,0 +1,86 @@
+"""Models and configurations in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import BasisSpec, pair_number, resolve
+from acepot.basis.species import SYMBOLS
+from acepot.fit.config import load_config
+from acepot.fit.dataset import elements
+from acepot.io.datasets import read_structures
+from acepot.io.registry import load
+from acepot.lower import lower
+
+Lines = list[tuple[str, str]]
+
+
+def describe_model(path: str | Path) -> Lines:
+    """Names and values that tell what is in a model file."""
+    model = load(path)
+    tables = lower(model)
+    lines: Lines = [("file", f"{path} ({Path(path).stat().st_size} bytes)")]
+    if isinstance(model.basis, ExplicitBasis):
+        lines.append(("elements", " ".join(SYMBOLS[z] for z in model.numbers)))
+        lines.append(("basis", f"{tables.functions} functions listed one by one"))
+    else:
+        lines += _describe_basis(model.basis)
+    reach = sorted({f"{r:.4g}" for r in tables.cutoff.ravel()}, key=float)
+    lines.append(("interacts to", f"{', '.join(reach)} Å"))
+    lines += [
+        (f"E0 {SYMBOLS[z]}", f"{e:.8g} eV") for z, e in zip(model.numbers, model.e0, strict=True)
+    ]
+    members = 0 if model.committee is None else len(model.committee)
+    lines.append(("committee", f"{members} members" if members else "none"))
+    terms = sum(len(p.factors) for p in tables.products)
+    lines.append(("products", f"{terms} of {len(tables.a_l)} one-particle functions"))
+    lines.append(("tables", f"largest error {max(t.error for t in tables.radial):.1e}"))
+    lines.append(("digest", tables.digest))
+    for name, value in model.provenance.items():
+        if isinstance(value, dict) and name != "fit":
+            text = ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+            lines.append((name, text))
+        elif not isinstance(value, dict):
+            lines.append((name, _short(value)))
+    return lines
+
+
+def describe_config(path: str | Path) -> Lines:
+    """The size of the basis a configuration asks for, before it is built."""
+    config = load_config(path)
+    spec = config.basis
+    if not spec.elements:
+        data = config.data
+        found = [
+            s
+            for name in data.train_files
+            for s in read_structures(name, data.keys, config_type_key=data.config_type_key)[0]
+        ]
+        spec = replace(spec, elements=elements(found))
+    return _describe_basis(resolve(spec))
+
+
+def _describe_basis(spec: BasisSpec) -> Lines:
+    sizes = basis_size(spec)
+    symbols = spec.elements
+    kinds = ", ".join(f"{count} {name}" for name, count in sizes.items() if name != "total")
+    cutoffs = [
+        f"{a}-{b} {pair_number(spec.cutoff, a, b, 'cutoff'):.4g}" for a in symbols for b in symbols
+    ]
+    radial = spec.radial
+    return [
+        ("elements", " ".join(symbols)),
+        ("functions", f"{sizes['total']} ({kinds})"),
+        ("formulation", spec.formulation),
+        ("radial", f"{radial.family}, {radial.transform.kind} transform"),
+        ("cut-offs", f"{', '.join(cutoffs)} Å"),
+    ]
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
