@@ -213,7 +213,7 @@ class _Run:
         ))
 
 
-def _slope(energy: Callable[[float], float], step: float = 2e-3) -> float:
+def _slope(energy: Callable[[float], float], step: float = 2e-4) -> float:
     """dE/dh at 0 by central differences at two steps, combined to fourth order."""
     wide = (energy(2 * step) - energy(-2 * step)) / (4 * step)
     near = (energy(step) - energy(-step)) / (2 * step)

@@ -359,9 +359,8 @@ def _well_spaced(structure: Structure, shortest: float) -> bool:
 
 
 def _numbers(rng: np.random.Generator, elements: tuple[int, ...], count: int) -> np.ndarray:
-    """Every element once while there is room, then at random."""
-    extra = rng.choice(elements, max(count - len(elements), 0))
-    return rng.permutation(np.concatenate((rng.permutation(elements), extra)))[:count]
+    """The elements in turn, shuffled."""
+    return rng.permutation(np.resize(rng.permutation(elements), count))
 
 
 def _draw(

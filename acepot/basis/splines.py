@@ -15,9 +15,9 @@ import numpy as np
 
 from acepot.basis.jet import Array, Jet
 
-#: Relative nudge that reads a function just inside each end of an interval, so that a knot
-#: that is also a break is seen from the right side.
-_NUDGE = 1e-14
+#: Relative step by which a function is read inside each end of an interval, so that a knot
+#: that is also a break is seen from the right side; the step itself is then taken back.
+_INSIDE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +72,8 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
     """
     h = grid.spacing
     knots = np.linspace(grid.begin, grid.end, grid.bins + 1)
-    left = evaluate(knots[:-1] * (1 + _NUDGE))
-    right = evaluate(knots[1:] * (1 - _NUDGE))
+    left = _read(evaluate, knots[:-1], 1 + _INSIDE)
+    right = _read(evaluate, knots[1:], 1 - _INSIDE)
     f0, d0, s0 = left.value, h * left.first, h * h * left.second / 2
     f1, d1, s1 = right.value, h * right.first, h * h * right.second / 2
     gap, slope, curve = f1 - f0 - d0 - s0, d1 - d0 - 2 * s0, s1 - s0
@@ -92,3 +92,10 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
     scale = np.abs(middle).max(axis=1, initial=0.0)
     error = np.abs(table - middle).max(axis=1, initial=0.0) / np.where(scale > 0, scale, 1.0)
     return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), float(error.max(initial=0.0))
+
+
+def _read(evaluate: Callable[[Array], Jet], knots: Array, factor: float) -> Jet:
+    """The functions at the knots, continued from just beside them."""
+    beside = knots * factor
+    jet, step = evaluate(beside), knots - beside
+    return Jet(jet.value + step * jet.first, jet.first + step * jet.second, jet.second)

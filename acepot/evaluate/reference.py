@@ -23,8 +23,9 @@ from acepot.tables import Products, RadialTable, Tables
 
 Ints = NDArray[np.int64]
 
-#: Numbers (of 8 bytes) that the largest array of one block of atoms may hold.
-_BLOCK = 2_000_000
+#: Numbers (of 8 bytes) that the largest array of one block of atoms may hold: larger blocks
+#: leave the caches, smaller ones spend their time in the interpreter (both measured).
+_BLOCK, _ROW_BLOCK = 250_000, 2_000_000
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -166,7 +167,7 @@ class ReferenceEvaluator:
             one = widest * max(4 * (self._lmax + 1) ** 2, 8 * self._channels)
             if rows:
                 one = 3 * len(self.tables.a_l) * max(widest, len(species))
-            step = max(1, min(len(atoms), _BLOCK // one))
+            step = max(1, min(len(atoms), (_ROW_BLOCK if rows else _BLOCK) // one))
             for begin in range(0, len(atoms), step):
                 yield s, self._block(s, atoms[begin : begin + step], species, edges)
 

@@ -258,6 +258,8 @@ class _Node:
             self.fail(f"expected a list, got {reprlib.repr(self.value)}")
         if not low <= len(self.value) <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
+            if high == _CHARACTERS:
+                wanted = f"at least {low}"
             self.fail(f"expected a list of {wanted} entries, got {len(self.value)}")
         return self.value
 
@@ -462,9 +464,7 @@ def _polynomials(node: _Node, trans: _Node) -> PolynomialRadial:
         recurrence[0, 0] = a[0] * factor * h ** (p_in + p_out) * (-1) ** p_out
         scale = t.slope / h
         shift = (t.offset - t_in) / h - 1.0
-    radial = PolynomialRadial(
-        recurrence, t.transform, scale, shift, envelope, inner, t.r0, cutoff
-    )
+    radial = PolynomialRadial(recurrence, t.transform, scale, shift, envelope, inner, t.r0, cutoff)
     _check(node, radial)
     return radial
 

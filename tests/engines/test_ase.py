@@ -388,21 +388,19 @@ def test_a_committee_asked_of_a_model_without_one_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_path_is_loaded(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def load(path: object) -> Model:
-        asked.append(path)
-        return _model()
-
-    monkeypatch.setattr(acepot, "load", load, raising=False)
-    path = kind(tmp_path / "si.acepot")
-    calculator = ACECalculator(path)
-    assert asked == [path]
+def test_a_path_is_loaded(kind: type, tmp_path: Path) -> None:
+    path = tmp_path / "silica.acepot"
+    acepot.save(_model(), path)
+    calculator = ACECalculator(kind(path))
     assert calculator.todict()["model"] == str(path)
-    assert calculator.get_property("energy", _triclinic()) == pytest.approx(
-        _attached("triclinic").get_potential_energy()
-    )
+    assert calculator.todict()["digest"] == _potential().tables.digest
+    energy = _attached("triclinic").get_potential_energy()
+    assert calculator.get_property("energy", _triclinic()) == energy
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(acepot.AceError, match=r"nowhere\.acepot"):
+        ACECalculator(tmp_path / "nowhere.acepot")
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
@@ -482,9 +480,9 @@ def test_the_cell_filter_relaxes_atoms_and_cell() -> None:
     start, stress = atoms.get_potential_energy(), np.abs(atoms.get_stress()[:3] + pressure).max()
     enthalpy = start + pressure * atoms.get_volume()
     with BFGS(FrechetCellFilter(atoms, scalar_pressure=pressure), logfile=io.StringIO()) as relax:
-        relax.run(fmax=1e-3, steps=12)
+        relax.run(fmax=1e-3, steps=5)
     assert atoms.get_potential_energy() + pressure * atoms.get_volume() < enthalpy
-    assert np.abs(atoms.get_stress()[:3] + pressure).max() < 0.5 * stress
+    assert np.abs(atoms.get_stress()[:3] + pressure).max() < 0.8 * stress
 
 
 def test_a_slab_relaxes_in_its_plane() -> None:
