@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from acepot.basis.cache import cached_expansion
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, expand_explicit
-from acepot.basis.radial import ProductRadial, RadialFunctions, radial_functions
+from acepot.basis.family import RadialFunctions
+from acepot.basis.radial import ProductRadial, radial_functions
 from acepot.basis.spec import BasisSpec, PairNumber, Radial, pair_number
 from acepot.basis.species import SYMBOLS
 from acepot.basis.splines import Grid, grid, tabulate

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.expansion import Assembly, Expansion
-from acepot.basis.radial import RadialFunctions
+from acepot.basis.family import RadialFunctions
 
 
 @dataclass(frozen=True, eq=False)

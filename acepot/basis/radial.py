@@ -6,42 +6,15 @@ Conventions and formulas: docs/conventions.md, "Radial functions".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.family import RadialFunctions
 from acepot.basis.jet import Array, Jet
+from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.spec import Envelope, Radial, Transform
 from acepot.errors import InputError
-
-
-class RadialFunctions(Protocol):
-    """The functions R_1 … R_count of one ordered pair of elements.
-
-    Attributes:
-        count: number of functions.
-        cutoff: every function is zero from here on, in Å.
-        inner: lower end of the coordinate, in Å.
-        zero_inside: whether every function vanishes below `inner`.
-        breaks: distances in Å where a second derivative may jump.
-    """
-
-    @property
-    def count(self) -> int: ...  # noqa: D102
-    @property
-    def cutoff(self) -> float: ...  # noqa: D102
-    @property
-    def inner(self) -> float: ...  # noqa: D102
-    @property
-    def zero_inside(self) -> bool: ...  # noqa: D102
-    @property
-    def breaks(self) -> tuple[float, ...]: ...  # noqa: D102
-
-    def evaluate(self, r: Array) -> Jet:
-        """Values and derivatives at distances r in Å, shape (count, len(r))."""
-        ...
-
 
 # ---------------------------------------------------------------- transformed distances
 
@@ -190,122 +163,6 @@ def _legendre(count: int) -> Array:
     recurrence[0, 1:] = (2 * n[1:] - 1) / n[1:]
     recurrence[2, 1:] = -(n[1:] - 1) / n[1:]
     return recurrence
-
-
-# ---------------------------------------------------------------- PACE's families
-
-
-@dataclass(frozen=True, eq=False)
-class ChebyshevRadial:
-    """PACE's Chebyshev families g_n(r), with T_n the polynomials of the first kind.
-
-    cheb_exp_cos: x = 1 - 2(e^(-λr/rc) - e^-λ)/(1 - e^-λ), g_1 = 1, g_n = (1 - T_{n-1}(x))/2,
-    times (1 + cos(πr/rc))/2 and a last cosine window of width `smoothing`;
-    cheb_pow: x = 1 - 2(1 - r/rc)^λ, g_n = (1 - T_n(x))/2; cheb_linear: x = 1 - r/rc, likewise
-    (not zero at the cut-off: for reading files only).
-
-    Args:
-        family: one of the three names.
-        count: number of functions.
-        exponent: λ.
-        smoothing: width of the window in Å (cheb_exp_cos).
-        cutoff: outer cut-off rc in Å.
-    """
-
-    family: str
-    count: int
-    exponent: float
-    smoothing: float
-    cutoff: float
-    inner: float = 0.0
-    zero_inside: bool = False
-
-    @property
-    def breaks(self) -> tuple[float, ...]:
-        """Where the last window begins."""
-        windowed = self.family == "cheb_exp_cos" and self.smoothing > 0
-        return (self.cutoff - self.smoothing,) if windowed else ()
-
-    def evaluate(self, r: Array) -> Jet:
-        """Values and derivatives at distances r in Å, shape (count, len(r))."""
-        inside = r < self.cutoff
-        distance = Jet.variable(np.minimum(r, self.cutoff))
-        scaled, rate = distance / self.cutoff, self.exponent
-        if self.family == "cheb_exp_cos":
-            end = np.exp(-rate)
-            x = 1.0 - ((scaled * -rate).exp() - end) * (2.0 / (1.0 - end))
-            polynomials = _chebyshev(x, self.count - 1)
-            window = ((scaled * np.pi).cos() + 1.0) * 0.5
-            for begin in self.breaks:
-                last = (((distance - begin) * (np.pi / self.smoothing)).cos() + 1.0) * 0.5
-                window = window * last.where(r > begin, 1.0)
-            functions = [window] + [(1.0 - t) * 0.5 * window for t in polynomials[1:]]
-        else:
-            x = 1.0 - scaled
-            if self.family == "cheb_pow":
-                x = 1.0 - 2.0 * x.power(rate)
-            functions = [(1.0 - t) * 0.5 for t in _chebyshev(x, self.count)[1:]]
-        return Jet.stack([f.where(inside, 0.0) for f in functions])
-
-
-def _chebyshev(x: Jet, degree: int) -> list[Jet]:
-    """T_0 … T_degree."""
-    polynomials = [x * 0.0 + 1.0, x]
-    while len(polynomials) <= degree:
-        polynomials.append(2.0 * x * polynomials[-1] - polynomials[-2])
-    return polynomials[: degree + 1]
-
-
-@dataclass(frozen=True, eq=False)
-class BesselRadial:
-    """PACE's orthogonalised spherical Bessel functions of order zero (Kocer et al. 2019).
-
-    f_n = (-1)^n √2 π/rc^(3/2) (n+1)(n+2)/√((n+1)²+(n+2)²) [sinc(r(n+1)π/rc) + sinc(r(n+2)π/rc)],
-    g_0 = f_0, g_n = (f_n + √(e_n/d_{n-1}) g_{n-1})/√d_n with e_n = n²(n+2)²/(4(n+1)⁴+1),
-    d_n = 1 - e_n/d_{n-1}, d_0 = 1.
-
-    Args:
-        count: number of functions.
-        cutoff: outer cut-off rc in Å.
-    """
-
-    count: int
-    cutoff: float
-    inner: float = 0.0
-    zero_inside: bool = False
-    breaks: tuple[float, ...] = ()
-
-    def evaluate(self, r: Array) -> Jet:
-        """Values and derivatives at distances r in Å, shape (count, len(r))."""
-        rc, inside = self.cutoff, r < self.cutoff
-        waves = [_sinc(r, k * np.pi / rc) for k in range(1, self.count + 2)]
-        functions: list[Jet] = []
-        d = 1.0
-        for n in range(self.count):
-            a, b = n + 1, n + 2
-            factor = (-1) ** n * np.sqrt(2) * np.pi / rc**1.5 * a * b / np.hypot(a, b)
-            f = (waves[n] + waves[n + 1]) * factor
-            if n:
-                e = n**2 * (n + 2) ** 2 / (4 * (n + 1) ** 4 + 1)
-                previous, d = d, 1.0 - e / d
-                f = (f + functions[-1] * np.sqrt(e / previous)) / np.sqrt(d)
-            functions.append(f)
-        return Jet.stack([f.where(inside, 0.0) for f in functions])
-
-
-def _sinc(r: Array, k: float) -> Jet:
-    """sin(kr)/(kr), by its series where the quotient would lose digits."""
-    z = k * r
-    small = z < 0.1
-    y = np.where(small, 1.0, z)
-    value = np.sin(y) / y
-    first = (np.cos(y) - value) / y
-    second = -value - 2 * first / y
-    s = z * z
-    value = np.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72))), value)
-    first = np.where(small, -z / 3 * (1 - s / 10 * (1 - s / 28 * (1 - s / 54))), first)
-    second = np.where(small, -1 / 3 + s / 10 * (1 - s * 5 / 84 * (1 - s * 7 / 270)), second)
-    return Jet(value, k * first, k * k * second)
 
 
 # ---------------------------------------------------------------- products and the door

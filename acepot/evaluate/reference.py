@@ -314,7 +314,7 @@ def _matching_blocks(tables: Tables) -> list[_Group]:
     groups = []
     key = tables.a_species.astype(np.int64) * 1000 + tables.a_l
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    for begin, end in zip(starts, [*starts[1:], len(key)], strict=True):
+    for begin, end in zip(starts, [*starts, len(key)][1:], strict=True):
         l = int(tables.a_l[begin])  # noqa: E741
         groups.append(
             _Group(
@@ -373,7 +373,7 @@ class _Site:
         starts = np.flatnonzero(np.diff(order, prepend=0))
         self._ranges = [
             (int(begin), int(end), int(order[begin]))
-            for begin, end in zip(starts, [*starts[1:], len(order)], strict=True)
+            for begin, end in zip(starts, [*starts, len(order)][1:], strict=True)
         ]
         self._factors = factors
         slots = []  # (term, factor) of every partial product, in the order `products` makes them

@@ -91,9 +91,10 @@ def _norms(expansion: Expansion, weights: tuple[float, float, float] | None) -> 
             p, wl, wn = weights
             each = np.append((n / wn) ** p + wl * (l**p + np.abs(m) ** p), 0.0)
             w = each[terms].sum(axis=1)
-        # A term whose conjugate is another product stands for both, each with half of C.
-        moves = np.append(m, 0.0)[terms] != 0
-        half = np.where(moves.any(axis=1), 0.5, 1.0)
+        # A term whose conjugate is another product stands for both, each with half of C;
+        # A_{l,m} A_{l,-m} is its own conjugate.
+        mirrored = np.sort(terms - np.append(2 * m, 0.0)[terms].astype(np.int64), axis=1)
+        half = np.where((mirrored == terms).all(axis=1), 1.0, 0.5)
         total += (real.power(2) + imaginary.power(2)) @ (half * w**2)
     pair = expansion.labels.order == 0
     if weights is None:

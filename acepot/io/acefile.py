@@ -23,8 +23,14 @@ from acepot.basis.cache import RULES
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
-from acepot.io.explicitfile import explicit_arrays, explicit_from, explicit_header
+from acepot.io.explicitfile import (
+    EXPLICIT_ARRAYS,
+    explicit_arrays,
+    explicit_from,
+    explicit_header,
+)
 from acepot.io.files import replaced
 from acepot.model import Model
 from acepot.schema import from_mapping, to_mapping
@@ -33,6 +39,8 @@ from acepot.schema import from_mapping, to_mapping
 VERSION = 1
 #: Bytes a header may have: a basis given as a long list of functions stays far below.
 MAX_HEADER = 32 * 2**20
+#: The arrays a file may have, besides those of an explicit basis.
+_ARRAYS = ("coefficients", "e0", "committee")
 #: What a file says about its numbers.
 UNITS = {"length": "angstrom", "energy": "eV"}
 CONVENTIONS = {
@@ -42,7 +50,7 @@ CONVENTIONS = {
     "virial": "W = -dE/d(strain) = -sum_ij r_ij (x) dE_i/dr_ij",
 }
 _STAMP = (1980, 1, 1, 0, 0, 0)
-_DTYPES: dict[Any, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -71,7 +79,7 @@ def model_bytes(model: Model) -> bytes:
         basis: dict[str, Any] = {"explicit": explicit_header(model.basis)}
         arrays |= explicit_arrays(model.basis)
     else:
-        basis = {"specification": to_mapping(model.basis)}
+        basis = {"specification": to_mapping(_complete(model.basis))}
     header = {
         "format": "acepot",
         "version": VERSION,
@@ -90,8 +98,8 @@ def model_bytes(model: Model) -> bytes:
         },
     }
     try:
-        text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"model.provenance: expected what JSON can hold: {error}") from None
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -133,14 +141,17 @@ def load(source: str | Path | bytes) -> Model:
 
 def _read(archive: zipfile.ZipFile, name: str) -> Model:
     header = _header(_member(archive, "header.json", MAX_HEADER), name)
-    arrays = {
-        key: _array(archive, key, entry, name)
-        for key, entry in _table(header, "arrays", name).items()
-    }
+    entries, basis = _table(header, "arrays", name), _table(header, "basis", name)
+    allowed = _ARRAYS + (EXPLICIT_ARRAYS if "explicit" in basis else ())
+    members = archive.namelist()
+    if not set(entries) <= set(allowed) or sorted(members) != sorted(
+        ["header.json", *(f"{key}.bin" for key in entries)]
+    ):
+        raise ModelFileError(f"{name}: its members are not those of a model file")
+    arrays = {key: _array(archive, key, entry, name) for key, entry in entries.items()}
     for key in ("coefficients", "e0"):
-        if key not in arrays or arrays[key].ndim != 1:
+        if key not in arrays or arrays[key].ndim != 1 or len(arrays[key]) == 0:
             raise ModelFileError(f"{name}: the array {key} is missing or has a wrong shape")
-    basis = _table(header, "basis", name)
     if "explicit" in basis:
         decoded: BasisSpec | ExplicitBasis = explicit_from(basis["explicit"], arrays, name)
     else:
@@ -155,11 +166,11 @@ def _read(archive: zipfile.ZipFile, name: str) -> Model:
 
 
 def _header(raw: bytes, name: str) -> dict[str, Any]:
-    header = json.loads(raw)
+    header = json.loads(raw, parse_constant=_finite, parse_float=_finite)
     if not isinstance(header, dict) or header.get("format") != "acepot":
         raise ModelFileError(f"{name}: not an acepot model file (its header does not say so)")
     version, rules = header.get("version"), header.get("rules")
-    if not isinstance(version, int) or not isinstance(rules, int):
+    if type(version) is not int or type(rules) is not int:
         raise ModelFileError(f"{name}: the header has no version")
     if version > VERSION or rules > RULES:
         raise ModelFileError(
@@ -171,6 +182,14 @@ def _header(raw: bytes, name: str) -> dict[str, Any]:
     if header.get("units") != UNITS:
         raise ModelFileError(f"{name}: expected the units {UNITS}, got {header.get('units')}")
     return header
+
+
+def _finite(text: str) -> float:
+    """A number of the header; NaN and infinities are no JSON, though Python reads them."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the header holds the number {text[:20]}")
+    return number
 
 
 def _table(header: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
@@ -192,12 +211,12 @@ def _member(archive: zipfile.ZipFile, member: str, limit: int) -> bytes:
 
 def _array(archive: zipfile.ZipFile, key: str, entry: Any, name: str) -> NDArray[Any]:
     shape = entry.get("shape") if isinstance(entry, dict) else None
-    dtype = _DTYPES.get(entry.get("dtype")) if isinstance(entry, dict) else None
+    dtype = _DTYPES.get(str(entry.get("dtype"))) if isinstance(entry, dict) else None
     if (
         dtype is None
         or not isinstance(shape, list)
         or not 1 <= len(shape) <= 4
-        or not all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)
+        or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
     ):
         raise ModelFileError(f"{name}: the array {key} is described wrongly in the header")
     size = math.prod(shape) * dtype.itemsize
@@ -212,7 +231,11 @@ def _array(archive: zipfile.ZipFile, key: str, entry: Any, name: str) -> NDArray
 
 def _specification(basis: Mapping[str, Any], functions: int, name: str) -> BasisSpec:
     """The specification, refused before it could cost more than its coefficients justify."""
-    spec = from_mapping(BasisSpec, _table(basis, "specification", name))
+    table = _table(basis, "specification", name)
+    elements = table.get("elements")
+    if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
+        raise ModelFileError(f"{name}: its basis specification has no list of elements")
+    spec = from_mapping(BasisSpec, table)
     if resolve(spec) != spec:
         raise ModelFileError(f"{name}: its basis specification is incomplete")
     size = basis_size(spec, limit=functions)["total"]
@@ -221,3 +244,14 @@ def _specification(basis: Mapping[str, Any], functions: int, name: str) -> Basis
             f"{name}: its basis has {size} functions but there are {functions} coefficients"
         )
     return spec
+
+
+def _complete(spec: BasisSpec) -> BasisSpec:
+    """The specification with every number of its field's type, so that 1 and 1.0 are one file.
+
+    Raises:
+        InputError: it is not resolved, so `load` would refuse the file.
+    """
+    if resolve(spec) != spec:
+        raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
+    return from_mapping(BasisSpec, to_mapping(spec))

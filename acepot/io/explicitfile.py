@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
-from acepot.basis.radial import BesselRadial, ChebyshevRadial, PolynomialRadial, RadialFunctions
+from acepot.basis.family import RadialFunctions
+from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
+from acepot.basis.radial import PolynomialRadial
 from acepot.basis.spec import Envelope, Transform
 from acepot.errors import InputError, ModelFileError
 from acepot.schema import from_mapping, to_mapping
 
-#: Sanity bounds on what a file may ask for.
-MAX_COUNT, MAX_L, MAX_CUTOFF = 1000, 40, 50.0
+#: The arrays of an explicit basis.
+EXPLICIT_ARRAYS = ("product_centres", "product_factors")
+#: Sanity bounds on what a file may ask for; the window is the narrowest of cheb_exp_cos in Å,
+#: which sets the distance of its knots.
+MAX_COUNT, MAX_L, MAX_CUTOFF, MAX_POWER, MIN_WINDOW = 1000, 40, 50.0, 12, 1e-3
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,13 @@ def explicit_from(
         or len(entry.pair) not in (0, species**2)
     ):
         raise ModelFileError(f"{name}: its elements and radial functions do not fit together")
+    given = len(arrays.get("product_centres", ()))
+    given += (entry.pair[0].count if entry.pair else 0) * species * (species + 1) // 2
+    if given != len(arrays["coefficients"]):
+        raise ModelFileError(
+            f"{name}: its basis has {given} functions but there are "
+            f"{len(arrays['coefficients'])} coefficients"
+        )
     radial = _rows(entry.radial, species)
     counts = {f.count for f in entry.pair}
     if len(counts) > 1:
@@ -167,12 +179,25 @@ def _functions(entry: RadialEntry) -> RadialFunctions:
     if entry.kind == "chebyshev":
         if entry.family not in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
             raise InputError(f"radial.family: unknown {entry.family!r}")
+        if entry.exponent <= 0 or not (
+            entry.smoothing == 0 or MIN_WINDOW <= entry.smoothing <= entry.cutoff
+        ):
+            raise InputError(
+                f"radial: expected an exponent above 0 and a window of 0 or {MIN_WINDOW} Å to the "
+                f"cut-off, got {entry.exponent} and {entry.smoothing}"
+            )
         return ChebyshevRadial(
             entry.family, entry.count, entry.exponent, entry.smoothing, entry.cutoff
         )
     recurrence = np.array([row[: entry.count] for row in entry.recurrence if row], dtype=float)
     if recurrence.shape != (3, entry.count):
         raise InputError(f"radial.recurrence: expected 3 rows of {entry.count} numbers")
+    powers = (entry.envelope.inner, entry.envelope.outer)
+    if entry.r0 <= 0 or not 0 <= min(powers) <= max(powers) <= MAX_POWER:
+        raise InputError(
+            f"radial: expected r0 above 0 and powers of the envelope from 0 to {MAX_POWER}, "
+            f"got {entry.r0} and {powers}"
+        )
     return PolynomialRadial(
         recurrence,
         entry.transform,

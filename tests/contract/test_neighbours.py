@@ -68,21 +68,21 @@ def _structure(
     rng: np.random.Generator, pbc: tuple[bool, ...], size: float, spread: float
 ) -> Structure:
     cell = _cell(rng, size)
-    count = int(rng.integers(1, 7))
+    count = int(rng.integers(1, 13))
     positions = rng.uniform(-spread, spread + 1, (count, 3)) @ cell
     return Structure(rng.integers(1, 30, count), positions, cell, pbc)
 
 
 @pytest.mark.parametrize("pbc", PERIODICITIES)
-@pytest.mark.parametrize("size", [2.2, 5.0, 14.0])
+@pytest.mark.parametrize("size", [2.2, 5.0, 9.0])
 def test_the_list_is_what_brute_force_finds(pbc, size):
     rng = np.random.default_rng([31, *map(int, pbc), int(size)])
     edges = 0
     for number in range(6):
-        spread = (0.0, 2.5)[number % 2]
+        spread = (0.0, 1.5)[number % 2]
         structure = _structure(rng, pbc, size, spread)
         what = f"pbc {pbc}, size {size}, spread {spread}, number {number}"
-        edges += len(_assert_matches(structure, rng.uniform(2.5, 6.5), what).centre)
+        edges += len(_assert_matches(structure, rng.uniform(3.0, 6.5), what).centre)
     assert edges > 0
 
 
@@ -90,10 +90,10 @@ def test_the_list_is_what_brute_force_finds(pbc, size):
 @pytest.mark.parametrize("pbc", PERIODICITIES)
 def test_the_list_is_what_brute_force_finds_in_many_random_cases(pbc):
     rng = np.random.default_rng([32, *map(int, pbc)])
-    for number in range(150):
-        size, spread = rng.uniform(1.5, 16.0), rng.choice([0.0, 1.0, 6.0])
+    for number in range(100):
+        size, spread = rng.uniform(2.5, 10.0), rng.choice([0.0, 1.0, 2.0])
         structure = _structure(rng, pbc, size, spread)
-        _assert_matches(structure, rng.uniform(1.0, 7.0), f"pbc {pbc}, number {number}")
+        _assert_matches(structure, rng.uniform(2.0, 7.0), f"pbc {pbc}, number {number}")
 
 
 @pytest.mark.parametrize("pbc", [p for p in PERIODICITIES if not all(p)])
