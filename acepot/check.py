@@ -98,7 +98,9 @@ def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]
         numbers[: len(model.numbers)] = model.numbers[:8]
         held = None if name == "molecule" else cell
         found.append(Structure(numbers, positions, held, pbc, name=name))
-    return found
+    numbers = model.numbers[0], model.numbers[-1]
+    far = apart * np.array([[0.0, 0.0, 0.0], [0.5, 0.7, -0.4]])
+    return [*found, Structure(numbers, far, name="dimer")]
 
 
 class _Run:
@@ -126,8 +128,8 @@ class _Run:
         """One atom of each element, far from everything."""
         for number, e0 in zip(self.model.numbers, self.model.e0, strict=True):
             result = self.compute(Structure([number], [[0.1, 0.2, 0.3]]))
-            error = abs(result.energy - e0) + np.abs(result.forces).max()
-            yield Finding("atom", "an atom alone has the energy E0", float(error), 0.0)
+            error = _largest(result.energy - e0, result.forces, result.virial)
+            yield Finding("atom", "an atom alone has the energy E0", error, 0.0)
 
     def laws(self, structure: Structure, rng: np.random.Generator) -> Iterator[Finding]:
         """Every law on one structure."""
@@ -136,7 +138,7 @@ class _Run:
         binding = base.energies - self.model.e0[
             species_indices(self.model.numbers, structure.numbers)
         ]
-        size = max(np.abs(binding).max(), np.abs(base.forces).max(), np.abs(base.virial).max(), 1.0)
+        size = _largest(binding, base.forces, base.virial, 1.0)
         if not np.isfinite(size):
             raise InputError(f"{name}: the model gives numbers that are not finite")
 
@@ -149,25 +151,33 @@ class _Run:
             turned = self.compute(
                 replace(structure, positions=structure.positions @ q.T, cell=structure.cell @ q.T)
             )
-            error = abs(turned.energy - base.energy)
-            error = max(error, np.abs(turned.forces - base.forces @ q.T).max())
-            error = max(error, np.abs(turned.virial - q @ base.virial @ q.T).max())
+            error = _largest(
+                turned.energy - base.energy,
+                turned.forces - base.forces @ q.T,
+                turned.virial - q @ base.virial @ q.T,
+            )
             yield finding(f"a {law} turns forces and virial", error, _EXACT)
         order = rng.permutation(len(structure))
         shuffled = self.compute(
             replace(structure, numbers=structure.numbers[order],
                     positions=structure.positions[order], forces=None)
         )
-        error = max(abs(shuffled.energy - base.energy),
-                    np.abs(shuffled.forces - base.forces[order]).max())
+        error = _largest(shuffled.energy - base.energy, shuffled.forces - base.forces[order])
         yield finding("renumbering atoms renumbers forces", error, _EXACT)
         if structure.pbc.any():
             shift = rng.integers(-2, 3, size=(len(structure), 3)) * structure.pbc
             moved = self.compute(
                 replace(structure, positions=structure.positions + shift @ structure.cell)
             )
-            error = max(abs(moved.energy - base.energy), np.abs(moved.forces - base.forces).max())
+            error = _largest(moved.energy - base.energy, moved.forces - base.forces)
             yield finding("a lattice vector changes nothing", error, _EXACT)
+            twice = self.compute(_doubled(structure))
+            error = _largest(
+                twice.energy - 2 * base.energy,
+                twice.forces - np.tile(base.forces, (2, 1)),
+                twice.virial - 2 * base.virial,
+            )
+            yield finding("a supercell has twice the energy", error, _EXACT)
         yield finding("forces are -dE/dr", self._force_error(structure, base, rng), _DIFFERENCE)
         yield finding("the virial is -dE/dε", self._virial_error(structure, base), _DIFFERENCE)
         yield finding("design rows times coefficients", self._row_error(structure, base), _EXACT)
@@ -184,7 +194,7 @@ class _Run:
                 return self.energy(structure, structure.positions + h * d)
 
             slope = _slope(moved)
-            worst = max(worst, abs(slope + float((base.forces * direction).sum())))
+            worst = _largest(worst, slope + float((base.forces * direction).sum()))
         return worst
 
     def _virial_error(self, structure: Structure, base: Result) -> float:
@@ -197,7 +207,7 @@ class _Run:
                 return self.energy(structure, structure.positions, h * e)
 
             slope = _slope(strained)
-            worst = max(worst, abs(slope + float(base.virial[x, y])))
+            worst = _largest(worst, slope + float(base.virial[x, y]))
         return worst
 
     def _row_error(self, structure: Structure, base: Result) -> float:
@@ -206,11 +216,23 @@ class _Run:
         c, w = self.model.coefficients, base.virial
         predicted = rows.energy @ c + self.model.e0[species].sum()
         voigt = w[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
-        return float(max(
-            abs(predicted - base.energy),
-            np.abs(rows.forces @ c - base.forces.ravel()).max(),
-            np.abs(rows.virial @ c - voigt).max(),
-        ))
+        return _largest(
+            predicted - base.energy, rows.forces @ c - base.forces.ravel(), rows.virial @ c - voigt
+        )
+
+
+def _largest(*errors: Floats | float) -> float:
+    """The largest magnitude; not a number if any of them is not (unlike Python's max)."""
+    return float(np.max([np.abs(error).max() for error in errors]))
+
+
+def _doubled(structure: Structure) -> Structure:
+    """Two cells along the first periodic direction, without labels."""
+    axis = int(structure.pbc.argmax())
+    cell = np.array(structure.cell)
+    positions = np.concatenate((structure.positions, structure.positions + cell[axis]))
+    cell[axis] *= 2
+    return Structure(np.tile(structure.numbers, 2), positions, cell, structure.pbc)
 
 
 def _slope(energy: Callable[[float], float], step: float = 2e-4) -> float:

@@ -131,13 +131,14 @@ def verify(model: Model, probes: Sequence[Probe]) -> float:
         }
         found = np.concatenate([parts[name] for name in probe.quantities] or [np.zeros(0)])
         size = np.abs(probe.predicted).max(initial=1.0)
-        worst = max(worst, float(np.abs(found - probe.predicted).max(initial=0.0)) / size)
-        if not worst <= _SAME:
+        error = float(np.abs(found - probe.predicted).max(initial=0.0)) / size
+        if not error <= _SAME:  # also when it is not a number
             raise ConvergenceError(
-                f"the reloaded model differs from the fit by {worst:.1e} on {structure.name}; "
+                f"the reloaded model differs from the fit by {error:.1e} on {structure.name}; "
                 "nothing was written. The fit is too ill-conditioned: use a prior (solver blr, "
                 "or a damping), or lower the degree"
             )
+        worst = max(worst, error)
     return worst
 
 

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from acepot.basis.cache import cached_expansion
+from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, expand_explicit
 from acepot.basis.family import RadialFunctions
 from acepot.basis.radial import ProductRadial, radial_functions
 from acepot.basis.spec import BasisSpec, PairNumber, Radial, pair_number
 from acepot.basis.species import SYMBOLS
-from acepot.basis.splines import Grid, grid, tabulate
+from acepot.basis.splines import Grid, cubic, grid, tabulate
 from acepot.errors import InputError
 from acepot.model import Model
-from acepot.tables import Floats, Products, RadialTable, Tables
+from acepot.tables import Embeddings, Floats, Products, RadialTable, Tables
 
 #: Largest table error, relative to each radial function's largest value. Fits and runs read
 #: the same tables, so it only matters against analytic radials (docs/conventions.md, "Tables").
@@ -40,13 +41,19 @@ def expansion(basis: BasisSpec | ExplicitBasis, progress: Progress | None = None
 
 
 def lower(
-    model: Model, *, tolerance: float = TOLERANCE, progress: Progress | None = None
+    model: Model,
+    *,
+    tolerance: float = TOLERANCE,
+    own_knots: bool = False,
+    progress: Progress | None = None,
 ) -> Tables:
     """Turn a model into the arrays that evaluators read.
 
     Args:
         model: basis, coefficients and reference energies.
         tolerance: of the radial tables, relative to each function's largest value.
+        own_knots: interpolate in the cubic tables of the program a file came from, to compare
+            with it digit by digit.
         progress: called with (functions done, functions in all) while the basis is built.
 
     Returns:
@@ -64,12 +71,23 @@ def lower(
     many = tuple(c for c in parts.channels if c[0] > 0)
     pairs = tuple(c for c in parts.channels if c[0] < 0)
     bodies, pair = _families(model.basis, many, pairs)
-    radial, cutoff = _radial_tables(bodies, pair, many, pairs, tolerance)
+    knots = None
+    if own_knots:
+        knots = model.basis.knots if isinstance(model.basis, ExplicitBasis) else None
+        if knots is None:
+            raise InputError("own_knots: only models read from PACE files have knots of their own")
+    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots)
+    core = None
+    if model.nonlinear is not None and model.nonlinear.core is not None:
+        family = [list(row) for row in model.nonlinear.core]
+        core = _table(family, family, tolerance, knots)
+    ends = [t.end for t in (*radial, *((core,) if core else ()))]
+    cutoff: Floats = np.max(ends, axis=0)
     width = 2 * parts.block_l + 1
     m = np.concatenate([np.arange(-l, l + 1) for l in parts.block_l])  # noqa: E741
-    coefficients = model.coefficients[None]
+    coefficients = model.coefficients.T.reshape(1, -1, parts.size)  # [output, density, k]
     if model.committee is not None:
-        coefficients = np.concatenate([coefficients, model.committee])
+        coefficients = np.concatenate([coefficients, model.committee[:, None]])
     return Tables(
         numbers=np.array(model.numbers, dtype=np.int32),
         cutoff=cutoff,
@@ -87,6 +105,29 @@ def lower(
         e0=np.array(model.e0, dtype=float),
         functions=parts.size,
         total_l=parts.total_l,
+        embeddings=None if model.nonlinear is None else _embeddings(model.nonlinear),
+        core=core,
+    )
+
+
+def _embeddings(nonlinear: Nonlinear) -> Embeddings:
+    species, densities = len(nonlinear.embeddings), nonlinear.densities
+    weight = np.zeros((species, densities))
+    exponent = np.ones((species, densities))
+    for s, one in enumerate(nonlinear.embeddings):
+        weight[s, : len(one.weights)] = one.weights
+        exponent[s, : len(one.exponents)] = one.exponents
+    inner = np.zeros((species, species, 2)) if nonlinear.inner is None else nonlinear.inner
+    return Embeddings(
+        shifted=np.array(
+            [e.kind == "FinnisSinclairShiftedScaled" for e in nonlinear.embeddings], dtype=np.int32
+        ),
+        weight=weight,
+        exponent=exponent,
+        core_limit=np.array([e.core_limit for e in nonlinear.embeddings]),
+        core_width=np.array([e.core_width for e in nonlinear.embeddings]),
+        mode={"none": 0, "density": 1, "distance": 1, "zbl": 2}[nonlinear.mode],
+        inner=np.asarray(inner, dtype=float),
     )
 
 
@@ -101,9 +142,11 @@ def _products(
     function, term = joined.coords
     order = np.lexsort((term, function))
     function, term = function[order], term[order]
-    weights = np.zeros((len(coefficients), len(terms)))
+    weights = np.zeros((*coefficients.shape[:2], len(terms)))
     if total_l == 0:
-        weights[:] = coefficients @ real
+        weights[:] = (coefficients.reshape(-1, coefficients.shape[-1]) @ real).reshape(
+            weights.shape
+        )
     return Products(
         factors=terms.astype(np.int32),
         function=function.astype(np.int32),
@@ -174,21 +217,27 @@ def _radial_tables(
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
     tolerance: float,
-) -> tuple[tuple[RadialTable, ...], Floats]:
+    knots: float | None,
+) -> tuple[RadialTable, ...]:
     members = tuple(tuple(n - 1 for n in channel) for channel in many)
     tables = []
     if members:
         products = [[ProductRadial(f, members) for f in row] for row in bodies]
-        tables.append(_table(bodies, products, tolerance))
+        tables.append(_table(bodies, products, tolerance, knots))
     if pair is not None:
-        tables.append(_table(pair, pair, tolerance))
-    return tuple(tables), np.max([t.end for t in tables], axis=0)
+        tables.append(_table(pair, pair, tolerance, knots))
+    return tuple(tables)
 
 
 def _table(
-    family: Family, functions: Family | list[list[ProductRadial]], tolerance: float
+    family: Family,
+    functions: Family | list[list[ProductRadial]],
+    tolerance: float,
+    knots: float | None,
 ) -> RadialTable:
     """The coarsest table that meets the tolerance, or the finest there is."""
+    if knots is not None:
+        return _cubic_table(family, functions, knots)
     for spacing in SPACINGS:
         table = _table_at(family, functions, spacing)
         if table.error <= tolerance:
@@ -219,6 +268,21 @@ def _table_at(
         zero_inside=zero_inside,
         error=error,
     )
+
+
+def _cubic_table(
+    family: Family, functions: Family | list[list[ProductRadial]], knots: float
+) -> RadialTable:
+    """PACE's knots n rc/floor(rc/knots), without the first interval, which it refuses."""
+    species = range(len(family))
+    bins = np.array([[int(f.cutoff / knots) - 1 for f in row] for row in family], dtype=np.int32)
+    spacing = np.array([[f.cutoff for f in row] for row in family]) / (bins + 1)
+    out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
+    for a in species:
+        for b in species:
+            grid = Grid(spacing[a, b], spacing[a, b], int(bins[a, b]))
+            out[a, b, : grid.bins] = cubic(functions[a][b].evaluate, grid)
+    return RadialTable(spacing, spacing, bins, out, zero_inside=False, error=np.nan)
 
 
 def _grid(functions: RadialFunctions, zero_inside: bool, spacing: float) -> Grid:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.embedding import Nonlinear
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
@@ -20,10 +21,11 @@ class Model:
 
     Args:
         basis: a resolved specification, or products written out one by one.
-        coefficients: c in eV, shape (K,).
+        coefficients: c in eV, shape (K,); with several densities shape (K, P).
         e0: energy of an isolated atom of each element in eV, in the order of the elements,
             shape (S,).
         committee: coefficients of further members, shape (M, K), or None.
+        nonlinear: embeddings and core repulsion, or None for a linear model.
         provenance: where the model came from: plain values that JSON can hold.
 
     Raises:
@@ -35,9 +37,10 @@ class Model:
     e0: NDArray[np.float64]
     committee: NDArray[np.float64] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    nonlinear: Nonlinear | None = None
 
     def __post_init__(self) -> None:
-        shapes = {"coefficients": 1, "e0": 1, "committee": 2}
+        shapes = {"coefficients": 1 if self.nonlinear is None else 2, "e0": 1, "committee": 2}
         for name, dimensions in shapes.items():
             value = getattr(self, name)
             if value is None:
@@ -51,10 +54,26 @@ class Model:
             raise InputError(
                 f"model.e0: expected {len(self.numbers)} energies, got {len(self.e0)}"
             )
-        if self.committee is not None and self.committee.shape[1] != len(self.coefficients):
+        if self.nonlinear is not None:
+            self._check_nonlinear(self.nonlinear)
+        elif self.committee is not None and self.committee.shape[1] != len(self.coefficients):
             raise InputError(
                 f"model.committee: expected {len(self.coefficients)} coefficients a member, "
                 f"got {self.committee.shape[1]}"
+            )
+
+    def _check_nonlinear(self, nonlinear: Nonlinear) -> None:
+        if self.committee is not None:
+            raise InputError("model.committee: expected None for a nonlinear model")
+        if len(nonlinear.embeddings) != len(self.numbers):
+            raise InputError(
+                f"model.nonlinear: expected {len(self.numbers)} embeddings, "
+                f"got {len(nonlinear.embeddings)}"
+            )
+        if self.coefficients.shape[1] != nonlinear.densities:
+            raise InputError(
+                f"model.coefficients: expected {nonlinear.densities} densities, "
+                f"got {self.coefficients.shape[1]}"
             )
 
     @property

@@ -57,8 +57,8 @@ class Products:
         term: its product, shape (nnz,).
         real: Re C, shape (nnz,).
         imaginary: Im C, shape (nnz,).
-        weights: coefficients of the model summed per product, shape (outputs, T): output 0 is
-            the model, the others are the members of its committee.
+        weights: coefficients of the model summed per product, shape (outputs, P, T): output 0
+            is the model, the others are the members of its committee; P densities.
     """
 
     factors: Ints
@@ -70,10 +70,35 @@ class Products:
 
 
 @dataclass(frozen=True, eq=False)
+class Embeddings:
+    """How densities become an energy; see basis/embedding.py for the functions.
+
+    E_i = Σ_p weight[s, p] F(ρ_p; exponent[s, p]) f + (core part) + E0.
+
+    Args:
+        shifted: FinnisSinclairShiftedScaled, else FinnisSinclair, shape (S,).
+        weight: w_p, shape (S, P), 0 where a species has fewer densities.
+        exponent: m_p, shape (S, P).
+        core_limit: core density in eV at which f is zero, shape (S,).
+        core_width: over which f falls, shape (S,).
+        mode: of the core repulsion: 0 none, 1 density or distance, 2 zbl.
+        inner: for zbl: r_in - δ_in and δ_in in Å, shape (S, S, 2).
+    """
+
+    shifted: Ints
+    weight: Floats
+    exponent: Floats
+    core_limit: Floats
+    core_width: Floats
+    mode: int
+    inner: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Tables:
     """A model lowered to arrays.
 
-    E_i = E0 + Σ_T weights[0, T] Re Π_t A_{factors[T, t]},
+    E_i = E0 + ρ, or E0 + the embedding of ρ_p = Σ_T weights[0, p, T] Re Π_t A_{factors[T, t]},
     A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]`, complex
     Condon–Shortley harmonics with ∫|Y|² = 1.
 
@@ -89,6 +114,8 @@ class Tables:
         e0: energy of the isolated atom in eV, shape (S,).
         functions: number K of basis functions.
         total_l: L of the functions (0 for energies).
+        embeddings: None for a linear model (P = 1, E = ρ).
+        core: table of the core density, one channel, or None.
     """
 
     numbers: Ints
@@ -102,6 +129,8 @@ class Tables:
     e0: Floats
     functions: int
     total_l: int = 0
+    embeddings: Embeddings | None = None
+    core: RadialTable | None = None
 
     @property
     def outputs(self) -> int:
@@ -112,11 +141,15 @@ class Tables:
     def digest(self) -> str:
         """SHA-256 over every array, as hexadecimal digits."""
         digest = hashlib.sha256()
-        parts: tuple[Tables | RadialTable | Products, ...] = (self, *self.radial, *self.products)
+        parts: tuple[Tables | RadialTable | Products | Embeddings | None, ...] = (
+            self, *self.radial, *self.products, self.embeddings, self.core
+        )
         for item in parts:
+            if item is None:
+                continue
             for entry in fields(item):
                 value = getattr(item, entry.name)
-                if not isinstance(value, tuple):
+                if not isinstance(value, (tuple, RadialTable, Embeddings)):
                     array = np.asarray(value)
                     digest.update(f"{entry.name}{array.dtype.str}{array.shape}".encode())
                     digest.update(np.ascontiguousarray(array).tobytes())

@@ -32,6 +32,7 @@ class ExplicitBasis:
         numbers: atomic numbers, ascending.
         radial: radial functions of every ordered pair of species, [centre][neighbour].
         products: the many-body functions.
+        knots: distance in Å of the cubic tables its own program interpolates in, or None.
         pair: pair functions likewise, or None: E_i += 1/2 Σ_j Σ_k c_k V_k, coefficients after
             those of the products, by unordered pair of species, then k.
     """
@@ -40,6 +41,7 @@ class ExplicitBasis:
     radial: tuple[tuple[RadialFunctions, ...], ...]
     products: tuple[ExplicitProduct, ...]
     pair: tuple[tuple[RadialFunctions, ...], ...] | None = None
+    knots: float | None = None
 
 
 def expand_explicit(basis: ExplicitBasis) -> Expansion:

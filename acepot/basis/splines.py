@@ -94,6 +94,28 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
     return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), float(error.max(initial=0.0))
 
 
+def cubic(evaluate: Callable[[Array], Jet], grid: Grid) -> Array:
+    """Cubic Hermite coefficients in the layout of `tabulate`: PACE's own tables.
+
+    They meet values and slopes at the knots and are zero beyond the last one.
+
+    Args:
+        evaluate: distances (m,) -> Jet of shape (functions, m).
+        grid: the knots.
+
+    Returns:
+        Shape (bins, 6, functions); the two highest powers are zero.
+    """
+    h = grid.spacing
+    jet = evaluate(np.linspace(grid.begin, grid.end, grid.bins + 1))
+    f0, d0 = jet.value[:, :-1], h * jet.first[:, :-1]
+    f1, d1 = jet.value[:, 1:], h * jet.first[:, 1:]
+    zero = np.zeros_like(f0)
+    coefficients = np.stack([f0, d0, 3 * (f1 - f0) - 2 * d0 - d1, 2 * (f0 - f1) + d0 + d1])
+    padded = np.concatenate((coefficients, [zero, zero]))
+    return np.ascontiguousarray(padded.transpose(2, 0, 1))
+
+
 def _read(evaluate: Callable[[Array], Jet], knots: Array, factor: float) -> Jet:
     """The functions at the knots, continued from just beside them."""
     beside = knots * factor

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from acepot.basis.embedding import embed
 from acepot.basis.harmonics import real_harmonics
+from acepot.basis.jet import Jet
+from acepot.basis.pace_radial import inner_switch
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Committee, Floats, Result, Rows
@@ -33,7 +36,8 @@ _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 class _Block:
     """Some atoms of one species with their neighbours, padded to the largest number J.
 
-    Shapes: atoms (a,), neighbour/species (a, J), mask (a, J), vector (a, J, 3), radial and
+    Shapes: atoms (a,), neighbour/species (a, J), mask (a, J), vector and unit (a, J, 3),
+    distance (a, J; infinite where there is no neighbour), radial and
     its derivative (a, J, C), harmonics (a, J, LM) and their gradient in 1/Å (a, J, LM, 3).
     """
 
@@ -43,6 +47,7 @@ class _Block:
     mask: NDArray[np.bool_]
     vector: Floats
     unit: Floats
+    distance: Floats
     radial: Floats
     radial_slope: Floats
     harmonics: Floats
@@ -91,10 +96,12 @@ class ReferenceEvaluator:
             site = self._sites[s]
             a = self._unitary.to_complex(self._one_particle(block))  # [v, a]
             product, partial = site.products(a)
-            energies[:, block.atoms] += site.weights[:outputs] @ product.real
             for out in range(outputs):
-                adjoint = site.adjoint(out, partial)  # dE/dA_v, [v, a]
-                pull = self._pull(block, adjoint)  # dE_i/dr_j, [a, j, 3]
+                density = site.weights[out] @ product.real  # [p, a]
+                energy, slope, core_pull = self._embed(s, block, density)
+                energies[out, block.atoms] += energy
+                adjoint = site.adjoint(out, partial, slope)  # dE/dA_v, [v, a]
+                pull = self._pull(block, adjoint) + core_pull  # dE_i/dr_j, [a, j, 3]
                 np.add.at(forces[out], block.neighbour, -pull)
                 forces[out, block.atoms] += pull.sum(axis=1)
                 virials[out, block.atoms] -= np.einsum("ajx,ajy->axy", block.vector, pull)
@@ -113,6 +120,8 @@ class ReferenceEvaluator:
         Returns:
             Rows with rows @ coefficients = evaluate, less E0.
         """
+        if self.tables.embeddings is not None:
+            raise InputError("rows: a nonlinear model has no design matrix")
         count, functions = len(species), self.tables.functions
         energy = np.zeros(functions)
         forces = np.zeros((functions, 3, count))
@@ -147,6 +156,76 @@ class ReferenceEvaluator:
             values = site.real @ product.real - site.imaginary @ product.imag
             out[block.atoms] = values.T.reshape(len(block.atoms), -1, width)
         return out
+
+    # ------------------------------------------------------------------ embedding
+
+    def _embed(
+        self, s: int, block: _Block, density: Floats
+    ) -> tuple[Floats, Floats | None, Floats]:
+        """E_i - E0 from the densities, dE_i/dρ_p, and what the core adds to dE_i/dr_j.
+
+        Linear models: E = ρ. Otherwise E = F f + ρ_core, f switching F off where the core
+        density is large, or (zbl) E = F f + (1 - f) ρ_core, f depending on the nearest
+        neighbour.
+
+        Args:
+            s: species of the atoms.
+            block: the atoms.
+            density: ρ_p, shape (P, a).
+
+        Returns:
+            Shapes (a,), (P, a) or None for ones, (a, J, 3).
+        """
+        how = self.tables.embeddings
+        none = np.zeros(block.vector.shape)
+        if how is None:
+            return density[0], None, none
+        terms = [
+            [w * part for part in embed(bool(how.shifted[s]), float(m), rho)]
+            for w, m, rho in zip(how.weight[s], how.exponent[s], density, strict=True)
+        ]
+        f_value = np.sum([t[0] for t in terms], axis=0)
+        f_slope = np.array([t[1] for t in terms])
+        if self.tables.core is None:
+            return f_value, f_slope, none
+        core, core_slope = np.zeros((2, *block.mask.shape))
+        for z in np.unique(block.species):
+            pair = block.species == z
+            value, slope = _interpolate(self.tables.core, s, int(z), block.distance[pair])
+            core[pair], core_slope[pair] = value[:, 0], slope[:, 0]
+        total = core.sum(axis=1)
+        if how.mode == 2:
+            return self._zbl(how.inner[s], block, f_value, f_slope, total, core_slope)
+        limit = Jet.variable(total)
+        switch = inner_switch(limit, float(how.core_limit[s]), float(how.core_width[s]))
+        weight = 1.0 + f_value * switch.first
+        pull = (weight[:, None] * core_slope)[..., None] * block.unit
+        return f_value * switch.value + total, f_slope * switch.value, pull
+
+    @staticmethod
+    def _zbl(
+        inner: Floats,
+        block: _Block,
+        f_value: Floats,
+        f_slope: Floats,
+        core: Floats,
+        core_slope: Floats,
+    ) -> tuple[Floats, Floats, Floats]:
+        """E = F f + (1 - f) ρ_core, f = P(δ - d; δ, δ), d = min_j (r_j - (r_in - δ))."""
+        bound, width = inner[block.species].transpose(2, 0, 1)  # [a, j]
+        gap = np.where(block.mask, block.distance - bound, np.inf)
+        nearest = gap.argmin(axis=1)
+        row = np.arange(len(nearest))
+        delta = width[row, nearest]
+        switch, slope = np.ones_like(core), np.zeros_like(core)
+        for i in np.flatnonzero(np.isfinite(gap[row, nearest])):
+            away = Jet.variable(np.array([delta[i] - gap[i, nearest[i]]]))
+            jet = inner_switch(away, float(delta[i]), float(delta[i]))
+            switch[i], slope[i] = jet.value[0], -jet.first[0]
+        pull = ((1.0 - switch)[:, None] * core_slope)[..., None] * block.unit
+        along = (f_value - core) * slope
+        pull[row, nearest] += along[:, None] * block.unit[row, nearest]
+        return f_value * switch + core * (1.0 - switch), f_slope * switch, pull
 
     # ------------------------------------------------------------------ geometry
 
@@ -196,7 +275,7 @@ class ReferenceEvaluator:
         gradient -= along[..., None] * unit[:, :, None, :]
         gradient /= distance[..., None, None]
         return _Block(
-            atoms, neighbour, other, mask, vector, unit, radial, slope, harmonics, gradient
+            atoms, neighbour, other, mask, vector, unit, distance, radial, slope, harmonics, gradient
         )
 
     def _radial(
@@ -387,8 +466,11 @@ class _Site:
         self.imaginary = csr_array((products.imaginary, place), shape=shape)
         self._unitary = unitary
         self._adjoints = [
-            _adjoint_map(np.zeros_like(term), factor, w[term].astype(complex), unitary)
-            for w in products.weights
+            [
+                _adjoint_map(np.zeros_like(term), factor, w[term].astype(complex), unitary)
+                for w in output
+            ]
+            for output in products.weights
         ]
         # Every coefficient C_kT meets every slot of its term.
         per_term = np.argsort(term, kind="stable")
@@ -429,11 +511,21 @@ class _Site:
             return values, np.zeros((0, a.shape[1]), dtype=complex)
         return values, np.concatenate(partial)
 
-    def adjoint(self, output: int, partial: NDArray[np.complex128]) -> Floats:
-        """dE/dA_v of one output with respect to the real A, shape (A, a)."""
-        indices, matrix = self._adjoints[output]
+    def adjoint(
+        self, output: int, partial: NDArray[np.complex128], slope: Floats | None
+    ) -> Floats:
+        """dE/dA_v of one output with respect to the real A, shape (A, a).
+
+        Args:
+            output: 0 for the model, 1 … for the committee.
+            partial: of `products`.
+            slope: dE/dρ_p, shape (P, a); None for ones.
+        """
+        both = np.concatenate((partial.real, partial.imag))
         out = np.zeros((len(self._unitary.alpha), partial.shape[1]))
-        out[indices[1]] = matrix @ np.concatenate((partial.real, partial.imag))
+        for p, (indices, matrix) in enumerate(self._adjoints[output]):
+            each = matrix @ both
+            out[indices[1]] += each if slope is None else each * slope[p]
         return out
 
     def jacobian(self, partial: NDArray[np.complex128], size: int) -> csr_array:

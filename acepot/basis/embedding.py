@@ -1,0 +1,116 @@
+"""From densities to an energy: Finnis–Sinclair embeddings and PACE's core repulsion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from acepot.basis.family import RadialFunctions
+from acepot.basis.jet import Array
+from acepot.errors import InputError
+
+#: Where the regularised power of `FinnisSinclair` begins (PACE's w).
+_REGULAR = 1e6
+
+#: How the core repulsion enters: density and distance switch the embedding off where the
+#: core density is large; zbl where a neighbour is near.
+CoreMode = Literal["none", "density", "distance", "zbl"]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """E = Σ_p w_p F_{m_p}(ρ_p), switched off by the core density.
+
+    FinnisSinclair: F(ρ) = sgn(ρ) [(1 - g)|ρ|^m + λ g |ρ|], g = exp(-(w|ρ|)³), w = 10⁶,
+    λ = w^(1-m). FinnisSinclairShiftedScaled: m = 1: F = ρ; else with a = |ρ|, e = exp(-a),
+    ν = 1/m: F = sgn(ρ) [(ν^(ν/(1-ν)) e + a)^m - ν^(1/(1-ν)) e].
+
+    Args:
+        kind: the function F.
+        weights: w_p, one per density.
+        exponents: m_p.
+        core_limit: core density in eV at which the embedding is zero.
+        core_width: over which it falls.
+    """
+
+    kind: Literal["FinnisSinclair", "FinnisSinclairShiftedScaled"]
+    weights: tuple[float, ...]
+    exponents: tuple[float, ...]
+    core_limit: float = 1e5
+    core_width: float = 250.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.weights) <= 16 or len(self.weights) != len(self.exponents):
+            raise InputError(
+                "embedding: expected one weight and one exponent for each of 1 to 16 densities, "
+                f"got {len(self.weights)} and {len(self.exponents)}"
+            )
+        if min(self.exponents) <= 0:
+            raise InputError(f"embedding: expected positive exponents, got {self.exponents}")
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether E = ρ exactly."""
+        return (
+            self.kind == "FinnisSinclairShiftedScaled"
+            and self.weights == (1.0,)
+            and self.exponents == (1.0,)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Nonlinear:
+    """What a model has beyond a linear sum.
+
+    Args:
+        embeddings: one per species.
+        mode: how the core repulsion enters.
+        core: core density ρ_core(r) of every ordered pair of species (one function each), or
+            None without core repulsion.
+        inner: for zbl: r_in - δ_in and δ_in of every ordered pair in Å, shape (S, S, 2).
+    """
+
+    embeddings: tuple[Embedding, ...]
+    mode: CoreMode = "none"
+    core: tuple[tuple[RadialFunctions, ...], ...] | None = None
+    inner: Array | None = None
+
+    @property
+    def densities(self) -> int:
+        """The largest number of densities of a species."""
+        return max(len(e.weights) for e in self.embeddings)
+
+
+def embed(shifted: bool, m: float, rho: Array) -> tuple[Array, Array]:
+    """F_m(ρ) and F_m'(ρ).
+
+    Args:
+        shifted: FinnisSinclairShiftedScaled, else FinnisSinclair.
+        m: exponent.
+        rho: densities, any shape.
+    """
+    a, sign = np.abs(rho), np.sign(rho)
+    if shifted:
+        if m == 1.0:
+            return rho, np.ones_like(rho)
+        nu, e = 1.0 / m, np.exp(-a)
+        x, y = nu ** (nu / (1 - nu)), nu ** (1 / (1 - nu))
+        base = x * e + a
+        return (
+            sign * (base**m - y * e),
+            m * (1 - x * e) * base ** (m - 1) + y * e,
+        )
+    scale = _REGULAR ** (1 - m)
+    cube = (_REGULAR * a) ** 3
+    near = cube <= 30.0
+    g = np.where(near, np.exp(-np.minimum(cube, 30.0)), 0.0)
+    slope = np.where(near, -3 * _REGULAR**3 * a**2 * g, 0.0)
+    tiny = a <= 1e-10
+    safe = np.where(tiny, 1.0, a)
+    value = (1 - g) * safe**m + scale * g * safe
+    first = (
+        (1 - g) * m * safe ** (m - 1) - slope * safe**m + scale * slope * safe + scale * g
+    )
+    return np.where(tiny, scale * rho, sign * value), np.where(tiny, scale, first)
