@@ -62,11 +62,7 @@ def fit_to_folder(
     """
     if plots:
         require_matplotlib()
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    folder = _made(folder)
     fit = run_fit(config, say=say, threads=threads)
     data = acefile.model_bytes(fit.model)
     worst = verify(acefile.load(data), fit.probes)
@@ -85,9 +81,23 @@ def fit_to_folder(
         panels = parity_data(fit.model, "train", fit.train, fit.train_results)
         panels += parity_data(fit.model, "test", fit.test, fit.test_results)
         parity(folder / "parity.png", panels)
-        shortest = fit.model.provenance["shortest distances"]
+        shortest = _shortest(fit.model)
         dimer_curves(folder / "dimers.png", Potential(fit.model), shortest=shortest)
     return fit
+
+
+def _made(folder: str | Path) -> Path:
+    """A folder, made if it is not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    return folder
 
 
 def require_matplotlib() -> None:
@@ -213,17 +223,22 @@ def draw(
         The pictures.
     """
     require_matplotlib()
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made(folder)
     loaded = load(model)
-    shortest = loaded.provenance.get("shortest distances")
     pictures = [folder / "dimers.png"]
-    dimer_curves(pictures[0], Potential(loaded), shortest=shortest)
+    dimer_curves(pictures[0], Potential(loaded), shortest=_shortest(loaded))
     if data is not None:
         done = evaluate_file(model, data, keys, need_labels=True, say=say)
         pictures.append(folder / "parity.png")
         parity(pictures[1], parity_data(done.model, "data", done.structures, done.results))
     return pictures
+
+
+def _shortest(model: Model) -> dict[str, float]:
+    """The shortest distances a model says it was fitted to; models may come from anywhere."""
+    stored = model.provenance.get("shortest distances")
+    found = stored.items() if isinstance(stored, Mapping) else ()
+    return {str(pair): float(r) for pair, r in found if isinstance(r, (int, float))}
 
 
 def parity_data(

@@ -58,7 +58,7 @@ def describe_config(path: str | Path) -> Lines:
         data = config.data
         found = [
             s
-            for name in data.train_files
+            for name in (*data.train_files, *data.test_files)
             for s in read_structures(name, data.keys, config_type_key=data.config_type_key)[0]
         ]
         spec = replace(spec, elements=elements(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from acepot.cli.main import show
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     if not options.report and not options.out:
         raise InputError("eval: expected --report, --out or both")
+    _check_targets(options)
     done = evaluate_file(
         options.model,
         options.data,
@@ -57,3 +59,21 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.report, done.report)
         show(table(done.report["data"]))
     return 0
+
+
+def _check_targets(options: argparse.Namespace) -> None:
+    """Find out before the work that a file cannot be written or is one that is read.
+
+    Raises:
+        InputError: it is so.
+    """
+    used = {Path(name).resolve(): name for name in (options.model, options.data)}
+    for option, name in (("--out", options.out), ("--report", options.report)):
+        if not name:
+            continue
+        target = Path(name).resolve()
+        if target in used:
+            raise InputError(f"{option}: {name} is already used as {used[target]}")
+        if not target.parent.is_dir():
+            raise InputError(f"{option}: expected a file in a folder that exists, got {name}")
+        used[target] = name

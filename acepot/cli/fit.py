@@ -78,8 +78,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     if Path(options.source).suffix == ".toml":
         if given := [name for name, value in own.items() if value is not None]:
             raise InputError(
-                f"{', '.join(given)}: not together with a TOML file; write it into "
-                f"{options.source}"
+                f"{', '.join(given)}: not together with a TOML file; write it into {options.source}"
             )
         return load_config(options.source)
     basis = BasisSpec(order=3 if options.order is None else options.order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted.
     """
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # Å, ε on a terminal without them
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -66,20 +69,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AceError as error:
         if options.debug:
             raise
-        sys.stderr.write(f"acepot: error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"acepot: error: {_one_line(error)}\n")
+        return 1
+    except OSError as error:  # a full disk, say: nothing to report
+        if options.debug:
+            raise
+        sys.stderr.write(f"acepot: error: {_one_line(error)}\n")
         return 1
     except Exception as error:
         if options.debug:
             raise
-        kind = type(error).__name__
         sys.stderr.write(
-            f"acepot: unexpected {kind}: {' '.join(str(error).split())} "
+            f"acepot: unexpected {type(error).__name__}: {_one_line(error)} "
             "(--debug shows where; please report it)\n"
         )
         return 1
 
 
-def show(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    sys.stdout.write(line + "\n")
+def show(text: str) -> None:
+    """Print lines at once, also into a pipe."""
+    sys.stdout.write(_harmless(text) + "\n")
     sys.stdout.flush()
+
+
+def _one_line(error: BaseException) -> str:
+    return _harmless(" ".join(str(error).split()))
+
+
+def _harmless(text: str) -> str:
+    """The text with control characters written out: names in files must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

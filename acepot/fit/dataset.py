@@ -64,8 +64,10 @@ def reference_energies(
         for symbol in missing:
             energies[symbol], origin[symbol] = 0.0, "no energies"
     elif missing:
-        counts = np.array([[np.sum(x.numbers == atomic_number(s)) for s in symbols]
-                           for x in labelled], dtype=float)
+        counts = np.array(
+            [[np.sum(x.numbers == atomic_number(s)) for s in symbols] for x in labelled],
+            dtype=float,
+        )
         target = np.array([x.energy for x in labelled])
         known = [k for k, s in enumerate(symbols) if s not in missing]
         fitted = [k for k, s in enumerate(symbols) if s in missing]

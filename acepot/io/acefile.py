@@ -68,7 +68,13 @@ def save(model: Model, path: str | Path) -> None:
 
 
 def model_bytes(model: Model) -> bytes:
-    """The bytes of a model file; equal models give equal bytes."""
+    """The bytes of a model file; equal models give equal bytes.
+
+    Raises:
+        InputError: the model has what this format has no place for.
+    """
+    if model.nonlinear is not None:
+        raise InputError("model.nonlinear: model files hold linear models only")
     arrays: dict[str, NDArray[Any]] = {
         "coefficients": np.asarray(model.coefficients, dtype="<f8"),
         "e0": np.asarray(model.e0, dtype="<f8"),
@@ -132,8 +138,18 @@ def load(source: str | Path | bytes) -> Model:
         raise
     except InputError as error:
         raise ModelFileError(f"{name}: {error}") from error
-    except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, RuntimeError,
-            OSError, OverflowError, UnicodeDecodeError, ValueError, KeyError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        struct.error,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        OverflowError,
+        UnicodeDecodeError,
+        ValueError,
+        KeyError,
+    ) as error:
         raise ModelFileError(
             f"{name}: damaged or not an acepot model file ({error}); copy it again from its source"
         ) from error

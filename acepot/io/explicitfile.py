@@ -75,9 +75,7 @@ def explicit_arrays(basis: ExplicitBasis) -> dict[str, NDArray[Any]]:
     return {"product_centres": centres, "product_factors": factors}
 
 
-def explicit_from(
-    header: Any, arrays: Mapping[str, NDArray[Any]], name: str
-) -> ExplicitBasis:
+def explicit_from(header: Any, arrays: Mapping[str, NDArray[Any]], name: str) -> ExplicitBasis:
     """The basis again.
 
     Raises:

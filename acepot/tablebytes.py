@@ -1,0 +1,67 @@
+"""Tables <-> the bounded byte form that the native library reads (docs/file_format.md)."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.tables import RadialTable, Tables
+
+MAGIC = b"ACETABLE"
+VERSION = 1
+
+
+def table_bytes(tables: Tables) -> bytes:
+    """The byte form of Tables: every array with its name, type and shape, little-endian.
+
+    Args:
+        tables: a lowered model.
+    """
+    arrays: dict[str, NDArray[np.float64] | NDArray[np.int32]] = {
+        "numbers": tables.numbers,
+        "cutoff": tables.cutoff,
+        "e0": tables.e0,
+        "a_species": tables.a_species,
+        "a_channel": tables.a_channel,
+        "a_l": tables.a_l,
+        "a_m": tables.a_m,
+    }
+    for k, radial in enumerate(tables.radial):
+        arrays |= _radial(f"radial{k}", radial)
+    if tables.core is not None:
+        arrays |= _radial("core", tables.core)
+    for s, products in enumerate(tables.products):
+        arrays[f"products{s}.factors"] = products.factors
+        arrays[f"products{s}.weights"] = products.weights
+    if (how := tables.embeddings) is not None:
+        arrays |= {
+            "embedding.shifted": how.shifted,
+            "embedding.weight": how.weight,
+            "embedding.exponent": how.exponent,
+            "embedding.core_limit": how.core_limit,
+            "embedding.core_width": how.core_width,
+            "embedding.mode": np.array([how.mode], dtype=np.int32),
+            "embedding.inner": how.inner,
+        }
+    parts = [MAGIC, struct.pack("<QQ", VERSION, len(arrays))]
+    for name, array in arrays.items():
+        kind, dtype = (b"d", "<f8") if array.dtype.kind == "f" else (b"i", "<i4")
+        parts.append(name.encode().ljust(24, b"\0"))
+        parts.append(struct.pack("<QQ", kind[0], array.ndim))
+        parts.append(struct.pack(f"<{array.ndim}Q", *array.shape))
+        parts.append(np.ascontiguousarray(array, dtype=dtype).tobytes())
+    return b"".join(parts)
+
+
+def _radial(
+    name: str, table: RadialTable
+) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
+    return {
+        f"{name}.begin": table.begin,
+        f"{name}.spacing": table.spacing,
+        f"{name}.bins": table.bins,
+        f"{name}.coefficients": table.coefficients,
+        f"{name}.zero_inside": np.array([table.zero_inside], dtype=np.int32),
+    }

@@ -1,0 +1,47 @@
+/* The stable C interface of the evaluator, for hosts without Python. No exception crosses it.
+ *
+ * Lengths are in angstrom, energies in eV. Arrays are contiguous, matrices row by row; the rows
+ * of `cell` are lattice vectors. Functions that can fail return 0 on success; otherwise the
+ * message is in ace_last_error(). */
+#ifndef ACE_C_API_H
+#define ACE_C_API_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ace_evaluator ace_evaluator;
+
+/* Message of the last failure on this thread, never null. */
+const char* ace_last_error(void);
+
+/* A model from the byte form of its Tables; `instruction_set` null for the best one here.
+ * Null on failure. */
+ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set);
+void ace_destroy(ace_evaluator* evaluator);
+
+const char* ace_instruction_set(const ace_evaluator* evaluator);
+double ace_cutoff(const ace_evaluator* evaluator);
+int ace_species(const ace_evaluator* evaluator);              /* number of elements */
+int ace_atomic_number(const ace_evaluator* evaluator, int species);
+int ace_outputs(const ace_evaluator* evaluator);              /* 1 + members of the committee */
+
+/* Energies, forces and per-atom virials of atoms in a cell. Any result may be null. With
+ * outputs > 1 the arrays hold the model first, then the committee:
+ * energies [outputs][n], forces [outputs][n][3], virials [outputs][n][3][3]. */
+int ace_evaluate(ace_evaluator* evaluator, int n, const double* positions, const int32_t* species,
+                 const double* cell, const int* pbc, int threads, int outputs, double* energies,
+                 double* forces, double* virials);
+
+/* The same with a caller's full neighbour list. Points beyond n are ghosts: neighbours of atom i
+ * are neighbours[first[i]] ... neighbours[first[i + 1] - 1], forces are [outputs][points][3]. */
+int ace_evaluate_list(ace_evaluator* evaluator, int n, int points, const double* positions,
+                      const int32_t* species, const int64_t* first, const int32_t* neighbours,
+                      int threads, int outputs, double* energies, double* forces, double* virials);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,49 @@
+// A cell list: atoms and the periodic images near them, sorted so that the neighbours of an atom
+// are a few contiguous runs. The search itself is vectorised, in engine.hpp.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace ace {
+
+// Runs of consecutive places in the sorted arrays.
+struct Run {
+    int begin, end;
+};
+
+class Cells {
+  public:
+    // Sorts n atoms for searches up to `cutoff`. Positions may lie outside the cell; rows of
+    // `cell` along directions that are not periodic are ignored. Throws Error on positions that
+    // are not finite and on periodic vectors that span no volume.
+    void build(int n, const double* positions, const double* cell, const int* pbc,
+               const int32_t* species, double cutoff);
+
+    int atoms() const { return static_cast<int>(centre_.size()); }
+    // Place of the k-th atom (in sorted order) among the sorted points.
+    int place(int k) const { return centre_[k]; }
+    // Index of the k-th atom as the caller numbers it.
+    int original(int k) const { return original_[k]; }
+    // The runs that hold all points within the cut-off of the k-th atom.
+    void runs(int k, std::vector<Run>& out) const;
+
+    // Sorted points, padded with 16 that are far away: coordinates, the sorted number of the atom
+    // they are or are an image of, and its species.
+    std::vector<double> x, y, z;
+    std::vector<int32_t> owner, species;
+
+  private:
+    struct Image {
+        double at[3];
+        int32_t atom;
+    };
+    void images(int n, const double* positions, const double* cell, const int* pbc);
+    void sort(int n, const int32_t* species);
+
+    double cutoff_ = 0, low_[3], step_[3];
+    int count_[3], reach_[3];
+    std::vector<Image> points_;
+    std::vector<int> first_, bin_, centre_, original_;
+};
+
+}  // namespace ace

@@ -1,0 +1,46 @@
+// The evaluator as its callers see it; one implementation per instruction set.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ace/tables.hpp"
+
+namespace ace {
+
+// One structure. Either a cell (the library finds the neighbours) or a caller's full list, in
+// which atoms beyond `atoms` are ghosts: they have neighbours' forces but no energy.
+struct Structure {
+    int atoms = 0, points = 0;        // points = atoms + ghosts
+    const double* positions = nullptr;  // [points][3], A
+    const int32_t* species = nullptr;   // [points]
+    const double* cell = nullptr;       // [3][3], rows, or null with a list
+    int pbc[3] = {0, 0, 0};
+    const int64_t* first = nullptr;     // [atoms + 1], or null with a cell
+    const int32_t* neighbours = nullptr;
+};
+
+// Where results go; null means not wanted. The outputs are the model, then its committee.
+struct Results {
+    int outputs = 1;
+    double* energies = nullptr;  // [output][atoms], eV
+    double* forces = nullptr;    // [output][points][3], eV/A
+    double* virials = nullptr;   // [output][atoms][3][3], eV
+};
+
+class Evaluator {
+  public:
+    virtual ~Evaluator() = default;
+    // Not reentrant: one object serves one caller at a time, with as many threads as asked for.
+    virtual void evaluate(const Structure& structure, int threads, const Results& results) = 0;
+    virtual const char* instruction_set() const = 0;
+    virtual const Tables& tables() const = 0;
+};
+
+// The best instruction set of this machine, or a named one: "avx512", "avx2", "baseline".
+std::string best_instruction_set();
+std::vector<std::string> instruction_sets();
+std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set);
+
+}  // namespace ace

@@ -1,0 +1,83 @@
+// What the engine executes for one central species, compiled once from the Tables: where radial
+// functions and one-particle functions lie, and the products as interior nodes and a real sparse
+// bilinear form in A's and nodes.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "ace/tables.hpp"
+
+namespace ace {
+
+// Where a column of a source takes its values from: one channel of a table, or a sum over the
+// rank-one products of one output and density ("folded"), or the core density.
+struct Column {
+    enum Kind { channel, folded, core };
+    Kind kind;
+    int table, index;  // radial table and channel; output * densities + density; nothing
+};
+
+// Radial tables on one grid, as contiguous columns padded to a multiple of the SIMD width.
+struct Source {
+    int grid;                     // table that has the grid; -1 is the core's
+    std::vector<Column> columns;  // without padding
+    int first = 0, padded = 0;    // first column in the stored R; number with padding
+};
+
+// A rank-one product with l = 0: adds weight times a channel to the folded columns.
+struct Fold {
+    int table, channel, species;
+    std::vector<double> weight;  // [output * densities + density]
+};
+
+// The A's of one l whose radial functions are `count` columns from `column` on. Their real
+// components (m = 0, then cosine and sine of m = 1, 2, ...) are stored tile by tile:
+// components k0 ... k0 + width at `offset`, [radial][component].
+struct Tile {
+    int k0, width, offset;
+};
+struct Group {
+    int l, column, count;
+    std::vector<Tile> tiles;
+};
+
+// x[out] = x[a] x[b] on variables given by the places of their real and imaginary parts.
+struct Op {
+    enum Kind { real_real, real_complex, product, mixed, product_real, mixed_real, kinds };
+    int kind, level, a_re, a_im, b_re, b_im, out_re, out_im;
+};
+struct OpRange {
+    int kind, begin, end;
+};
+
+// Up to four rows that share their columns: rho += sum c x_row x_col; complex rows and columns
+// are pairs of places: rho += c (re re + sign im im).
+struct Block {
+    int complex, sign, rows, row, columns, column;
+    size_t coefficient;  // of the first entry, in units of densities
+};
+
+class Plan {
+  public:
+    // lanes of a SIMD vector; largest tile in radial functions and in components.
+    Plan(const Tables& tables, int centre, int lanes, int tile_components);
+
+    std::vector<Source> sources;
+    std::vector<Fold> folds;
+    int columns = 0;  // of all sources, with padding
+    std::vector<Group> groups;
+    int lmax = 0;
+    int components = 0;         // real components of A for one neighbour species
+    std::vector<double> norms;  // N_lm of the components of one species
+    int variables = 0;          // A's of all species, the constant 1, nodes
+    int one = 0;                // place of the constant 1
+    std::vector<Op> ops;
+    std::vector<OpRange> op_ranges;
+    std::vector<Block> blocks;
+    std::vector<int> row_re, row_im, column_re, column_im;
+    std::vector<std::vector<double>> coefficients;  // [output]: [entry][row][density]
+    size_t largest_rows = 0;                        // complex rows of all blocks together
+};
+
+}  // namespace ace

@@ -1,0 +1,55 @@
+// Tables: a lowered model as flat arrays, and the reader of their bounded byte form.
+// The meaning of every array is written down in docs/conventions.md, "Tables".
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ace {
+
+// Quintic tables on one grid per ordered pair of species:
+// f(r) = sum_k c[centre][neighbour][bin][k][channel] u^k, t = (r - begin)/spacing, u = t - bin.
+struct RadialTable {
+    int species = 0, bins = 0, channels = 0;
+    bool zero_inside = false;
+    std::vector<double> begin, spacing;  // [centre * species + neighbour]
+    std::vector<int32_t> count;          // bins of each pair, at most `bins`
+    std::vector<double> coefficients;    // [pair][bin][6][channel]
+
+    const double* row(int pair, int bin) const {
+        return coefficients.data() + (static_cast<size_t>(pair) * bins + bin) * 6 * channels;
+    }
+};
+
+// The products of one central species; factors are padded with the number of one-particle
+// functions.
+struct Products {
+    int terms = 0, order = 0;
+    std::vector<int32_t> factors;  // [term][order]
+    std::vector<double> weights;   // [output][density][term]
+};
+
+struct Embeddings {
+    bool present = false;
+    int mode = 0;  // of the core repulsion: 0 none, 1 density or distance, 2 zbl
+    std::vector<int32_t> shifted;                           // [species]
+    std::vector<double> weight, exponent;                   // [species][density]
+    std::vector<double> core_limit, core_width, inner;      // [species], [species], [pair][2]
+};
+
+struct Tables {
+    int species = 0, outputs = 1, densities = 1, lmax = 0;
+    std::vector<int32_t> numbers;
+    std::vector<double> cutoff, e0;
+    std::vector<RadialTable> radial;
+    std::vector<int32_t> a_species, a_channel, a_l, a_m;
+    std::vector<Products> products;
+    Embeddings embeddings;
+    std::vector<RadialTable> core;  // none or one
+
+    double longest_cutoff() const;
+    // Reads the byte form; throws Error on anything that does not fit together.
+    static Tables read(const unsigned char* data, size_t size);
+};
+
+}  // namespace ace

@@ -1,0 +1,213 @@
+#include "ace/cells.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "ace/errors.hpp"
+
+namespace ace {
+namespace {
+
+void cross(const double* a, const double* b, double* out) {
+    out[0] = a[1] * b[2] - a[2] * b[1];
+    out[1] = a[2] * b[0] - a[0] * b[2];
+    out[2] = a[0] * b[1] - a[1] * b[0];
+}
+
+double dot(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+double length(const double* a) { return std::sqrt(dot(a, a)); }
+
+// A unit vector normal to both (or to the first, if the second is zero).
+void normal(const double* a, const double* b, double* out) {
+    cross(a, b, out);
+    if (length(out) == 0) {
+        const double* one = length(a) > 0 ? a : b;
+        const int small = std::abs(one[0]) < std::abs(one[1])
+                              ? (std::abs(one[0]) < std::abs(one[2]) ? 0 : 2)
+                              : (std::abs(one[1]) < std::abs(one[2]) ? 1 : 2);
+        double axis[3] = {0, 0, 0};
+        axis[small] = 1;
+        cross(one, axis, out);
+        if (length(out) == 0) std::memcpy(out, axis, sizeof axis);
+    }
+    const double norm = length(out);
+    for (int d = 0; d < 3; d++) out[d] /= norm;
+}
+
+// The cell with rows that do not repeat replaced by unit vectors normal to the others.
+void complete(const double* cell, const int* pbc, double h[3][3]) {
+    for (int k = 0; k < 3; k++)
+        for (int d = 0; d < 3; d++) h[k][d] = pbc[k] ? cell[3 * k + d] : 0.0;
+    for (int k = 0; k < 3; k++)
+        if (!pbc[k]) normal(h[(k + 1) % 3], h[(k + 2) % 3], h[k]);
+    double n[3];
+    cross(h[1], h[2], n);
+    const double volume = std::abs(dot(h[0], n));
+    if (!(volume > 1e-8 * length(h[0]) * length(h[1]) * length(h[2])))
+        throw Error("cell: its periodic vectors span no volume");
+}
+
+}  // namespace
+
+void Cells::build(int n, const double* positions, const double* cell, const int* pbc,
+                  const int32_t* species, double cutoff) {
+    for (int k = 0; k < 3 * n; k++)
+        if (!(std::abs(positions[k]) < 1e8))
+            throw Error("positions: atom " + std::to_string(k / 3) +
+                        " is not at a finite position within 1e8 A");
+    cutoff_ = cutoff;
+    images(n, positions, cell, pbc);
+    sort(n, species);
+}
+
+void Cells::images(int n, const double* positions, const double* cell, const int* pbc) {
+    double h[3][3], recip[3][3], height[3];
+    complete(cell, pbc, h);
+    for (int k = 0; k < 3; k++) {
+        cross(h[(k + 1) % 3], h[(k + 2) % 3], recip[k]);
+        const double volume = dot(h[k], recip[k]);
+        height[k] = std::abs(volume) / length(recip[k]);
+        for (double& v : recip[k]) v /= volume;
+    }
+    points_.resize(n);
+    std::vector<double> fraction(static_cast<size_t>(3) * n);
+    for (int i = 0; i < n; i++) {
+        Image& p = points_[i];
+        p.atom = i;
+        for (int d = 0; d < 3; d++) p.at[d] = positions[3 * i + d];
+        for (int k = 0; k < 3; k++) {
+            const double f = dot(recip[k], positions + 3 * i);
+            const double shift = pbc[k] ? std::floor(f) : 0.0;
+            fraction[3 * i + k] = f - shift;
+            for (int d = 0; d < 3; d++) p.at[d] -= shift * h[k][d];
+        }
+    }
+    int images[3];
+    for (int k = 0; k < 3; k++)
+        images[k] = pbc[k] ? static_cast<int>(std::ceil(cutoff_ / height[k])) : 0;
+    const double each = (2.0 * images[0] + 1) * (2.0 * images[1] + 1) * (2.0 * images[2] + 1);
+    if (each * n > 2e8) throw Error("cell: too many periodic images within the cut-off");
+    for (int i = 0; i < n; i++) {
+        const double* f = &fraction[3 * i];
+        // How far an image may be shifted and still lie within the cut-off of the cell.
+        int low[3], high[3];
+        for (int k = 0; k < 3; k++) {
+            const double reach = cutoff_ / height[k] + 1e-9;
+            low[k] = pbc[k] ? -static_cast<int>(std::floor(reach + f[k])) : 0;
+            high[k] = pbc[k] ? static_cast<int>(std::floor(reach + 1 - f[k])) : 0;
+        }
+        for (int a = low[0]; a <= high[0]; a++)
+            for (int b = low[1]; b <= high[1]; b++)
+                for (int c = low[2]; c <= high[2]; c++) {
+                    if (a == 0 && b == 0 && c == 0) continue;
+                    Image p = points_[i];
+                    for (int d = 0; d < 3; d++) p.at[d] += a * h[0][d] + b * h[1][d] + c * h[2][d];
+                    points_.push_back(p);
+                }
+    }
+}
+
+void Cells::sort(int n, const int32_t* kinds) {
+    double high[3];
+    for (int d = 0; d < 3; d++) {
+        low_[d] = high[d] = points_[0].at[d];
+        for (int i = 1; i < n; i++) {
+            low_[d] = std::min(low_[d], points_[i].at[d]);
+            high[d] = std::max(high[d], points_[i].at[d]);
+        }
+        low_[d] -= cutoff_ * (1 + 1e-12);
+        high[d] += cutoff_ * (1 + 1e-12);
+    }
+    // Cells of half the cut-off, larger where a few atoms are far apart.
+    double edge = 0.5 * cutoff_;
+    for (double cells = 1e18; cells > 8.0 * points_.size() + 512; edge *= 1.3) {
+        cells = 1;
+        for (int d = 0; d < 3; d++) cells *= std::ceil((high[d] - low_[d]) / edge);
+        if (cells <= 8.0 * points_.size() + 512) break;
+    }
+    for (int d = 0; d < 3; d++) {
+        count_[d] = std::max(1, static_cast<int>(std::ceil((high[d] - low_[d]) / edge)));
+        step_[d] = (high[d] - low_[d]) / count_[d];
+        reach_[d] = static_cast<int>(std::ceil(cutoff_ / step_[d] * (1 + 1e-12)));
+    }
+    const int cells = count_[0] * count_[1] * count_[2];
+    first_.assign(cells + 1, 0);
+    bin_.resize(points_.size());
+    size_t kept = 0;
+    for (const Image& p : points_) {
+        int q[3];
+        bool inside = true;
+        for (int d = 0; d < 3; d++) {
+            const double t = (p.at[d] - low_[d]) / step_[d];
+            inside = inside && t >= 0 && t < count_[d];
+            q[d] = inside ? static_cast<int>(t) : 0;
+        }
+        if (!inside) continue;  // an image that no atom can see
+        bin_[kept] = (q[0] * count_[1] + q[1]) * count_[2] + q[2];
+        first_[bin_[kept] + 1]++;
+        points_[kept++] = p;
+    }
+    points_.resize(kept);
+    for (int c = 0; c < cells; c++) first_[c + 1] += first_[c];
+    for (std::vector<double>* v : {&x, &y, &z}) v->assign(kept + 16, 1e300);
+    owner.assign(kept + 16, 0);
+    species.assign(kept + 16, 0);
+    std::vector<int> next(first_.begin(), first_.end() - 1), place(kept);
+    for (size_t p = 0; p < kept; p++) place[p] = next[bin_[p]]++;
+    // Real atoms come first in points_: number them by their place.
+    std::vector<int> sorted(n), number(n);
+    for (int i = 0; i < n; i++) sorted[i] = i;
+    std::sort(sorted.begin(), sorted.end(), [&](int a, int b) { return place[a] < place[b]; });
+    centre_.resize(n);
+    original_.resize(n);
+    for (int k = 0; k < n; k++) {
+        number[sorted[k]] = k;
+        centre_[k] = place[sorted[k]];
+        original_[k] = sorted[k];
+    }
+    for (size_t p = 0; p < kept; p++) {
+        const Image& point = points_[p];
+        const int at = place[p];
+        x[at] = point.at[0];
+        y[at] = point.at[1];
+        z[at] = point.at[2];
+        owner[at] = number[point.atom];
+        species[at] = kinds[point.atom];
+    }
+}
+
+void Cells::runs(int k, std::vector<Run>& out) const {
+    out.clear();
+    const double at[3] = {x[centre_[k]], y[centre_[k]], z[centre_[k]]};
+    int q[3];
+    for (int d = 0; d < 3; d++)
+        q[d] = std::min(count_[d] - 1, static_cast<int>((at[d] - low_[d]) / step_[d]));
+    const double limit = cutoff_ * cutoff_ * (1 + 1e-12);
+    for (int a = std::max(0, q[0] - reach_[0]); a <= std::min(count_[0] - 1, q[0] + reach_[0]); a++) {
+        // Distance of the atom to the nearest point of this layer of cells.
+        const double dx = a < q[0]   ? at[0] - (low_[0] + (a + 1) * step_[0])
+                          : a > q[0] ? low_[0] + a * step_[0] - at[0]
+                                     : 0.0;
+        if (dx * dx > limit) continue;
+        for (int b = std::max(0, q[1] - reach_[1]); b <= std::min(count_[1] - 1, q[1] + reach_[1]);
+             b++) {
+            const double dy = b < q[1]   ? at[1] - (low_[1] + (b + 1) * step_[1])
+                              : b > q[1] ? low_[1] + b * step_[1] - at[1]
+                                         : 0.0;
+            const double left = limit - dx * dx - dy * dy;
+            if (left < 0) continue;
+            const double half = std::sqrt(left);
+            const int c0 = std::max(0, static_cast<int>((at[2] - half - low_[2]) / step_[2]));
+            const int c1 = std::min(count_[2] - 1,
+                                    static_cast<int>((at[2] + half - low_[2]) / step_[2]));
+            const int base = (a * count_[1] + b) * count_[2];
+            const Run run{first_[base + c0], first_[base + c1 + 1]};
+            if (run.begin < run.end) out.push_back(run);
+        }
+    }
+}
+
+}  // namespace ace
