@@ -6,12 +6,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-export OMP_NUM_THREADS ?= 1
-export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: demo test test-slow lint bench clean
 
-$(VENV)/user: pyproject.toml constraints.txt
+NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
+
+$(VENV)/user: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --constraint constraints.txt --editable ".[ase,plot]"
@@ -32,10 +32,10 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/accuracy.py

@@ -19,6 +19,7 @@ from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import lower
 from acepot.model import Model
 from acepot.neighbours import build
+from acepot.potential import Potential
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
@@ -108,12 +109,12 @@ class _Run:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.evaluator = ReferenceEvaluator(lower(model))
-        self.cutoff = float(self.evaluator.tables.cutoff.max())
+        self.potential = Potential(model, threads=1)
+        self.oracle = ReferenceEvaluator(self.potential.tables)
+        self.cutoff = float(self.potential.tables.cutoff.max())
 
     def compute(self, structure: Structure) -> Result:
-        species = species_indices(self.model.numbers, structure.numbers)
-        return self.evaluator.evaluate(species, build(structure, self.cutoff))
+        return self.potential.compute(structure)
 
     def energy(
         self, structure: Structure, positions: Floats, strain: Floats | None = None
@@ -184,6 +185,7 @@ class _Run:
             yield finding("a supercell has twice the energy", error, _EXACT)
         yield finding("forces are -dE/dr", self._force_error(structure, base, rng), _DIFFERENCE)
         yield finding("the virial is -dE/dε", self._virial_error(structure, base), _DIFFERENCE)
+        yield finding("the oracle agrees", self._oracle_error(structure, base), _EXACT)
         if self.model.nonlinear is None:
             error = self._row_error(structure, base)
             yield finding("design rows times coefficients", error, _EXACT)
@@ -214,9 +216,16 @@ class _Run:
             worst = _largest(worst, slope + float(base.virial[x, y]))
         return worst
 
+    def _oracle_error(self, structure: Structure, base: Result) -> float:
+        species = species_indices(self.model.numbers, structure.numbers)
+        slow = self.oracle.evaluate(species, build(structure, self.cutoff))
+        return _largest(
+            slow.energies - base.energies, slow.forces - base.forces, slow.virials - base.virials
+        )
+
     def _row_error(self, structure: Structure, base: Result) -> float:
         species = species_indices(self.model.numbers, structure.numbers)
-        rows = self.evaluator.rows(species, build(structure, self.cutoff))
+        rows = self.oracle.rows(species, build(structure, self.cutoff))
         c, w = self.model.coefficients, base.virial
         predicted = rows.energy @ c + self.model.e0[species].sum()
         voigt = w[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]

@@ -14,18 +14,15 @@ import numpy as np
 from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError, InputError, MissingDependency
 from acepot.evaluate.protocol import Result
-from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.fit.assemble import VOIGT, Quantity
 from acepot.fit.config import FitConfig, dump_config
-from acepot.fit.pipeline import Fit, Probe, errors, evaluate_all, run_fit
+from acepot.fit.pipeline import Fit, Probe, errors, run_fit
 from acepot.io import acefile
 from acepot.io.datasets import read_structures
 from acepot.io.files import replaced
 from acepot.io.labels import LabelKeys, require_labels
 from acepot.io.registry import load
-from acepot.lower import lower
 from acepot.model import Model
-from acepot.neighbours import build
 from acepot.plots import ParityData, dimer_curves, parity
 from acepot.potential import Potential
 from acepot.structure import Structure
@@ -127,13 +124,12 @@ def verify(model: Model, probes: Sequence[Probe]) -> float:
     Raises:
         ConvergenceError: it is larger than rounding explains.
     """
-    evaluator = ReferenceEvaluator(lower(model))
-    cutoff = float(evaluator.tables.cutoff.max())
+    potential = Potential(model)
     worst = 0.0
     for probe in probes:
         structure = probe.structure
         species = species_indices(model.numbers, structure.numbers)
-        result = evaluator.evaluate(species, build(structure, cutoff))
+        result = potential.compute(structure)
         parts = {
             "energy": np.array([result.energy - model.e0[species].sum()]),
             "forces": result.forces.ravel(),
@@ -197,8 +193,7 @@ def evaluate_file(
     if need_labels:
         require_labels(count)
     threads = threads or len(os.sched_getaffinity(0))
-    evaluator = ReferenceEvaluator(lower(loaded))
-    results = evaluate_all(loaded, evaluator, structures, threads, "evaluating", quiet=False)
+    results = Potential(loaded, threads=threads).compute_all(structures)
     return Evaluation(structures, results, {"data": errors(structures, results)}, loaded)
 
 

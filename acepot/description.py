@@ -11,6 +11,7 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.basis.species import SYMBOLS
+from acepot.evaluate.native import NativeEvaluator
 from acepot.fit.config import load_config
 from acepot.fit.dataset import elements
 from acepot.io.datasets import read_structures
@@ -41,6 +42,7 @@ def describe_model(path: str | Path) -> Lines:
     lines.append(("products", f"{terms} of {len(tables.a_l)} one-particle functions"))
     lines.append(("tables", f"largest error {max(t.error for t in tables.radial):.1e}"))
     lines.append(("digest", tables.digest))
+    lines.append(("evaluator", f"native, {NativeEvaluator(tables).instruction_set}"))
     for name, value in model.provenance.items():
         if isinstance(value, dict) and name != "fit":
             text = ", ".join(f"{k} {_short(v)}" for k, v in value.items())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.protocol import Result
+from acepot.evaluate.native import NativeEvaluator
+from acepot.evaluate.protocol import Evaluate, Result
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import lower
 from acepot.model import Model
-from acepot.neighbours import build
 from acepot.structure import Structure
 
 
@@ -17,13 +20,29 @@ class Potential:
 
     Args:
         model: a fitted model.
+        evaluator: native (compiled, fast) or reference (numpy, the oracle). There is no silent
+            fallback from one to the other.
+        threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+
+    Raises:
+        MissingDependency: native, and the extension was not built.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(
+        self,
+        model: Model,
+        evaluator: Literal["native", "reference"] = "native",
+        threads: int | None = None,
+    ) -> None:
+        if evaluator not in ("native", "reference"):
+            raise InputError(f"evaluator: expected native or reference, got {evaluator!r}")
         self.model = model
         self.tables = lower(model)
-        self._evaluator = ReferenceEvaluator(self.tables)
-        self._cutoff = float(self.tables.cutoff.max())
+        self._evaluate: Evaluate = (
+            NativeEvaluator(self.tables, threads).evaluate
+            if evaluator == "native"
+            else ReferenceEvaluator(self.tables).evaluate_all
+        )
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
         """What the model says about one structure.
@@ -39,10 +58,26 @@ class Potential:
             InputError: an element the model does not know, coinciding or too close atoms,
                 or a committee asked of a model that has none.
         """
+        return self.compute_all([structure], committee=committee)[0]
+
+    def compute_all(
+        self, structures: Sequence[Structure], *, committee: bool = False
+    ) -> list[Result]:
+        """What the model says about several structures, in one call.
+
+        Args:
+            structures: atoms and cells.
+            committee: also evaluate the members of the model's committee.
+
+        Returns:
+            One result a structure.
+
+        Raises:
+            InputError: as `compute`.
+        """
         if committee and self.model.committee is None:
             raise InputError(
                 "committee: this model has none; fit it again with committee.size in its TOML"
             )
-        species = species_indices(self.model.numbers, structure.numbers)
-        edges = build(structure, self._cutoff)
-        return self._evaluator.evaluate(species, edges, committee=committee)
+        species = [species_indices(self.model.numbers, s.numbers) for s in structures]
+        return self._evaluate(structures, species, committee=committee)

@@ -216,6 +216,12 @@ def radial_functions(
     if radial.family == "sbessel":
         return BesselRadial(count, cutoff)
     if radial.family in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
+        rate = radial.exponent
+        if not (rate > 0 if radial.family == "cheb_exp_cos" else rate == 1 or rate >= 2):
+            raise InputError(
+                "radial.exponent: expected more than 0 for cheb_exp_cos, 1 or at least 2 (finite "
+                f"curvature at the cut-off) for cheb_pow, got {rate}"
+            )
         return ChebyshevRadial(radial.family, count, radial.exponent, radial.smoothing, cutoff)
     envelope = radial.envelope
     if envelope.kind != "x" and radial.family != "legendre":
@@ -234,6 +240,7 @@ def radial_functions(
         recurrence = _jacobi(count, 2.0 * envelope.outer, 2.0 * envelope.inner)
     else:
         recurrence = _legendre(count)
+    _check_transform(radial.transform)
     ends = transformed(radial.transform, inner, r0, Jet.variable(np.array([inner, cutoff]))).value
     scale = 2.0 / (ends[1] - ends[0])
     return PolynomialRadial(
@@ -246,6 +253,22 @@ def radial_functions(
         r0,
         cutoff,
     )
+
+
+def _check_transform(transform: Transform) -> None:
+    """Refuse exponents for which the coordinate is constant or has infinite curvature."""
+    p, q = transform.p, transform.q
+    if transform.kind == "agnesi":
+        smooth = all(x in (0.0, 1.0) or x >= 2.0 for x in (q, q - p))
+        if not (smooth and p > 0 and -2 * q + p * (4 * q - 2) > 0):
+            raise InputError(
+                "radial.transform: agnesi needs p > 0 and q >= p with q and q - p each 0, 1 or at "
+                f"least 2, and not p = q = 1; got p = {p}, q = {q}"
+            )
+    elif transform.kind != "identity" and not p > 0:
+        raise InputError(f"radial.transform.p: expected more than 0, got {p}")
+    elif transform.kind == "polynomial" and transform.offset < 0:
+        raise InputError(f"radial.transform.offset: expected 0 or more, got {transform.offset}")
 
 
 def envelope_order(radial: Radial) -> int:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 import acepot.check
-from acepot.cli.main import show
+from acepot.cli.terminal import show
 from acepot.io.datasets import read_structures
 from acepot.io.registry import load
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from acepot.cli.main import show
 from acepot.cli.options import add_keys, label_keys
+from acepot.cli.terminal import show
 from acepot.delivery import evaluate_file, write_json
 from acepot.errors import InputError
 from acepot.fit.metrics import table

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from acepot.basis.spec import BasisSpec
-from acepot.cli.main import show
 from acepot.cli.options import add_keys, label_keys, numbers
+from acepot.cli.terminal import show
 from acepot.delivery import fit_to_folder
 from acepot.errors import InputError
 from acepot.fit.config import Data, FitConfig, SolverConfig, load_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from acepot.cli.main import show
+from acepot.cli.terminal import show
 from acepot.description import describe_config, describe_model
 
 _EPILOG = """examples:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from collections.abc import Sequence
 
 from acepot import __version__
+from acepot.cli.terminal import complain, prepare
 from acepot.errors import AceError
 
-_VERBS = ("fit", "eval", "info", "check", "plot")
 _EPILOG = """examples:
   acepot fit train.xyz --test test.xyz --out Si        fit with the defaults
   acepot fit fit.toml --out Si                         fit as a file says
@@ -56,46 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted.
     """
+    prepare()
     options = parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # Å, ε on a terminal without them
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
-        sys.stderr.write("\nacepot: stopped; files that were not complete are as they were\n")
+        complain("stopped; files that were not complete are as they were", after="\n")
         return 130
     except BrokenPipeError:
         return 1
-    except AceError as error:
+    except (AceError, OSError) as error:  # OSError: a full disk, say
         if options.debug:
             raise
-        sys.stderr.write(f"acepot: error: {_one_line(error)}\n")
-        return 1
-    except OSError as error:  # a full disk, say: nothing to report
-        if options.debug:
-            raise
-        sys.stderr.write(f"acepot: error: {_one_line(error)}\n")
+        complain(f"error: {error}")
         return 1
     except Exception as error:
         if options.debug:
             raise
-        sys.stderr.write(
-            f"acepot: unexpected {type(error).__name__}: {_one_line(error)} "
-            "(--debug shows where; please report it)\n"
+        complain(
+            f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)"
         )
         return 1
-
-
-def show(text: str) -> None:
-    """Print lines at once, also into a pipe."""
-    sys.stdout.write(_harmless(text) + "\n")
-    sys.stdout.flush()
-
-
-def _one_line(error: BaseException) -> str:
-    return _harmless(" ".join(str(error).split()))
-
-
-def _harmless(text: str) -> str:
-    """The text with control characters written out: names in files must not steer a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from acepot.cli.main import show
 from acepot.cli.options import add_keys, label_keys
+from acepot.cli.terminal import show
 from acepot.delivery import draw
 
 _EPILOG = """example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.neighbours import Edges
+from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
 
@@ -70,13 +72,17 @@ class Rows:
     virial: Floats
 
 
-class Evaluator(Protocol):
-    """Pure: the same Tables and Edges give the same numbers."""
+class Evaluate(Protocol):
+    """What an evaluator offers: pure, the same Tables and structures give the same numbers."""
 
-    def evaluate(
-        self, species: NDArray[np.int64], edges: Edges, *, committee: bool = False
-    ) -> Result:
-        """Energies, forces and virials of one structure."""
+    def __call__(
+        self,
+        structures: Sequence[Structure],
+        species: Sequence[NDArray[np.int64]],
+        *,
+        committee: bool = False,
+    ) -> list[Result]:
+        """Energies, forces and virials of several structures."""
         ...
 
 

@@ -7,7 +7,7 @@ share. A change here needs a change in docs/conventions.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ from acepot.basis.pace_radial import inner_switch
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Committee, Floats, Result, Rows
-from acepot.neighbours import Edges
+from acepot.neighbours import Edges, build
+from acepot.structure import Structure
 from acepot.tables import Products, RadialTable, Tables
 
 Ints = NDArray[np.int64]
@@ -109,6 +110,16 @@ class ReferenceEvaluator:
         if committee:
             members = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
         return Result(energies[0], forces[0], virials[0], members)
+
+    def evaluate_all(
+        self, structures: Sequence[Structure], species: Sequence[Ints], *, committee: bool = False
+    ) -> list[Result]:
+        """Several structures, neighbour lists included (see `evaluate`)."""
+        cutoff = float(self.tables.cutoff.max())
+        return [
+            self.evaluate(z, build(s, cutoff), committee=committee)
+            for s, z in zip(structures, species, strict=True)
+        ]
 
     def rows(self, species: Ints, edges: Edges) -> Rows:
         """Design-matrix rows.
@@ -275,7 +286,17 @@ class ReferenceEvaluator:
         gradient -= along[..., None] * unit[:, :, None, :]
         gradient /= distance[..., None, None]
         return _Block(
-            atoms, neighbour, other, mask, vector, unit, distance, radial, slope, harmonics, gradient
+            atoms,
+            neighbour,
+            other,
+            mask,
+            vector,
+            unit,
+            distance,
+            radial,
+            slope,
+            harmonics,
+            gradient,
         )
 
     def _radial(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
-from acepot.basis.species import SYMBOLS, species_indices
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -31,6 +30,7 @@ from acepot.io.labels import require_labels
 from acepot.lower import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
+from acepot.potential import Potential
 from acepot.progress import Progress
 from acepot.schema import from_mapping, to_mapping
 from acepot.structure import Structure
@@ -149,9 +149,9 @@ def run_fit(
         committee=committee,
         provenance=_provenance(config, train, test, origin, solution),
     )
-    fitted = ReferenceEvaluator(lower(model))
-    train_results = evaluate_all(model, fitted, train, threads, "errors on train", quiet)
-    test_results = evaluate_all(model, fitted, test, threads, "errors on test", quiet)
+    potential = Potential(model, threads=threads)
+    train_results = potential.compute_all(train)
+    test_results = potential.compute_all(test)
     report: dict[str, Any] = {"train": errors(train, train_results)}
     if test:
         report["test"] = errors(test, test_results)
@@ -160,7 +160,7 @@ def run_fit(
     report["fitted"] = list(config.data.fit)
     report["restraint"] = "on" if restrained else "off"
     report["solver"] = _solver_report(config, solution)
-    report["tables"] = {"error": max(t.error for t in fitted.tables.radial)}
+    report["tables"] = {"error": max(t.error for t in tables.radial)}
     probes = [
         Probe(block.structure, block.quantities, block.rows @ solution.coefficients)
         for block in kept
@@ -168,40 +168,6 @@ def run_fit(
     return Fit(
         model, solution, report, config, train, test, train_results, test_results, probes
     )
-
-
-def evaluate_all(
-    model: Model,
-    evaluator: ReferenceEvaluator,
-    structures: Sequence[Structure],
-    threads: int,
-    what: str,
-    quiet: bool,
-) -> list[Result]:
-    """Predictions for many structures, in order.
-
-    Args:
-        model: for its elements.
-        evaluator: of the lowered model.
-        structures: what to evaluate.
-        threads: structures at once.
-        what: name of the work in the line of progress.
-        quiet: show no progress.
-    """
-    cutoff = float(evaluator.tables.cutoff.max())
-
-    def one(structure: Structure) -> Result:
-        species = species_indices(model.numbers, structure.numbers)
-        return evaluator.evaluate(species, build(structure, cutoff))
-
-    progress = Progress(what, len(structures))
-    results = []
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        for done, result in enumerate(pool.map(one, structures), start=1):
-            results.append(result)
-            if not quiet:
-                progress.update(done)
-    return results
 
 
 def errors(structures: Sequence[Structure], results: Sequence[Result]) -> Report:

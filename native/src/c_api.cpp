@@ -62,7 +62,8 @@ int ace_evaluate(ace_evaluator* e, int n, const double* positions, const int32_t
         in.species = species;
         in.cell = cell;
         for (int k = 0; k < 3; k++) in.pbc[k] = pbc[k];
-        e->evaluator->evaluate(in, threads, {outputs, energies, forces, virials});
+        const ace::Results out{outputs, energies, forces, virials};
+        e->evaluator->evaluate(&in, 1, threads, &out);
     });
 }
 
@@ -78,7 +79,8 @@ int ace_evaluate_list(ace_evaluator* e, int n, int points, const double* positio
         in.species = species;
         in.first = first;
         in.neighbours = neighbours;
-        e->evaluator->evaluate(in, threads, {outputs, energies, forces, virials});
+        const ace::Results out{outputs, energies, forces, virials};
+        e->evaluator->evaluate(&in, 1, threads, &out);
     });
 }
 }

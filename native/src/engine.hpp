@@ -414,6 +414,26 @@ inline void embed(bool shifted, double m, double rho, double& value, double& slo
 
 // ---------------------------------------------------------------- the engine
 
+// Runs work(0) ... work(threads - 1) at once; the first exception is passed on.
+template <class F>
+void in_threads(int threads, F&& work) {
+    std::exception_ptr failure;
+    std::mutex lock;
+    const auto guarded = [&](int t) {
+        try {
+            work(t);
+        } catch (...) {
+            const std::lock_guard<std::mutex> guard(lock);
+            if (!failure) failure = std::current_exception();
+        }
+    };
+    std::vector<std::thread> pool;
+    for (int t = 1; t < threads; t++) pool.emplace_back(guarded, t);
+    guarded(0);
+    for (std::thread& thread : pool) thread.join();
+    if (failure) std::rethrow_exception(failure);
+}
+
 // What one thread works with; nothing is allocated once it has grown.
 struct Workspace {
     struct Atom {
@@ -430,29 +450,34 @@ struct Workspace {
     std::vector<Run> runs;
 };
 
-class Engine final : public Evaluator {
-  public:
-    explicit Engine(Tables tables) : tables_(std::move(tables)) {
-        if (tables_.lmax > most_l)
+// What all threads share and nobody changes.
+struct Shared {
+    const Tables tables;
+    std::vector<std::unique_ptr<Centre>> centres;
+    const Tiles tiles;
+    const AngularTable<V, most_l> angular;
+    std::vector<double> cutoff_squared;
+
+    explicit Shared(Tables given) : tables(std::move(given)) {
+        if (tables.lmax > most_l)
             throw Error("tables: l up to " + std::to_string(most_l) + " is supported, got " +
-                        std::to_string(tables_.lmax));
-        if (tables_.densities > most_densities ||
-            tables_.outputs * tables_.densities > most_columns)
-            throw Error("tables: up to " + std::to_string(most_densities) +
-                        " densities and " + std::to_string(most_columns - 1) +
-                        " committee members are supported");
-        for (int s = 0; s < tables_.species; s++)
-            centres_.push_back(std::make_unique<Centre>(tables_, s));
+                        std::to_string(tables.lmax));
+        if (tables.densities > most_densities || tables.outputs * tables.densities > most_columns)
+            throw Error("tables: up to " + std::to_string(most_densities) + " densities and " +
+                        std::to_string(most_columns - 1) + " committee members are supported");
+        for (int s = 0; s < tables.species; s++)
+            centres.push_back(std::make_unique<Centre>(tables, s));
     }
+};
 
-    const char* instruction_set() const override { return ACE_ISA_NAME; }
-    const Tables& tables() const override { return tables_; }
+// The evaluation of one structure by one or several threads.
+class Job {
+  public:
+    explicit Job(const Shared& shared)
+        : tables_(shared.tables), centres_(shared.centres), tiles_(shared.tiles),
+          angular_(shared.angular) {}
 
-    void evaluate(const Structure& in, int threads, const Results& out) override {
-        if (out.outputs < 1 || out.outputs > tables_.outputs)
-            throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
-                        " committee members");
-        if (threads < 1) throw Error("evaluate: expected at least one thread");
+    void evaluate(const Structure& in, int threads, const Results& out) {
         for (int i = 0; i < in.points; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
                 throw Error("species: atom " + std::to_string(i) + " has an unknown species");
@@ -496,22 +521,11 @@ class Engine final : public Evaluator {
             for (const Batch& b : batches_) batch(b, *workspaces_[0]);
             return;
         }
-        std::exception_ptr failure;
-        std::mutex lock;
-        std::vector<std::thread> pool;
         const size_t count = batches_.size();
-        for (int t = 0; t < threads; t++)
-            pool.emplace_back([&, t] {
-                try {
-                    for (size_t k = count * t / threads; k < count * (t + 1) / threads; k++)
-                        batch(batches_[k], *workspaces_[t]);
-                } catch (...) {
-                    const std::lock_guard<std::mutex> guard(lock);
-                    if (!failure) failure = std::current_exception();
-                }
-            });
-        for (std::thread& thread : pool) thread.join();
-        if (failure) std::rethrow_exception(failure);
+        in_threads(threads, [&](int t) {
+            for (size_t k = count * t / threads; k < count * (t + 1) / threads; k++)
+                batch(batches_[k], *workspaces_[t]);
+        });
     }
 
     void reduce(int threads, size_t stride) {
@@ -958,7 +972,7 @@ class Engine final : public Evaluator {
         double* buffer = w.forces.data() + static_cast<size_t>(output) * in_->points * 4;
         constexpr int room = (most_l + 1) * (most_l + 1);
         V p[2 * room], d[2 * room];
-        V sum[3] = {}, virial[6] = {};
+        V sum[3] = {}, virial[9] = {};
         const int P = tables_.densities;
         for (int z = 0; z < tables_.species; z++) {
             const double* adjoint =
@@ -1000,12 +1014,16 @@ class Engine final : public Evaluator {
                     if (out_->virials) {
                         const V r = S::load(&atom.distance[k]);
                         const V rx = r * x, ry = r * y, rz = r * zz;
+                        // All nine: symmetric only where the products are invariant.
                         virial[0] += rx * fx;
-                        virial[1] += ry * fy;
-                        virial[2] += rz * fz;
-                        virial[3] += ry * fz;
-                        virial[4] += rx * fz;
-                        virial[5] += rx * fy;
+                        virial[1] += rx * fy;
+                        virial[2] += rx * fz;
+                        virial[3] += ry * fx;
+                        virial[4] += ry * fy;
+                        virial[5] += ry * fz;
+                        virial[6] += rz * fx;
+                        virial[7] += rz * fy;
+                        virial[8] += rz * fz;
                     }
                     scatter(buffer, atom.neighbour.data() + k, fx, fy, fz);
                 }
@@ -1015,10 +1033,7 @@ class Engine final : public Evaluator {
         for (int k = 0; k < 3; k++) own[k] += S::total(sum[k]);
         if (out_->virials) {
             double* to = out_->virials + (static_cast<size_t>(output) * in_->atoms + atom.original) * 9;
-            double t[6];
-            for (int k = 0; k < 6; k++) t[k] = -S::total(virial[k]);
-            const double full[9] = {t[0], t[5], t[4], t[5], t[1], t[3], t[4], t[3], t[2]};
-            std::memcpy(to, full, sizeof full);
+            for (int k = 0; k < 9; k++) to[k] = -S::total(virial[k]);
         }
     }
 
@@ -1070,16 +1085,46 @@ class Engine final : public Evaluator {
         }
     }
 
-    const Tables tables_;
-    std::vector<std::unique_ptr<Centre>> centres_;
+    const Tables& tables_;
+    const std::vector<std::unique_ptr<Centre>>& centres_;
+    const Tiles& tiles_;
+    const AngularTable<V, most_l>& angular_;
     std::vector<std::unique_ptr<Workspace>> workspaces_;
     std::vector<Batch> batches_;
     std::vector<int> members_;
     Cells cells_;
-    Tiles tiles_;
-    AngularTable<V, most_l> angular_;
     const Structure* in_ = nullptr;
     const Results* out_ = nullptr;
+};
+
+class Engine final : public Evaluator {
+  public:
+    explicit Engine(Tables tables) : shared_(std::move(tables)) {}
+
+    const char* instruction_set() const override { return ACE_ISA_NAME; }
+    const Tables& tables() const override { return shared_.tables; }
+
+    void evaluate(const Structure* in, int count, int threads, const Results* out) override {
+        if (threads < 1) throw Error("evaluate: expected at least one thread");
+        for (int k = 0; k < count; k++)
+            if (out[k].outputs < 1 || out[k].outputs > shared_.tables.outputs)
+                throw Error("evaluate: this model has " +
+                            std::to_string(shared_.tables.outputs - 1) + " committee members");
+        while (jobs_.size() < static_cast<size_t>(threads))
+            jobs_.push_back(std::make_unique<Job>(shared_));
+        // Many structures: each thread takes its own; few: all threads share each.
+        if (count < threads || threads == 1) {
+            for (int k = 0; k < count; k++) jobs_[0]->evaluate(in[k], threads, out[k]);
+            return;
+        }
+        in_threads(threads, [&](int t) {
+            for (int k = t; k < count; k += threads) jobs_[t]->evaluate(in[k], 1, out[k]);
+        });
+    }
+
+  private:
+    const Shared shared_;
+    std::vector<std::unique_ptr<Job>> jobs_;
 };
 
 }  // namespace ace::ACE_ISA

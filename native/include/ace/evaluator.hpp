@@ -33,7 +33,9 @@ class Evaluator {
   public:
     virtual ~Evaluator() = default;
     // Not reentrant: one object serves one caller at a time, with as many threads as asked for.
-    virtual void evaluate(const Structure& structure, int threads, const Results& results) = 0;
+    // Results do not depend on timing, but may differ in rounding between numbers of threads.
+    virtual void evaluate(const Structure* structures, int count, int threads,
+                          const Results* results) = 0;
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;
 };

@@ -178,7 +178,8 @@ def test_legendre_functions_are_legendre_polynomials_times_the_envelope():
     s, end = r / R0, CUTOFF / R0
     for t, transform in TRANSFORMS.items():
         for e, envelope in ENVELOPES.items():
-            functions = radial_functions(Radial("legendre", transform, envelope), 9, 0.0, R0, CUTOFF)
+            radial = Radial("legendre", transform, envelope)
+            functions = radial_functions(radial, 9, 0.0, R0, CUTOFF)
             x, p = _coordinate(functions, r), envelope.outer
             factor = {
                 "x": (1 + x) ** envelope.inner * (1 - x) ** p,
@@ -198,10 +199,11 @@ def test_function_n_is_the_envelope_times_a_polynomial_of_degree_n_minus_1(famil
     x = np.linspace(-0.95, 0.95, 41)
     values = functions.evaluate((x + 1) / 2 * CUTOFF).value
     for n, row in enumerate(values):
-        polynomial = np.polynomial.Polynomial.fit(x, row / ((1 + x) * (1 - x)) ** 2, n, domain=[-1, 1])
+        bare = row / (1 - x * x) ** 2
+        polynomial = np.polynomial.Polynomial.fit(x, bare, n, domain=[-1, 1])
         assert polynomial.coef[n] > 1e-3, f"{family} {n}: no positive leading coefficient"
         np.testing.assert_allclose(
-            polynomial(x) * ((1 + x) * (1 - x)) ** 2, row, atol=1e-12 * np.abs(row).max()
+            polynomial(x) * (1 - x * x) ** 2, row, atol=1e-12 * np.abs(row).max()
         )
 
 
@@ -269,7 +271,8 @@ def test_products_have_the_derivatives_of_products():
     jet, single = product.evaluate(r), functions.evaluate(r).value
     step = 1e-3
     for kind, derivative in (("value", "first"), ("first", "second")):
-        ends = {h: getattr(product.evaluate(r + h), kind) for h in (-step, -step / 2, step / 2, step)}
+        steps = (-step, -step / 2, step / 2, step)
+        ends = {h: getattr(product.evaluate(r + h), kind) for h in steps}
         coarse = (ends[step] - ends[-step]) / (2 * step)
         fine = (ends[step / 2] - ends[-step / 2]) / step
         got, want = getattr(jet, derivative), (4 * fine - coarse) / 3
@@ -571,7 +574,7 @@ def test_tables_are_twice_continuously_differentiable_across_knots(name):
     at = knots.begin + np.arange(1, knots.bins) * knots.spacing
     powers = np.arange(6)
     for derivative in range(3):
-        factor = np.array([np.prod([k - i for i in range(derivative)], initial=1.0) for k in powers])
+        factor = np.array([np.prod(k - np.arange(derivative), initial=1.0) for k in powers])
         left = np.einsum("bkf,k->bf", coefficients[:-1], factor)
         right = coefficients[1:, derivative] * [1.0, 1.0, 2.0][derivative]
         size = np.abs(right).max(axis=0)

@@ -1,0 +1,31 @@
+"""Types of the compiled evaluator (native/python/bindings.cpp)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+def instruction_sets() -> list[str]: ...
+
+class Evaluator:
+    def __init__(self, tables: bytes, instruction_set: str) -> None: ...
+    @property
+    def instruction_set(self) -> str: ...
+    def evaluate(
+        self,
+        positions: list[Floats],
+        species: list[NDArray[np.int32]],
+        cells: list[Floats],
+        pbc: list[NDArray[np.int32]],
+        threads: int,
+        outputs: int,
+    ) -> tuple[list[Floats], list[Floats], list[Floats]]: ...
+    def evaluate_list(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        neighbours: NDArray[np.int32],
+        threads: int,
+        outputs: int,
+    ) -> tuple[Floats, Floats, Floats]: ...

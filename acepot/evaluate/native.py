@@ -1,0 +1,133 @@
+"""The single door to the compiled evaluator: checks, threads, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.protocol import Committee, Floats, Result
+from acepot.structure import Structure
+from acepot.tablebytes import table_bytes
+from acepot.tables import Tables
+
+#: Forces an instruction set: avx512, avx2 or baseline (the default is the best there is).
+VARIABLE = "ACEPOT_INSTRUCTION_SET"
+#: Atoms a thread must have to be worth starting.
+_PER_THREAD = 64
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets this machine and this build have, the best last.
+
+    Raises:
+        MissingDependency: the extension was not built.
+    """
+    return list(_module().instruction_sets())
+
+
+def available_threads() -> int:
+    """OMP_NUM_THREADS if it is set, else the processors this process may use."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+
+
+class NativeEvaluator:
+    """Evaluates Tables in C++, neighbour list included.
+
+    Args:
+        tables: a lowered model of scalars (total_l = 0).
+        threads: how many to use; None: as `available_threads`.
+        instruction_set: avx512, avx2 or baseline; None: the environment variable
+            ACEPOT_INSTRUCTION_SET, else the best.
+
+    Raises:
+        MissingDependency: the extension was not built.
+        InputError: tables the library cannot evaluate, or an unknown instruction set.
+    """
+
+    def __init__(
+        self, tables: Tables, threads: int | None = None, instruction_set: str | None = None
+    ) -> None:
+        module = _module()
+        if tables.total_l != 0:
+            raise InputError("native: functions with L > 0 have no energy; use site_basis")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: expected 1 or more, got {threads}")
+        self.tables = tables
+        self.threads = available_threads() if threads is None else threads
+        name = instruction_set or os.environ.get(VARIABLE) or instruction_sets()[-1]
+        self._state = (tables, threads, name)
+        try:
+            self._handle = module.Evaluator(table_bytes(tables), name)
+        except ValueError as error:
+            raise InputError(f"native: {error}") from None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as its tables: the compiled part is made again where it is opened."""
+        return (NativeEvaluator, self._state)
+
+    def __deepcopy__(self, memo: object) -> NativeEvaluator:
+        return NativeEvaluator(*self._state)
+
+    @property
+    def instruction_set(self) -> str:
+        """The instruction set in use."""
+        return str(self._handle.instruction_set)
+
+    def evaluate(
+        self,
+        structures: Sequence[Structure],
+        species: Sequence[NDArray[np.int64]],
+        *,
+        committee: bool = False,
+    ) -> list[Result]:
+        """Energies, forces and virials of several structures in one call.
+
+        Args:
+            structures: atoms and cells.
+            species: species index of every atom, one array a structure.
+            committee: also evaluate the members of the committee.
+
+        Raises:
+            InputError: positions that are not finite, coinciding or too close atoms, cells
+                without volume.
+        """
+        atoms = sum(len(s) for s in structures)
+        threads = max(1, min(self.threads, atoms // _PER_THREAD))
+        outputs = self.tables.outputs if committee else 1
+        try:
+            energies, forces, virials = self._handle.evaluate(
+                [s.positions for s in structures],
+                [np.ascontiguousarray(z, dtype=np.int32) for z in species],
+                [s.cell for s in structures],
+                [s.pbc.astype(np.int32) for s in structures],
+                threads,
+                outputs,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+
+
+def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
+    members = None
+    if committee:
+        members = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
+    return Result(energies[0], forces[0], virials[0], members)
+
+
+def _module() -> Any:
+    try:
+        from acepot import _native
+    except ImportError as error:
+        raise MissingDependency(
+            "acepot's compiled evaluator is not there; build it with `pip install .` in the "
+            "source folder (needs a C++17 compiler), or ask for evaluator='reference', "
+            f"which is much slower ({error})"
+        ) from error
+    return _native

@@ -1,0 +1,242 @@
+"""What a PACE file says, as a tree of words -> Model.
+
+E_i = F(ρ_1 … ρ_P) f + ρ_core + E0, ρ_p = Σ c̃_p Re Π_t A_t, with harmonics larger than ours by
+√(4π): a product of ν factors takes c̃ (4π)^(ν/2). Products of one factor use the radial
+functions g_k themselves, all others R_nl = Σ_k crad_nlk g_k.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.embedding import CoreMode, Embedding, Nonlinear
+from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
+from acepot.basis.family import RadialFunctions
+from acepot.basis.pace_radial import MixedRadial
+from acepot.basis.species import SYMBOLS
+from acepot.io.pace import bonds
+from acepot.io.pace.bonds import Bond
+from acepot.io.pace.tree import Entry
+from acepot.model import Model
+
+#: Largest rank of a product and number of densities.
+_RANK, _DENSITIES = 6, 16
+#: Finest and coarsest distance of the knots of a file's own tables, in Å.
+_KNOTS = 1e-4, 0.1
+#: Most numbers in the mixing matrices of all pairs together: 0.8 GB.
+_MIXING = 100_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """The file's elements and where they stand among ours, which ascend.
+
+    Args:
+        numbers: atomic numbers, ascending.
+        ours: our index of each of the file's.
+        files: the file's index of each of ours.
+    """
+
+    numbers: tuple[int, ...]
+    ours: list[int]
+    files: list[int]
+
+
+def model_from(root: Entry, provenance: dict[str, str]) -> Model:
+    """The model that a file describes.
+
+    Args:
+        root: the tree: elements, E0, deltaSplineBins, embeddings, bonds, functions and, with
+            the radial functions of ACE.jl, polypairpot and reppot.
+        provenance: of the model.
+
+    Raises:
+        ModelFileError: contents that are impossible or do not fit together.
+    """
+    order = _elements(root.at("elements"))
+    species = range(len(order.numbers))
+    e0 = np.zeros(len(species))
+    if (stored := root.get("E0")) is not None:
+        e0 = stored.numbers(len(species), len(species))[order.files]
+    knots = None
+    if (stored := root.get("deltaSplineBins")) is not None:
+        knots = stored.number(*_KNOTS)
+    embeddings = [_embedding(_of_species(root.at("embeddings"), i)) for i in order.files]
+    listed = root.at("bonds")
+    matrix = [
+        [bonds.read(_of_pair(listed, i, j), order.numbers[a], order.numbers[b])
+         for b, j in enumerate(order.files)]
+        for a, i in enumerate(order.files)
+    ]  # fmt: skip
+    radial, mode, core, inner = _radial(listed, matrix)
+    products, coefficients = _functions(root.at("functions"), order, embeddings, matrix)
+    pair = bonds.read_pair(root, order.files) if matrix[0][0].polynomial is not None else None
+    if pair is not None:
+        if len(embeddings[0].weights) > 1 or not all(e.is_linear for e in embeddings):
+            root.at("polypairpot").fail("expected a linear embedding beside a pair potential")
+        ones = np.ones((len(species) * (len(species) + 1) // 2, coefficients.shape[1]))
+        coefficients = np.concatenate((coefficients, ones))
+    basis = ExplicitBasis(order.numbers, radial, products, pair, knots)
+    if core is None and all(_linear(e) for e in embeddings):
+        weights = np.array([e.weights[0] for e in embeddings])
+        centres = [p.centre for p in products]
+        coefficients[: len(products), 0] *= weights[centres]
+        return Model(basis, coefficients[:, 0], e0, provenance=provenance)
+    nonlinear = Nonlinear(tuple(embeddings), mode if core is not None else "none", core, inner)
+    return Model(basis, coefficients, e0, provenance=provenance, nonlinear=nonlinear)
+
+
+def _linear(embedding: Embedding) -> bool:
+    """Whether E = w ρ, which both kinds of embedding give for m = 1."""
+    return embedding.exponents == (1.0,)
+
+
+def _elements(node: Entry) -> _Order:
+    symbols = [item.word() for item in node.items(1, len(SYMBOLS) - 1)]
+    known = SYMBOLS[1:]
+    for item in node.items():
+        if item.value not in known:
+            item.fail(f"expected a chemical symbol, got {item.word()[:20]!r}")
+    if len(set(symbols)) < len(symbols):
+        node.fail(f"expected every element once, got {symbols}")
+    numbers = [SYMBOLS.index(s) for s in symbols]
+    files = sorted(range(len(numbers)), key=lambda i: numbers[i])
+    return _Order(tuple(numbers[i] for i in files), [files.index(i) for i in range(len(files))], files)
+
+
+def _of_species(node: Entry, index: int) -> Entry:
+    return node.at(str(index))
+
+
+def _of_pair(node: Entry, i: int, j: int) -> Entry:
+    return node.at((str(i), str(j)))
+
+
+def _embedding(node: Entry) -> Embedding:
+    count = node.at("ndensity").integer(1, _DENSITIES)
+    parameters = node.at("FS_parameters").numbers(2 * count, 2 * count)
+    kind = node.at("npoti").word()
+    if kind not in ("FinnisSinclair", "FinnisSinclairShiftedScaled"):
+        node.at("npoti").fail(
+            f"expected FinnisSinclair or FinnisSinclairShiftedScaled, got {kind[:40]!r}"
+        )
+    exponents = parameters[1::2]
+    if not ((exponents > 0) & (exponents <= _RANK)).all():
+        node.at("FS_parameters").fail(
+            f"expected exponents above 0 and up to {_RANK}, got {exponents.tolist()}"
+        )
+    return Embedding(
+        "FinnisSinclair" if kind == "FinnisSinclair" else "FinnisSinclairShiftedScaled",
+        tuple(parameters[::2].tolist()),
+        tuple(exponents.tolist()),
+        node.at("rho_core_cutoff").number(0.0),
+        node.at("drho_core_cutoff").number(0.0),
+    )
+
+
+Matrix = list[list[Bond]]
+Family = tuple[tuple[RadialFunctions, ...], ...]
+
+
+def _radial(
+    node: Entry, matrix: Matrix
+) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
+    """Radial functions, core repulsion and inner cut-offs of all pairs."""
+    every = [bond for row in matrix for bond in row]
+    kinds = {bond.polynomial is None for bond in every}
+    modes = {bond.mode for bond in every}
+    if len(kinds) > 1 or len(modes) > 1:
+        node.fail(f"expected one inner_cutoff_type and one kind of radial functions, got {modes}")
+    count = max(bond.base for bond in every)
+    if not kinds.pop():
+        return (
+            tuple(tuple(bonds.padded(bond, count) for bond in row) for row in matrix),
+            "none", None, None,
+        )  # fmt: skip
+    n = max(bond.coefficients.shape[0] for bond in every)
+    width = max(bond.coefficients.shape[1] for bond in every)
+    if (size := n * width * count * len(every)) > _MIXING:
+        node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
+    radial = []
+    for row in matrix:
+        radial.append([])
+        for bond in row:
+            mixing = np.zeros((n, width, count))
+            given = bond.coefficients.shape
+            mixing[: given[0], : given[1], : given[2]] = bond.coefficients
+            radial[-1].append(MixedRadial(bond.functions(count), mixing.reshape(-1, count)))
+    family = tuple(tuple(row) for row in radial)
+    mode = modes.pop()
+    if mode != "zbl" and not any(bond.repels for bond in every):
+        return family, mode, None, None
+    core = tuple(tuple(bond.core for bond in row) for row in matrix)
+    inner = np.array([[bond.inner for bond in row] for row in matrix]) if mode == "zbl" else None
+    return family, mode, core, inner
+
+
+def _functions(
+    node: Entry, order: _Order, embeddings: list[Embedding], matrix: Matrix
+) -> tuple[tuple[ExplicitProduct, ...], NDArray[np.float64]]:
+    """Every product with its coefficients, shape (K, P), centre by centre."""
+    densities = max(len(e.weights) for e in embeddings)
+    if not set(node.table()) <= {str(i) for i in order.files}:
+        node.fail(f"expected the indices of {len(order.files)} elements as keys")
+    products: list[ExplicitProduct] = []
+    values: list[NDArray[np.float64]] = []
+    for centre, index in enumerate(order.files):
+        listed = node.get(str(index))
+        own = len(embeddings[centre].weights)
+        for item in [] if listed is None else listed.items():
+            item.at("mu0").integer(index, index)
+            item.at("ndensity").integer(own, own)
+            products_of(item, centre, order, matrix, products)
+            rank, count = int(item.at("rank").word()), int(item.at("num_ms_combs").word())
+            c = item.at("ctildes").numbers(count * own, count * own).reshape(count, own)
+            values.append(np.pad(c * (4 * pi) ** (rank / 2), ((0, 0), (0, densities - own))))
+    if not products:
+        node.fail("expected at least one function")
+    return tuple(products), np.concatenate(values)
+
+
+def products_of(
+    item: Entry, centre: int, order: _Order, matrix: Matrix, out: list[ExplicitProduct]
+) -> None:
+    """Append the products of one entry of `functions`."""
+    rank = item.at("rank").integer(1, _RANK)
+    count = item.at("num_ms_combs").integer(1, len(item.at("ms_combs").entries(1)))
+    mus = item.at("mus").integers(0, len(order.files) - 1, rank)
+    ns = item.at("ns").integers(1, bonds.MAX_COUNT, rank)
+    ls = item.at("ls").integers(0, bonds.MAX_L, rank)
+    ms = item.at("ms_combs").integers(-bonds.MAX_L, bonds.MAX_L, count * rank)
+    heads = []
+    for mu, n, l in zip(mus, ns, ls, strict=True):
+        bond = matrix[centre][order.ours[mu]]
+        if rank == 1 and l:
+            item.fail(f"expected l = 0 in a product of one factor, got {l}")
+        n_max, l_max = bond.limits(rank)
+        if n > n_max or l > l_max:
+            item.fail(f"expected n <= {n_max} and l <= {l_max} for this pair, got {n} and {l}")
+        channel = n if rank == 1 else _channel(matrix, n, l)
+        heads.append((order.ours[mu], channel, l))
+    for begin in range(0, len(ms), rank):
+        combination = ms[begin : begin + rank]
+        if sum(combination) or any(abs(m) > l for m, l in zip(combination, ls, strict=True)):
+            item.at("ms_combs").fail(f"expected |m| <= l = {ls} and a sum of 0, got {combination}")
+        out.append(
+            ExplicitProduct(
+                centre, tuple((*head, m) for head, m in zip(heads, combination, strict=True))
+            )
+        )
+
+
+def _channel(matrix: Matrix, n: int, l: int) -> int:
+    """Number of R_nl among the functions of `MixedRadial` (P_n itself for ACE.jl)."""
+    every = [bond for row in matrix for bond in row]
+    if every[0].polynomial is not None:
+        return n
+    width = max(bond.coefficients.shape[1] for bond in every)
+    return max(bond.base for bond in every) + (n - 1) * width + l + 1

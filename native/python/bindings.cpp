@@ -1,0 +1,139 @@
+// The only file that knows nanobind: the evaluator for Python.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "ace/errors.hpp"
+#include "ace/evaluator.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+template <class T, int... shape>
+using In = nb::ndarray<const T, nb::shape<shape...>, nb::c_contig, nb::device::cpu>;
+using Out = nb::ndarray<nb::numpy, double>;
+
+// An array that numpy owns, zero at first.
+struct Owned {
+    explicit Owned(std::vector<size_t> dimensions) : shape(std::move(dimensions)) {
+        size_t count = 1;
+        for (const size_t n : shape) count *= n;
+        data = new double[count]();
+    }
+    Out numpy() {
+        nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<double*>(p); });
+        return Out(data, shape.size(), shape.data(), owner);
+    }
+    std::vector<size_t> shape;
+    double* data;
+};
+
+class Handle {
+  public:
+    Handle(nb::bytes tables, const std::string& instruction_set)
+        : evaluator_(ace::make_evaluator(
+              ace::Tables::read(reinterpret_cast<const unsigned char*>(tables.c_str()),
+                                tables.size()),
+              instruction_set)) {}
+
+    std::string instruction_set() const { return evaluator_->instruction_set(); }
+
+    // Lists of positions, species, cells and pbc, one entry a structure; the same lists of
+    // energies [outputs, n], forces [outputs, n, 3] and virials [outputs, n, 3, 3].
+    nb::tuple evaluate(const std::vector<In<double, -1, 3>>& positions,
+                       const std::vector<In<int32_t, -1>>& species,
+                       const std::vector<In<double, 3, 3>>& cells,
+                       const std::vector<In<int32_t, 3>>& pbc, int threads, int outputs) {
+        const size_t count = positions.size();
+        if (species.size() != count || cells.size() != count || pbc.size() != count)
+            throw ace::Error("evaluate: lists of different lengths");
+        std::vector<ace::Structure> in(count);
+        std::vector<ace::Results> out(count);
+        std::vector<Owned> energies, forces, virials;
+        const size_t o = outputs;
+        for (size_t k = 0; k < count; k++) {
+            const size_t n = positions[k].shape(0);
+            if (species[k].shape(0) != n) throw ace::Error("species: expected one per atom");
+            in[k].atoms = in[k].points = static_cast<int>(n);
+            in[k].positions = positions[k].data();
+            in[k].species = species[k].data();
+            in[k].cell = cells[k].data();
+            for (int d = 0; d < 3; d++) in[k].pbc[d] = pbc[k].data()[d];
+            energies.emplace_back(std::vector<size_t>{o, n});
+            forces.emplace_back(std::vector<size_t>{o, n, 3});
+            virials.emplace_back(std::vector<size_t>{o, n, 3, 3});
+            out[k] = {outputs, energies[k].data, forces[k].data, virials[k].data};
+        }
+        nb::list e, f, v;
+        for (size_t k = 0; k < count; k++) {
+            e.append(energies[k].numpy());
+            f.append(forces[k].numpy());
+            v.append(virials[k].numpy());
+        }
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->evaluate(in.data(), static_cast<int>(count), threads, out.data());
+        }
+        return nb::make_tuple(e, f, v);
+    }
+
+    // One structure with a caller's full neighbour list.
+    nb::tuple evaluate_list(In<double, -1, 3> positions, In<int32_t, -1> species,
+                            In<int64_t, -1> first, In<int32_t, -1> neighbours, int threads,
+                            int outputs) {
+        const size_t points = positions.shape(0), n = first.shape(0) ? first.shape(0) - 1 : 0;
+        if (species.shape(0) != points || n == 0 || n > points)
+            throw ace::Error("evaluate_list: arrays do not fit together");
+        const int64_t* starts = first.data();
+        for (size_t i = 0; i < n; i++)
+            if (starts[i] < 0 || starts[i + 1] < starts[i])
+                throw ace::Error("evaluate_list: first is not ascending");
+        if (starts[n] > static_cast<int64_t>(neighbours.shape(0)))
+            throw ace::Error("evaluate_list: first points beyond the neighbours");
+        for (int64_t k = 0; k < starts[n]; k++)
+            if (neighbours.data()[k] < 0 || neighbours.data()[k] >= static_cast<int64_t>(points))
+                throw ace::Error("evaluate_list: a neighbour is out of range");
+        ace::Structure in;
+        in.atoms = static_cast<int>(n);
+        in.points = static_cast<int>(points);
+        in.positions = positions.data();
+        in.species = species.data();
+        in.first = starts;
+        in.neighbours = neighbours.data();
+        const size_t o = outputs;
+        Owned energies({o, n}), forces({o, points, 3}), virials({o, n, 3, 3});
+        Out e = energies.numpy(), f = forces.numpy(), v = virials.numpy();
+        const ace::Results out{outputs, energies.data, forces.data, virials.data};
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->evaluate(&in, 1, threads, &out);
+        }
+        return nb::make_tuple(e, f, v);
+    }
+
+  private:
+    std::unique_ptr<ace::Evaluator> evaluator_;
+};
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+    nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+        try {
+            std::rethrow_exception(p);
+        } catch (const ace::Error& e) {
+            PyErr_SetString(PyExc_ValueError, e.what());
+        }
+    });
+    module.def("instruction_sets", &ace::instruction_sets);
+    nb::class_<Handle>(module, "Evaluator")
+        .def(nb::init<nb::bytes, const std::string&>(), nb::arg("tables"),
+             nb::arg("instruction_set"))
+        .def_prop_ro("instruction_set", &Handle::instruction_set)
+        .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
+             nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))
+        .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),
+             nb::arg("first"), nb::arg("neighbours"), nb::arg("threads"), nb::arg("outputs"));
+}

@@ -1,0 +1,257 @@
+"""The shape of the code: who may import whom, and what may stand where.
+
+Every Python file is read with `ast`, imports inside functions and under TYPE_CHECKING included.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import acepot
+
+ROOT = Path(__file__).parents[2]
+ADAPTERS = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
+
+#: From the ground up: a module imports only from rows below its own, or from its own package.
+#: A name stands for the module and, if it is a package, for what is in it.
+ROWS = (
+    ("acepot.errors",),
+    ("acepot.schema", "acepot.units", "acepot.progress"),
+    ("acepot.structure", "acepot.basis"),
+    ("acepot.neighbours", "acepot.model", "acepot.tables"),
+    ("acepot.lower", "acepot.tablebytes"),
+    ("acepot.evaluate", "acepot.io"),
+    ("acepot.potential",),
+    ("acepot.fit",),
+    ("acepot.check", "acepot.description", "acepot.plots"),
+    ("acepot.delivery",),
+    ("acepot",),
+    ("acepot.cli", *ADAPTERS),
+)
+#: What `acepot` exports, the promise to users; anything else may change.
+PUBLIC = (
+    "AceError",
+    "Fit",
+    "Model",
+    "Potential",
+    "Result",
+    "Structure",
+    "load",
+    "run_fit",
+    "save",
+)
+#: Who may import packages from outside that must stay in one place.
+ONLY_IN = {
+    "vesin": ("acepot.neighbours",),
+    "matplotlib": ("acepot.plots", "acepot.delivery"),
+    "ase": ("acepot.io.datasets", "ase_ace"),
+    "matscipy": (),
+    "torch": (),
+    "pickle": (),
+}
+#: Conversion constants (eV, Å, Hartree, Bohr, GPa, e²/4πε0), which only units.py may hold.
+CONSTANTS = (96.485, 27.2114, 0.529177, 1.889726, 0.036749, 160.2177, 14.39964, 8.617333e-5)
+#: Constants that belong to another program's format and must keep that program's digits.
+FOREIGN = {("acepot.basis.pace_radial", 14.399645351950543)}
+
+
+def module_name(path: Path) -> str:
+    """`acepot/io/files.py` -> `acepot.io.files`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """Every module of the library and its adapters, parsed."""
+    folders = [ROOT / name for name in ("acepot", *ADAPTERS)]
+    paths = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    return {module_name(path): ast.parse(path.read_text(), str(path)) for path in paths}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Full names of what a file imports; of `from a import b` both a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide what is imported"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """The modules of this repository that each of them imports."""
+    known = set(sources())
+    arrows: dict[str, set[str]] = {}
+    for name, tree in sources().items():
+        found = set()
+        for target in imported(tree):
+            while target and target not in known:
+                target = target.rpartition(".")[0]
+            found.add(target)
+        arrows[name] = found - {"", name}
+    return arrows
+
+
+def place(module: str) -> tuple[int, str]:
+    """Row of a module and the name it is listed under (the longest that fits)."""
+    homes = [(r, home) for r, row in enumerate(ROWS) for home in row]
+    fitting = [(r, h) for r, h in homes if module == h or module.startswith(f"{h}.")]
+    row, home = max(fitting, key=lambda one: len(one[1]))
+    assert home != "acepot" or module == "acepot", f"{module} has no row in ROWS: give it one"
+    return row, home
+
+
+# ------------------------------------------------------------------ arrows
+
+
+def test_imports_point_down_or_stay_in_their_package() -> None:
+    upward = []
+    for module, targets in graph().items():
+        row, home = place(module)
+        for target in sorted(targets):
+            below, other = place(target)
+            if not (below < row or other == home):
+                upward.append(f"{module} (row {row}) imports {target} (row {below})")
+    assert not upward, "\n".join(upward)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    arrows = {m: {t for t in targets if m != t} for m, targets in graph().items()}
+    try:
+        tuple(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_adapters_see_only_the_public_library(adapter: str) -> None:
+    allowed = {"acepot", "acepot.units", "acepot.errors"}
+    for module, targets in graph().items():
+        if module.split(".")[0] == adapter:
+            inner = {t for t in targets if t.split(".")[0] == "acepot"}
+            assert inner <= allowed, f"{module} imports {sorted(inner - allowed)}"
+
+
+def test_adapters_take_only_public_names() -> None:
+    for module, tree in sources().items():
+        if module.split(".")[0] not in ADAPTERS:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "acepot":
+                names = {alias.name for alias in node.names}
+                assert names <= {*PUBLIC, "units", "errors"}, f"{module} takes {names}"
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "acepot":
+                assert node.attr in {*PUBLIC, "__version__", "units", "errors"}, (
+                    f"{module} line {node.lineno}: acepot.{node.attr} is not public"
+                )
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_a_foreign_package_is_imported_in_one_place(package: str) -> None:
+    for module, tree in sources().items():
+        home = any(module == one or module.startswith(f"{one}.") for one in ONLY_IN[package])
+        uses = [name for name in imported(tree) if name.split(".")[0] == package]
+        assert home or not uses, f"{module} imports {uses}"
+        assert not [name for name in uses if name.startswith("ase.neighborlist")], module
+
+
+def test_nothing_is_imported_by_a_computed_name() -> None:
+    for module, tree in sources().items():
+        for node in ast.walk(tree):
+            name = getattr(node, "id", getattr(node, "attr", ""))
+            assert name not in ("__import__", "import_module", "exec", "eval") or (
+                module == "acepot.cli.main" and name == "eval"  # the verb's module
+            ), f"{module} line {node.lineno}: {name} hides an import from these tests"
+
+
+# ------------------------------------------------------------------ names
+
+
+def _importable() -> list[str]:
+    return [m for m in sources() if not m.endswith("__main__")]
+
+
+@pytest.mark.parametrize("module", [m for m in _importable() if m.startswith("acepot")])
+def test_every_name_in_all_exists(module: str) -> None:
+    loaded = importlib.import_module(module)
+    names = getattr(loaded, "__all__", [])
+    assert [name for name in names if not hasattr(loaded, name)] == []
+    assert len(set(names)) == len(names)
+
+
+def test_the_public_names_are_those_promised() -> None:
+    assert tuple(acepot.__all__) == PUBLIC
+    assert len(PUBLIC) <= 12
+
+
+# ------------------------------------------------------------------ what may stand where
+
+
+def test_the_library_neither_prints_nor_asserts() -> None:
+    for module, tree in sources().items():
+        for node in ast.walk(tree):
+            where = f"{module} line {getattr(node, 'lineno', 0)}"
+            assert not isinstance(node, ast.Assert), f"{where}: assert; raise an error instead"
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "id", "")
+                assert called not in ("print", "breakpoint"), f"{where}: {called}"
+
+
+def test_only_the_command_line_writes_to_the_terminal() -> None:
+    for module, tree in sources().items():
+        if module.startswith(("acepot.cli", "acepot.progress")):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr"):
+                pytest.fail(f"{module} line {node.lineno}: {node.attr}")
+
+
+def test_conversion_constants_stand_in_one_file() -> None:
+    for module, tree in sources().items():
+        if module == "acepot.units":
+            continue
+        for node in ast.walk(tree):
+            value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+            if isinstance(value, float) and (module, value) not in FOREIGN:
+                near = [c for c in CONSTANTS if abs(value / c - 1) < 2e-3]
+                assert not near, f"{module} line {node.lineno}: {value} belongs in units.py"
+
+
+# ------------------------------------------------------------------ weight
+
+
+def _modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_importing_the_library_stays_light() -> None:
+    # vesin looks for ASE by itself; what the library adds to that counts.
+    added = _modules_after("import acepot") - _modules_after("import vesin")
+    heavy = {"ase", "matplotlib", "torch", "pandas", "h5py", "tqdm"}
+    assert not {name.split(".")[0] for name in added} & heavy
+
+
+def test_the_library_works_without_the_optional_packages() -> None:
+    blocked = "import sys\nfor n in ('ase', 'matplotlib', 'torch'): sys.modules[n] = None\n"
+    names = [m for m in _importable() if m.startswith("acepot")]
+    loaded = _modules_after(blocked + f"import {', '.join(names)}")
+    assert set(names) <= loaded
