@@ -241,7 +241,12 @@ def _table(
     for spacing in SPACINGS:
         table = _table_at(family, functions, spacing)
         if table.error <= tolerance:
-            break
+            return table
+    if not table.error <= max(tolerance, TOLERANCE):
+        raise InputError(
+            f"radial functions: tables with {SPACINGS[-1]:.2g} Å between knots still err by "
+            f"{table.error:.1e}; choose a smoother envelope, transform or inner cut-off"
+        )
     return table
 
 
@@ -250,8 +255,7 @@ def _table_at(
 ) -> RadialTable:
     """One grid per ordered pair, padded to the largest number of bins."""
     species = range(len(family))
-    zero_inside = all(f.zero_inside for row in family for f in row)
-    grids = [[_grid(f, zero_inside, spacing) for f in row] for row in family]
+    grids = [[_grid(f, spacing) for f in row] for row in family]
     bins = np.array([[g.bins for g in row] for row in grids], dtype=np.int32)
     out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
     error = 0.0
@@ -265,7 +269,7 @@ def _table_at(
         spacing=np.array([[g.spacing for g in row] for row in grids]),
         bins=bins,
         coefficients=out,
-        zero_inside=zero_inside,
+        zero_inside=np.array([[f.zero_inside for f in row] for row in family], dtype=np.int32),
         error=error,
     )
 
@@ -282,9 +286,9 @@ def _cubic_table(
         for b in species:
             grid = Grid(spacing[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : grid.bins] = cubic(functions[a][b].evaluate, grid)
-    return RadialTable(spacing, spacing, bins, out, zero_inside=False, error=np.nan)
+    return RadialTable(spacing, spacing, bins, out, zero_inside=np.zeros_like(bins), error=np.nan)
 
 
-def _grid(functions: RadialFunctions, zero_inside: bool, spacing: float) -> Grid:
-    begin = functions.inner if zero_inside else BEGIN
+def _grid(functions: RadialFunctions, spacing: float) -> Grid:
+    begin = functions.inner if functions.zero_inside else BEGIN
     return grid(begin, functions.cutoff, spacing, functions.breaks)

@@ -332,7 +332,7 @@ def _dimer(potential: Potential, a: int, b: int) -> tuple[NDArray[np.float64], N
     """Distances in Å and energies in eV less E0: all dimers at once, out of each other's sight."""
     tables = potential.tables
     cutoff = float(max(tables.cutoff[a, b], tables.cutoff[b, a]))
-    begins = [t.begin[p] for t in tables.radial if not t.zero_inside for p in ((a, b), (b, a))]
+    begins = [t.begin[p] for t in tables.radial for p in ((a, b), (b, a)) if not t.zero_inside[p]]
     r = np.linspace(max(min(_START, 0.5 * cutoff), *begins, 0.0), cutoff, _POINTS)
     positions = np.zeros((len(r), 2, 3))
     positions[:, 1, 0] = r

@@ -63,5 +63,5 @@ def _radial(
         f"{name}.spacing": table.spacing,
         f"{name}.bins": table.bins,
         f"{name}.coefficients": table.coefficients,
-        f"{name}.zero_inside": np.array([table.zero_inside], dtype=np.int32),
+        f"{name}.zero_inside": table.zero_inside,
     }

@@ -28,7 +28,8 @@ class RadialTable:
         spacing: distance of two knots in Å, shape (S, S).
         bins: number of intervals, shape (S, S).
         coefficients: shape (S, S, largest number of bins, 6, channels).
-        zero_inside: below `begin` the channels are zero; otherwise a closer pair is refused.
+        zero_inside: whether the channels are zero below `begin`, shape (S, S); otherwise a
+            closer pair is refused.
         error: largest table error against the analytic functions, relative to each
             function's largest value.
     """
@@ -37,7 +38,7 @@ class RadialTable:
     spacing: Floats
     bins: Ints
     coefficients: Floats
-    zero_inside: bool
+    zero_inside: Ints
     error: float
 
     @property

@@ -17,7 +17,6 @@ _COULOMB = 14.399645351950543
 _ZBL = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))
 
 
-
 @dataclass(frozen=True, eq=False)
 class ChebyshevRadial:
     """PACE's Chebyshev families g_n(r), with T_n the polynomials of the first kind.
@@ -52,7 +51,8 @@ class ChebyshevRadial:
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
         inside = r < self.cutoff
-        distance = Jet.variable(np.minimum(r, self.cutoff))
+        # Powers of 1 - r/rc may be singular at the cut-off, where the functions end anyway.
+        distance = Jet.variable(np.where(inside, r, 0.5 * self.cutoff))
         scaled, rate = distance / self.cutoff, self.exponent
         if self.family == "cheb_exp_cos":
             end = np.exp(-rate)
@@ -146,7 +146,7 @@ def inner_switch(r: Jet, end: float, width: float) -> Jet:
     """
     one = r * 0.0 + 1.0
     if width <= 0.0:
-        return one.where(r.value < end, 0.0)
+        return one.where(r.value <= end, 0.0)
     x = -1.0 - (r - end) * (2.0 / width)
     middle = (x * 0.25 - x.power(3.0) * (1 / 6) + x.power(5.0) * 0.05) * 3.75 + 0.5
     return middle.where(r.value > end - width, 1.0).where(r.value < end, 0.0)
@@ -331,3 +331,56 @@ class ZblRadial:
         for weight, rate in _ZBL:
             phi = phi + (r * (-rate / length)).exp() * weight
         return phi / r
+
+
+@dataclass(frozen=True, eq=False)
+class SplicedRadial:
+    """One function V = Σ_k c_k P_k with a repulsive core below r_i (ACE.jl's pair potential).
+
+    V = e0 + B exp(-A (r/r_i - 1)) r_i/r for r < r_i.
+
+    Args:
+        functions: the family P.
+        coefficients: c in eV, shape (count of the family,).
+        core: r_i in Å, e0 in eV, A, B in eV; None: no core.
+    """
+
+    functions: RadialFunctions
+    coefficients: Array
+    core: tuple[float, float, float, float] | None = None
+    count: int = 1
+
+    @property
+    def cutoff(self) -> float:
+        """Outer cut-off in Å."""
+        return self.functions.cutoff
+
+    @property
+    def inner(self) -> float:
+        """Lower end of the coordinate in Å."""
+        return self.functions.inner
+
+    @property
+    def zero_inside(self) -> bool:
+        """As the family, unless there is a core."""
+        return self.core is None and self.functions.zero_inside
+
+    @property
+    def breaks(self) -> tuple[float, ...]:
+        """The end of the core, where the second derivative jumps, or those of the family."""
+        return self.functions.breaks if self.core is None else (self.core[0],)
+
+    def evaluate(self, r: Array) -> Jet:
+        """Value and derivatives at distances r in Å, shape (1, len(r))."""
+        family = self.functions.evaluate(r)
+        jet = Jet(
+            self.coefficients @ family.value,
+            self.coefficients @ family.first,
+            self.coefficients @ family.second,
+        )
+        if self.core is not None:
+            end, e0, rate, height = self.core
+            s = Jet.variable(r) / end
+            core = ((s - 1.0) * -rate).exp() / s * height + e0
+            jet = jet.where(r >= end, 0.0) + core.where(r < end, 0.0)
+        return Jet.stack([jet])

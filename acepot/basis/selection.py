@@ -112,7 +112,7 @@ def _check_limit(count: int, limit: int) -> None:
 def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
     """All sorted tuples of `order` factors within the degree and the caps."""
     max_n = spec.max_n[order - 1] if isinstance(spec.max_n, tuple) else degree
-    max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree
+    max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree / spec.wl
     tolerance = 1e-9 * max(1.0, degree)  # degrees such as 3 × 1.1 are inclusive
     limit = degree + tolerance
 

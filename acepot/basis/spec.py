@@ -153,7 +153,7 @@ class BasisSpec:
         extend_lower_orders: add every lower-order function that products of the selected
             ones generate, so that both formulations span the same space.
         total_l: angular momentum L of the functions (0 for energies).
-        parity: +1 or -1 under inversion; for L = 0, +1.
+        parity: +1 or -1 under inversion; +1 for energies.
         cutoff: outer cut-off in Å; None: 2.5 r0.
         inner: inner cut-off in Å.
         r0: typical distance in Å; None: mean of the bond lengths of the two elements.
@@ -222,6 +222,8 @@ def resolve(spec: BasisSpec) -> BasisSpec:
         raise InputError(f"basis.order: expected 1 to 6, got {spec.order}")
     if spec.total_l < 0:
         raise InputError(f"basis.total_l: expected 0 or more, got {spec.total_l}")
+    if not 0 < spec.wl < float("inf"):
+        raise InputError(f"basis.wl: expected a positive number, got {spec.wl}")
     degree = _per_order("degree", spec.degree, spec.order)
     if max(degree) > MAX_DEGREE or spec.wl * MAX_L < max(degree) and spec.max_l is None:
         raise InputError(

@@ -311,7 +311,7 @@ class ReferenceEvaluator:
             for z in np.unique(other):
                 pair = other == z
                 r = distance[pair]
-                if not table.zero_inside and r.min(initial=np.inf) < table.begin[s, z]:
+                if not table.zero_inside[s, z] and r.min(initial=np.inf) < table.begin[s, z]:
                     i, j = np.argwhere(pair)[int(r.argmin())]
                     numbers = self.tables.numbers
                     raise InputError(

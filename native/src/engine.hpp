@@ -344,7 +344,7 @@ struct Centre {
                     rows[(static_cast<size_t>(bin) * 6 + k) * source.padded + c] =
                         value(tables, source, source.columns[c], pair, z, bin, k);
         intervals.back().push_back({grid.begin[pair], 1.0 / grid.spacing[pair], double(bins),
-                                    !grid.zero_inside, rows});
+                                    !grid.zero_inside[pair], rows});
     }
 
     double value(const Tables& tables, const Source& source, const Column& column, int pair, int z,
@@ -704,14 +704,20 @@ class Job {
             }
 #endif
         }
-        if (same != 1) coincide(atom.original, -1);
+        if (same != 1) {
+            for (const Run& run : w.runs)
+                for (int p = run.begin; p < run.end; p++)
+                    if (p != self && cells_.x[p] == ax && cells_.y[p] == ay && cells_.z[p] == az)
+                        coincide(atom.original, cells_.original(cells_.owner[p]));
+            throw Error("positions: atom " + std::to_string(atom.original) +
+                        " cannot be told apart from another");
+        }
         return count;
     }
 
     [[noreturn]] static void coincide(int i, int j) {
-        throw Error("positions: atom " + std::to_string(i) +
-                    (j < 0 ? std::string(" sits at the same point as another")
-                           : " sits at the same point as atom " + std::to_string(j)));
+        throw Error("positions: atoms " + std::to_string(std::min(i, j)) + " and " +
+                    std::to_string(std::max(i, j)) + " sit at the same point");
     }
 
     static ACE_INLINE V reciprocal_root(V square) {

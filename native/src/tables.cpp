@@ -130,10 +130,8 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
     require(shape[0] * shape[1] == pairs && shape[3] == 6, name + " has a wrong shape");
     t.bins = static_cast<int>(shape[2]);
     t.channels = static_cast<int>(shape[4]);
-    const std::vector<int32_t> flag = in.ints(name + ".zero_inside", 1);
-    require(flag.size() == 1, name + ".zero_inside");
-    t.zero_inside = flag[0] != 0;
-    require(t.begin.size() == pairs && t.spacing.size() == pairs && t.count.size() == pairs,
+    t.zero_inside = in.ints(name + ".zero_inside", 2);
+    require(t.zero_inside.size() == pairs && t.begin.size() == pairs && t.spacing.size() == pairs && t.count.size() == pairs,
             name + " does not fit the number of species");
     for (size_t p = 0; p < pairs; p++)
         require(t.begin[p] > 0 && t.begin[p] < 100 && t.spacing[p] > 1e-6 && t.spacing[p] < 100 &&

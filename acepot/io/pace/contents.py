@@ -25,10 +25,16 @@ from acepot.model import Model
 
 #: Largest rank of a product and number of densities.
 _RANK, _DENSITIES = 6, 16
+#: Largest exponent of an embedding.
+_EXPONENT = 20.0
 #: Finest and coarsest distance of the knots of a file's own tables, in Å.
 _KNOTS = 1e-4, 0.1
 #: Most numbers in the mixing matrices of all pairs together: 0.8 GB.
 _MIXING = 100_000_000
+
+
+Matrix = list[list[Bond]]
+Family = tuple[tuple[RadialFunctions, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,27 @@ class _Order:
     numbers: tuple[int, ...]
     ours: list[int]
     files: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Numbers of the radial functions, the same for all pairs.
+
+    Args:
+        base: number of the g_k.
+        n: largest n of R_nl.
+        width: largest l + 1 of R_nl.
+        polynomial: functions of ACE.jl: R_nl = P_n.
+    """
+
+    base: int
+    n: int
+    width: int
+    polynomial: bool
+
+    def channel(self, rank: int, n: int, l: int) -> int:
+        """Number of the function in a product of so many factors."""
+        return n if rank == 1 or self.polynomial else self.base + (n - 1) * self.width + l + 1
 
 
 def model_from(root: Entry, provenance: dict[str, str]) -> Model:
@@ -72,12 +99,18 @@ def model_from(root: Entry, provenance: dict[str, str]) -> Model:
          for b, j in enumerate(order.files)]
         for a, i in enumerate(order.files)
     ]  # fmt: skip
-    radial, mode, core, inner = _radial(listed, matrix)
-    products, coefficients = _functions(root.at("functions"), order, embeddings, matrix)
-    pair = bonds.read_pair(root, order.files) if matrix[0][0].polynomial is not None else None
+    layout = _layout(listed, matrix)
+    radial, mode, core, inner = _radial(listed, matrix, layout)
+    for i, e in zip(order.files, embeddings, strict=True):
+        if core is None and e.core_limit < e.core_width:
+            _of_species(root.at("embeddings"), i).fail(
+                f"expected rho_core_cutoff of at least drho_core_cutoff = {e.core_width}"
+            )
+    products, coefficients = _functions(root.at("functions"), order, embeddings, matrix, layout)
+    pair = bonds.read_pair(root, order.files) if layout.polynomial else None
     if pair is not None:
-        if len(embeddings[0].weights) > 1 or not all(e.is_linear for e in embeddings):
-            root.at("polypairpot").fail("expected a linear embedding beside a pair potential")
+        if not all(_linear(e) and e.weights == (1.0,) for e in embeddings):
+            root.at("polypairpot").fail("expected the linear embedding [1, 1] beside it")
         ones = np.ones((len(species) * (len(species) + 1) // 2, coefficients.shape[1]))
         coefficients = np.concatenate((coefficients, ones))
     basis = ExplicitBasis(order.numbers, radial, products, pair, knots)
@@ -86,7 +119,7 @@ def model_from(root: Entry, provenance: dict[str, str]) -> Model:
         centres = [p.centre for p in products]
         coefficients[: len(products), 0] *= weights[centres]
         return Model(basis, coefficients[:, 0], e0, provenance=provenance)
-    nonlinear = Nonlinear(tuple(embeddings), mode if core is not None else "none", core, inner)
+    nonlinear = Nonlinear(tuple(embeddings), mode, core, inner)
     return Model(basis, coefficients, e0, provenance=provenance, nonlinear=nonlinear)
 
 
@@ -125,9 +158,9 @@ def _embedding(node: Entry) -> Embedding:
             f"expected FinnisSinclair or FinnisSinclairShiftedScaled, got {kind[:40]!r}"
         )
     exponents = parameters[1::2]
-    if not ((exponents > 0) & (exponents <= _RANK)).all():
+    if not ((exponents > 0) & (exponents <= _EXPONENT)).all():
         node.at("FS_parameters").fail(
-            f"expected exponents above 0 and up to {_RANK}, got {exponents.tolist()}"
+            f"expected exponents above 0 and up to {_EXPONENT:g}, got {exponents.tolist()}"
         )
     return Embedding(
         "FinnisSinclair" if kind == "FinnisSinclair" else "FinnisSinclairShiftedScaled",
@@ -138,48 +171,55 @@ def _embedding(node: Entry) -> Embedding:
     )
 
 
-Matrix = list[list[Bond]]
-Family = tuple[tuple[RadialFunctions, ...], ...]
+def _layout(node: Entry, matrix: Matrix) -> _Layout:
+    every = [bond for row in matrix for bond in row]
+    if len({bond.polynomial is None for bond in every}) > 1:
+        node.fail("expected the radial functions of ACE.jl for all pairs or for none")
+    shapes = [bond.coefficients.shape for bond in every]
+    layout = _Layout(
+        max(bond.base for bond in every),
+        max(shape[0] for shape in shapes),
+        max(shape[1] for shape in shapes),
+        every[0].polynomial is not None,
+    )
+    size = layout.base * layout.n * layout.width * len(every)
+    if size > _MIXING:
+        node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
+    return layout
 
 
 def _radial(
-    node: Entry, matrix: Matrix
+    node: Entry, matrix: Matrix, layout: _Layout
 ) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
     """Radial functions, core repulsion and inner cut-offs of all pairs."""
-    every = [bond for row in matrix for bond in row]
-    kinds = {bond.polynomial is None for bond in every}
-    modes = {bond.mode for bond in every}
-    if len(kinds) > 1 or len(modes) > 1:
-        node.fail(f"expected one inner_cutoff_type and one kind of radial functions, got {modes}")
-    count = max(bond.base for bond in every)
-    if not kinds.pop():
-        return (
-            tuple(tuple(bonds.padded(bond, count) for bond in row) for row in matrix),
-            "none", None, None,
-        )  # fmt: skip
-    n = max(bond.coefficients.shape[0] for bond in every)
-    width = max(bond.coefficients.shape[1] for bond in every)
-    if (size := n * width * count * len(every)) > _MIXING:
-        node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
-    radial = []
-    for row in matrix:
-        radial.append([])
-        for bond in row:
-            mixing = np.zeros((n, width, count))
-            given = bond.coefficients.shape
-            mixing[: given[0], : given[1], : given[2]] = bond.coefficients
-            radial[-1].append(MixedRadial(bond.functions(count), mixing.reshape(-1, count)))
-    family = tuple(tuple(row) for row in radial)
+    if layout.polynomial:
+        padded = (tuple(bonds.padded(bond, layout.base) for bond in row) for row in matrix)
+        return tuple(padded), "none", None, None
+    modes = {bond.mode for row in matrix for bond in row}
+    if len(modes) > 1:
+        node.fail(f"expected one inner_cutoff_type, got {' and '.join(sorted(modes))}")
     mode = modes.pop()
-    if mode != "zbl" and not any(bond.repels for bond in every):
-        return family, mode, None, None
+    family = tuple(tuple(_mixed(bond, layout) for bond in row) for row in matrix)
+    if not any(bond.repels for row in matrix for bond in row):
+        return family, "none", None, None
     core = tuple(tuple(bond.core for bond in row) for row in matrix)
     inner = np.array([[bond.inner for bond in row] for row in matrix]) if mode == "zbl" else None
     return family, mode, core, inner
 
 
+def _mixed(bond: Bond, layout: _Layout) -> MixedRadial:
+    mixing = np.zeros((layout.n, layout.width, layout.base))
+    n, width, base = bond.coefficients.shape
+    mixing[:n, :width, :base] = bond.coefficients
+    return MixedRadial(bond.functions(layout.base), mixing.reshape(-1, layout.base))
+
+
 def _functions(
-    node: Entry, order: _Order, embeddings: list[Embedding], matrix: Matrix
+    node: Entry,
+    order: _Order,
+    embeddings: list[Embedding],
+    matrix: Matrix,
+    layout: _Layout,
 ) -> tuple[tuple[ExplicitProduct, ...], NDArray[np.float64]]:
     """Every product with its coefficients, shape (K, P), centre by centre."""
     densities = max(len(e.weights) for e in embeddings)
@@ -193,8 +233,14 @@ def _functions(
         for item in [] if listed is None else listed.items():
             item.at("mu0").integer(index, index)
             item.at("ndensity").integer(own, own)
-            products_of(item, centre, order, matrix, products)
-            rank, count = int(item.at("rank").word()), int(item.at("num_ms_combs").word())
+            rank = item.at("rank").integer(1, _RANK)
+            heads = _heads(item, rank, centre, order, matrix, layout)
+            combinations = _combinations(item, [l for *_, l in heads])
+            products += [
+                ExplicitProduct(centre, tuple((*h, m) for h, m in zip(heads, ms, strict=True)))
+                for ms in combinations
+            ]
+            count = len(combinations)
             c = item.at("ctildes").numbers(count * own, count * own).reshape(count, own)
             values.append(np.pad(c * (4 * pi) ** (rank / 2), ((0, 0), (0, densities - own))))
     if not products:
@@ -202,41 +248,31 @@ def _functions(
     return tuple(products), np.concatenate(values)
 
 
-def products_of(
-    item: Entry, centre: int, order: _Order, matrix: Matrix, out: list[ExplicitProduct]
-) -> None:
-    """Append the products of one entry of `functions`."""
-    rank = item.at("rank").integer(1, _RANK)
-    count = item.at("num_ms_combs").integer(1, len(item.at("ms_combs").entries(1)))
+def _heads(
+    item: Entry, rank: int, centre: int, order: _Order, matrix: Matrix, layout: _Layout
+) -> list[tuple[int, int, int]]:
+    """Species, radial function and l of every factor."""
     mus = item.at("mus").integers(0, len(order.files) - 1, rank)
     ns = item.at("ns").integers(1, bonds.MAX_COUNT, rank)
     ls = item.at("ls").integers(0, bonds.MAX_L, rank)
-    ms = item.at("ms_combs").integers(-bonds.MAX_L, bonds.MAX_L, count * rank)
     heads = []
     for mu, n, l in zip(mus, ns, ls, strict=True):
-        bond = matrix[centre][order.ours[mu]]
-        if rank == 1 and l:
-            item.fail(f"expected l = 0 in a product of one factor, got {l}")
-        n_max, l_max = bond.limits(rank)
+        neighbour = order.ours[mu]
+        n_max, l_max = matrix[centre][neighbour].limits(rank)
         if n > n_max or l > l_max:
             item.fail(f"expected n <= {n_max} and l <= {l_max} for this pair, got {n} and {l}")
-        channel = n if rank == 1 else _channel(matrix, n, l)
-        heads.append((order.ours[mu], channel, l))
-    for begin in range(0, len(ms), rank):
-        combination = ms[begin : begin + rank]
-        if sum(combination) or any(abs(m) > l for m, l in zip(combination, ls, strict=True)):
-            item.at("ms_combs").fail(f"expected |m| <= l = {ls} and a sum of 0, got {combination}")
-        out.append(
-            ExplicitProduct(
-                centre, tuple((*head, m) for head, m in zip(heads, combination, strict=True))
-            )
-        )
+        heads.append((neighbour, layout.channel(rank, n, l), l))
+    return heads
 
 
-def _channel(matrix: Matrix, n: int, l: int) -> int:
-    """Number of R_nl among the functions of `MixedRadial` (P_n itself for ACE.jl)."""
-    every = [bond for row in matrix for bond in row]
-    if every[0].polynomial is not None:
-        return n
-    width = max(bond.coefficients.shape[1] for bond in every)
-    return max(bond.base for bond in every) + (n - 1) * width + l + 1
+def _combinations(item: Entry, ls: list[int]) -> list[list[int]]:
+    """The m of every factor, one list for each product."""
+    rank = len(ls)
+    flat = item.at("ms_combs")
+    count = item.at("num_ms_combs").integer(1, max(len(flat.entries()) // rank, 1))
+    ms = flat.integers(-bonds.MAX_L, bonds.MAX_L, count * rank)
+    rows = [ms[i : i + rank] for i in range(0, len(ms), rank)]
+    for row in rows:
+        if sum(row) or any(abs(m) > l for m, l in zip(row, ls, strict=True)):
+            flat.fail(f"expected |m| <= l = {ls} and a sum of 0, got {row}")
+    return rows

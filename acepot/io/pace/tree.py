@@ -153,7 +153,7 @@ def parse_yaml(text: str, name: str) -> Entry:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     builder = _Builder(name)
     try:
-        for event in yaml.parse(text, Loader=loader):
+        for event in yaml.parse(text.encode("utf-8", "replace"), Loader=loader):
             builder.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

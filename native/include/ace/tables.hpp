@@ -11,9 +11,9 @@ namespace ace {
 // f(r) = sum_k c[centre][neighbour][bin][k][channel] u^k, t = (r - begin)/spacing, u = t - bin.
 struct RadialTable {
     int species = 0, bins = 0, channels = 0;
-    bool zero_inside = false;
     std::vector<double> begin, spacing;  // [centre * species + neighbour]
     std::vector<int32_t> count;          // bins of each pair, at most `bins`
+    std::vector<int32_t> zero_inside;    // below begin: zero, or refused
     std::vector<double> coefficients;    // [pair][bin][6][channel]
 
     const double* row(int pair, int bin) const {
