@@ -49,6 +49,11 @@ def main() -> None:
 
     dynamics.attach(report, interval=max(total // 10, 1))
     dynamics.run(total)
+    elapsed = time.monotonic() - begin
+    print(
+        f"{1e6 * elapsed / total / len(atoms):.1f} µs per atom and step, "
+        f"{chosen.picoseconds * 1e-3 / (elapsed / 86400):.2f} ns/day"
+    )
     second_half = temperatures[len(temperatures) // 2 :]
     print(f"mean temperature of the second half: {np.mean(second_half):.0f} K")
 

@@ -29,13 +29,13 @@ from acepot.basis.spec import (
     resolve,
 )
 from acepot.basis.species import species_indices
-from acepot.evaluate.protocol import Rows
+from acepot.evaluate.protocol import Result, Rows
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion
+from acepot.lower import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import Edges, build
-from acepot.potential import Potential
 from acepot.structure import Structure
+from acepot.tables import Tables
 
 # ------------------------------------------------------------------ surroundings
 
@@ -194,20 +194,17 @@ class Case:
 
     Args:
         name: for messages.
-        potential: what users call.
-        evaluator: the reference evaluator on the same tables.
+        model: with random coefficients.
+        tables: the model lowered.
+        evaluator: the reference evaluator.
         structures: by name, made of the model's elements.
     """
 
     name: str
-    potential: Potential
+    model: Model
+    tables: Tables
     evaluator: ReferenceEvaluator
     structures: dict[str, Structure]
-
-    @property
-    def model(self) -> Model:
-        """The model."""
-        return self.potential.model
 
     def species(self, structure: Structure) -> np.ndarray:
         """Species indices of the atoms."""
@@ -215,7 +212,13 @@ class Case:
 
     def edges(self, structure: Structure) -> Edges:
         """Neighbours within the longest cut-off of the model."""
-        return build(structure, float(self.potential.tables.cutoff.max()))
+        return build(structure, float(self.tables.cutoff.max()))
+
+    def compute(self, structure: Structure, *, committee: bool = False) -> Result:
+        """Energies, forces and virials."""
+        return self.evaluator.evaluate(
+            self.species(structure), self.edges(structure), committee=committee
+        )
 
     def rows(self, structure: Structure) -> Rows:
         """Design-matrix rows."""
@@ -249,12 +252,12 @@ def _explicit_basis() -> ExplicitBasis:
     return ExplicitBasis((8, 14), radial, products, pair)
 
 
-def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]) -> Potential:
-    """A potential in which every function carries about the same part of the energy."""
+def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]) -> Model:
+    """A model in which every function carries about the same part of the energy."""
     rng = np.random.default_rng(77)
     size = expansion(basis).size
     draft = Model(basis, np.zeros(size), np.zeros(len(basis.numbers)))
-    tables = Potential(draft).tables
+    tables = lower(draft)
     evaluator = ReferenceEvaluator(tables)
     scale = np.zeros(size)
     for name in ("triclinic", "molecule"):
@@ -269,15 +272,16 @@ def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]
     coefficients = rng.normal(size=size) / scale
     e0 = rng.normal(size=len(basis.numbers))
     committee = rng.normal(size=(2, size)) / scale
-    return Potential(Model(basis, coefficients, e0, committee))
+    return Model(basis, coefficients, e0, committee)
 
 
 @cache
 def _case(name: str) -> Case:
     basis = _explicit_basis() if name == EXPLICIT else resolve(BasisSpec(**PATHS[name]))
     structures = _structures(tuple(basis.numbers))
-    potential = _balanced(basis, structures)
-    return Case(name, potential, ReferenceEvaluator(potential.tables), structures)
+    model = _balanced(basis, structures)
+    tables = lower(model)
+    return Case(name, model, tables, ReferenceEvaluator(tables), structures)
 
 
 @pytest.fixture(scope="session")
@@ -305,8 +309,7 @@ class SiteBasis:
     Args:
         spec: the resolved specification.
         expansion: the basis written out.
-        potential: on tables of the tolerance asked for.
-        evaluator: likewise.
+        evaluator: on tables of the tolerance asked for.
     """
 
     spec: BasisSpec
@@ -324,8 +327,6 @@ class SiteBasis:
 @pytest.fixture(scope="session")
 def site_basis() -> Callable[..., SiteBasis]:
     """Build the functions of a specification: site_basis(tolerance, **fields of BasisSpec)."""
-    from acepot.lower import lower
-
     def make(tolerance: float, **fields: object) -> SiteBasis:
         spec = resolve(BasisSpec(**fields))
         size = basis_size(spec)["total"]

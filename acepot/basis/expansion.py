@@ -83,6 +83,7 @@ class Expansion:
 
 
 Block = tuple[int, int, tuple[int, ...]]  # species, l, channel
+_Added = tuple[tuple[int, ...], Ints, int | Ints, NDArray[np.complex128]]
 
 
 class Assembly:
@@ -95,10 +96,8 @@ class Assembly:
         self.total_l = total_l
         self.labels: list[tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self._blocks: dict[Block, int] = {}
-        # centre, block numbers (ν,), ms (T, ν), function rows and values ((2L+1), T)
-        self._added: list[list[tuple[tuple[int, ...], Ints, int, NDArray[np.complex128]]]] = [
-            [] for _ in range(species)
-        ]
+        # by centre: block numbers (ν,), ms (T, ν), functions () or (T,), values ((2L+1), T)
+        self._added: list[list[_Added]] = [[] for _ in range(species)]
 
     def function(
         self, centre: int, order: int, factors: tuple[tuple[int, int, int], ...]
@@ -111,12 +110,12 @@ class Assembly:
     def add(
         self,
         centre: int,
-        function: int,
+        function: int | Ints,
         blocks: tuple[Block, ...],
         ms: Ints,
         values: NDArray[np.complex128],
     ) -> None:
-        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function."""
+        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own."""
         numbers = tuple(self._blocks.setdefault(b, len(self._blocks)) for b in blocks)
         self._added[centre].append((numbers, ms, function, values))
 
@@ -164,7 +163,7 @@ class Assembly:
 
     def _number(
         self,
-        added: list[tuple[tuple[int, ...], Ints, int, NDArray[np.complex128]]],
+        added: list[_Added],
         renumber: Ints,
         block_l: Ints,
         offset: Ints,
@@ -172,7 +171,7 @@ class Assembly:
     ) -> tuple[Ints, csr_array, csr_array]:
         """Terms and coefficient matrices of one central species."""
         width = max((len(numbers) for numbers, *_ in added), default=1)
-        keys, functions, components, values = [], [], [], []
+        keys, functions, values = [], [], []
         for numbers, ms, function, value in added:
             blocks = renumber[list(numbers)]
             key, conjugate = _monomials(offset[blocks] + block_l[blocks], ms, int(offset[-1]))
@@ -181,8 +180,8 @@ class Assembly:
             kept = np.where(conjugate[t], kept.conj() * (1 - 2 * (ms[t].sum(axis=1) % 2)), kept)
             keys.append(np.pad(key[t], ((0, 0), (0, width - key.shape[1])),
                                constant_values=int(offset[-1])))
-            functions.append(np.full(len(t), function * (2 * self.total_l + 1)) + m)
-            components.append(len(t))
+            each = np.broadcast_to(function, len(ms))[t]
+            functions.append(each * (2 * self.total_l + 1) + m)
             values.append(kept)
         if not keys:
             empty = csr_array((rows, 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acepot.basis.expansion import Assembly, Expansion
 from acepot.basis.family import RadialFunctions
@@ -44,17 +43,29 @@ class ExplicitBasis:
     knots: float | None = None
 
 
+#: Centre and (z, n, l) of every factor.
+_Group = tuple[int, tuple[tuple[int, int, int], ...]]
+
+
 def expand_explicit(basis: ExplicitBasis) -> Expansion:
     """Number the products of an explicit basis, one function for each."""
     assembly = Assembly(len(basis.numbers))
-    one = np.ones((1, 1), dtype=complex)
+    # Products that differ only in m are handled together: their numbers and their m.
+    groups: dict[_Group, tuple[list[int], list[list[int]]]] = {}
     for item in basis.products:
-        function = assembly.function(
-            item.centre, len(item.factors), tuple((n, l, z) for z, n, l, _ in item.factors)
+        factors = tuple(f[:3] for f in item.factors)
+        names = tuple((n, l, z) for z, n, l in factors)
+        functions, ms = groups.setdefault((item.centre, factors), ([], []))
+        functions.append(assembly.function(item.centre, len(factors), names))
+        ms.append([f[3] for f in item.factors])
+    for (centre, factors), (functions, ms) in groups.items():
+        assembly.add(
+            centre,
+            np.array(functions, dtype=np.int64),
+            tuple((z, l, (n,)) for z, n, l in factors),
+            np.array(ms, dtype=np.int64).reshape(len(ms), len(factors)),
+            np.ones((1, len(ms)), dtype=complex),
         )
-        blocks = tuple((z, l, (n,)) for z, n, l, _ in item.factors)
-        ms: NDArray[np.int64] = np.array([[m for *_, m in item.factors]], dtype=np.int64)
-        assembly.add(item.centre, function, blocks, ms, one)
     if basis.pair is not None:
         assembly.add_pairs(basis.pair[0][0].count)
     return assembly.finish()

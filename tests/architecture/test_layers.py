@@ -25,7 +25,7 @@ ADAPTERS = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 #: From the ground up: a module imports only from rows below its own, or from its own package.
 #: A name stands for the module and, if it is a package, for what is in it.
 ROWS = (
-    ("acepot.errors",),
+    ("acepot.errors", "acepot._native"),
     ("acepot.schema", "acepot.units", "acepot.progress"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
@@ -92,7 +92,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 @cache
 def graph() -> dict[str, set[str]]:
     """The modules of this repository that each of them imports."""
-    known = set(sources())
+    known = {*sources(), "acepot._native"}  # the compiled module has no source here
     arrows: dict[str, set[str]] = {}
     for name, tree in sources().items():
         found = set()

@@ -46,13 +46,13 @@ def _force_size(result) -> float:
 def test_forces_are_minus_the_gradient_along_random_directions(any_case):
     rng = np.random.default_rng(11)
     for name, structure in any_case.structures.items():
-        result = any_case.potential.compute(structure)
+        result = any_case.compute(structure)
         for number in range(2):
             direction = rng.normal(size=(len(structure), 3))
             direction /= np.abs(direction).max()
 
             def energy(t: float, direction=direction, structure=structure) -> float:
-                return any_case.potential.compute(_displaced(structure, t * direction)).energy
+                return any_case.compute(_displaced(structure, t * direction)).energy
 
             want = -_slope(energy)
             got = float((result.forces * direction).sum())
@@ -64,13 +64,13 @@ def test_forces_are_minus_the_gradient_along_random_directions(any_case):
 @pytest.mark.parametrize("name", ["slab", pytest.param("triclinic", marks=pytest.mark.slow)])
 def test_every_force_component_is_minus_its_derivative(any_case, name):
     structure = any_case.structures[name]
-    result = any_case.potential.compute(structure)
+    result = any_case.compute(structure)
     for atom, axis in np.ndindex(len(structure), 3):
         direction = np.zeros((len(structure), 3))
         direction[atom, axis] = 1.0
 
         def energy(t: float, direction=direction) -> float:
-            return any_case.potential.compute(_displaced(structure, t * direction)).energy
+            return any_case.compute(_displaced(structure, t * direction)).energy
 
         error = abs(result.forces[atom, axis] + _slope(energy)) / _force_size(result)
         what = f"{any_case.name}, {name}, atom {atom}, axis {axis}"
@@ -80,13 +80,13 @@ def test_every_force_component_is_minus_its_derivative(any_case, name):
 def test_the_virial_is_minus_the_derivative_with_respect_to_strain(any_case):
     rng = np.random.default_rng(12)
     for name, structure in any_case.structures.items():
-        result = any_case.potential.compute(structure)
+        result = any_case.compute(structure)
         size = max(np.abs(result.virials).max(), 1e-3)
         for number in range(2):
             strain = rng.uniform(-0.3, 0.3, (3, 3))
 
             def energy(t: float, strain=strain, structure=structure) -> float:
-                return any_case.potential.compute(_strained(structure, t * strain)).energy
+                return any_case.compute(_strained(structure, t * strain)).energy
 
             want, got = -_slope(energy), float((result.virial * strain).sum())
             error = abs(got - want) / size
@@ -96,13 +96,13 @@ def test_the_virial_is_minus_the_derivative_with_respect_to_strain(any_case):
 
 def test_every_virial_component_is_minus_its_derivative(any_case):
     structure = any_case.structures["outside the cell"]
-    result = any_case.potential.compute(structure)
+    result = any_case.compute(structure)
     for x, y in np.ndindex(3, 3):
         strain = np.zeros((3, 3))
         strain[x, y] = 0.3
 
         def energy(t: float, strain=strain) -> float:
-            return any_case.potential.compute(_strained(structure, t * strain)).energy
+            return any_case.compute(_strained(structure, t * strain)).energy
 
         error = abs(result.virial[x, y] + _slope(energy) / 0.3) / np.abs(result.virials).max()
         assert error < FINITE_DIFFERENCE, f"{any_case.name}, component {x}{y}: {error:.1e}"
@@ -111,11 +111,11 @@ def test_every_virial_component_is_minus_its_derivative(any_case):
 def test_site_energies_have_the_derivatives_that_the_site_virials_hold(any_case):
     """W_i = -dE_i/dε for every atom, not only for their sum."""
     structure = any_case.structures["triclinic"]
-    result = any_case.potential.compute(structure)
+    result = any_case.compute(structure)
     strain = np.random.default_rng(13).uniform(-0.3, 0.3, (3, 3))
 
     def energies(t: float) -> np.ndarray:
-        return any_case.potential.compute(_strained(structure, t * strain)).energies
+        return any_case.compute(_strained(structure, t * strain)).energies
 
     got = (result.virials * strain).sum(axis=(1, 2))
     error = np.abs(got + _slope(energies)).max() / np.abs(result.virials).max()
@@ -127,7 +127,7 @@ def test_site_energies_have_the_derivatives_that_the_site_virials_hold(any_case)
 
 def test_rows_times_coefficients_are_what_evaluate_says(any_case):
     for name, structure in any_case.structures.items():
-        result, rows = any_case.potential.compute(structure), any_case.rows(structure)
+        result, rows = any_case.compute(structure), any_case.rows(structure)
         c = any_case.model.coefficients
         e0 = any_case.model.e0[any_case.species(structure)].sum()
         virial = np.array([result.virial[x, y] for x, y in VOIGT])
@@ -149,7 +149,7 @@ def test_site_functions_add_up_to_the_energy_rows(any_case):
         size = max(np.abs(sites).sum(axis=0).max(), 1e-3)
         error = np.abs(sites.sum(axis=0) - rows).max() / size
         assert error < 1e-13, f"{any_case.name}, {name}: {error:.1e}"
-        energies = any_case.potential.compute(structure).energies
+        energies = any_case.compute(structure).energies
         e0 = any_case.model.e0[any_case.species(structure)]
         c = any_case.model.coefficients
         size = max(np.abs(sites * c).sum(axis=1).max(), 1e-3)
@@ -160,7 +160,7 @@ def test_site_functions_add_up_to_the_energy_rows(any_case):
 def test_committee_members_are_models_of_their_own(any_case):
     structure = any_case.structures["slab"]
     species, edges = any_case.species(structure), any_case.edges(structure)
-    members = any_case.potential.compute(structure, committee=True).committee
+    members = any_case.compute(structure, committee=True).committee
     for number, coefficients in enumerate(any_case.model.committee):
         model = replace(any_case.model, coefficients=coefficients, committee=None)
         alone = ReferenceEvaluator(lower(model)).evaluate(species, edges)
@@ -178,11 +178,11 @@ def test_results_do_not_depend_on_how_atoms_are_blocked(case_named, monkeypatch)
     for name in ("two-elements-canonical", "order-4"):
         case = case_named(name)
         structure = case.structures["triclinic"]
-        whole, rows = case.potential.compute(structure), case.rows(structure)
+        whole, rows = case.compute(structure), case.rows(structure)
         sites = case.site_basis(structure)
         with monkeypatch.context() as patch:
             patch.setattr("acepot.evaluate.reference._BLOCK", 1)
-            single, single_rows = case.potential.compute(structure), case.rows(structure)
+            single, single_rows = case.compute(structure), case.rows(structure)
             single_sites = case.site_basis(structure)
         for a, b in (
             (whole.energies, single.energies),

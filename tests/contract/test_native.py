@@ -1,0 +1,210 @@
+"""The compiled evaluator is held to the oracle: every path, instruction set and thread count."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.species import species_indices
+from acepot.errors import InputError
+from acepot.evaluate.native import NativeEvaluator, instruction_sets
+from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.lower import expansion, lower
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.structure import Structure
+from acepot.tablebytes import table_bytes
+from acepot.tables import Tables
+
+
+def _assert_agree(tables: Tables, structures: list[Structure], isa: str, threads: int, what: str):
+    numbers = tuple(int(z) for z in tables.numbers)
+    native = NativeEvaluator(tables, threads, isa)
+    oracle = ReferenceEvaluator(tables)
+    species = [species_indices(numbers, s.numbers) for s in structures]
+    found = native.evaluate(structures, species, committee=tables.outputs > 1)
+    slow = oracle.evaluate_all(structures, species, committee=tables.outputs > 1)
+    for structure, one, other in zip(structures, found, slow, strict=True):
+        where = f"{what}, {isa}, {threads} threads, {structure.name}"
+        scale = max(np.abs(other.energies).max(), np.abs(other.forces).max(), 1.0)
+        pairs = [("energies", 1e-11), ("forces", 1e-11), ("virials", 1e-11)]
+        for name, limit in pairs:
+            error = np.abs(getattr(one, name) - getattr(other, name)).max() / scale
+            assert error < limit, f"{where}: {name} differ by {error:.1e}"
+        if one.committee is not None:
+            for name in ("energies", "forces", "virials"):
+                gap = np.abs(getattr(one.committee, name) - getattr(other.committee, name)).max()
+                assert gap / scale < 1e-9, f"{where}: committee {name} differ by {gap:.1e}"
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_native_equals_the_oracle_on_every_path(any_case, isa):
+    structures = list(any_case.structures.values())
+    for threads in (1, 2):
+        _assert_agree(any_case.tables, structures, isa, threads, any_case.name)
+
+
+def _silicon_oxygen(seed: int = 5) -> Model:
+    spec = resolve(
+        BasisSpec(("O", "Si"), order=3, degree=6.0, r0={"default": 2.0}, cutoff={"default": 3.9})
+    )
+    rng = np.random.default_rng(seed)
+    size = expansion(spec).size
+    return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
+
+
+def _random_structure(rng: np.random.Generator, atoms: int) -> Structure:
+    """Any cell, any periodicity, atoms outside it, closeness as it comes."""
+    cell = rng.normal(size=(3, 3)) + 3.0 * np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    cell *= rng.uniform(0.6, 2.5)
+    pbc = rng.random(3) < 0.6
+    positions = rng.uniform(-1, 2, size=(atoms, 3)) @ cell
+    return Structure(rng.choice([8, 14], atoms), positions, cell * pbc[:, None], pbc)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_native_equals_the_oracle_on_random_structures(isa):
+    rng = np.random.default_rng(11)
+    tables = lower(_silicon_oxygen())
+    found: list[Structure] = []
+    while len(found) < 66:  # about 200 over the instruction sets
+        structure = _random_structure(rng, int(rng.integers(1, 30)))
+        distances = np.linalg.norm(build(structure, 3.9).vector, axis=1)
+        if distances.min(initial=9.0) > 0.5:
+            found.append(structure)
+    _assert_agree(tables, found, isa, 2, "random")
+
+
+def test_one_call_for_many_structures_is_the_same_as_one_each():
+    rng = np.random.default_rng(3)
+    tables = lower(_silicon_oxygen())
+    cell = 5.0 * np.eye(3) + rng.normal(scale=0.2, size=(3, 3))
+    grid = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) / 2
+    structures = [
+        Structure(
+            rng.choice([8, 14], 8), grid @ cell + rng.normal(scale=0.1, size=(8, 3)), cell, True
+        )
+        for _ in range(40)
+    ]
+    species = [species_indices((8, 14), s.numbers) for s in structures]
+    together = NativeEvaluator(tables, 2).evaluate(structures, species)
+    alone = NativeEvaluator(tables, 1)
+    for s, z, result in zip(structures, species, together, strict=True):
+        single = alone.evaluate([s], [z])[0]
+        np.testing.assert_array_equal(single.energies, result.energies)
+        np.testing.assert_array_equal(single.forces, result.forces)
+
+
+def test_the_same_number_of_threads_gives_the_same_bits():
+    rng = np.random.default_rng(4)
+    cell = 14.0 * np.eye(3)
+    grid = np.array([[i, j, k] for i in range(6) for j in range(6) for k in range(6)]) / 6
+    positions = grid @ cell + rng.normal(scale=0.1, size=(216, 3))
+    structure = Structure(rng.choice([8, 14], 216), positions, cell, True)
+    species = species_indices((8, 14), structure.numbers)
+    native = NativeEvaluator(lower(_silicon_oxygen()), 3)
+    first = native.evaluate([structure], [species])[0]
+    for _ in range(5):
+        again = native.evaluate([structure], [species])[0]
+        np.testing.assert_array_equal(first.forces, again.forces)
+
+
+def test_a_callers_list_with_ghosts_gives_the_same_forces():
+    """The atoms of a periodic cell with their images as explicit ghost atoms."""
+    model = _silicon_oxygen()
+    tables = lower(model)
+    structure = _random_structure(np.random.default_rng(8), 12)
+    edges = build(structure, 3.9)
+    species = species_indices((8, 14), structure.numbers)
+    images = edges.shift.any(axis=1)
+    ghost = len(structure) + np.cumsum(images) - 1
+    positions = np.concatenate(
+        (
+            structure.positions,
+            structure.positions[edges.neighbour[images]] + edges.shift[images] @ structure.cell,
+        )
+    )
+    kinds = np.concatenate((species, species[edges.neighbour[images]])).astype(np.int32)
+    neighbours = np.where(images, ghost, edges.neighbour).astype(np.int32)
+    native = NativeEvaluator(tables, 1)
+    energies, forces, virials = native._handle.evaluate_list(
+        positions, kinds, edges.first, neighbours, 2, 1
+    )
+    folded = forces[0][: len(structure)].copy()
+    np.add.at(folded, edges.neighbour[images], forces[0][len(structure) :])
+    result = native.evaluate([structure], [species])[0]
+    scale = np.abs(result.forces).max()
+    np.testing.assert_allclose(energies[0], result.energies, atol=1e-11 * scale)
+    np.testing.assert_allclose(folded, result.forces, atol=1e-11 * scale)
+    np.testing.assert_allclose(virials[0], result.virials, atol=1e-11 * scale)
+
+
+def test_copies_and_pickles_evaluate_the_same():
+    structure = _random_structure(np.random.default_rng(9), 5)
+    species = species_indices((8, 14), structure.numbers)
+    native = NativeEvaluator(lower(_silicon_oxygen()), 1)
+    expected = native.evaluate([structure], [species])[0].forces
+    for other in (pickle.loads(pickle.dumps(native)), copy.deepcopy(native)):
+        np.testing.assert_array_equal(other.evaluate([structure], [species])[0].forces, expected)
+
+
+def test_the_environment_variable_forces_an_instruction_set(monkeypatch):
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", "baseline")
+    assert NativeEvaluator(lower(_silicon_oxygen())).instruction_set == "baseline"
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", "avx9000")
+    with pytest.raises(InputError, match="avx9000 is not available here; expected one of"):
+        NativeEvaluator(lower(_silicon_oxygen()))
+
+
+def test_what_cannot_be_evaluated_is_refused():
+    native = NativeEvaluator(lower(_silicon_oxygen()), 2)
+    zeros = np.zeros(2, dtype=np.int64)
+    with pytest.raises(InputError, match="atoms 0 and 1 sit at the same point"):
+        native.evaluate([Structure([8, 8], np.zeros((2, 3)))], [zeros])
+    with pytest.raises(InputError, match="are 0.05.* A apart; this model's tables begin at 0.1"):
+        native.evaluate([Structure([8, 8], [[0, 0, 0], [0, 0, 0.05]])], [zeros])
+    for bad in (np.nan, np.inf, 1e12):
+        with pytest.raises(ValueError, match="atom 1 is not at a finite position"):
+            native._handle.evaluate(
+                [np.array([[0, 0, 0], [0, bad, 1.0]])],
+                [zeros.astype(np.int32)],
+                [np.eye(3)],
+                [np.zeros(3, dtype=np.int32)],
+                1,
+                1,
+            )
+    with pytest.raises(ValueError, match="span no volume"):
+        native._handle.evaluate(
+            [np.zeros((1, 3))],
+            [zeros[:1].astype(np.int32)],
+            [np.ones((3, 3))],
+            [np.ones(3, dtype=np.int32)],
+            1,
+            1,
+        )
+    with pytest.raises(ValueError, match="unknown species"):
+        native.evaluate([Structure([8], [[0, 0, 0]])], [np.array([7])])
+
+
+def test_damaged_tables_are_refused():
+    """Every truncation and random byte changes: an error or a model, never a crash."""
+    data = table_bytes(lower(_silicon_oxygen()))
+    from acepot._native import Evaluator
+
+    rng = np.random.default_rng(0)
+    for length in [*range(0, 200, 7), *rng.integers(200, len(data), 60)]:
+        with pytest.raises(ValueError, match="tables"):
+            Evaluator(data[:length], "baseline")
+    refused = 0
+    header = 3000  # names and shapes lie between the arrays; most bytes are coefficients
+    for _ in range(300):
+        changed = bytearray(data)
+        for at in rng.integers(0, header, 2):
+            changed[at] = int(rng.integers(256))
+        try:
+            Evaluator(bytes(changed), "baseline")
+        except ValueError:
+            refused += 1
+    assert refused > 50
