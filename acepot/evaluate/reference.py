@@ -306,23 +306,40 @@ class ReferenceEvaluator:
         values = np.zeros((*distance.shape, self._channels))
         slopes = np.zeros_like(values)
         start = 0
+        core = self.tables.core
+        for table in (*self.tables.radial, *((core,) if core else ())):
+            self._refuse_closer(table, s, other, distance, atoms, neighbour)
         for table in self.tables.radial:
             stop = start + table.coefficients.shape[-1]
             for z in np.unique(other):
                 pair = other == z
                 r = distance[pair]
-                if not table.zero_inside[s, z] and r.min(initial=np.inf) < table.begin[s, z]:
-                    i, j = np.argwhere(pair)[int(r.argmin())]
-                    numbers = self.tables.numbers
-                    raise InputError(
-                        f"atoms {atoms[i]} ({SYMBOLS[numbers[s]]}) and {neighbour[i, j]} "
-                        f"({SYMBOLS[numbers[z]]}) are {r.min():.4g} Å apart; this model's tables "
-                        f"begin at {table.begin[s, z]:.4g} Å"
-                    )
                 value, slope = _interpolate(table, s, int(z), r)
                 values[pair, start:stop], slopes[pair, start:stop] = value, slope
             start = stop
         return values, slopes
+
+    def _refuse_closer(
+        self,
+        table: RadialTable,
+        s: int,
+        other: Ints,
+        distance: Floats,
+        atoms: Ints,
+        neighbour: Ints,
+    ) -> None:
+        """Raise InputError for two atoms closer than a table begins."""
+        for z in np.unique(other):
+            pair = other == z
+            r = distance[pair]
+            if not table.zero_inside[s, z] and r.min(initial=np.inf) < table.begin[s, z]:
+                i, j = np.argwhere(pair)[int(r.argmin())]
+                numbers = self.tables.numbers
+                raise InputError(
+                    f"atoms {atoms[i]} ({SYMBOLS[numbers[s]]}) and {neighbour[i, j]} "
+                    f"({SYMBOLS[numbers[z]]}) are {r.min():.4g} Å apart; this model's tables "
+                    f"begin at {table.begin[s, z]:.4g} Å"
+                )
 
     # ------------------------------------------------------------------ A and its derivative
 
