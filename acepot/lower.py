@@ -70,7 +70,7 @@ def lower(
         )
     many = tuple(c for c in parts.channels if c[0] > 0)
     pairs = tuple(c for c in parts.channels if c[0] < 0)
-    bodies, pair = _families(model.basis, many, pairs)
+    bodies, pair = families(model.basis, many, pairs)
     knots = None
     if own_knots:
         knots = model.basis.knots if isinstance(model.basis, ExplicitBasis) else None
@@ -170,7 +170,7 @@ def _entries(matrix: csr_array, row: NDArray[np.int64], column: NDArray[np.int64
 Family = list[list[RadialFunctions]]
 
 
-def _families(
+def families(
     basis: BasisSpec | ExplicitBasis,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],

@@ -46,6 +46,8 @@ constexpr int W = 2, tile_radials = 3, tile_components = 3;
 #include "angular.hpp"
 
 constexpr int most_l = 12, most_densities = 4, most_columns = 256, chunk = 4;
+// Folded columns of every radial table (Tables has at most four) and the core density.
+constexpr int most_direct = 4 * most_densities + 1;
 using S = Simd;
 using V = S::V;
 
@@ -314,6 +316,7 @@ inline void nodes_backward(const Plan& plan, const V* __restrict x, V* __restric
 // Tables of one source in the order the radial stage reads them; one more bin holds zeros.
 struct Interval {
     double begin, inverse, limit;  // limit: number of bins
+    double silent;                 // from this bin on every column is zero
     bool refuse;                   // pairs closer than `begin` are an error
     const double* rows;            // [bin][6][padded]
 };
@@ -343,8 +346,13 @@ struct Centre {
                 for (int k = 0; k < 6; k++)
                     rows[(static_cast<size_t>(bin) * 6 + k) * source.padded + c] =
                         value(tables, source, source.columns[c], pair, z, bin, k);
+        int silent = bins;
+        const size_t size = static_cast<size_t>(6) * source.padded;
+        while (silent > 0 && std::all_of(rows + (silent - 1) * size, rows + silent * size,
+                                         [](double v) { return v == 0.0; }))
+            silent--;
         intervals.back().push_back({grid.begin[pair], 1.0 / grid.spacing[pair], double(bins),
-                                    !grid.zero_inside[pair], rows});
+                                    double(silent), !grid.zero_inside[pair], rows});
     }
 
     double value(const Tables& tables, const Source& source, const Column& column, int pair, int z,
@@ -757,23 +765,31 @@ class Job {
     void interpolate(const Source& source, const Interval& t, Workspace::Atom& atom, int v,
                      int columns) {
         const V r = S::load(&atom.distance[static_cast<size_t>(v) * W]);
-        const V place = (r - t.begin) * t.inverse;
+        V place = (r - t.begin) * t.inverse;
+        const V nearest = S::set(S::least(place));
+        if (nearest[0] < 0) {
+            for (int q = 0; q < W; q++)
+                if (place[q] < 0) {
+                    if (t.refuse) too_close(atom, v * W + q, t.begin);
+                    place[q] = t.limit;
+                }
+        }
+        V* value = atom.radial.data() + static_cast<size_t>(v) * columns + source.first;
+        V* slope = atom.slope.data() + static_cast<size_t>(v) * columns + source.first;
+        if (nearest[0] >= t.silent) {
+            for (int k = 0; k < source.padded; k++) value[k] = slope[k] = V{};
+            return;
+        }
+        place = place < t.limit ? place : S::set(t.limit);
+        const S::I bins = __builtin_convertvector(place, S::I);
+        const V fraction = place - __builtin_convertvector(bins, V);
         double u[W];
         const double* row[W];
 #pragma GCC unroll 8
         for (int q = 0; q < W; q++) {
-            double at = place[q];
-            if (at < 0) {
-                if (t.refuse) too_close(atom, v * W + q, t.begin);
-                at = t.limit;
-            }
-            at = at < t.limit ? at : t.limit;
-            const int bin = static_cast<int>(at);
-            u[q] = at - bin;
-            row[q] = t.rows + static_cast<size_t>(bin) * 6 * source.padded;
+            u[q] = fraction[q];
+            row[q] = t.rows + static_cast<size_t>(bins[q]) * 6 * source.padded;
         }
-        V* value = atom.radial.data() + static_cast<size_t>(v) * columns + source.first;
-        V* slope = atom.slope.data() + static_cast<size_t>(v) * columns + source.first;
         for (int k = 0; k < source.padded; k += W) {
             V f[W], d[W];
 #pragma GCC unroll 8
@@ -984,6 +1000,20 @@ class Job {
             const double* adjoint =
                 w.pulls.data() + static_cast<size_t>(a) * total + z * plan.components;
             const double scale = plan.sources.empty() ? 0.0 : c.intervals[0][z].inverse;
+            // Columns that enter the energy directly: place, and dE/d(column) per unit of r.
+            int direct = 0, place[most_direct];
+            double weight[most_direct];
+            for (size_t s = 0; s < plan.sources.size(); s++)
+                for (size_t q = 0; q < plan.sources[s].columns.size(); q++) {
+                    const Column& column = plan.sources[s].columns[q];
+                    if (column.kind == Column::channel ||
+                        (column.kind == Column::folded && column.index / P != output))
+                        continue;
+                    place[direct] = plan.sources[s].first + static_cast<int>(q);
+                    weight[direct++] = (column.kind == Column::core ? core_weight
+                                                                    : slope[column.index % P][a]) *
+                                       c.intervals[s][z].inverse;
+                }
             for (int v = atom.groups[z]; v < atom.groups[z + 1];) {
                 const int some = v + 1 < atom.groups[z + 1] ? 2 : 1;
                 const size_t at = static_cast<size_t>(v) * plan.columns;
@@ -998,18 +1028,7 @@ class Job {
                                              gz);
                     radial *= scale;
                     const V* own = atom.slope.data() + static_cast<size_t>(v) * plan.columns;
-                    for (size_t s = 0; s < plan.sources.size(); s++)
-                        for (size_t q = 0; q < plan.sources[s].columns.size(); q++) {
-                            const Column& column = plan.sources[s].columns[q];
-                            if (column.kind == Column::channel) continue;
-                            double weight = core_weight;
-                            if (column.kind == Column::folded) {
-                                if (column.index / P != output) continue;
-                                weight = slope[column.index % P][a];
-                            }
-                            radial += own[plan.sources[s].first + q] *
-                                      (weight * c.intervals[s][z].inverse);
-                        }
+                    for (int q = 0; q < direct; q++) radial += own[place[q]] * weight[q];
                     if (nearest_weight != 0 && nearest / W == v) radial[nearest % W] += nearest_weight;
                     const V along = radial - (gx * x + gy * y + gz * zz) * inverse;
                     const V fx = along * x + gx * inverse, fy = along * y + gy * inverse,

@@ -89,6 +89,13 @@ struct Simd {
         }
     }
 
+    static ACE_INLINE double least(V v) {
+        double s = v[0];
+#pragma GCC unroll 16
+        for (int q = 1; q < W; q++) s = v[q] < s ? v[q] : s;
+        return s;
+    }
+
     static ACE_INLINE double total(V v) {
         double s = 0;
 #pragma GCC unroll 16

@@ -230,6 +230,7 @@ Tables Tables::read(const unsigned char* data, size_t size) {
     for (const double c : t.cutoff) require(c > 0 && c <= 100, "a cut-off is not in (0, 100] A");
     for (int k = 0; in.has("radial" + std::to_string(k) + ".begin"); k++)
         t.radial.push_back(read_radial(in, "radial" + std::to_string(k), t.species));
+    require(t.radial.size() <= 4, "at most four radial tables are supported");
     if (in.has("core.begin")) {
         t.core.push_back(read_radial(in, "core", t.species));
         require(t.core[0].channels == 1, "the core density has one channel");

@@ -1,0 +1,113 @@
+"""What a singular pair function does below the shortest distance it was fitted to.
+
+PACE's radial functions are finite at r = 0, so a function such as r^-p is written exactly only
+above the shortest distance of the training data. Below, it goes on with its value, slope and
+curvature there and a repulsion H (1 - r/r_s)³, H so large that two atoms repel each other
+all the way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from acepot.basis.jet import Jet
+from acepot.errors import InputError
+from acepot.io.pace.spectral import MAX_ORDER, Floats, Sum, fit_above
+
+#: First and largest H in eV.
+_HEIGHT, _HIGHEST = 10.0, 1e6
+#: Where the energy of two atoms must fall with distance: from the beginning of our tables to
+#: this part of the shortest distance; nearer to it the model itself decides.
+_BEGIN, _PART = 0.1, 0.9
+#: Without a record of the shortest distance: this part of the typical one.
+_UNKNOWN = 0.5
+#: A record below the first number in Å, or above this part of the cut-off, is not used.
+_LEAST, _MOST = 0.3, 0.8
+
+#: Distances (m,) in Å -> Jet of shape (m,).
+Function = Callable[[Floats], Jet]
+
+
+def shortest_distance(
+    provenance: Mapping[str, object], pair: tuple[str, str], typical: float, cutoff: float
+) -> float:
+    """Where the continuation begins, in Å.
+
+    Args:
+        provenance: of the model; "shortest distances" holds those of its training data.
+        pair: the two symbols.
+        typical: distance of two neighbours in Å, for models without a record.
+        cutoff: in Å.
+    """
+    stored = provenance.get("shortest distances")
+    if isinstance(stored, Mapping):
+        for name in ("-".join(pair), "-".join(reversed(pair))):
+            found = stored.get(name)
+            if isinstance(found, (int, float)) and _LEAST <= found <= _MOST * cutoff:
+                return float(found)
+    return min(_UNKNOWN * typical, _MOST * cutoff)
+
+
+def continued(
+    functions: list[Function],
+    shortest: float,
+    cutoff: float,
+    energy: Callable[[Floats, list[Floats]], Floats],
+    least: int,
+    tolerance: float,
+    what: str,
+) -> list[Sum]:
+    """The singular functions of a pair of elements, one for each end, made finite.
+
+    Args:
+        functions: as the model has them, in eV.
+        shortest: where the continuation begins, in Å.
+        cutoff: in Å.
+        energy: of two atoms at the distances given, in eV, from the values of the functions.
+        least: smallest K to use.
+        tolerance: largest error above `shortest`, relative to the largest value there.
+        what: how an error begins.
+
+    Raises:
+        InputError: no continuation repels, or K would exceed its bound.
+    """
+    near = np.linspace(_BEGIN, _PART * shortest, 200)
+    below = np.linspace(0.0, shortest, 200)
+    falling = [f(np.array([shortest])).first[0] < 0.0 for f in functions]
+    height = _HEIGHT
+    while height <= _HIGHEST:
+        sums = [
+            fit_above(
+                lambda r, f=f: f(r).value[None],  # type: ignore[misc]
+                _continuation(f, shortest, height),
+                shortest,
+                cutoff,
+                (least, MAX_ORDER),
+                tolerance,
+                what,
+            )
+            for f in functions
+        ]
+        total = energy(near, [s.evaluate(near, cutoff)[0] for s in sums])
+        own = [s.evaluate(below, cutoff)[0] for s, falls in zip(sums, falling, strict=True) if falls]
+        if (np.diff(total) < 0).all() and all((np.diff(v) < 0).all() for v in own):
+            return sums
+        height *= 2.0
+    raise InputError(
+        f"{what}: no continuation below {shortest:.4g} Å makes two atoms repel each other; "
+        "the model attracts where its training data end"
+    )
+
+
+def _continuation(f: Function, shortest: float, height: float) -> Callable[[Floats], Floats]:
+    at = f(np.array([shortest]))
+    value, slope, curvature = float(at.value[0]), float(at.first[0]), float(at.second[0])
+
+    def below(r: Floats) -> Floats:
+        step = r - shortest
+        smooth = value + slope * step + curvature / 2 * step**2
+        return np.asarray(smooth - height * (step / shortest) ** 3)[None]
+
+    return below

@@ -1,0 +1,209 @@
+"""The documentation is true: its code runs, its settings load, its lists are complete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from acepot.basis.spec import BOND_LENGTHS, resolve
+from acepot.basis.species import SYMBOLS
+from acepot.fit.config import FitConfig, load_config
+from acepot.schema import to_toml
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md")) + [p for p in [ROOT / "README.md"] if p.exists()]
+FIT_TOML = ROOT / "docs" / "fit_toml.md"
+#: Directly above a block: it is shown, not run.
+NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page and the number of the line before its first, from 1."""
+
+    page: Path
+    line: int
+    text: str
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    """The blocks of one language that are to be run."""
+    found = []
+    lines = page.read_text(encoding="utf-8").splitlines()
+    start, opened = 0, False
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        opened = not opened
+        if opened:
+            start = number
+        elif lines[start] == f"```{language}" and not NOT_RUN.fullmatch(lines[start - 1]):
+            found.append(Block(page, start + 1, "\n".join(lines[start + 1 : number]) + "\n"))
+    assert not opened, f"{page.name}: the block that begins in line {start + 1} is not closed"
+    return found
+
+
+def pages_with(language: str) -> list[Any]:
+    return [pytest.param(p, id=p.name) for p in PAGES if blocks(p, language)]
+
+
+# ------------------------------------------------------------------ code
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page share their names and a folder that holds the example data."""
+    shutil.copytree(ROOT / "examples" / "data", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks(page, "python"):
+        # Empty lines in front, so that a traceback shows the line of the page.
+        exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", pages_with("toml"))
+def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page, "toml"):
+        text = block.text
+        if "data" not in tomllib.loads(text):  # the one table that has no default
+            text = f'data.train = "train.xyz"\n{text}'
+        path = tmp_path / f"{page.stem}_line_{block.line}.toml"
+        path.write_text(text, encoding="utf-8")
+        config = load_config(path)
+        if config.basis.elements:
+            resolve(config.basis)
+
+
+def test_lines_are_short_and_links_lead_somewhere() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        long = [i for i, line in enumerate(text.splitlines(), start=1) if len(line) > 100]
+        assert page.name == "README.md" or not long, f"{page.name}: longer than 100: lines {long}"
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / target).exists(), f"{page.name}: no such page: {target}"
+
+
+# ------------------------------------------------------------------ fit_toml.md
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the configuration: its dotted name, default (MISSING: none) and choices."""
+
+    name: str
+    default: Any
+    choices: tuple[Any, ...]
+
+
+def keys(cls: type, base: object = None, prefix: str = "") -> Iterator[Key]:
+    """Every key that a table of this class may have, with the keys of its sub-tables."""
+    hints = get_type_hints(cls)
+    for field in fields(cls):
+        name, hint = f"{prefix}{field.name}", hints[field.name]
+        default = field.default
+        if base is not None:
+            default = getattr(base, field.name)
+        elif field.default_factory is not MISSING:
+            default = field.default_factory()
+        args = get_args(hint)
+        if is_dataclass(hint):
+            yield from keys(hint, None if default is MISSING else default, f"{name}.")
+            continue
+        yield Key(name, default, tuple(choices(hint)))
+        if get_origin(hint) is tuple and is_dataclass(args[0]):
+            yield from keys(args[0], None, f"{name}[].")
+        if get_origin(hint) is dict and is_dataclass(args[1]):
+            yield from keys(args[1], None, f"{name}.NAME.")
+
+
+def choices(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+    else:
+        for arm in get_args(hint):
+            yield from choices(arm)
+
+
+KEYS = {key.name: key for key in keys(FitConfig)}
+
+
+def described() -> dict[str, str]:
+    """What the page says about each key, by its name."""
+    text = FIT_TOML.read_text(encoding="utf-8")
+    found = re.findall(r"^- `([^`]+)` (\(.*?)(?=\n- |\n\n|\n#)", text, re.MULTILINE | re.DOTALL)
+    assert len({name for name, _ in found}) == len(found), "a key is described twice"
+    return {name: " ".join(about.split()) for name, about in found}
+
+
+def test_fit_toml_describes_every_key_and_no_other() -> None:
+    assert set(described()) == set(KEYS)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_fit_toml_tells_the_default_and_the_choices(name: str) -> None:
+    key, about = KEYS[name], described()[name]
+    if key.default is MISSING:
+        assert "required)" in about
+    elif key.default is None or key.default == () or key.default == {}:
+        assert "not set)" in about
+    else:
+        value = to_toml({"x": key.default}).removeprefix("x = ").strip()
+        assert f"default `{value}`)" in about
+    if "as `" in about.partition(",")[0]:  # the choices stand at the other key
+        about = described()[about.split("`")[1]]
+    missing = [c for c in key.choices if f"`{to_toml({'x': c})[4:].strip()}`" not in about]
+    assert not missing, f"{name}: the choices {missing} are not on the page"
+
+
+def test_fit_toml_shows_every_key_in_an_example() -> None:
+    shown = {n for block in blocks(FIT_TOML, "toml") for n in flat(tomllib.loads(block.text))}
+    assert set(KEYS) - shown == set()
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all keys in a TOML table, written as `keys` writes them."""
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if prefix == "weights.":
+            name = "weights.NAME"
+        yield name
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}.")
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, Mapping):
+                    yield from flat(item, f"{name}[].")
+
+
+# ------------------------------------------------------------------ lists of facts
+
+
+def test_conventions_lists_the_bond_lengths() -> None:
+    text = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
+    table = re.split(r"<!-- bond lengths -->\n|\n\n", text[text.index("<!-- bond lengths") :])[1]
+    words = table.split()
+    listed = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+    assert listed == {SYMBOLS[z]: length for z, length in BOND_LENGTHS.items()}
+
+
+def test_design_has_a_sentence_for_every_file() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([\w/]+(?:\.py|/))` \|", text, re.MULTILINE))
+    ghosts = [name for name in named if not (ROOT / name).exists()]
+    assert not ghosts, f"docs/design.md names what does not exist: {ghosts}"
+    folders = tuple(name for name in named if name.endswith("/"))
+    there = {
+        str(path.relative_to(ROOT))
+        for package in ("acepot", "ase_ace")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+    lacking = sorted(f for f in there - named if not f.startswith(folders))
+    assert not lacking, f"docs/design.md needs a sentence for {lacking}"
