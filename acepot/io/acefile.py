@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from acepot.basis.cache import RULES
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.explicitfile import (
     EXPLICIT_ARRAYS,
+    MAX_POWER,
     explicit_arrays,
     explicit_from,
     explicit_header,
@@ -251,9 +252,7 @@ def _specification(basis: Mapping[str, Any], functions: int, name: str) -> Basis
     elements = table.get("elements")
     if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
         raise ModelFileError(f"{name}: its basis specification has no list of elements")
-    spec = from_mapping(BasisSpec, table)
-    if resolve(spec) != spec:
-        raise ModelFileError(f"{name}: its basis specification is incomplete")
+    spec = _complete(from_mapping(BasisSpec, table))
     size = basis_size(spec, limit=functions)["total"]
     if size != functions:
         raise ModelFileError(
@@ -263,11 +262,26 @@ def _specification(basis: Mapping[str, Any], functions: int, name: str) -> Basis
 
 
 def _complete(spec: BasisSpec) -> BasisSpec:
-    """The specification with every number of its field's type, so that 1 and 1.0 are one file.
+    """A specification that can be kept: every number is there, of its type and of a sane size.
 
     Raises:
-        InputError: it is not resolved, so `load` would refuse the file.
+        InputError: it is not resolved, is no energy's, or could cost more to count its functions
+            than they are worth.
     """
     if resolve(spec) != spec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
-    return from_mapping(BasisSpec, to_mapping(spec))
+    if spec.total_l != 0 or spec.parity != 1:
+        raise InputError("model.basis: model files hold energies: total_l = 0 and parity = 1")
+    for function in spec.functions:
+        if max((*function.l, 0)) > MAX_L or max((*function.n, 0)) > MAX_DEGREE:
+            raise InputError(
+                f"model.basis: expected functions with l up to {MAX_L} and n up to {MAX_DEGREE}, "
+                f"got {function}"
+            )
+    for radial in (spec.radial, spec.pair.radial):
+        if max(radial.envelope.inner, radial.envelope.outer) > MAX_POWER:
+            raise InputError(
+                f"model.basis: expected powers of the envelope up to {MAX_POWER}, "
+                f"got {radial.envelope}"
+            )
+    return from_mapping(BasisSpec, to_mapping(spec))  # 1 and 1.0 are one number and one file

@@ -244,14 +244,15 @@ def _pairs_of(functions, order: int) -> list:
 
 
 def test_lower_orders_are_what_coinciding_neighbours_generate():
-    """(l, n)(l', n') on one neighbour: (l'', k), l'' = |l - l'| … l + l', k up to n + n' - 1 + 4."""
+    """(l, n)(l', n') on one neighbour: (l'', k), l'' = |l - l'| … l + l', k to n + n' - 1 + 4."""
     chosen = (ChosenFunction("Si", ("Si", "Si", "Si"), (1, 2, 1), (1, 1, 2)),)
     spec = _spec(order=3, functions=chosen, extend_lower_orders=True, pair=NO_PAIR)
     functions = select(spec)[0]
     (triple,) = _pairs_of(functions, 3)
     assert triple == ((1, (1,), 0), (1, (2,), 0), (2, (1,), 0))
     want = set()
-    # (1,1)(1,2) -> (2, k <= 6) with (2,1); (1,1)(2,1) -> (1, k <= 5) with (1,2); (1,2)(2,1) likewise
+    # (l, n): (1,1)(1,2) -> (2, k <= 6) with (2,1); (1,1)(2,1) -> (1, k <= 5) with (1,2); and
+    # (1,2)(2,1) -> (1, k <= 6) with (1,1).
     want |= {tuple(sorted(((2, (k,), 0), (2, (1,), 0)))) for k in range(1, 7)}
     want |= {tuple(sorted(((1, (k,), 0), (1, (2,), 0)))) for k in range(1, 6)}
     want |= {tuple(sorted(((1, (k,), 0), (1, (1,), 0)))) for k in range(1, 7)}
@@ -313,7 +314,7 @@ def test_the_users_list_is_taken_as_it_is():
     [
         (("Si", ("Ge",), (1,), (0,)), r"functions\[0\]: Ge is not among basis.elements"),
         (("Ge", ("Si",), (1,), (0,)), r"functions\[0\]: Ge is not among basis.elements"),
-        (("Si", ("Si", "Si"), (1,), (0, 0)), "elements, n and l of one length from 1 to the order 2"),
+        (("Si", ("Si", "Si"), (1,), (0, 0)), "n and l of one length from 1 to the order 2"),
         (("Si", (), (), ()), "of one length from 1 to the order 2"),
         (("Si", ("Si",) * 3, (1,) * 3, (0,) * 3), "of one length from 1 to the order 2"),
         (("Si", ("Si",), (0,), (0,)), "expected n >= 1 and l >= 0"),

@@ -1,0 +1,78 @@
+"""Every example runs, every command of the README does what it says, models can be refitted."""
+
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import acepot
+from acepot.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+MODELS = sorted((ROOT / "models").glob("*/model.acepot"))
+
+
+def _run(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+
+
+def test_the_fitting_example(monkeypatch, tmp_path, capsys):
+    _run("01_fit.py", monkeypatch, tmp_path)
+    assert "test F: MAE" in capsys.readouterr().out
+    assert len(acepot.load(tmp_path / "small.acepot").coefficients) > 100
+
+
+def test_the_dynamics_example(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("ase")
+    _run("02_md.py", monkeypatch, tmp_path, "--picoseconds", "0.1")
+    out = capsys.readouterr().out
+    assert "0.10 ps" in out and "ns/day" in out
+
+
+def test_the_basis_example(monkeypatch, tmp_path, capsys):
+    _run("03_basis.py", monkeypatch, tmp_path)
+    assert "order 3, degree 16: 684" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_readme(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name in ("Si_train.extxyz.xz", "Si_test.extxyz.xz"):
+        shutil.copy(ROOT / "examples" / "data" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    lines = [shlex.split(line) for line in block.splitlines()]
+    assert len(lines) >= 5 and all(words[0] == "acepot" for words in lines)
+    for words in lines:
+        assert main(words[1:]) == 0, f"{words}: {capsys.readouterr().err}"
+    for name in ("model.acepot", "report.json", "fit.toml", "parity.png", "dimers.png"):
+        assert (tmp_path / "Si" / name).stat().st_size > 0
+    first, again = (acepot.load(tmp_path / f / "model.acepot") for f in ("Si", "again"))
+    np.testing.assert_array_equal(first.coefficients, again.coefficients)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.parent.name)
+def test_shipped_models_are_complete_and_obey_the_laws(path, capsys):
+    for name in ("card.md", "fit.toml", "report.json"):
+        assert (path.parent / name).exists(), f"{path.parent} lacks {name}"
+    assert path.stat().st_size < 1_000_000
+    assert main(["check", str(path)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.parent.name)
+def test_shipped_models_can_be_refitted_from_their_folder(path):
+    shipped = acepot.load(path)
+    fit = acepot.run_fit(path.parent / "fit.toml")
+    structures = fit.test[:6]
+    old, new = (acepot.Potential(m).compute_all(structures) for m in (shipped, fit.model))
+    for structure, one, other in zip(structures, old, new, strict=True):
+        # Coefficients may differ by rounding between processors; predictions must not.
+        assert abs(one.energy - other.energy) < 1e-5 * len(structure), structure.name
+        assert np.abs(one.forces - other.forces).max() < 1e-3, structure.name
