@@ -64,7 +64,7 @@ def test_functions_vanish_with_fewer_neighbours_than_their_order(
     worst = np.zeros(len(orders))  # where the function must vanish
     alive = np.zeros(len(orders))  # where it need not
     for count in range(1, order + 1):
-        for number in range(12):
+        for number in range(8):
             centre = numbers[number % len(numbers)]
             cluster = random_cluster(rng, numbers, count, 1.0, 3.3, centre=centre)
             size = np.maximum(size, np.abs(products(cluster)[:, 0]))
@@ -220,7 +220,7 @@ def _predictions(site_basis, random_cluster, fields: dict) -> tuple[np.ndarray, 
     spec = bases[0].spec
     rng = np.random.default_rng(26)
     centre = max(spec.numbers)
-    count = 3 * bases[0].expansion.size + 40
+    count = 2 * bases[0].expansion.size + 60
     clusters = [
         random_cluster(rng, tuple(spec.numbers), 1 + i % 7, 0.3, 3.8, centre=centre)
         for i in range(count)

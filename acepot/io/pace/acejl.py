@@ -98,7 +98,7 @@ def _pair_lines(
     channels: Sequence[Channel],
     sites: Sequence[Terms],
 ) -> list[str]:
-    """polypairpot and reppot."""
+    """Polypairpot and reppot."""
     coefficients, cores, head = [], [], ""
     for a, site in enumerate(sites):
         for b, f in enumerate(pair[a]):

@@ -262,7 +262,7 @@ def check(node: Entry, radial: RadialFunctions) -> None:
 
 
 def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...], ...] | None:
-    """polypairpot and reppot: one function for each ordered pair of species, or None."""
+    """Polypairpot and reppot: one function for each ordered pair of species, or None."""
     node = root.get("polypairpot")
     if node is None:
         if (core := root.get("reppot")) is not None:
