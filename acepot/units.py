@@ -33,10 +33,3 @@ class EngineUnits:
 
 
 ASE = EngineUnits(length=1.0, energy=1.0)
-
-#: Boltzmann's constant in eV/K (CODATA 2018, exact by definition).
-BOLTZMANN = 8.617333262145179e-05
-#: One eV/Å³ in GPa (exact: the electronvolt in joule times 1e21).
-EV_PER_A3_IN_GPA = 160.2176634
-#: Prefixes used in every report: energies in meV, forces in meV/Å.
-MILLI = 1e-3

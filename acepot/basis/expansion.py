@@ -138,8 +138,7 @@ class Assembly:
 
     def finish(self) -> Expansion:
         """Sort blocks and products into their final numbering."""
-        names = sorted(self._blocks, key=lambda b: (_channel_order(b[2]), b[0], b[1]))
-        names.sort(key=lambda b: (b[0], b[1], _channel_order(b[2])))
+        names = sorted(self._blocks, key=lambda b: (b[0], b[1], _channel_order(b[2])))
         channels = tuple(sorted({b[2] for b in names}, key=_channel_order))
         position = {b: i for i, b in enumerate(names)}
         renumber = np.array([position[b] for b in self._blocks], dtype=np.int64)

@@ -63,7 +63,7 @@ class Envelope:
     """The factor that takes radial functions to zero at the cut-off.
 
     Args:
-        kind: x: (x - x_inner)^inner (x_cut - x)^outer in the transformed distance;
+        kind: x: (1 + x)^inner (1 - x)^outer in the transformed distance mapped to [-1, 1];
             r: the repulsive s^-p - s_c^-p + p s_c^(-p-1) (s - s_c), s = r/r0, p = outer;
             r_shifted: ((r/cut)^-p - 1)(1 - r/cut), p = outer.
         inner: power at the inner cut-off (x only); 0 leaves that side free.

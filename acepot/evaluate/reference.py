@@ -87,6 +87,8 @@ class ReferenceEvaluator:
         Raises:
             InputError: two atoms are closer than the tables begin.
         """
+        if self.tables.total_l:
+            raise InputError("evaluate: functions with L > 0 have no energy; use site_basis")
         count = len(species)
         outputs = self.tables.outputs if committee else 1
         energies = np.zeros((outputs, count))

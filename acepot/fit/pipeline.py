@@ -283,4 +283,8 @@ def _solver_report(config: FitConfig, solution: Solution) -> dict[str, Any]:
         values["prior variance"] = solution.prior_variance
     if solution.log_evidence is not None:
         values["log evidence"] = solution.log_evidence
-    return values | solution.report
+    values |= {k: v for k, v in solution.report.items() if k != "solver"}
+    # JSON has no infinity: a singular system's condition number becomes a word.
+    return {
+        k: str(v) if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()
+    }

@@ -22,10 +22,10 @@ def applies(spec: BasisSpec) -> bool:
 def restraint_rows(
     spec: BasisSpec, expansion: Expansion, config: Restraint
 ) -> tuple[Floats, Floats]:
-    """Weighted rows that ask the pair energy at a tiny distance to be the envelope's value.
+    """Weighted rows that ask the pair energy at a tiny distance to be as large as its envelope.
 
-    Σ_k c_k V_k(distance) = s^-p (s = distance/r0) for every unordered pair of elements, as in
-    ACEpotentials.jl. Only pair functions enter: at 0.01 Å no many-body function matters.
+    Σ_k c_k V_k(distance) = (distance/r0)^-p for every unordered pair of elements, the leading
+    part of either repulsive envelope, as in ACEpotentials.jl. Only pair functions enter: at 0.01 Å no many-body function matters.
 
     Args:
         spec: a resolved specification.

@@ -1,6 +1,6 @@
 """The `.acepot` model file: an uncompressed zip of a JSON header and plain arrays.
 
-Nothing in it is executed, and no more memory is used than the file is long. The same model
+Nothing in it is executed, and memory is bounded by a multiple of the file's length. The same model
 always gives the same bytes. docs/file_format.md describes it for other programs.
 """
 

@@ -1,9 +1,9 @@
 """What a singular pair function does below the shortest distance it was fitted to.
 
 PACE's radial functions are finite at r = 0, so a function such as r^-p is written exactly only
-above the shortest distance of the training data. Below, it goes on with its value, slope and
-curvature there and a repulsion H (1 - r/r_s)³, H so large that two atoms repel each other
-all the way in.
+above the shortest distance r_s of the training data. Below, it goes on with its value, slope
+and curvature there and a repulsion h (1 - r/r_s)³ + W exp(-(6 r/r_s)²), h so large that two
+atoms repel each other all the way in.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 
 from acepot.basis.jet import Jet
 from acepot.errors import InputError
-from acepot.io.pace.spectral import MAX_ORDER, Floats, Sum, fit_above
+from acepot.io.pace.spectral import MAX_ORDER, Floats, Sum, expand, fit_above, plus
 
-#: First and largest H in eV.
-_HEIGHT, _HIGHEST = 10.0, 1e6
+#: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-13 eV at r_s.
+_HEIGHT, _HIGHEST, _WALL = 10.0, 1e4, 1000.0
 #: Where the energy of two atoms must fall with distance: from the beginning of our tables to
 #: this part of the shortest distance; nearer to it the model itself decides.
 _BEGIN, _PART = 0.1, 0.9
@@ -25,6 +25,9 @@ _BEGIN, _PART = 0.1, 0.9
 _UNKNOWN = 0.5
 #: A record below the first number in Å, or above this part of the cut-off, is not used.
 _LEAST, _MOST = 0.3, 0.8
+
+#: Relative error of the wall: near rounding, as it also counts above r_s.
+_EXACT = 3e-14
 
 #: Distances (m,) in Å -> Jet of shape (m,).
 Function = Callable[[Floats], Jet]
@@ -75,6 +78,9 @@ def continued(
     """
     near = np.linspace(_BEGIN, _PART * shortest, 200)
     below = np.linspace(0.0, shortest, 200)
+    wall = expand(
+        lambda r: _WALL * np.exp(-((6.0 * r / shortest) ** 2))[None], cutoff, _EXACT, what
+    )
     falling = [f(np.array([shortest])).first[0] < 0.0 for f in functions]
     height = _HEIGHT
     while height <= _HIGHEST:
@@ -84,12 +90,13 @@ def continued(
                 _continuation(f, shortest, height),
                 shortest,
                 cutoff,
-                (least, MAX_ORDER),
+                (max(least, wall.order), MAX_ORDER),
                 tolerance,
                 what,
             )
             for f in functions
         ]
+        sums = [plus(s, wall) for s in sums]
         total = energy(near, [s.evaluate(near, cutoff)[0] for s in sums])
         own = [s.evaluate(below, cutoff)[0] for s, falls in zip(sums, falling, strict=True) if falls]
         if (np.diff(total) < 0).all() and all((np.diff(v) < 0).all() for v in own):

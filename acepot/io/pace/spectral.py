@@ -95,6 +95,14 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     return Sum(found, float((gap / scale).max(initial=0.0)))
 
 
+def plus(first: Sum, second: Sum) -> Sum:
+    """The sum of two, with the error of the first."""
+    short, long = sorted((first.coefficients, second.coefficients), key=lambda c: c.shape[1])
+    total = long.copy()
+    total[:, : short.shape[1]] += short
+    return Sum(total, first.error)
+
+
 def fit_above(
     functions: Functions,
     continuation: Functions,
@@ -112,8 +120,8 @@ def fit_above(
         shortest: in Å.
         cutoff: in Å.
         orders: smallest and largest K to try.
-        tolerance: largest error above `shortest` relative to the first function's largest
-            value there.
+        tolerance: largest error above `shortest`, relative to the largest value there or to
+            1 eV, whichever is larger.
         what: how an error begins.
 
     Raises:
@@ -126,7 +134,7 @@ def fit_above(
     weight = np.where(inside, _SOFT, 1.0)
     check = np.linspace(shortest, cutoff, _CHECKS)
     wanted = functions(check)
-    scale = np.maximum(np.abs(wanted[0]).max(), 1e-3)
+    scale = max(float(np.abs(wanted).max()), 1.0)
     error = np.inf
     for order in range(orders[0], orders[1] + 1, 8):
         matrix = basis(order, r, cutoff).T * weight[:, None]
