@@ -8,6 +8,7 @@ folder is ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot; deleti
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -47,7 +48,7 @@ def cached_expansion(
         progress: passed to `expand` when the basis has to be built.
     """
     text = json.dumps([RULES, to_mapping(_counting_part(spec))], sort_keys=True)
-    path = cache_folder() / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+    path = cache_folder() / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     try:
         return _read(path)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
@@ -83,10 +84,13 @@ def _write(path: Path, built: Expansion) -> None:
             arrays[f"{part}_{s}_indices"] = matrix.indices
             arrays[f"{part}_{s}_indptr"] = matrix.indptr
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        data = content.getvalue()
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
+            file.write(hashlib.sha256(data).digest() + data)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -94,7 +98,10 @@ def _write(path: Path, built: Expansion) -> None:
 
 
 def _read(path: Path) -> Expansion:
-    with np.load(path, allow_pickle=False) as arrays:
+    raw = path.read_bytes()
+    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+        raise ValueError(f"{path}: damaged")
+    with np.load(io.BytesIO(raw[32:]), allow_pickle=False) as arrays:
         labels = Labels(**{f.name: arrays[f"label_{f.name}"] for f in fields(Labels)})
         total_l = int(arrays["total_l"])
         rows = len(labels.order) * (2 * total_l + 1)
