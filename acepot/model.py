@@ -51,9 +51,7 @@ class Model:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         if len(self.e0) != len(self.numbers):
-            raise InputError(
-                f"model.e0: expected {len(self.numbers)} energies, got {len(self.e0)}"
-            )
+            raise InputError(f"model.e0: expected {len(self.numbers)} energies, got {len(self.e0)}")
         if self.nonlinear is not None:
             self._check_nonlinear(self.nonlinear)
         elif self.committee is not None and self.committee.shape[1] != len(self.coefficients):

@@ -55,9 +55,7 @@ def table_bytes(tables: Tables) -> bytes:
     return b"".join(parts)
 
 
-def _radial(
-    name: str, table: RadialTable
-) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
+def _radial(name: str, table: RadialTable) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
     return {
         f"{name}.begin": table.begin,
         f"{name}.spacing": table.spacing,

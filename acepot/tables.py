@@ -143,7 +143,11 @@ class Tables:
         """SHA-256 over every array, as hexadecimal digits."""
         digest = hashlib.sha256()
         parts: tuple[Tables | RadialTable | Products | Embeddings | None, ...] = (
-            self, *self.radial, *self.products, self.embeddings, self.core
+            self,
+            *self.radial,
+            *self.products,
+            self.embeddings,
+            self.core,
         )
         for item in parts:
             if item is None:

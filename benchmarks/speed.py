@@ -60,8 +60,9 @@ def main() -> None:
 def _silicon(repeat: int) -> acepot.Structure:
     """Rattled diamond silicon, 8 repeat³ atoms."""
     sites = [[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0], [1, 1, 1], [1, 3, 3], [3, 1, 3], [3, 3, 1]]
-    shifts = np.array([[i, j, k] for i in range(repeat) for j in range(repeat)
-                       for k in range(repeat)])
+    shifts = np.array(
+        [[i, j, k] for i in range(repeat) for j in range(repeat) for k in range(repeat)]
+    )
     positions = 5.46 * (np.array(sites) / 4 + shifts[:, None]).reshape(-1, 3)
     positions += np.random.default_rng(0).normal(scale=0.05, size=positions.shape)
     return acepot.Structure(np.full(len(positions), 14), positions, 5.46 * repeat * np.eye(3), True)

@@ -327,6 +327,7 @@ class SiteBasis:
 @pytest.fixture(scope="session")
 def site_basis() -> Callable[..., SiteBasis]:
     """Build the functions of a specification: site_basis(tolerance, **fields of BasisSpec)."""
+
     def make(tolerance: float, **fields: object) -> SiteBasis:
         spec = resolve(BasisSpec(**fields))
         size = basis_size(spec)["total"]

@@ -110,7 +110,5 @@ def embed(shifted: bool, m: float, rho: Array) -> tuple[Array, Array]:
     tiny = a <= 1e-10
     safe = np.where(tiny, 1.0, a)
     value = (1 - g) * safe**m + scale * g * safe
-    first = (
-        (1 - g) * m * safe ** (m - 1) - slope * safe**m + scale * slope * safe + scale * g
-    )
+    first = (1 - g) * m * safe ** (m - 1) - slope * safe**m + scale * slope * safe + scale * g
     return np.where(tiny, scale * rho, sign * value), np.where(tiny, scale, first)

@@ -99,9 +99,7 @@ class Assembly:
         # by centre: block numbers (ν,), ms (T, ν), functions () or (T,), values ((2L+1), T)
         self._added: list[list[_Added]] = [[] for _ in range(species)]
 
-    def function(
-        self, centre: int, order: int, factors: tuple[tuple[int, int, int], ...]
-    ) -> int:
+    def function(self, centre: int, order: int, factors: tuple[tuple[int, int, int], ...]) -> int:
         """Number of a new function with factors (n, l, z)."""
         n, l, z = zip(*factors, strict=True) if factors else ((), (), ())  # noqa: E741
         self.labels.append((centre, order, n, l, z))
@@ -145,9 +143,7 @@ class Assembly:
         block_l = np.array([b[1] for b in names], dtype=np.int64)
         offset = np.concatenate(([0], np.cumsum(2 * block_l + 1)))
         rows = len(self.labels) * (2 * self.total_l + 1)
-        species = [
-            self._number(added, renumber, block_l, offset, rows) for added in self._added
-        ]
+        species = [self._number(added, renumber, block_l, offset, rows) for added in self._added]
         return Expansion(
             channels,
             np.array([b[0] for b in names], dtype=np.int64),
@@ -177,8 +173,9 @@ class Assembly:
             m, t = np.nonzero(value)
             kept = value[m, t]
             kept = np.where(conjugate[t], kept.conj() * (1 - 2 * (ms[t].sum(axis=1) % 2)), kept)
-            keys.append(np.pad(key[t], ((0, 0), (0, width - key.shape[1])),
-                               constant_values=int(offset[-1])))
+            keys.append(
+                np.pad(key[t], ((0, 0), (0, width - key.shape[1])), constant_values=int(offset[-1]))
+            )
             each = np.broadcast_to(function, len(ms))[t]
             functions.append(each * (2 * self.total_l + 1) + m)
             values.append(kept)
@@ -263,9 +260,11 @@ def expand(spec: BasisSpec, progress: Callable[[int, int], None] | None = None) 
             ls = tuple(f[0] for f in factors)
             coupling = couplings(ls, group_sizes(factors), spec.total_l)
             names = tuple((sum(f[1]), f[0], f[2]) for f in factors)
-            parts = _canonical_parts(factors) if spec.formulation == "canonical" else [
-                (1.0, tuple((t,) for t in range(len(factors))))
-            ]
+            parts = (
+                _canonical_parts(factors)
+                if spec.formulation == "canonical"
+                else [(1.0, tuple((t,) for t in range(len(factors))))]
+            )
             for values in coupling.values:
                 function = assembly.function(centre, len(factors), names)
                 for weight, partition in parts:

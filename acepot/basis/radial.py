@@ -83,8 +83,9 @@ class PolynomialRadial:
 
     @property
     def breaks(self) -> tuple[float, ...]:
-        """No jumps between the two cut-offs."""
-        return ()
+        """Agnesi's coordinate is constant below the inner cut-off, where its curvature jumps."""
+        bent = self.transform.kind == "agnesi" and self.inner > 0 and not self.zero_inside
+        return (self.inner,) if bent else ()
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""

@@ -551,9 +551,7 @@ class _Site:
             return values, np.zeros((0, a.shape[1]), dtype=complex)
         return values, np.concatenate(partial)
 
-    def adjoint(
-        self, output: int, partial: NDArray[np.complex128], slope: Floats | None
-    ) -> Floats:
+    def adjoint(self, output: int, partial: NDArray[np.complex128], slope: Floats | None) -> Floats:
         """dE/dA_v of one output with respect to the real A, shape (A, a).
 
         Args:
@@ -576,9 +574,7 @@ class _Site:
         column = factor[:, None] + size * np.arange(atoms)
         functions = self.real.shape[0]
         pointer = np.searchsorted(function, np.arange(functions + 1)) * atoms
-        return csr_array(
-            (data.ravel(), column.ravel(), pointer), shape=(functions, size * atoms)
-        )
+        return csr_array((data.ravel(), column.ravel(), pointer), shape=(functions, size * atoms))
 
 
 def _adjoint_map(

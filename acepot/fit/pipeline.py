@@ -165,9 +165,7 @@ def run_fit(
         Probe(block.structure, block.quantities, block.rows @ solution.coefficients)
         for block in kept
     ]
-    return Fit(
-        model, solution, report, config, train, test, train_results, test_results, probes
-    )
+    return Fit(model, solution, report, config, train, test, train_results, test_results, probes)
 
 
 def errors(structures: Sequence[Structure], results: Sequence[Result]) -> Report:
@@ -204,9 +202,10 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
         for name, have in (("virial", any(s.virial is not None for s in train)),)
         if have and name not in data.fit
     ]
-    say(f"fitting {', '.join(data.fit)}" + (
-        f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else ""
-    ))
+    say(
+        f"fitting {', '.join(data.fit)}"
+        + (f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else "")
+    )
     return train, test
 
 

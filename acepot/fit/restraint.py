@@ -25,7 +25,8 @@ def restraint_rows(
     """Weighted rows that ask the pair energy at a tiny distance to be as large as its envelope.
 
     Σ_k c_k V_k(distance) = (distance/r0)^-p for every unordered pair of elements, the leading
-    part of either repulsive envelope, as in ACEpotentials.jl. Only pair functions enter: at 0.01 Å no many-body function matters.
+    part of either repulsive envelope, as in ACEpotentials.jl. Only pair functions enter: at
+    0.01 Å no many-body function matters.
 
     Args:
         spec: a resolved specification.

@@ -272,6 +272,8 @@ def _complete(spec: BasisSpec) -> BasisSpec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
     if spec.total_l != 0 or spec.parity != 1:
         raise InputError("model.basis: model files hold energies: total_l = 0 and parity = 1")
+    if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
+        raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
     for function in spec.functions:
         if max((*function.l, 0)) > MAX_L or max((*function.n, 0)) > MAX_DEGREE:
             raise InputError(

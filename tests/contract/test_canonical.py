@@ -89,9 +89,7 @@ def test_self_interaction_functions_do_not_vanish_with_one_neighbour(site_basis,
     assert np.abs(canonical(cluster)[high]).max() < 1e-10 * values.max()
 
 
-def test_canonical_functions_vanish_to_the_tolerance_of_ordinary_tables(
-    site_basis, random_cluster
-):
+def test_canonical_functions_vanish_to_the_tolerance_of_ordinary_tables(site_basis, random_cluster):
     """Products are tabulated on their own, so that ordinary tables leave their own error."""
     products, canonical = _both(site_basis, 1e-8, order=4, degree=8.0, **ELEMENTS["one element"])
     rng = np.random.default_rng(23)

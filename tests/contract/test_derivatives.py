@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import lower
+from acepot.model import Model
+from acepot.neighbours import build
 from acepot.structure import Structure
 
 #: Relative to the largest derivative. Measured: worst 2e-10.
@@ -33,9 +36,7 @@ def _displaced(structure: Structure, step: np.ndarray) -> Structure:
 
 def _strained(structure: Structure, strain: np.ndarray) -> Structure:
     change = np.eye(3) + strain
-    return replace(
-        structure, positions=structure.positions @ change, cell=structure.cell @ change
-    )
+    return replace(structure, positions=structure.positions @ change, cell=structure.cell @ change)
 
 
 def _force_size(result) -> float:
@@ -252,6 +253,34 @@ def test_site_functions_of_total_l_turn_with_wigner_d(
         error = (np.abs(after - parity * before) / np.maximum(size, 1e-3 * usual)[:, None]).max()
         assert error < EQUIVARIANCE, f"{name}, inversion: {error:.1e}"
     assert seen.mean() > 0.95, "the structures leave too many functions at zero"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"order": 2, "degree": 5.0, "total_l": 1, "parity": -1},
+        {"order": 3, "degree": 9.0, "total_l": 0, "parity": -1},
+    ],
+    ids=["vectors", "pseudoscalars"],
+)
+def test_functions_that_are_no_energies_are_refused_or_keep_the_law_of_rows(
+    site_basis, structures_of, fields
+):
+    functions = site_basis(1e-8, elements=("Si",), r0=2.1, cutoff=3.8, wl=1.0, **fields)
+    coefficients = np.ones(functions.expansion.size)
+    tables = lower(Model(functions.spec, coefficients, np.zeros(1)))
+    evaluator = ReferenceEvaluator(tables)
+    structure = structures_of((14,))["triclinic"]
+    species, edges = np.zeros(len(structure), dtype=np.int64), build(structure, 3.8)
+    assert np.abs(evaluator.site_basis(species, edges)).max() > 1e-6
+    try:
+        energy = evaluator.evaluate(species, edges).energy
+    except InputError:
+        with pytest.raises(InputError):
+            evaluator.rows(species, edges)
+        return
+    got = evaluator.rows(species, edges).energy @ coefficients
+    assert got == pytest.approx(energy, rel=1e-10)
 
 
 def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_cluster):

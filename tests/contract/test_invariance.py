@@ -73,9 +73,7 @@ def test_inversion_changes_the_sign_of_forces_only(case):
     for name, structure in case.structures.items():
         want = case.compute(structure)
         mirrored = _moved(structure, -structure.positions, -structure.cell)
-        _assert_same(
-            case.compute(mirrored), _turned(want, -np.eye(3)), f"{case.name}, {name}"
-        )
+        _assert_same(case.compute(mirrored), _turned(want, -np.eye(3)), f"{case.name}, {name}")
 
 
 def test_permuted_atoms_have_permuted_results(any_case):
@@ -86,9 +84,7 @@ def test_permuted_atoms_have_permuted_results(any_case):
             structure.numbers[order], structure.positions[order], structure.cell, structure.pbc
         )
         want = _picked(any_case.compute(structure), order)
-        _assert_same(
-            any_case.compute(permuted), want, f"{any_case.name}, {name}, order {order}"
-        )
+        _assert_same(any_case.compute(permuted), want, f"{any_case.name}, {name}, order {order}")
 
 
 def test_atoms_may_be_moved_by_lattice_vectors_one_by_one(any_case):
@@ -139,9 +135,7 @@ def test_a_supercell_has_a_multiple_of_the_energy(any_case):
         cell = np.array([[3, 1, 0], [0, 1, 0], [0, -1, 1]]) @ structure.cell
         positions = np.concatenate([structure.positions + k * structure.cell[0] for k in range(3)])
         copies = np.tile(np.arange(len(structure)), 3)
-        got = any_case.compute(
-            Structure(structure.numbers[copies], positions, cell, True)
-        )
+        got = any_case.compute(Structure(structure.numbers[copies], positions, cell, True))
         _assert_same(got, _picked(want, copies), f"{any_case.name}, {name}, three copies")
         assert abs(got.energy - 3 * want.energy) < TOLERANCE * max(np.abs(got.energies).sum(), 1)
 

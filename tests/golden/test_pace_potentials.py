@@ -69,7 +69,9 @@ def test_energies_forces_and_stress_are_those_of_the_original_evaluator(shared_d
             size = max(1.0, abs(structure.energy) / len(structure))
             assert gap < 1e-9 * size, f"{where}: energy off by {gap:.1e} eV/atom"
             gap = np.abs(result.forces - structure.forces).max()
-            assert gap < max(1e-8 if own else 1e-7, 1e-10 * scale), f"{where}: forces off by {gap:.1e}"
+            assert gap < max(1e-8 if own else 1e-7, 1e-10 * scale), (
+                f"{where}: forces off by {gap:.1e}"
+            )
             if structure.virial is not None:
                 gap = np.abs(result.virial - structure.virial).max()
                 large = np.abs(structure.virial).max()

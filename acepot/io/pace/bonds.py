@@ -197,9 +197,7 @@ def _inner(node: Entry) -> tuple[Mode, float, float]:
     if mode == "zbl":
         return "zbl", end, width
     if mode != "distance":
-        node.at("inner_cutoff_type").fail(
-            f"expected density, distance or zbl, got {mode[:40]!r}"
-        )
+        node.at("inner_cutoff_type").fail(f"expected density, distance or zbl, got {mode[:40]!r}")
     if end > 0 and width < _NARROW:
         node.fail(f"expected a dcut_in of at least {_NARROW} Å beside rcut_in, got {width}")
     return "distance", end, width
@@ -271,7 +269,7 @@ def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...
     functions = polynomials(node)
     listed = node.at("coefficients")
     cores = root.get("reppot")
-    rows = []
+    rows: list[list[SplicedRadial]] = []
     for i in files:
         rows.append([])
         for j in files:
@@ -280,7 +278,8 @@ def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...
             inner = None
             if cores is not None:
                 stored = cores.at("coefficients").at(key)
-                inner = tuple(stored.at(name).number() for name in ("ri", "e0", "A", "B"))
+                ri, e0, a, b = (stored.at(name).number() for name in ("ri", "e0", "A", "B"))
+                inner = (ri, e0, a, b)
                 stored.at("ri").number(0.0, functions.cutoff - 0.1)
             rows[-1].append(SplicedRadial(functions, c, inner))
             check(listed, rows[-1][-1])

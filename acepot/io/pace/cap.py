@@ -16,8 +16,8 @@ from acepot.basis.jet import Jet
 from acepot.errors import InputError
 from acepot.io.pace.spectral import MAX_ORDER, Floats, Sum, expand, fit_above, plus
 
-#: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-13 eV at r_s.
-_HEIGHT, _HIGHEST, _WALL = 10.0, 1e4, 1000.0
+#: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-14 eV at r_s.
+_HEIGHT, _HIGHEST, _WALL = 10.0, 1e4, 100.0
 #: Where the energy of two atoms must fall with distance: from the beginning of our tables to
 #: this part of the shortest distance; nearer to it the model itself decides.
 _BEGIN, _PART = 0.1, 0.9
@@ -98,7 +98,9 @@ def continued(
         ]
         sums = [plus(s, wall) for s in sums]
         total = energy(near, [s.evaluate(near, cutoff)[0] for s in sums])
-        own = [s.evaluate(below, cutoff)[0] for s, falls in zip(sums, falling, strict=True) if falls]
+        own = [
+            s.evaluate(below, cutoff)[0] for s, falls in zip(sums, falling, strict=True) if falls
+        ]
         if (np.diff(total) < 0).all() and all((np.diff(v) < 0).all() for v in own):
             return sums
         height *= 2.0

@@ -138,7 +138,9 @@ def _elements(node: Entry) -> _Order:
         node.fail(f"expected every element once, got {symbols}")
     numbers = [SYMBOLS.index(s) for s in symbols]
     files = sorted(range(len(numbers)), key=lambda i: numbers[i])
-    return _Order(tuple(numbers[i] for i in files), [files.index(i) for i in range(len(files))], files)
+    return _Order(
+        tuple(numbers[i] for i in files), [files.index(i) for i in range(len(files))], files
+    )
 
 
 def _of_species(node: Entry, index: int) -> Entry:

@@ -140,7 +140,9 @@ def fit_above(
         matrix = basis(order, r, cutoff).T * weight[:, None]
         found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
         gap = np.abs(found @ basis(order, check, cutoff) - wanted).max()
-        best = min(best, Sum(found, float(gap) / scale), key=lambda one: one.error)
+        best = min(
+            best, Sum(np.asarray(found, dtype=float), float(gap) / scale), key=lambda one: one.error
+        )
         # Slopes err by K/rc times as much: take what a few more functions give for free.
         if best.error <= tolerance / 10:
             break

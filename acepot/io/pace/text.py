@@ -78,7 +78,7 @@ def bond_line(a: int, b: int, bond: BondText) -> str:
 def single_lines(centre: int, neighbour: int, coefficients: Floats) -> Iterator[str]:
     """The functions with one factor: Σ_k coefficients[p, k] g_k."""
     for k, values in enumerate(coefficients.T):
-        if values.any():
+        if values.any() or not coefficients.any():
             yield _entry(centre, [neighbour], [k + 1], [0], [[0]], values[None])
 
 

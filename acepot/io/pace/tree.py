@@ -49,7 +49,9 @@ class Entry:
         while node.parent is not None:
             keys.append(_name(node.key))
             node = node.parent
-        raise ModelFileError(": ".join(filter(None, (str(node.key), ".".join(keys[::-1]), message))))
+        raise ModelFileError(
+            ": ".join(filter(None, (str(node.key), ".".join(keys[::-1]), message)))
+        )
 
     def table(self) -> dict[Key, Value]:
         """The value, which must be a mapping."""
@@ -75,7 +77,9 @@ class Entry:
             self.fail(f"expected a list, got {reprlib.repr(self.value)}")
         count = len(self.value)
         if count < low or (high is not None and count > high):
-            wanted = str(low) if low == high else f"{low} to {'any number' if high is None else high}"
+            wanted = (
+                str(low) if low == high else f"{low} to {'any number' if high is None else high}"
+            )
             self.fail(f"expected a list of {wanted} entries, got {count}")
         return self.value
 
@@ -212,7 +216,9 @@ class _Builder:
             if not all(isinstance(word, str) for word in words):
                 raise ModelFileError(f"{self.name}: expected words as keys, got nested ones")
             if key in container:
-                raise ModelFileError(f"{self.name}: expected every key once, got {_name(key)} again")
+                raise ModelFileError(
+                    f"{self.name}: expected every key once, got {_name(key)} again"
+                )
             waiting.append(key)
 
     def _plain(self, event: Any, implicit: bool) -> None:

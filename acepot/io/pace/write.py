@@ -87,8 +87,6 @@ def _check(sites: Sequence[Terms]) -> None:
     Raises:
         InputError: it is so.
     """
-    if not any(len(site.order) for site in sites):
-        raise InputError("model: expected at least one coefficient that is not zero")
     for site in sites:
         single = site.order == 1
         if (site.l[single, 0] != 0).any() or site.m.sum(axis=1).any():
@@ -128,18 +126,14 @@ class _Writer:
 
     def report(self) -> YaceReport:
         """What was done."""
-        orders = {
-            self._name(a, b): self._base(a, b) for a, b in self.combined
-        }
+        orders = {self._name(a, b): self._base(a, b) for a, b in self.combined}
         return YaceReport(orders, self.error, self.continued)
 
     def lines(self) -> list[str]:
         """The file."""
         basis = self.model.basis
         knots = basis.knots if isinstance(basis, ExplicitBasis) else None
-        lines = list(
-            text.head_lines(self.symbols, self.model.e0, self.embeddings, knots or _KNOTS)
-        )
+        lines = list(text.head_lines(self.symbols, self.model.e0, self.embeddings, knots or _KNOTS))
         lines.append("bonds:")
         cores = {}
         for (a, b), combined in self.combined.items():
@@ -150,6 +144,8 @@ class _Writer:
         if len(set(cores.values())) > 1:
             raise InputError("model: a .yace file has one inner_cutoff_type for all pairs")
         lines.append("functions:")
+        if not any(len(site.order) for site in self.sites):  # nothing but a repulsion
+            self.singles[0, 0] = np.zeros((len(self.embeddings[0].weights), 1))
         for a, site in enumerate(self.sites):
             lines.append(f"  {a}:")
             for b in range(len(self.symbols)):
@@ -163,7 +159,7 @@ class _Writer:
         return f"{self.symbols[a]}-{self.symbols[b]}"
 
     def _base(self, a: int, b: int) -> int:
-        return max(self.combined[a, b].matrix.shape[1], self.singles[a, b].shape[1])
+        return int(max(self.combined[a, b].matrix.shape[1], self.singles[a, b].shape[1]))
 
     def _coefficients(self, a: int, b: int) -> Floats:
         """R_nl of the products in which they occur, shape (n, l, K)."""

@@ -384,6 +384,7 @@ EDITS: dict[str, Callable[[Header], object]] = {
     "wl zero": lambda h: spec_of(h).update(wl=0.0),
     "wl negative": lambda h: spec_of(h).update(wl=-1e9, max_l=[40, 40]),
     "wl tiny": lambda h: spec_of(h).update(wl=1e-300),
+    "wl tiny, l up to 10^9": lambda h: spec_of(h).update(wl=1e-300, max_l=[10**9] * 2),
     "no elements": lambda h: spec_of(h).update(elements=[]),
     "elements unsorted": lambda h: spec_of(h).update(elements=["Si", "O"]),
     "element twice": lambda h: spec_of(h).update(elements=["O", "O"]),
