@@ -134,6 +134,11 @@ class Tables:
     core: RadialTable | None = None
 
     @property
+    def is_scalar(self) -> bool:
+        """Whether the functions are true scalars, of which energies can be made."""
+        return self.total_l == 0 and not any(p.imaginary.any() for p in self.products)
+
+    @property
     def outputs(self) -> int:
         """1 + number of committee members."""
         return len(self.products[0].weights)

@@ -54,8 +54,8 @@ class NativeEvaluator:
         self, tables: Tables, threads: int | None = None, instruction_set: str | None = None
     ) -> None:
         module = _module()
-        if tables.total_l != 0:
-            raise InputError("native: functions with L > 0 have no energy; use site_basis")
+        if not tables.is_scalar:
+            raise InputError("native: only true scalars have an energy; use site_basis")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables

@@ -87,8 +87,8 @@ class ReferenceEvaluator:
         Raises:
             InputError: two atoms are closer than the tables begin.
         """
-        if self.tables.total_l:
-            raise InputError("evaluate: functions with L > 0 have no energy; use site_basis")
+        if not self.tables.is_scalar:
+            raise InputError("evaluate: only true scalars have an energy; use site_basis")
         count = len(species)
         outputs = self.tables.outputs if committee else 1
         energies = np.zeros((outputs, count))
@@ -135,6 +135,8 @@ class ReferenceEvaluator:
         """
         if self.tables.embeddings is not None:
             raise InputError("rows: a nonlinear model has no design matrix")
+        if not self.tables.is_scalar:
+            raise InputError("rows: only true scalars have an energy; use site_basis")
         count, functions = len(species), self.tables.functions
         energy = np.zeros(functions)
         forces = np.zeros((functions, 3, count))
@@ -143,7 +145,6 @@ class ReferenceEvaluator:
             site = self._sites[s]
             product, partial = site.products(self._unitary.to_complex(self._one_particle(block)))
             energy += (site.real @ product.real).sum(axis=1)
-            energy -= (site.imaginary @ product.imag).sum(axis=1)
             touched, columns = self._moves(block)
             atoms, size = columns.shape[:2]
             part = site.jacobian(partial, size) @ columns.reshape(atoms * size, -1)
