@@ -644,6 +644,8 @@ def test_an_interrupt_from_the_keyboard_ends_a_fit_and_keeps_files(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Jobs in the background inherit an ignored SIGINT, which Python would leave ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         for line in process.stdout:
