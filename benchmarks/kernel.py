@@ -1,0 +1,230 @@
+"""Speed of the native evaluator: against the prototype, in small cells, with threads, at scale.
+
+    OMP_NUM_THREADS=1 python benchmarks/kernel.py [--rounds 7] [--parts copper synthetic ...]
+
+Energies, forces and per-atom virials from positions, neighbour list included. PROTOTYPE is a
+folder with the sources of the kernel prototype, which has no virial and is handed its list; it is
+compiled and timed in alternation, process by process, with the same compiler. DATA holds the
+potential Cu-PBE-core-rep. Parts whose folders are absent are skipped. Medians over the rounds;
+compare ratios, not times, between machines.
+"""
+
+import argparse
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from acepot import Structure
+from acepot.evaluate.native import NativeEvaluator, instruction_sets
+from acepot.io.pace import read_ace, read_yace
+from acepot.io.registry import load
+from acepot.lower import lower
+from acepot.model import Model
+from acepot.tables import Tables
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+SILICON = ROOT / "models" / "Si-mlearn" / "model.acepot"
+FLAGS = ["-std=gnu++17", "-O3", "-ffast-math", "-fno-math-errno", "-Wno-psabi",
+         "-Wno-ignored-attributes"]  # fmt: skip
+TARGETS = {"avx512": ["-march=native", "-mprefer-vector-width=512"], "avx2": ["-march=haswell"]}
+#: Arguments of the prototype's generator, and its recorded time relative to its copper.
+SYNTHETIC = {
+    "3,003 functions": (["1", "3000", "(16,8,6,4,2)", "(0,6,5,3,1)", "2", "7.0"], 30.1 / 13.7),
+    "three elements": (["3", "1200", "(16,6,4,3)", "(0,4,3,2)", "2", "6.0"], 4.74 / 13.7),
+    "1,000 linear": (["1", "1000", "(16,6,5,3)", "(0,6,4,2)", "1", "6.5"], 10.3 / 13.7),
+}
+
+
+def fcc(cells: tuple[int, int, int], numbers: tuple[int, ...] = (29,)) -> Structure:
+    """Face-centred cubic, a = 3.63 Å, displacements of 0.07 Å, elements at random."""
+    rng = np.random.default_rng(7)
+    corners = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) / 2
+    shifts = np.stack(np.meshgrid(*map(np.arange, cells), indexing="ij"), axis=-1).reshape(-1, 3)
+    positions = 3.63 * (corners + shifts[:, None]).reshape(-1, 3)
+    positions += rng.normal(scale=0.07, size=positions.shape)
+    return Structure(rng.choice(numbers, len(positions)), positions, 3.63 * np.diag(cells), True)
+
+
+def prepared(
+    tables: Tables, structures: list[Structure], isa: str, threads: int = 1
+) -> Callable[[], float]:
+    """A call that returns µs per atom."""
+    native = NativeEvaluator(tables, threads, isa)
+    kinds = [np.searchsorted(tables.numbers, s.numbers).astype(np.int64) for s in structures]
+    atoms = sum(map(len, structures))
+
+    def call() -> float:
+        begin = time.perf_counter()
+        native.evaluate(structures, kinds)
+        return 1e6 * (time.perf_counter() - begin) / atoms
+
+    call()
+    return call
+
+
+def median(call: Callable[[], float], calls: int) -> float:
+    return statistics.median(call() for _ in range(calls))
+
+
+def compiled(folder: Path, isa: str, into: Path, source: str = "bench.cpp") -> Path:
+    program = into / f"{source}-{isa}"
+    subprocess.run(
+        ["g++", *FLAGS, *TARGETS[isa], str(folder / source), "-o", str(program)], check=True
+    )
+    return program
+
+
+def prototype_times(program: Path, folder: Path) -> dict[int, float]:
+    """µs per atom of the prototype in double precision, by number of atoms."""
+    text = subprocess.run(
+        [program, folder / "model_Cu.txt"], check=True, capture_output=True, text=True
+    ).stdout
+    found = re.findall(r"f64 .*? (\d+) atoms .*? median +([\d.]+)", text)
+    return {int(atoms): float(micro) for atoms, micro in found}
+
+
+def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
+    file = options.data / "pace_potentials" / "cu_pbe_core_rep" / "Cu-PBE-core-rep.ace"
+    if not (file.exists() and (options.prototype / "bench.cpp").exists()):
+        return print(f"copper, {isa}: skipped, no prototype or no potential")
+    tables = lower(read_ace(file))
+    program = compiled(options.prototype, isa, scratch)
+    ours = {n: prepared(tables, [fcc((c, c, c))], isa) for c, n in ((5, 500), (10, 4000))}
+    rounds: list[tuple[dict[int, float], dict[int, float]]] = []
+    for _ in range(options.rounds):
+        theirs = prototype_times(program, options.prototype)
+        rounds.append(
+            (theirs, {n: median(call, 12 if n < 4000 else 5) for n, call in ours.items()})
+        )
+    for n in ours:
+        a, b = ([r[k][n] for r in rounds] for k in (0, 1))
+        ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
+        print(f"copper, {isa}, {n} atoms: prototype {statistics.median(a):.2f}, "
+              f"acepot {statistics.median(b):.2f} µs/atom, {ratio:.3f} times as fast")  # fmt: skip
+    speed = fma_peak(options.prototype, scratch)
+    bound = 6.8 * 5.4 / speed
+    best = statistics.median(r[1][500] for r in rounds)
+    print(f"  {speed:.2f} FMAs of 8 doubles per ns: bound with shuffles and reductions "
+          f"{bound:.1f} µs/atom, reached {bound / best:.0%}")  # fmt: skip
+    synthetic(options, isa, scratch, statistics.median(r[0][500] for r in rounds))
+
+
+def fma_peak(folder: Path, scratch: Path) -> float:
+    """Fused multiply-adds of eight doubles per ns, as the prototype's probe measures them."""
+    program = compiled(folder, "avx512", scratch, "peak.cpp")
+    text = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+    return max(map(float, re.findall(r"zmm FMA: .*\(([\d.]+) FMA/ns\)", text)))
+
+
+def synthetic(options: argparse.Namespace, isa: str, scratch: Path, unit: float) -> None:
+    """The prototype reads copper only: others relative to its copper time, as recorded."""
+    for name, (arguments, recorded) in SYNTHETIC.items():
+        file = scratch / f"{name}.yace"
+        if not file.exists():
+            command = [sys.executable, options.prototype / "gen_pot.py", file, *arguments]
+            subprocess.run(command, check=True, capture_output=True)
+        tables = lower(read_yace(file))
+        call = prepared(tables, [fcc((5, 5, 5), tuple(tables.numbers.tolist()))], isa)
+        micro = statistics.median(median(call, 5) for _ in range(options.rounds))
+        print(f"{name}, {isa}: {micro:.2f} µs/atom, {recorded * unit / micro:.3f} times as fast "
+              "as the prototype's recorded ratio to its copper")  # fmt: skip
+
+
+def models(options: argparse.Namespace) -> dict[str, Model]:
+    file = options.data / "pace_potentials" / "cu_pbe_core_rep" / "Cu-PBE-core-rep.ace"
+    return {"silicon": load(SILICON)} | ({"copper": read_ace(file)} if file.exists() else {})
+
+
+def small(options: argparse.Namespace, isa: str) -> None:
+    for name, model in models(options).items():
+        tables, z = lower(model), model.numbers
+        calls = {
+            "4,000 atoms": prepared(tables, [fcc((10, 10, 10), z)], isa),
+            "64 atoms": prepared(tables, [fcc((2, 2, 4), z)], isa),
+            "100 cells of 8": prepared(tables, [fcc((1, 1, 2), z)] * 100, isa),
+            "8 atoms": prepared(tables, [fcc((1, 1, 2), z)], isa),
+        }
+        times = {n: [median(c, 3 if n[0] == "4" else 15) for _ in range(options.rounds)]
+                 for n, c in calls.items()}  # fmt: skip
+        large = statistics.median(times["4,000 atoms"])
+        shares = (f"{n} {statistics.median(t):.2f} ({large / statistics.median(t):.0%})"
+                  for n, t in times.items())  # fmt: skip
+        print(f"{name}, {isa}, µs/atom (speed relative to 4,000 atoms): {', '.join(shares)}")
+
+
+def threads(options: argparse.Namespace, isa: str) -> None:
+    """Two threads against two processes with one thread each, alternating."""
+    tables = lower(load(SILICON))
+    structure = fcc((10, 10, 10), (14,))
+    both, one = (prepared(tables, [structure], isa, t) for t in (2, 1))
+    ratios = []
+    for _ in range(options.rounds):
+        begin = time.perf_counter()
+        for _ in range(10):
+            both()
+        shared = time.perf_counter() - begin
+        begin = time.perf_counter()
+        if (child := os.fork()) == 0:
+            for _ in range(5):
+                one()
+            os._exit(0)
+        for _ in range(5):
+            one()
+        os.waitpid(child, 0)
+        ratios.append((time.perf_counter() - begin) / shared)
+    print(f"two threads, {isa}: {statistics.median(ratios):.3f} of two processes together "
+          f"({min(ratios):.3f} to {max(ratios):.3f})")  # fmt: skip
+
+
+def large(options: argparse.Namespace, isa: str) -> None:
+    """Each size in a process of its own, for the peak of its memory."""
+    for cells in (10, 29, 63):
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            tables = lower(load(SILICON))
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            call = prepared(tables, [fcc((cells, cells, cells), (14,))], isa)
+            micro = median(call, 3)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            text = f"{micro:.2f} µs/atom, {peak / 1024:.0f} MB ({before / 1024:.0f} before)"
+            os.write(write, text.encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(f"{4 * cells**3:,} atoms, {isa}: {os.read(read, 1000).decode()}")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = ["copper", "small", "threads", "large"]
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    options.add_argument("--data", type=Path, default=SHARED / "data")
+    options.add_argument("--prototype", type=Path, default=SHARED / "prototype" / "kernel")
+    chosen = options.parse_args()
+    sets = [isa for isa in ("avx512", "avx2") if isa in instruction_sets()]
+    with tempfile.TemporaryDirectory() as folder:
+        for isa in sets:
+            if "copper" in chosen.parts:
+                copper(chosen, isa, Path(folder))
+            if "small" in chosen.parts:
+                small(chosen, isa)
+            if "threads" in chosen.parts:
+                threads(chosen, isa)
+        if "large" in chosen.parts:
+            large(chosen, sets[0])
+
+
+if __name__ == "__main__":
+    main()
