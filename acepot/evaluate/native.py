@@ -44,6 +44,7 @@ class NativeEvaluator:
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2 or baseline; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
+        single: in single precision from the distances on; see evaluate/single.py.
 
     Raises:
         MissingDependency: the extension was not built.
@@ -51,7 +52,11 @@ class NativeEvaluator:
     """
 
     def __init__(
-        self, tables: Tables, threads: int | None = None, instruction_set: str | None = None
+        self,
+        tables: Tables,
+        threads: int | None = None,
+        instruction_set: str | None = None,
+        single: bool = False,
     ) -> None:
         module = _module()
         if not tables.is_scalar:
@@ -61,9 +66,9 @@ class NativeEvaluator:
         self.tables = tables
         self.threads = available_threads() if threads is None else threads
         name = instruction_set or os.environ.get(VARIABLE) or instruction_sets()[-1]
-        self._state = (tables, threads, name)
+        self._state = (tables, threads, name, single)
         try:
-            self._handle = module.Evaluator(table_bytes(tables), name)
+            self._handle = module.Evaluator(table_bytes(tables), name, single)
         except ValueError as error:
             raise InputError(f"native: {error}") from None
 

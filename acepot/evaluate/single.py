@@ -1,0 +1,82 @@
+"""What single precision costs: the native evaluator in float against itself in double."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.evaluate.protocol import Evaluate
+from acepot.structure import Structure
+from acepot.tables import Tables
+
+#: Distances of neighbours in the sample crystals, relative to a bond length.
+_DENSITIES = (0.9, 1.0, 1.15)
+_BOND = 1 / 2.8  # about a bond length, in cut-offs
+
+
+@dataclass(frozen=True)
+class SingleError:
+    """Errors of single precision on perturbed crystals.
+
+    Args:
+        energy: largest error of an energy, in eV/atom.
+        forces: root-mean-square error of the force components, in eV/Å.
+        largest: largest error of a force component, in eV/Å.
+        scale: root-mean-square force component of the same structures, in eV/Å.
+    """
+
+    energy: float
+    forces: float
+    largest: float
+    scale: float
+
+    def __str__(self) -> str:
+        return (
+            f"single precision errs on perturbed crystals by up to {self.energy:.1e} eV/atom in "
+            f"energies and by {self.forces:.1e} eV/Å in forces (largest {self.largest:.1e}; the "
+            f"forces are {self.scale:.1e} eV/Å)"
+        )
+
+
+def single_error(double: Evaluate, single: Evaluate, tables: Tables, seed: int = 0) -> SingleError:
+    """Measure what single precision costs a model.
+
+    Args:
+        double: the evaluator in double precision.
+        single: the same in single precision.
+        tables: what both evaluate.
+        seed: of the displacements and of the arrangement of the elements.
+
+    Returns:
+        Errors over close-packed crystals of 108 atoms, compressed and stretched, with
+        displacements of 5 % of a bond length and the elements at random.
+    """
+    samples = list(_crystals(tables, np.random.default_rng(seed)))
+    structures, species = [s for s, _ in samples], [z for _, z in samples]
+    exact, rounded = double(structures, species), single(structures, species)
+    energies = [
+        abs(a.energy - b.energy) / len(s)
+        for s, a, b in zip(structures, exact, rounded, strict=True)
+    ]
+    forces = np.concatenate([r.forces for r in exact])
+    errors = np.concatenate([r.forces for r in rounded]) - forces
+    rms: Callable[[NDArray[np.float64]], float] = lambda x: float(np.sqrt(np.mean(x**2)))  # noqa: E731
+    return SingleError(max(energies), rms(errors), float(np.abs(errors).max()), rms(forces))
+
+
+def _crystals(
+    tables: Tables, rng: np.random.Generator
+) -> Iterator[tuple[Structure, NDArray[np.int64]]]:
+    corners = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) / 2
+    shifts = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    sites = (corners + shifts[:, None]).reshape(-1, 3)
+    for density in _DENSITIES:
+        bond = density * _BOND * float(tables.cutoff.max())
+        edge = np.sqrt(2) * bond
+        species = rng.integers(len(tables.numbers), size=len(sites))
+        positions = edge * sites + rng.normal(scale=0.05 * bond, size=sites.shape)
+        cell = 3 * edge * np.eye(3)
+        yield Structure(tables.numbers[species], positions, cell, True), species
