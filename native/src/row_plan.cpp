@@ -1,0 +1,322 @@
+#include "row_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "ace/errors.hpp"
+
+namespace ace {
+namespace {
+
+using Key = std::vector<int>;  // factors of a product, ascending
+
+// Complex A's are written as factors s_m (A_m + i A_-m) for m > 0, h (A_m - i A_-m) for m < 0 and
+// A_0, A real: nodes multiply the brackets, so that the mirror image of a product, m -> -m, is
+// its conjugate; s and h enter coefficients.
+class Compiler {
+  public:
+    Compiler(RowPlan& plan, const Tables& tables, int centre)
+        : plan_(plan), tables_(tables), products_(tables.products[centre]),
+          padding_(static_cast<int>(tables.a_l.size())) {}
+
+    void run() {
+        plan_.one = padding_;
+        plan_.variables = padding_ + 1;
+        std::vector<Entry> values, slopes;
+        for (size_t e = 0; e < products_.coefficient.size(); e++)
+            term(products_.function[e], key_of(products_.term[e]), products_.coefficient[e], values,
+                 slopes);
+        order_nodes();
+        write_values(values);
+        write_slopes(slopes);
+    }
+
+  private:
+    struct Value {
+        int re, im;  // im < 0: real
+        bool conjugate;
+        int level;
+    };
+    struct Entry {
+        int species, function, column, place;
+        double coefficient;
+        std::tuple<int, int, int, int> key() const { return {species, function, column, place}; }
+    };
+
+    Key key_of(int t) const {
+        Key key;
+        for (int s = 0; s < products_.order; s++) {
+            const int f = products_.factors[static_cast<size_t>(t) * products_.order + s];
+            if (f < padding_) key.push_back(f);
+        }
+        std::sort(key.begin(), key.end());
+        return key;
+    }
+
+    Key mirror(const Key& key) const {
+        Key out;
+        for (const int f : key) out.push_back(f - 2 * tables_.a_m[f]);
+        std::sort(out.begin(), out.end());
+        return out;
+    }
+
+    double scale(int f) const {
+        const int m = tables_.a_m[f];
+        return m == 0 ? 1.0 : (m > 0 && m % 2 ? -M_SQRT1_2 : M_SQRT1_2);
+    }
+
+    // One coefficient C_kT: adds C Re(product) to B_k and its derivatives to dB_k/dA_v.
+    void term(int k, const Key& key, double c, std::vector<Entry>& values,
+              std::vector<Entry>& slopes) {
+        for (const int f : key) c *= scale(f);
+        values.push_back({0, k, 0, real_part(key), c});
+        for (size_t t = 0; t < key.size(); t++) {
+            Key rest = key;
+            rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
+            const Value p = get(rest);
+            const int f = key[t], m = tables_.a_m[f], z = tables_.a_species[f];
+            const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
+            slopes.push_back({z, k, cosine, p.re, c});
+            if (m == 0 || p.im < 0) continue;
+            const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
+            slopes.push_back({z, k, sine, p.im, c * sign});
+        }
+    }
+
+    // ---- nodes
+
+    const Value* known(const Key& key) {
+        if (const auto at = values_.find(key); at != values_.end()) return &at->second;
+        const auto at = values_.find(mirror(key));
+        if (at == values_.end()) return nullptr;
+        Value value = at->second;
+        value.conjugate = !value.conjugate;
+        return &(values_[key] = value);
+    }
+
+    Value get(const Key& key) {
+        if (const Value* value = known(key)) return *value;
+        if (key.empty()) return values_[key] = {plan_.one, -1, false, 0};
+        if (key.size() == 1) {
+            const int f = key[0], m = tables_.a_m[f];
+            if (m == 0) return values_[key] = {f, -1, false, 0};
+            return values_[key] = m > 0 ? Value{f, f - 2 * m, false, 0}
+                                        : Value{f - 2 * m, f, true, 0};
+        }
+        const auto [rest, last] = split(key);
+        const Value a = get(rest), b = get(last);
+        return values_[key] = multiply(a, b, mirror(key) == key);
+    }
+
+    int real_part(const Key& key) {
+        if (const Value* value = known(key)) return value->re;
+        if (key.size() < 2) return get(key).re;
+        if (const auto at = reals_.find(key); at != reals_.end()) return at->second;
+        const auto [rest, last] = split(key);
+        const Value a = get(rest), b = get(last);
+        return reals_[key] = multiply(a, b, true).re;
+    }
+
+    // One factor apart from the others, which are known if any such product is.
+    std::pair<Key, Key> split(const Key& key) {
+        std::pair<Key, Key> out;
+        for (size_t t = key.size(); t-- > 0;) {
+            Key rest = key;
+            rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
+            const bool there = known(rest) != nullptr;
+            if (there || out.first.empty()) out = {rest, {key[t]}};
+            if (there) break;
+        }
+        return out;
+    }
+
+    Value multiply(const Value& a, const Value& b, bool real) {
+        Node n{Node::real, 1 + std::max(a.level, b.level), a.re, a.im, b.re, b.im, 0, -1};
+        Value out{0, -1, false, n.level};
+        if (a.im >= 0 && b.im >= 0) {
+            n.kind = a.conjugate == b.conjugate ? Node::complex : Node::conjugate;
+            if (real) n.kind += Node::complex_re - Node::complex;
+            out.conjugate = a.conjugate;
+        } else if (!real && (a.im >= 0 || b.im >= 0)) {
+            n.kind = Node::scaled;
+            out.conjugate = a.im >= 0 ? a.conjugate : b.conjugate;
+            if (a.im < 0) {
+                std::swap(n.a_re, n.b_re);
+                std::swap(n.a_im, n.b_im);
+            }
+        }
+        n.re = out.re = plan_.variables++;
+        if (n.kind == Node::scaled || n.kind == Node::complex || n.kind == Node::conjugate)
+            n.im = out.im = plan_.variables++;
+        plan_.nodes.push_back(n);
+        return out;
+    }
+
+    // By level and kind, so that each kind is one loop.
+    void order_nodes() {
+        std::vector<Node>& nodes = plan_.nodes;
+        std::stable_sort(nodes.begin(), nodes.end(), [](const Node& a, const Node& b) {
+            return std::tie(a.level, a.kind) < std::tie(b.level, b.kind);
+        });
+        for (size_t k = 0; k < nodes.size();) {
+            size_t end = k;
+            while (end < nodes.size() && nodes[end].kind == nodes[k].kind &&
+                   nodes[end].level == nodes[k].level)
+                end++;
+            plan_.ranges.push_back({nodes[k].kind, int(k), int(end)});
+            k = end;
+        }
+    }
+
+    // ---- sums
+
+    static void merge(std::vector<Entry>& entries) {
+        std::sort(entries.begin(), entries.end(),
+                  [](const Entry& a, const Entry& b) { return a.key() < b.key(); });
+        size_t kept = 0;
+        for (const Entry& e : entries) {
+            if (kept && entries[kept - 1].key() == e.key())
+                entries[kept - 1].coefficient += e.coefficient;
+            else
+                entries[kept++] = e;
+        }
+        entries.resize(kept);
+    }
+
+    static void add(Sums& sums, const Entry& e) {
+        sums.place.push_back(e.place);
+        sums.coefficient.push_back(e.coefficient);
+    }
+
+    void write_values(std::vector<Entry>& entries) {
+        merge(entries);
+        for (size_t e = 0; e < entries.size(); e++) {
+            if (e == 0 || entries[e].function != entries[e - 1].function) {
+                if (e) plan_.values.first.push_back(static_cast<int>(e));
+                plan_.functions.push_back(entries[e].function);
+            }
+            add(plan_.values, entries[e]);
+        }
+        if (!entries.empty()) plan_.values.first.push_back(static_cast<int>(entries.size()));
+    }
+
+    void write_slopes(std::vector<Entry>& entries) {
+        merge(entries);
+        plan_.patterns.resize(tables_.species);
+        for (int z = 0; z < tables_.species; z++) {
+            const auto& kinds = tables_.a_species;
+            const auto begin = std::find(kinds.begin(), kinds.end(), z);
+            plan_.patterns[z].begin = static_cast<int>(begin - kinds.begin());
+            plan_.patterns[z].end =
+                plan_.patterns[z].begin + static_cast<int>(std::count(begin, kinds.end(), z));
+        }
+        const Entry* before = nullptr;
+        for (const Entry& e : entries) {
+            Pattern& pattern = plan_.patterns[e.species];
+            const bool next = !before || before->species != e.species;
+            const bool other = next || before->function != e.function;
+            if (other) {
+                pattern.function.push_back(e.function);
+                pattern.first.push_back(plan_.slopes.size() + (before ? 1 : 0));
+            }
+            if (other || before->column != e.column) {
+                if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
+                pattern.column.push_back(e.column - pattern.begin);
+            }
+            add(plan_.slopes, e);
+            before = &e;
+        }
+        if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
+        close_patterns();
+    }
+
+    // `first` gets the end of the last function, so that ranges are [first[f], first[f + 1]).
+    void close_patterns() {
+        int end = 0;
+        for (Pattern& pattern : plan_.patterns) {
+            if (pattern.first.empty()) pattern.first.push_back(end);
+            else pattern.first.push_back(pattern.first[0] + static_cast<int>(pattern.column.size()));
+            end = pattern.first.back();
+        }
+    }
+
+    RowPlan& plan_;
+    const Tables& tables_;
+    const Products& products_;
+    const int padding_;
+    std::map<Key, Value> values_;
+    std::map<Key, int> reals_;
+};
+
+// Fractional coordinates within the cell along periodic directions, as Cartesian positions.
+std::vector<double> wrapped(const double* positions, const double* cell, const int* pbc, int atoms) {
+    std::vector<double> out(positions, positions + static_cast<size_t>(3) * atoms);
+    // One direction after the other, with components along the others removed: a rough fold is
+    // enough, as only the quality of the order depends on it.
+    for (int k = 0; k < 3; k++) {
+        if (!pbc[k]) continue;
+        const double *h = cell + 3 * k, *a = cell + 3 * ((k + 1) % 3), *b = cell + 3 * ((k + 2) % 3);
+        double n[3] = {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                       a[0] * b[1] - a[1] * b[0]};
+        double height = h[0] * n[0] + h[1] * n[1] + h[2] * n[2];
+        if (height == 0) {
+            std::copy(h, h + 3, n);
+            height = h[0] * h[0] + h[1] * h[1] + h[2] * h[2];
+        }
+        for (int i = 0; i < atoms; i++) {
+            double* r = &out[static_cast<size_t>(3) * i];
+            const double turns = std::floor((r[0] * n[0] + r[1] * n[1] + r[2] * n[2]) / height);
+            for (int d = 0; d < 3; d++) r[d] -= turns * h[d];
+        }
+    }
+    return out;
+}
+
+// Halves the places begin ... end along their longest extent, at multiples of `lanes`.
+void bisect(const std::vector<double>& at, std::vector<int>& order, int begin, int end, int lanes) {
+    const int middle = (begin + end) / 2 / lanes * lanes;
+    const int cut = middle > begin ? middle : (begin / lanes + 1) * lanes;
+    if (cut >= end) return;
+    double low[3] = {1e300, 1e300, 1e300}, high[3] = {-1e300, -1e300, -1e300};
+    for (int p = begin; p < end; p++)
+        for (int d = 0; d < 3; d++) {
+            const double x = at[static_cast<size_t>(3) * order[p] + d];
+            low[d] = std::min(low[d], x);
+            high[d] = std::max(high[d], x);
+        }
+    int axis = 0;
+    for (int d = 1; d < 3; d++)
+        if (high[d] - low[d] > high[axis] - low[axis]) axis = d;
+    const auto first = order.begin();
+    std::nth_element(first + begin, first + cut, first + end, [&](int a, int b) {
+        return std::make_pair(at[static_cast<size_t>(3) * a + axis], a) <
+               std::make_pair(at[static_cast<size_t>(3) * b + axis], b);
+    });
+    bisect(at, order, begin, cut, lanes);
+    bisect(at, order, cut, end, lanes);
+}
+
+}  // namespace
+
+RowPlan::RowPlan(const Tables& tables, int centre) { Compiler(*this, tables, centre).run(); }
+
+std::vector<int> compact_order(const double* positions, const double* cell, const int* pbc,
+                               const int32_t* species, int atoms, int lanes) {
+    std::vector<int> order(atoms);
+    for (int i = 0; i < atoms; i++) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return species[a] < species[b]; });
+    const std::vector<double> at = wrapped(positions, cell, pbc, atoms);
+    for (int begin = 0; begin < atoms;) {
+        int end = begin;
+        while (end < atoms && species[order[end]] == species[order[begin]]) end++;
+        bisect(at, order, begin, end, lanes);
+        begin = end;
+    }
+    return order;
+}
+
+}  // namespace ace

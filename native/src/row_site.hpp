@@ -1,0 +1,118 @@
+// One central atom with its neighbours: A_v, the pieces that dA_v/dr_j is made of, and the sums
+// of dA_v/dr_j over all neighbours. Included by row_engine.hpp.
+//
+// A neighbour lies in the lane of its atom's place in the internal order, place = W block + lane;
+// further images of the same atoms are further vectors of the same block. So a derivative with
+// respect to W atoms is a sum of vectors, and no scatter is needed.
+#pragma once
+
+// A growing array aligned to cache lines; contents are lost when it grows.
+template <class T>
+class Buffer {
+  public:
+    Buffer() = default;
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { std::free(data_); }
+    T* need(size_t count) {
+        if (count > capacity_) {
+            std::free(data_);
+            capacity_ = count + count / 4 + 8;
+            data_ = static_cast<T*>(std::aligned_alloc(64, (capacity_ * sizeof(T) + 63) / 64 * 64));
+            if (!data_) {
+                capacity_ = 0;
+                throw std::bad_alloc();
+            }
+        }
+        return data_;
+    }
+    T* zeroed(size_t count) {
+        need(count);
+        if (count) std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
+        return data_;
+    }
+    T* data() { return data_; }
+    const T* data() const { return data_; }
+
+  private:
+    T* data_ = nullptr;
+    size_t capacity_ = 0;
+};
+
+// One radial table of one ordered pair of species, its rows padded to whole vectors.
+struct Grid {
+    double begin, inverse;
+    int bins;
+    bool refuse;                   // pairs closer than `begin` are an error
+    int first, channels, padded;   // first channel, their number, and that in whole vectors
+    std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded]
+};
+
+// Vectors q ... q + layers of a site belong to one block of W places.
+struct Touched {
+    int block, q, layers;
+};
+
+// Sums over the neighbours, per A: -r_x dA/dr_y in the order xx yy zz yz xz xy, then dA/dr_x,
+// dA/dr_y, dA/dr_z and A itself.
+constexpr int sum_count = 10, sum_value = 9, sum_move = 6;
+constexpr int sum_vectors = (sum_count + W - 1) / W;
+
+struct Site {
+    int place = 0, vectors = 0;
+    std::vector<std::vector<Touched>> touched;  // by species
+    Buffer<V> vector, unit;                     // [xyz][q]
+    Buffer<V> distance;                         // [q]
+    Buffer<V> radial, stretch;                  // [channel][q]; [channel][xyz][q]: R' times unit
+    Buffer<V> harmonics, gradient;              // [lm][q]; [lm][xyz][q]
+    Buffer<V> sums;                             // [v][sum_vectors]
+    Buffer<double> weights;                     // dB_k/dA_v, [pair]
+
+    // dA_v/dr of the atoms in the lanes of one block, summed over their images.
+    ACE_INLINE void slope(int channel, int lm, const Touched& t, V* out) const {
+        const size_t step = vectors, c = channel, y = lm;
+        const V *r = radial.data() + c * step + t.q, *s = stretch.data() + 3 * c * step + t.q;
+        const V *h = harmonics.data() + y * step + t.q, *g = gradient.data() + 3 * y * step + t.q;
+        V a = s[0] * h[0] + r[0] * g[0];
+        V b = s[step] * h[0] + r[0] * g[step];
+        V c2 = s[2 * step] * h[0] + r[0] * g[2 * step];
+        for (int k = 1; k < t.layers; k++) {
+            a += s[k] * h[k] + r[k] * g[k];
+            b += s[step + k] * h[k] + r[k] * g[step + k];
+            c2 += s[2 * step + k] * h[k] + r[k] * g[2 * step + k];
+        }
+        out[0] = a;
+        out[1] = b;
+        out[2] = c2;
+    }
+
+    // All sums of one A.
+    template <bool virial>
+    ACE_INLINE void sum(int channel, int lm, int begin, int end, V* out) const {
+        const size_t step = vectors, c = channel, y = lm;
+        const V *r = radial.data() + c * step, *s = stretch.data() + 3 * c * step;
+        const V *h = harmonics.data() + y * step, *g = gradient.data() + 3 * y * step;
+        const V* at = vector.data();
+        V t[sum_vectors * W] = {};
+        for (int q = begin; q < end; q++) {
+            const V dx = s[q] * h[q] + r[q] * g[q];
+            const V dy = s[step + q] * h[q] + r[q] * g[step + q];
+            const V dz = s[2 * step + q] * h[q] + r[q] * g[2 * step + q];
+            t[6] += dx;
+            t[7] += dy;
+            t[8] += dz;
+            t[9] += r[q] * h[q];
+            if (virial) {
+                const V x = at[q], yy = at[step + q];
+                t[0] -= x * dx;
+                t[1] -= yy * dy;
+                t[2] -= at[2 * step + q] * dz;
+                t[3] -= yy * dz;
+                t[4] -= x * dz;
+                t[5] -= x * dy;
+            }
+        }
+#pragma GCC unroll 8
+        for (int k = 0; k < sum_vectors; k++) out[k] = lane_sums(t + k * W);
+    }
+};
