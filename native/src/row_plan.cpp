@@ -43,7 +43,10 @@ class Compiler {
     struct Entry {
         int species, function, column, place;
         double coefficient;
-        std::tuple<int, int, int, int> key() const { return {species, function, column, place}; }
+        int width;  // columns of the function, among those of the species
+        std::tuple<int, int, int, int, int> key() const {
+            return {species, width, function, column, place};
+        }
     };
 
     Key key_of(int t) const {
@@ -72,17 +75,17 @@ class Compiler {
     void term(int k, const Key& key, double c, std::vector<Entry>& values,
               std::vector<Entry>& slopes) {
         for (const int f : key) c *= scale(f);
-        values.push_back({0, k, 0, real_part(key), c});
+        values.push_back({0, k, 0, real_part(key), c, 0});
         for (size_t t = 0; t < key.size(); t++) {
             Key rest = key;
             rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
             const Value p = get(rest);
             const int f = key[t], m = tables_.a_m[f], z = tables_.a_species[f];
             const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
-            slopes.push_back({z, k, cosine, p.re, c});
+            slopes.push_back({z, k, cosine, p.re, c, 0});
             if (m == 0 || p.im < 0) continue;
             const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
-            slopes.push_back({z, k, sine, p.im, c * sign});
+            slopes.push_back({z, k, sine, p.im, c * sign, 0});
         }
     }
 
@@ -186,6 +189,21 @@ class Compiler {
         entries.resize(kept);
     }
 
+    // Functions of as many columns follow each other: loops over columns that all have one length
+    // are what processors predict.
+    static void sort_by_width(std::vector<Entry>& entries) {
+        for (size_t begin = 0, end; begin < entries.size(); begin = end) {
+            int width = 0;
+            const Entry& first = entries[begin];
+            for (end = begin; end < entries.size() && entries[end].species == first.species &&
+                              entries[end].function == first.function;
+                 end++)
+                width += end == begin || entries[end].column != entries[end - 1].column;
+            for (size_t e = begin; e < end; e++) entries[e].width = width;
+        }
+        merge(entries);
+    }
+
     static void add(Sums& sums, const Entry& e) {
         sums.place.push_back(e.place);
         sums.coefficient.push_back(e.coefficient);
@@ -205,6 +223,7 @@ class Compiler {
 
     void write_slopes(std::vector<Entry>& entries) {
         merge(entries);
+        sort_by_width(entries);
         plan_.patterns.resize(tables_.species);
         for (int z = 0; z < tables_.species; z++) {
             const auto& kinds = tables_.a_species;
