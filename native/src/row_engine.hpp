@@ -4,7 +4,7 @@
 // Atoms of one species go in batches of W:
 //   sites      neighbours, R and Y of each atom; A_v and the sums of dA_v/dr over neighbours
 //   products   W atoms across the lanes: B_k, and dB_k/dA_v in the fixed pattern of (k, v)
-//   forces     for a few blocks of W neighbours at a time dA_v/dr, which stays in the cache, and
+//   forces     for a few vectors of neighbours at a time dA_v/dr, which stays in the cache, and
 //              sum_v dB_k/dA_v dA_v/dr in registers, function after function
 // The force rows are summed up in an internal order of the atoms (row_site.hpp) and put into the
 // caller's order at the end. Threads share the sites and products of a batch each, then own
@@ -37,22 +37,23 @@
 namespace ace::ACE_ISA::rows {
 
 #if defined(__AVX512F__)
-constexpr int W = 8;
+constexpr int W = 8, B = 4;
 #elif defined(__AVX2__)
-constexpr int W = 4;
+constexpr int W = 4, B = 4;
 #else
-constexpr int W = 2;
+constexpr int W = 2, B = 2;
 #endif
 typedef double V __attribute__((vector_size(W * sizeof(double)), aligned(W * sizeof(double))));
-typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may_alias));
+// As many numbers as a block has atoms, anywhere in memory.
+typedef double U __attribute__((vector_size(B * sizeof(double)), aligned(8), may_alias));
 
 #include "row_harmonics.hpp"
 #include "row_site.hpp"
 #include "row_geometry.hpp"
 #include "row_products.hpp"
 
-// Blocks of neighbours whose dA_v/dr is held at a time: three vectors each.
-constexpr int tile_blocks = 2;
+// Touched vectors of neighbours whose dA_v/dr is held at a time.
+constexpr int tile_size = 2;
 
 // Lets all threads of a call through once all have come.
 class Barrier {
@@ -94,9 +95,11 @@ struct Shared {
 struct Workspace {
     Site sites[W];
     Geometry::Scratch scratch;
-    Buffer<V> variables, tile, energy;  // energy: [function], W atoms apart
-    Buffer<double> virial, column;      // [function][6]
-    std::vector<Touched> blocks;
+    Buffer<V> variables, tile;
+    Buffer<V> energy, sums;  // [function], W atoms apart; [function][sum_vectors]
+    Buffer<double> column;
+    double nowhere[3 * B];  // what no block needs
+    std::vector<Touched> touched;
 };
 
 // The rows of one structure at a time.
@@ -106,10 +109,10 @@ class Job {
 
     void fill(const Crystal& in, int threads, const RowMatrix& out) {
         out_ = out;
+        threads_ = threads;
         prepare(in);
         while (workspaces_.size() < static_cast<size_t>(threads))
             workspaces_.push_back(std::make_unique<Workspace>());
-        threads_ = threads;
         failed_ = false;
         failure_ = nullptr;
         Barrier barrier(threads);
@@ -132,9 +135,10 @@ class Job {
                 throw Error("species: atom " + std::to_string(i) + " has an unknown species");
         cells_.build(in.atoms, in.positions, in.cell, in.pbc, in.species, tables_.longest_cutoff());
         atoms_ = in.atoms;
-        order_.original =
-            compact_order(in.positions, in.cell, in.pbc, in.species, in.atoms, W);
-        order_.blocks = (atoms_ + W - 1) / W;
+        order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, in.atoms, B);
+        order_.blocks = (atoms_ + B - 1) / B;
+        order_.owners = threads_;
+        for (order_.span = 1; order_.span < std::min(atoms_, W);) order_.span *= 2;
         std::vector<int> place(atoms_);
         for (int p = 0; p < atoms_; p++) place[order_.original[p]] = p;
         order_.species.resize(atoms_);
@@ -149,7 +153,7 @@ class Job {
         source_.resize(static_cast<size_t>(3) * atoms_);
         for (int i = 0; i < atoms_; i++)
             for (int d = 0; d < 3; d++)
-                source_[3 * i + d] = 3 * W * (place[i] / W) + W * d + place[i] % W;
+                source_[3 * i + d] = 3 * B * (place[i] / B) + B * d + place[i] % B;
         batches_.clear();
         for (int begin = 0; begin < atoms_;) {
             int end = begin;
@@ -158,7 +162,7 @@ class Job {
             batches_.push_back({order_.species[begin], begin, end - begin});
             begin = end;
         }
-        if (out_.forces >= 0) rest_.zeroed(static_cast<size_t>(3) * W * tables_.functions);
+        if (out_.forces >= 0) rest_.zeroed(static_cast<size_t>(3) * B * tables_.functions);
     }
 
     // A thread's share of everything. After a failure all stop at the next barrier.
@@ -169,7 +173,7 @@ class Job {
         const int last = static_cast<int>(int64_t(functions) * (t + 1) / threads_);
         guarded([&] {
             w.energy.zeroed(functions);
-            w.virial.zeroed(static_cast<size_t>(6) * functions);
+            w.sums.zeroed(static_cast<size_t>(functions) * sum_vectors);
             if (out_.forces >= 0)
                 for (int k = first; k < last; k++)
                     std::fill_n(out_.data + k * out_.stride + out_.forces, 3 * size_t(atoms_), 0.0);
@@ -229,13 +233,12 @@ class Job {
     // ---- forces and virials
 
     // Where the force rows of function 0 of a block begin, and how far apart functions are. The
-    // last block may be incomplete and has a place of its own.
-    double* rows_of(int block, size_t& stride) {
-        if (block < atoms_ / W) {
-            stride = out_.stride;
-            return out_.data + out_.forces + static_cast<size_t>(3) * W * block;
-        }
-        stride = 3 * W;
+    // last block may be incomplete and has a place of its own; no block writes to one nobody reads.
+    double* rows_of(int block, size_t& stride, Workspace& w) {
+        stride = block == no_block ? 0 : out_.stride;
+        if (block == no_block) return w.nowhere;
+        if (block < atoms_ / B) return out_.data + out_.forces + static_cast<size_t>(3) * B * block;
+        stride = 3 * B;
         return rest_.data();
     }
 
@@ -246,37 +249,38 @@ class Job {
             for (int z = 0; z < tables_.species; z++) {
                 const Pattern& pattern = plan.patterns[z];
                 if (out_.forces >= 0) {
-                    w.blocks.clear();
+                    w.touched.clear();
                     for (const Touched& b : site.touched[z])
-                        if (b.block % threads_ == t) w.blocks.push_back(b);
+                        if (b.block[0] % threads_ == t) w.touched.push_back(b);
                     size_t b = 0;
-                    for (; b + tile_blocks <= w.blocks.size(); b += tile_blocks)
-                        tile<tile_blocks>(pattern, site, &w.blocks[b], w);
-                    for (; b < w.blocks.size(); b++) tile<1>(pattern, site, &w.blocks[b], w);
+                    for (; b + tile_size <= w.touched.size(); b += tile_size)
+                        tile<tile_size>(z, pattern, site, &w.touched[b], w);
+                    for (; b < w.touched.size(); b++) tile<1>(z, pattern, site, &w.touched[b], w);
                 }
-                if ((out_.forces >= 0 || out_.virial >= 0) && site.place / W % threads_ == t)
+                if ((out_.forces >= 0 || out_.virial >= 0) && site.place / B % threads_ == t)
                     whole(pattern, site, w);
             }
         }
     }
 
     // -dB_k/dr of the atoms of some blocks.
-    template <int blocks>
-    void tile(const Pattern& pattern, const Site& site, const Touched* touched, Workspace& w) {
-        constexpr int size = 3 * blocks;
+    template <int count>
+    void tile(int z, const Pattern& pattern, const Site& site, const Touched* touched,
+              Workspace& w) {
+        constexpr int size = 3 * count, blocks = count * W / B;
         V* d = w.tile.need(static_cast<size_t>(pattern.end - pattern.begin) * size);
-        for (int v = pattern.begin; v < pattern.end; v++)
-            for (int b = 0; b < blocks; b++, d += 3)
-                site.slope(tables_.a_channel[v], shared_.geometry.lm(v), touched[b], d);
-        d = w.tile.data();
+        for (int b = 0; b < count; b++)
+            shared_.geometry.slopes(site, z, touched[b], order_.span, d + 3 * b, size);
         double* to[blocks];
         size_t stride[blocks];
-        for (int b = 0; b < blocks; b++) to[b] = rows_of(touched[b].block, stride[b]);
+        for (int b = 0; b < blocks; b++)
+            to[b] = rows_of(touched[b * B / W].block[b % (W / B)], stride[b], w);
         const double* weight = site.weights.data();
-        const int* column = pattern.column.data();
-        for (size_t f = 0; f < pattern.function.size(); f++) {
+        const int *column = pattern.column.data(), *first = pattern.first.data();
+        const size_t functions = pattern.function.size();
+        for (size_t f = 0; f < functions; f++) {
             V sum[size] = {};
-            for (int p = pattern.first[f]; p < pattern.first[f + 1]; p++) {
+            for (int p = first[f]; p < first[f + 1]; p++) {
                 const V c = V{} + weight[p];
                 const V* row = d + static_cast<size_t>(*column++) * size;
 #pragma GCC unroll 12
@@ -284,12 +288,12 @@ class Job {
             }
             const size_t k = pattern.function[f];
 #pragma GCC unroll 4
-            for (int b = 0; b < blocks; b++)
+            for (int b = 0; b < blocks; b++) {
+                U* place = reinterpret_cast<U*>(to[b] + k * stride[b]);
 #pragma GCC unroll 3
-                for (int q = 0; q < 3; q++) {
-                    U* place = reinterpret_cast<U*>(to[b] + k * stride[b] + q * W);
-                    *place = *place - sum[3 * b + q];
-                }
+                for (int q = 0; q < 3; q++)
+                    place[q] -= part(sum[3 * (b * B / W) + q], b % (W / B));
+            }
         }
     }
 
@@ -298,46 +302,53 @@ class Job {
         const V* d = site.sums.data() + static_cast<size_t>(pattern.begin) * sum_vectors;
         size_t stride = 0;
         double* to = nullptr;
-        if (out_.forces >= 0) to = rows_of(site.place / W, stride) + site.place % W;
+        if (out_.forces >= 0) to = rows_of(site.place / B, stride, w) + site.place % B;
         const double* weight = site.weights.data();
-        const int* column = pattern.column.data();
-        for (size_t f = 0; f < pattern.function.size(); f++) {
+        const int *column = pattern.column.data(), *first = pattern.first.data();
+        const size_t functions = pattern.function.size();
+        for (size_t f = 0; f < functions; f++) {
             V sum[sum_vectors] = {};
-            for (int p = pattern.first[f]; p < pattern.first[f + 1]; p++) {
+            for (int p = first[f]; p < first[f + 1]; p++) {
                 const V c = V{} + weight[p];
                 const V* row = d + static_cast<size_t>(*column++) * sum_vectors;
 #pragma GCC unroll 8
                 for (int q = 0; q < sum_vectors; q++) sum[q] += c * row[q];
             }
-            const double* all = reinterpret_cast<const double*>(sum);
             const size_t k = pattern.function[f];
-            for (int q = 0; q < 6; q++) w.virial.data()[6 * k + q] += all[q];
+            V* all = w.sums.data() + k * sum_vectors;
+#pragma GCC unroll 8
+            for (int q = 0; q < sum_vectors; q++) all[q] += sum[q];
             if (!to) continue;
-            for (int q = 0; q < 3; q++) to[k * stride + q * W] += all[sum_move + q];
+#pragma GCC unroll 3
+            for (int q = 0; q < 3; q++)
+                to[k * stride + q * B] += sum[(sum_move + q) / W][(sum_move + q) % W];
         }
     }
 
     // Sums over threads, and the caller's order of atoms.
     void finish(int first, int last, Workspace& w) {
-        const size_t full = static_cast<size_t>(atoms_ / W) * 3 * W;
-        double* column = w.column.need(full + 3 * W);
+        const size_t full = static_cast<size_t>(atoms_ / B) * 3 * B;
+        double* column = w.column.need(full + 3 * B);
         for (int k = first; k < last; k++) {
             double* out = out_.data + k * out_.stride;
             if (out_.energy >= 0) {
-                double energy = 0;
-                for (int t = 0; t < threads_; t++)
-                    for (int q = 0; q < W; q++) energy += workspaces_[t]->energy.data()[k][q];
-                out[out_.energy] = energy;
+                V energy = V{};
+                for (int t = 0; t < threads_; t++) energy += workspaces_[t]->energy.data()[k];
+                out[out_.energy] = 0;
+                for (int q = 0; q < W; q++) out[out_.energy] += energy[q];
             }
             for (int q = 0; q < 6 && out_.virial >= 0; q++) {
                 out[out_.virial + q] = 0;
                 for (int t = 0; t < threads_; t++)
-                    out[out_.virial + q] += workspaces_[t]->virial.data()[6 * size_t(k) + q];
+                    out[out_.virial + q] += reinterpret_cast<const double*>(
+                        workspaces_[t]->sums.data() + static_cast<size_t>(k) * sum_vectors)[q];
             }
             if (out_.forces < 0) continue;
             std::copy_n(out + out_.forces, full, column);
-            std::copy_n(rest_.data() + static_cast<size_t>(k) * 3 * W, 3 * W, column + full);
-            for (size_t r = 0; r < source_.size(); r++) out[out_.forces + r] = column[source_[r]];
+            std::copy_n(rest_.data() + static_cast<size_t>(k) * 3 * B, 3 * B, column + full);
+            const size_t rows = source_.size();
+            const int* source = source_.data();
+            for (size_t r = 0; r < rows; r++) out[out_.forces + r] = column[source[r]];
         }
     }
 

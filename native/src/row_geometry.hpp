@@ -2,12 +2,18 @@
 // row_engine.hpp.
 #pragma once
 
-// The internal order of the atoms of a structure: by species, in compact blocks of W places.
+// The internal order of the atoms of a structure: by species, in compact blocks of B places.
 struct Order {
     std::vector<int> original, species;  // by place
     std::vector<int> place;              // by the cell list's sorted number
     std::vector<int> sorted;             // by place
-    int blocks = 0;
+    int blocks = 0, owners = 1;          // block b belongs to thread b % owners
+    int span = 0;                        // places in a vector before they repeat
+};
+
+// One channel and l of a neighbour species, and its first A.
+struct Shell {
+    int channel, l, v;
 };
 
 class Geometry {
@@ -22,8 +28,10 @@ class Geometry {
             }
             channels_ = first;
         }
-        for (size_t v = 0; v < tables.a_l.size(); v++)
-            lm_.push_back(tables.a_l[v] * tables.a_l[v] + tables.a_l[v] + tables.a_m[v]);
+        shells_.resize(tables.species);
+        for (size_t v = 0; v < tables.a_l.size(); v += 2 * tables.a_l[v] + 1)
+            shells_[tables.a_species[v]].push_back(
+                {tables.a_channel[v], tables.a_l[v], static_cast<int>(v)});
     }
 
     struct Scratch {
@@ -34,7 +42,17 @@ class Geometry {
         Buffer<V> value, slope;
     };
 
-    int lm(size_t v) const { return lm_[v]; }
+    // dA_v/dr for all A's of one species, `step` apart.
+    void slopes(const Site& site, int z, const Touched& t, int span, V* out, int step) const {
+        V* at = out;
+        for (const Shell& shell : shells_[z]) {
+            site.slopes(shell.channel, shell.l, t, at, step);
+            at += (2 * shell.l + 1) * step;
+        }
+        if (span == W) return;
+        for (; out < at; out += step)
+            for (int q = 0; q < 3; q++) out[q] = repeats(out[q], span);
+    }
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
@@ -46,6 +64,7 @@ class Geometry {
         site.stretch.zeroed(3 * channels_ * n);
         site.harmonics.need(harmonics_.size() * n);
         site.gradient.need(3 * harmonics_.size() * n);
+        distances(site);
         for (size_t q = 0; q < n; q++) angular(site, q);
         for (size_t k = 0; k < w.place.size(); k++)
             radial(site, order, w.place[k], w.lane[k], w);
@@ -61,12 +80,17 @@ class Geometry {
     template <bool virial>
     void sum(Site& site, double* a) const {
         V* out = site.sums.need(tables_.a_l.size() * sum_vectors);
-        for (size_t v = 0; v < tables_.a_l.size(); v++, out += sum_vectors) {
-            const auto& touched = site.touched[tables_.a_species[v]];
+        for (int z = 0; z < tables_.species; z++) {
+            const auto& touched = site.touched[z];
             const int begin = touched.empty() ? 0 : touched.front().q;
             const int end = touched.empty() ? 0 : touched.back().q + touched.back().layers;
-            site.sum<virial>(tables_.a_channel[v], lm_[v], begin, end, out);
-            a[v * W] = reinterpret_cast<const double*>(out)[sum_value];
+            for (const Shell& shell : shells_[z])
+                for (int m = 0; m <= 2 * shell.l; m++) {
+                    const size_t v = shell.v + m;
+                    V* sums = out + v * sum_vectors;
+                    site.sum<virial>(shell.channel, shell.l * shell.l + m, begin, end, sums);
+                    a[v * W] = reinterpret_cast<const double*>(sums)[sum_value];
+                }
         }
     }
 
@@ -113,8 +137,9 @@ class Geometry {
     // Species by species, every neighbour goes to the lane of its place.
     void arrange(Site& site, const Order& order, Scratch& w) const {
         const size_t count = w.place.size();
+        const int repeats = W / order.span;
         w.lane.resize(count);
-        w.images.resize(order.blocks * W, 0);  // all zero between calls, as are the layers
+        w.images.resize(order.blocks * B, 0);  // all zero between calls, as are the layers
         w.layers.resize(order.blocks, 0);
         w.start.resize(order.blocks);
         site.touched.assign(tables_.species, {});
@@ -122,27 +147,45 @@ class Geometry {
         for (int z = 0; z < tables_.species; z++) {
             w.blocks.clear();
             for (size_t k = 0; k < count; k++) {
-                const int p = w.place[k], block = p / W;
+                const int p = w.place[k], block = p / B;
                 if (order.species[p] != z) continue;
                 w.lane[k] = w.images[p]++;
                 if (w.layers[block] == 0) w.blocks.push_back(block);
-                w.layers[block] = std::max(w.layers[block], w.images[p]);
+                w.layers[block] = std::max(w.layers[block], w.lane[k] / repeats + 1);
             }
-            std::sort(w.blocks.begin(), w.blocks.end());
-            for (const int block : w.blocks) {
-                site.touched[z].push_back({block, site.vectors, w.layers[block]});
-                w.start[block] = site.vectors;
-                site.vectors += w.layers[block];
-                w.layers[block] = 0;
-            }
+            group(site.touched[z], site.vectors, order.owners, w);
             for (size_t k = 0; k < count; k++) {
                 const int p = w.place[k];
                 if (order.species[p] != z) continue;
-                w.lane[k] = (w.start[p / W] + w.lane[k]) * W + p % W;
+                const int image = w.lane[k], first = w.start[p / B];
+                w.lane[k] = first + image / repeats * W + image % repeats * order.span + p % B;
                 w.images[p] = 0;
             }
         }
         place(site, w);
+    }
+
+    // Puts the blocks of one owner together into vectors.
+    static void group(std::vector<Touched>& touched, int& vectors, int owners, Scratch& w) {
+        std::sort(w.blocks.begin(), w.blocks.end(), [&](int a, int b) {
+            return std::make_pair(a % owners, a) < std::make_pair(b % owners, b);
+        });
+        size_t k = 0;
+        while (k < w.blocks.size()) {
+            Touched t{{}, vectors, 0};
+            const int owner = w.blocks[k] % owners;
+            for (int part = 0; part < W / B; part++) {
+                t.block[part] = no_block;
+                if (k == w.blocks.size() || w.blocks[k] % owners != owner) continue;
+                const int block = w.blocks[k++];
+                t.block[part] = block;
+                t.layers = std::max(t.layers, w.layers[block]);
+                w.start[block] = vectors * W + part * B;
+                w.layers[block] = 0;
+            }
+            vectors += t.layers;
+            touched.push_back(t);
+        }
     }
 
     // Coordinates into their lanes; empty lanes hold something harmless of no weight.
@@ -155,18 +198,27 @@ class Geometry {
             for (size_t k = 0; k < w.lane.size(); k++) at[d * n * W + w.lane[k]] = (*from[d])[k];
     }
 
+    static void distances(Site& site) {
+        const size_t n = site.vectors * static_cast<size_t>(W);
+        const double* at = reinterpret_cast<const double*>(site.vector.data());
+        double* unit = reinterpret_cast<double*>(site.unit.data());
+        double* distance = reinterpret_cast<double*>(site.distance.data());
+        for (size_t k = 0; k < n; k++) {
+            const double r = std::sqrt(at[k] * at[k] + at[n + k] * at[n + k] +
+                                       at[2 * n + k] * at[2 * n + k]);
+            distance[k] = r;
+            unit[k] = at[k] / r;
+            unit[n + k] = at[n + k] / r;
+            unit[2 * n + k] = at[2 * n + k] / r;
+        }
+    }
+
     void angular(Site& site, size_t q) const {
         const size_t n = site.vectors;
-        V at[3], square = V{}, distance;
-        for (int d = 0; d < 3; d++) {
-            at[d] = site.vector.data()[d * n + q];
-            square += at[d] * at[d];
-        }
-        for (int k = 0; k < W; k++) distance[k] = std::sqrt(square[k]);
-        const V inverse = 1.0 / distance;
-        site.distance.data()[q] = distance;
-        for (int d = 0; d < 3; d++) site.unit.data()[d * n + q] = at[d] = at[d] * inverse;
-        harmonics_.evaluate(at, inverse, site.harmonics.data() + q, site.gradient.data() + q, n);
+        const V* unit = site.unit.data() + q;
+        const V at[3] = {unit[0], unit[n], unit[2 * n]};
+        harmonics_.evaluate(at, 1.0 / site.distance.data()[q], site.harmonics.data() + q,
+                            site.gradient.data() + q, n);
     }
 
     // R and R' of all channels of one neighbour, lanes across channels.
@@ -214,6 +266,6 @@ class Geometry {
     const Tables& tables_;
     const Harmonics harmonics_;
     std::vector<std::vector<Grid>> grids_;  // [centre * species + neighbour][table]
-    std::vector<int> lm_;                   // of every A
+    std::vector<std::vector<Shell>> shells_;  // by species
     int channels_ = 0;
 };

@@ -76,6 +76,11 @@ class Harmonics {
     std::vector<double> norms_;
 };
 
+template <int step, size_t... lane>
+ACE_INLINE V swap(V v, std::index_sequence<lane...>) {
+    return __builtin_shufflevector(v, v, int(lane ^ step)...);
+}
+
 template <int step, int high, size_t... lane>
 ACE_INLINE V mix(V a, V b, std::index_sequence<lane...>) {
     return __builtin_shufflevector(
@@ -83,6 +88,26 @@ ACE_INLINE V mix(V a, V b, std::index_sequence<lane...>) {
         (high ? ((lane & step) ? int(W + lane) : int(lane + step))
               : ((lane & step) ? int(W + lane - step) : int(lane)))...);
 }
+
+// The sum of the parts of `span` lanes of a vector, in each of them.
+ACE_INLINE V repeats(V v, int span) {
+    const auto lanes = std::make_index_sequence<W>();
+    if constexpr (W > 4)
+        if (span <= 4) v += swap<4>(v, lanes);
+    if constexpr (W > 2)
+        if (span <= 2) v += swap<2>(v, lanes);
+    if (span <= 1) v += swap<1>(v, lanes);
+    return v;
+}
+
+// One block of a vector.
+template <size_t... lane>
+ACE_INLINE U part(V v, int which, std::index_sequence<lane...>) {
+    return which == 0 ? __builtin_shufflevector(v, v, int(lane)...)
+                      : __builtin_shufflevector(v, v, int(W - B + lane)...);
+}
+
+ACE_INLINE U part(V v, int which) { return part(v, which, std::make_index_sequence<B>()); }
 
 // Rows become columns.
 template <int step = 1>

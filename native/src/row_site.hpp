@@ -1,9 +1,11 @@
 // One central atom with its neighbours: A_v, the pieces that dA_v/dr_j is made of, and the sums
 // of dA_v/dr_j over all neighbours. Included by row_engine.hpp.
 //
-// A neighbour lies in the lane of its atom's place in the internal order, place = W block + lane;
-// further images of the same atoms are further vectors of the same block. So a derivative with
-// respect to W atoms is a sum of vectors, and no scatter is needed.
+// The internal order of the atoms is one of blocks of B places, and the lanes of a vector are W/B
+// blocks: a neighbour lies in the lane of its atom, and further images of these atoms are further
+// vectors. So a derivative with respect to W atoms is a sum of vectors, and is added to the force
+// rows block by block without a scatter. In cells of few atoms the lanes repeat the places
+// 0 ... span - 1, so that images fill them; the repeats are then summed up.
 #pragma once
 
 // A growing array aligned to cache lines; contents are lost when it grows.
@@ -48,9 +50,10 @@ struct Grid {
     std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded]
 };
 
-// Vectors q ... q + layers of a site belong to one block of W places.
+// Vectors q ... q + layers of a site, whose lanes are W/B blocks of B places.
+constexpr int no_block = -1;
 struct Touched {
-    int block, q, layers;
+    int block[W / B], q, layers;
 };
 
 // Sums over the neighbours, per A: -r_x dA/dr_y in the order xx yy zz yz xz xy, then dA/dr_x,
@@ -61,29 +64,30 @@ constexpr int sum_vectors = (sum_count + W - 1) / W;
 struct Site {
     int place = 0, vectors = 0;
     std::vector<std::vector<Touched>> touched;  // by species
-    Buffer<V> vector, unit;                     // [xyz][q]
-    Buffer<V> distance;                         // [q]
+    Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
     Buffer<V> radial, stretch;                  // [channel][q]; [channel][xyz][q]: R' times unit
     Buffer<V> harmonics, gradient;              // [lm][q]; [lm][xyz][q]
     Buffer<V> sums;                             // [v][sum_vectors]
     Buffer<double> weights;                     // dB_k/dA_v, [pair]
 
-    // dA_v/dr of the atoms in the lanes of one block, summed over their images.
-    ACE_INLINE void slope(int channel, int lm, const Touched& t, V* out) const {
-        const size_t step = vectors, c = channel, y = lm;
+    // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
+    ACE_INLINE void slopes(int channel, int l, const Touched& t, V* out, int out_step) const {
+        const size_t step = vectors, c = channel, y = l * l;
         const V *r = radial.data() + c * step + t.q, *s = stretch.data() + 3 * c * step + t.q;
         const V *h = harmonics.data() + y * step + t.q, *g = gradient.data() + 3 * y * step + t.q;
-        V a = s[0] * h[0] + r[0] * g[0];
-        V b = s[step] * h[0] + r[0] * g[step];
-        V c2 = s[2 * step] * h[0] + r[0] * g[2 * step];
-        for (int k = 1; k < t.layers; k++) {
-            a += s[k] * h[k] + r[k] * g[k];
-            b += s[step + k] * h[k] + r[k] * g[step + k];
-            c2 += s[2 * step + k] * h[k] + r[k] * g[2 * step + k];
+        const V r0 = r[0], sx = s[0], sy = s[step], sz = s[2 * step];
+        for (int m = 0; m <= 2 * l; m++, h += step, g += 3 * step, out += out_step) {
+            V x = sx * h[0] + r0 * g[0], yy = sy * h[0] + r0 * g[step],
+              z = sz * h[0] + r0 * g[2 * step];
+            for (int k = 1; k < t.layers; k++) {
+                x += s[k] * h[k] + r[k] * g[k];
+                yy += s[step + k] * h[k] + r[k] * g[step + k];
+                z += s[2 * step + k] * h[k] + r[k] * g[2 * step + k];
+            }
+            out[0] = x;
+            out[1] = yy;
+            out[2] = z;
         }
-        out[0] = a;
-        out[1] = b;
-        out[2] = c2;
     }
 
     // All sums of one A.
