@@ -37,23 +37,22 @@
 namespace ace::ACE_ISA::rows {
 
 #if defined(__AVX512F__)
-constexpr int W = 8, B = 4;
+constexpr int W = 8;
 #elif defined(__AVX2__)
-constexpr int W = 4, B = 4;
+constexpr int W = 4;
 #else
-constexpr int W = 2, B = 2;
+constexpr int W = 2;
 #endif
 typedef double V __attribute__((vector_size(W * sizeof(double)), aligned(W * sizeof(double))));
-// As many numbers as a block has atoms, anywhere in memory.
-typedef double U __attribute__((vector_size(B * sizeof(double)), aligned(8), may_alias));
+typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may_alias));
 
 #include "row_harmonics.hpp"
 #include "row_site.hpp"
 #include "row_geometry.hpp"
 #include "row_products.hpp"
 
-// Touched vectors of neighbours whose dA_v/dr is held at a time.
-constexpr int tile_size = 2;
+// Blocks of neighbours, and sites that touch them, whose dA_v/dr is held at a time.
+constexpr int tile_blocks = 1, tile_sites = 4;
 
 // Lets all threads of a call through once all have come.
 class Barrier {
@@ -82,13 +81,21 @@ class Barrier {
 // What all calls share and nobody changes.
 struct Shared {
     const Tables tables;
+    const std::vector<Family> families;
     const Geometry geometry;
     std::vector<std::unique_ptr<RowPlan>> plans;
 
-    explicit Shared(Tables given) : tables(std::move(given)), geometry(tables) {
+    explicit Shared(Tables given)
+        : tables(std::move(given)), families(ace::families(tables)), geometry(tables, families) {
         for (int s = 0; s < tables.species; s++)
-            plans.push_back(std::make_unique<RowPlan>(tables, s));
+            plans.push_back(std::make_unique<RowPlan>(tables, families, s));
     }
+};
+
+// A block that a site of the batch touches.
+struct Work {
+    int site;
+    Touched touched;
 };
 
 // What one thread works with; it grows to the largest structure and is kept.
@@ -98,8 +105,7 @@ struct Workspace {
     Buffer<V> variables, tile;
     Buffer<V> energy, sums;  // [function], W atoms apart; [function][sum_vectors]
     Buffer<double> column;
-    double nowhere[3 * B];  // what no block needs
-    std::vector<Touched> touched;
+    std::vector<Work> work;
 };
 
 // The rows of one structure at a time.
@@ -135,9 +141,8 @@ class Job {
                 throw Error("species: atom " + std::to_string(i) + " has an unknown species");
         cells_.build(in.atoms, in.positions, in.cell, in.pbc, in.species, tables_.longest_cutoff());
         atoms_ = in.atoms;
-        order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, in.atoms, B);
-        order_.blocks = (atoms_ + B - 1) / B;
-        order_.owners = threads_;
+        order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, in.atoms, W);
+        order_.blocks = (atoms_ + W - 1) / W;
         for (order_.span = 1; order_.span < std::min(atoms_, W);) order_.span *= 2;
         std::vector<int> place(atoms_);
         for (int p = 0; p < atoms_; p++) place[order_.original[p]] = p;
@@ -153,7 +158,7 @@ class Job {
         source_.resize(static_cast<size_t>(3) * atoms_);
         for (int i = 0; i < atoms_; i++)
             for (int d = 0; d < 3; d++)
-                source_[3 * i + d] = 3 * B * (place[i] / B) + B * d + place[i] % B;
+                source_[3 * i + d] = 3 * W * (place[i] / W) + W * d + place[i] % W;
         batches_.clear();
         for (int begin = 0; begin < atoms_;) {
             int end = begin;
@@ -162,7 +167,7 @@ class Job {
             batches_.push_back({order_.species[begin], begin, end - begin});
             begin = end;
         }
-        if (out_.forces >= 0) rest_.zeroed(static_cast<size_t>(3) * B * tables_.functions);
+        if (out_.forces >= 0) rest_.zeroed(static_cast<size_t>(3) * W * tables_.functions);
     }
 
     // A thread's share of everything. After a failure all stop at the next barrier.
@@ -233,102 +238,158 @@ class Job {
     // ---- forces and virials
 
     // Where the force rows of function 0 of a block begin, and how far apart functions are. The
-    // last block may be incomplete and has a place of its own; no block writes to one nobody reads.
-    double* rows_of(int block, size_t& stride, Workspace& w) {
-        stride = block == no_block ? 0 : out_.stride;
-        if (block == no_block) return w.nowhere;
-        if (block < atoms_ / B) return out_.data + out_.forces + static_cast<size_t>(3) * B * block;
-        stride = 3 * B;
+    // last block may be incomplete and has a place of its own.
+    double* rows_of(int block, size_t& stride) {
+        if (block < atoms_ / W) {
+            stride = out_.stride;
+            return out_.data + out_.forces + static_cast<size_t>(3) * W * block;
+        }
+        stride = 3 * W;
         return rest_.data();
     }
 
+    // The blocks of thread t.
     void spread(const Batch& batch, const Site* sites, int t, Workspace& w) {
         const RowPlan& plan = *shared_.plans[batch.species];
-        for (int k = 0; k < batch.count; k++) {
-            const Site& site = sites[k];
-            for (int z = 0; z < tables_.species; z++) {
-                const Pattern& pattern = plan.patterns[z];
-                if (out_.forces >= 0) {
-                    w.touched.clear();
-                    for (const Touched& b : site.touched[z])
-                        if (b.block[0] % threads_ == t) w.touched.push_back(b);
-                    size_t b = 0;
-                    for (; b + tile_size <= w.touched.size(); b += tile_size)
-                        tile<tile_size>(z, pattern, site, &w.touched[b], w);
-                    for (; b < w.touched.size(); b++) tile<1>(z, pattern, site, &w.touched[b], w);
-                }
-                if ((out_.forces >= 0 || out_.virial >= 0) && site.place / B % threads_ == t)
-                    whole(pattern, site, w);
+        for (size_t f = 0; f < plan.patterns.size(); f++) {
+            if (out_.forces >= 0) {
+                w.work.clear();
+                for (int k = 0; k < batch.count; k++)
+                    for (const Touched& touched : sites[k].touched[f])
+                        if (touched.block % threads_ == t) w.work.push_back({k, touched});
+                std::sort(w.work.begin(), w.work.end(), [](const Work& a, const Work& b) {
+                    return std::make_pair(a.touched.block, a.site) <
+                           std::make_pair(b.touched.block, b.site);
+                });
+                tiles(f, plan.patterns[f], sites, w);
             }
+            for (int k = 0; k < batch.count; k++)
+                if ((out_.forces >= 0 || out_.virial >= 0) && sites[k].place / W % threads_ == t)
+                    whole(f, plan.patterns[f], sites[k], w);
         }
     }
 
-    // -dB_k/dr of the atoms of some blocks.
+    // Takes the work of a few blocks and sites at a time.
+    void tiles(size_t f, const Pattern& pattern, const Site* sites, Workspace& w) {
+        size_t begin = 0;
+        while (begin < w.work.size()) {
+            int blocks[tile_blocks] = {}, count = 0;
+            const Touched* touched[W][tile_blocks] = {};
+            size_t end = begin;
+            for (; end < w.work.size(); end++) {
+                const Work& work = w.work[end];
+                if (count == 0 || work.touched.block != blocks[count - 1]) {
+                    if (count == tile_blocks) break;
+                    blocks[count++] = work.touched.block;
+                }
+                touched[work.site][count - 1] = &work.touched;
+            }
+            const Site* chosen[W];
+            int number = 0;
+            for (int k = 0; k < W; k++) {
+                bool any = false;
+                for (int b = 0; b < count; b++) any = any || touched[k][b];
+                if (!any) continue;
+                std::copy_n(touched[k], tile_blocks, touched[number]);
+                chosen[number++] = sites + k;
+            }
+            for (int k = 0; k < number;) {
+                const int some = std::min(number - k, tile_sites);
+                if (count == tile_blocks) tile<tile_blocks>(some, f, pattern, chosen + k, blocks, touched + k, w);
+                else tile<1>(some, f, pattern, chosen + k, blocks, touched + k, w);
+                k += some;
+            }
+            begin = end;
+        }
+    }
+
     template <int count>
-    void tile(int z, const Pattern& pattern, const Site& site, const Touched* touched,
-              Workspace& w) {
-        constexpr int size = 3 * count, blocks = count * W / B;
-        V* d = w.tile.need(static_cast<size_t>(pattern.end - pattern.begin) * size);
-        for (int b = 0; b < count; b++)
-            shared_.geometry.slopes(site, z, touched[b], order_.span, d + 3 * b, size);
-        double* to[blocks];
-        size_t stride[blocks];
-        for (int b = 0; b < blocks; b++)
-            to[b] = rows_of(touched[b * B / W].block[b % (W / B)], stride[b], w);
-        const double* weight = site.weights.data();
+    void tile(int sites, size_t f, const Pattern& pattern, const Site* const* site,
+              const int* blocks, const Touched* (*touched)[tile_blocks], Workspace& w) {
+        if (sites >= 4) tile<count, 4>(f, pattern, site, blocks, touched, w);
+        else if (sites == 3) tile<count, 3>(f, pattern, site, blocks, touched, w);
+        else if (sites == 2) tile<count, 2>(f, pattern, site, blocks, touched, w);
+        else tile<count, 1>(f, pattern, site, blocks, touched, w);
+    }
+
+    // -dB_k/dr of the atoms of some blocks, summed over some sites.
+    template <int count, int sites>
+    void tile(size_t f, const Pattern& pattern, const Site* const* site, const int* blocks,
+              const Touched* (*touched)[tile_blocks], Workspace& w) {
+        constexpr int size = 3 * count;
+        const Family& family = shared_.families[f];
+        const size_t all = static_cast<size_t>(family.columns) * size;
+        V* d = w.tile.need(all * sites);
+        const double* weight[sites];
+        for (int s = 0; s < sites; s++) {
+            weight[s] = site[s]->weights.data();
+            for (int b = 0; b < count; b++) {
+                V* to = d + s * all + 3 * b;
+                if (touched[s][b]) {
+                    shared_.geometry.slopes(*site[s], family, *touched[s][b], order_.span, to, size);
+                } else {
+                    for (int v = 0; v < family.columns; v++, to += size) to[0] = to[1] = to[2] = V{};
+                }
+            }
+        }
+        double* to[count];
+        size_t stride[count];
+        for (int b = 0; b < count; b++) to[b] = rows_of(blocks[b], stride[b]);
         const int *column = pattern.column.data(), *first = pattern.first.data();
         const size_t functions = pattern.function.size();
-        for (size_t f = 0; f < functions; f++) {
+        for (size_t k = 0; k < functions; k++) {
             V sum[size] = {};
-            for (int p = first[f]; p < first[f + 1]; p++) {
-                const V c = V{} + weight[p];
+            for (int p = first[k]; p < first[k + 1]; p++) {
                 const V* row = d + static_cast<size_t>(*column++) * size;
-#pragma GCC unroll 12
-                for (int q = 0; q < size; q++) sum[q] += c * row[q];
-            }
-            const size_t k = pattern.function[f];
 #pragma GCC unroll 4
-            for (int b = 0; b < blocks; b++) {
-                U* place = reinterpret_cast<U*>(to[b] + k * stride[b]);
+                for (int s = 0; s < sites; s++) {
+                    const V c = V{} + weight[s][p];
+#pragma GCC unroll 12
+                    for (int q = 0; q < size; q++) sum[q] += c * row[s * all + q];
+                }
+            }
+#pragma GCC unroll 4
+            for (int b = 0; b < count; b++) {
+                U* place = reinterpret_cast<U*>(to[b] + pattern.function[k] * stride[b]);
 #pragma GCC unroll 3
-                for (int q = 0; q < 3; q++)
-                    place[q] -= part(sum[3 * (b * B / W) + q], b % (W / B));
+                for (int q = 0; q < 3; q++) place[q] -= sum[3 * b + q];
             }
         }
     }
 
     // The sums over all neighbours: virial, and the force on the central atom.
-    void whole(const Pattern& pattern, const Site& site, Workspace& w) {
-        const V* d = site.sums.data() + static_cast<size_t>(pattern.begin) * sum_vectors;
+    void whole(size_t f, const Pattern& pattern, const Site& site, Workspace& w) {
+        const V* d =
+            site.sums.data() + static_cast<size_t>(shared_.families[f].begin) * sum_vectors;
         size_t stride = 0;
         double* to = nullptr;
-        if (out_.forces >= 0) to = rows_of(site.place / B, stride, w) + site.place % B;
+        if (out_.forces >= 0) to = rows_of(site.place / W, stride) + site.place % W;
         const double* weight = site.weights.data();
         const int *column = pattern.column.data(), *first = pattern.first.data();
         const size_t functions = pattern.function.size();
-        for (size_t f = 0; f < functions; f++) {
+        for (size_t n = 0; n < functions; n++) {
             V sum[sum_vectors] = {};
-            for (int p = first[f]; p < first[f + 1]; p++) {
+            for (int p = first[n]; p < first[n + 1]; p++) {
                 const V c = V{} + weight[p];
                 const V* row = d + static_cast<size_t>(*column++) * sum_vectors;
 #pragma GCC unroll 8
                 for (int q = 0; q < sum_vectors; q++) sum[q] += c * row[q];
             }
-            const size_t k = pattern.function[f];
+            const size_t k = pattern.function[n];
             V* all = w.sums.data() + k * sum_vectors;
 #pragma GCC unroll 8
             for (int q = 0; q < sum_vectors; q++) all[q] += sum[q];
             if (!to) continue;
 #pragma GCC unroll 3
             for (int q = 0; q < 3; q++)
-                to[k * stride + q * B] += sum[(sum_move + q) / W][(sum_move + q) % W];
+                to[k * stride + q * W] += sum[(sum_move + q) / W][(sum_move + q) % W];
         }
     }
 
     // Sums over threads, and the caller's order of atoms.
     void finish(int first, int last, Workspace& w) {
-        const size_t full = static_cast<size_t>(atoms_ / B) * 3 * B;
-        double* column = w.column.need(full + 3 * B);
+        const size_t full = static_cast<size_t>(atoms_ / W) * 3 * W;
+        double* column = w.column.need(full + 3 * W);
         for (int k = first; k < last; k++) {
             double* out = out_.data + k * out_.stride;
             if (out_.energy >= 0) {
@@ -345,7 +406,7 @@ class Job {
             }
             if (out_.forces < 0) continue;
             std::copy_n(out + out_.forces, full, column);
-            std::copy_n(rest_.data() + static_cast<size_t>(k) * 3 * B, 3 * B, column + full);
+            std::copy_n(rest_.data() + static_cast<size_t>(k) * 3 * W, 3 * W, column + full);
             const size_t rows = source_.size();
             const int* source = source_.data();
             for (size_t r = 0; r < rows; r++) out[out_.forces + r] = column[source[r]];

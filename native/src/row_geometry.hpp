@@ -2,23 +2,19 @@
 // row_engine.hpp.
 #pragma once
 
-// The internal order of the atoms of a structure: by species, in compact blocks of B places.
+// The internal order of the atoms of a structure: by species, in compact blocks of W places.
 struct Order {
     std::vector<int> original, species;  // by place
     std::vector<int> place;              // by the cell list's sorted number
     std::vector<int> sorted;             // by place
-    int blocks = 0, owners = 1;          // block b belongs to thread b % owners
+    int blocks = 0;
     int span = 0;                        // places in a vector before they repeat
-};
-
-// One channel and l of a neighbour species, and its first A.
-struct Shell {
-    int channel, l, v;
 };
 
 class Geometry {
   public:
-    explicit Geometry(const Tables& tables) : tables_(tables), harmonics_(tables.lmax) {
+    Geometry(const Tables& tables, const std::vector<Family>& families)
+        : tables_(tables), families_(families), harmonics_(tables.lmax) {
         for (int pair = 0; pair < tables.species * tables.species; pair++) {
             grids_.emplace_back();
             int first = 0;
@@ -28,24 +24,21 @@ class Geometry {
             }
             channels_ = first;
         }
-        shells_.resize(tables.species);
-        for (size_t v = 0; v < tables.a_l.size(); v += 2 * tables.a_l[v] + 1)
-            shells_[tables.a_species[v]].push_back(
-                {tables.a_channel[v], tables.a_l[v], static_cast<int>(v)});
     }
 
     struct Scratch {
         std::vector<Run> runs;
-        std::vector<double> x, y, z;           // of the neighbours
+        std::vector<double> x, y, z, square;   // of the neighbours
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
-        std::vector<int> images, layers, start;  // by place; by block
+        std::vector<int> images, layers, start, reached;  // by place; by block
         Buffer<V> value, slope;
     };
 
-    // dA_v/dr for all A's of one species, `step` apart.
-    void slopes(const Site& site, int z, const Touched& t, int span, V* out, int step) const {
+    // dA_v/dr for all A's of one family, `step` apart.
+    void slopes(const Site& site, const Family& family, const Touched& t, int span, V* out,
+                int step) const {
         V* at = out;
-        for (const Shell& shell : shells_[z]) {
+        for (const Shell& shell : family.shells) {
             site.slopes(shell.channel, shell.l, t, at, step);
             at += (2 * shell.l + 1) * step;
         }
@@ -79,24 +72,19 @@ class Geometry {
     // The sums of all A's; A itself also goes to a[v * W].
     template <bool virial>
     void sum(Site& site, double* a) const {
-        V* out = site.sums.need(tables_.a_l.size() * sum_vectors);
-        for (int z = 0; z < tables_.species; z++) {
-            const auto& touched = site.touched[z];
-            const int begin = touched.empty() ? 0 : touched.front().q;
-            const int end = touched.empty() ? 0 : touched.back().q + touched.back().layers;
-            for (const Shell& shell : shells_[z])
-                for (int m = 0; m <= 2 * shell.l; m++) {
-                    const size_t v = shell.v + m;
-                    V* sums = out + v * sum_vectors;
-                    site.sum<virial>(shell.channel, shell.l * shell.l + m, begin, end, sums);
-                    a[v * W] = reinterpret_cast<const double*>(sums)[sum_value];
+        V* sums = site.sums.need(tables_.a_l.size() * sum_vectors);
+        for (size_t f = 0; f < families_.size(); f++)
+            for (const Shell& shell : families_[f].shells)
+                for (int m = 0; m <= 2 * shell.l; m++, sums += sum_vectors) {
+                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.touched[f], sums);
+                    a[(shell.v + m) * W] = reinterpret_cast<const double*>(sums)[sum_value];
                 }
-        }
     }
 
   private:
     static Grid grid(const RadialTable& t, int pair, int first) {
-        Grid g{t.begin[pair], 1.0 / t.spacing[pair], t.count[pair], !t.zero_inside[pair],
+        const double end = t.begin[pair] + t.spacing[pair] * t.count[pair];
+        Grid g{t.begin[pair], 1.0 / t.spacing[pair], end * end, t.count[pair], !t.zero_inside[pair],
                first, t.channels, (t.channels + W - 1) / W, {}};
         g.rows = std::make_unique<Buffer<V>>();
         double* rows = reinterpret_cast<double*>(
@@ -114,6 +102,7 @@ class Geometry {
         w.x.clear();
         w.y.clear();
         w.z.clear();
+        w.square.clear();
         w.place.clear();
         const double cutoff = tables_.longest_cutoff(), limit = cutoff * cutoff;
         for (const Run& run : w.runs)
@@ -125,6 +114,7 @@ class Geometry {
                 w.x.push_back(x);
                 w.y.push_back(y);
                 w.z.push_back(z);
+                w.square.push_back(square);
                 w.place.push_back(order.place[cells.owner[p]]);
             }
     }
@@ -139,52 +129,47 @@ class Geometry {
         const size_t count = w.place.size();
         const int repeats = W / order.span;
         w.lane.resize(count);
-        w.images.resize(order.blocks * B, 0);  // all zero between calls, as are the layers
+        w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next two are
         w.layers.resize(order.blocks, 0);
+        w.reached.resize(order.blocks, 0);
         w.start.resize(order.blocks);
-        site.touched.assign(tables_.species, {});
+        site.touched.assign(families_.size(), {});
         site.vectors = 0;
         for (int z = 0; z < tables_.species; z++) {
+            const auto& grids = grids_[order.species[site.place] * tables_.species + z];
             w.blocks.clear();
             for (size_t k = 0; k < count; k++) {
-                const int p = w.place[k], block = p / B;
+                const int p = w.place[k], block = p / W;
                 if (order.species[p] != z) continue;
                 w.lane[k] = w.images[p]++;
                 if (w.layers[block] == 0) w.blocks.push_back(block);
                 w.layers[block] = std::max(w.layers[block], w.lane[k] / repeats + 1);
+                for (size_t t = 0; t < grids.size(); t++)
+                    w.reached[block] |= (w.square[k] < grids[t].reach) << t;
             }
-            group(site.touched[z], site.vectors, order.owners, w);
+            touch(site, z, w);
             for (size_t k = 0; k < count; k++) {
                 const int p = w.place[k];
                 if (order.species[p] != z) continue;
-                const int image = w.lane[k], first = w.start[p / B];
-                w.lane[k] = first + image / repeats * W + image % repeats * order.span + p % B;
+                const int image = w.lane[k], first = w.start[p / W];
+                w.lane[k] = first + image / repeats * W + image % repeats * order.span + p % W;
                 w.images[p] = 0;
             }
         }
         place(site, w);
     }
 
-    // Puts the blocks of one owner together into vectors.
-    static void group(std::vector<Touched>& touched, int& vectors, int owners, Scratch& w) {
-        std::sort(w.blocks.begin(), w.blocks.end(), [&](int a, int b) {
-            return std::make_pair(a % owners, a) < std::make_pair(b % owners, b);
-        });
-        size_t k = 0;
-        while (k < w.blocks.size()) {
-            Touched t{{}, vectors, 0};
-            const int owner = w.blocks[k] % owners;
-            for (int part = 0; part < W / B; part++) {
-                t.block[part] = no_block;
-                if (k == w.blocks.size() || w.blocks[k] % owners != owner) continue;
-                const int block = w.blocks[k++];
-                t.block[part] = block;
-                t.layers = std::max(t.layers, w.layers[block]);
-                w.start[block] = vectors * W + part * B;
-                w.layers[block] = 0;
-            }
-            vectors += t.layers;
-            touched.push_back(t);
+    // Gives vectors to the blocks of one species, and the blocks to its families in reach.
+    void touch(Site& site, int z, Scratch& w) const {
+        const size_t tables = tables_.radial.size();
+        std::sort(w.blocks.begin(), w.blocks.end());
+        for (const int block : w.blocks) {
+            const Touched t{block, site.vectors, w.layers[block]};
+            for (size_t k = 0; k < tables; k++)
+                if (w.reached[block] >> k & 1) site.touched[z * tables + k].push_back(t);
+            w.start[block] = site.vectors * W;
+            site.vectors += t.layers;
+            w.layers[block] = w.reached[block] = 0;
         }
     }
 
@@ -264,8 +249,8 @@ class Geometry {
     }
 
     const Tables& tables_;
+    const std::vector<Family>& families_;
     const Harmonics harmonics_;
     std::vector<std::vector<Grid>> grids_;  // [centre * species + neighbour][table]
-    std::vector<std::vector<Shell>> shells_;  // by species
     int channels_ = 0;
 };

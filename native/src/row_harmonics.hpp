@@ -100,15 +100,6 @@ ACE_INLINE V repeats(V v, int span) {
     return v;
 }
 
-// One block of a vector.
-template <size_t... lane>
-ACE_INLINE U part(V v, int which, std::index_sequence<lane...>) {
-    return which == 0 ? __builtin_shufflevector(v, v, int(lane)...)
-                      : __builtin_shufflevector(v, v, int(W - B + lane)...);
-}
-
-ACE_INLINE U part(V v, int which) { return part(v, which, std::make_index_sequence<B>()); }
-
 // Rows become columns.
 template <int step = 1>
 ACE_INLINE void transpose(V* r) {

@@ -18,9 +18,17 @@ using Key = std::vector<int>;  // factors of a product, ascending
 // its conjugate; s and h enter coefficients.
 class Compiler {
   public:
-    Compiler(RowPlan& plan, const Tables& tables, int centre)
+    Compiler(RowPlan& plan, const Tables& tables, const std::vector<Family>& families, int centre)
         : plan_(plan), tables_(tables), products_(tables.products[centre]),
-          padding_(static_cast<int>(tables.a_l.size())) {}
+          padding_(static_cast<int>(tables.a_l.size())), family_(padding_), column_(padding_) {
+        plan.patterns.resize(families.size());
+        for (size_t f = 0; f < families.size(); f++)
+            for (const Shell& shell : families[f].shells)
+                for (int m = 0; m <= 2 * shell.l; m++) {
+                    family_[shell.v + m] = static_cast<int>(f);
+                    column_[shell.v + m] = shell.column + m;
+                }
+    }
 
     void run() {
         plan_.one = padding_;
@@ -41,11 +49,11 @@ class Compiler {
         int level;
     };
     struct Entry {
-        int species, function, column, place;
+        int family, function, column, place;
         double coefficient;
-        int width;  // columns of the function, among those of the species
+        int width;  // columns of the function, among those of the family
         std::tuple<int, int, int, int, int> key() const {
-            return {species, width, function, column, place};
+            return {family, width, function, column, place};
         }
     };
 
@@ -80,12 +88,12 @@ class Compiler {
             Key rest = key;
             rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
             const Value p = get(rest);
-            const int f = key[t], m = tables_.a_m[f], z = tables_.a_species[f];
+            const int f = key[t], m = tables_.a_m[f], z = family_[f];
             const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
-            slopes.push_back({z, k, cosine, p.re, c, 0});
+            slopes.push_back({z, k, column_[cosine], p.re, c, 0});
             if (m == 0 || p.im < 0) continue;
             const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
-            slopes.push_back({z, k, sine, p.im, c * sign, 0});
+            slopes.push_back({z, k, column_[sine], p.im, c * sign, 0});
         }
     }
 
@@ -195,7 +203,7 @@ class Compiler {
         for (size_t begin = 0, end; begin < entries.size(); begin = end) {
             int width = 0;
             const Entry& first = entries[begin];
-            for (end = begin; end < entries.size() && entries[end].species == first.species &&
+            for (end = begin; end < entries.size() && entries[end].family == first.family &&
                               entries[end].function == first.function;
                  end++)
                 width += end == begin || entries[end].column != entries[end - 1].column;
@@ -224,18 +232,10 @@ class Compiler {
     void write_slopes(std::vector<Entry>& entries) {
         merge(entries);
         sort_by_width(entries);
-        plan_.patterns.resize(tables_.species);
-        for (int z = 0; z < tables_.species; z++) {
-            const auto& kinds = tables_.a_species;
-            const auto begin = std::find(kinds.begin(), kinds.end(), z);
-            plan_.patterns[z].begin = static_cast<int>(begin - kinds.begin());
-            plan_.patterns[z].end =
-                plan_.patterns[z].begin + static_cast<int>(std::count(begin, kinds.end(), z));
-        }
         const Entry* before = nullptr;
         for (const Entry& e : entries) {
-            Pattern& pattern = plan_.patterns[e.species];
-            const bool next = !before || before->species != e.species;
+            Pattern& pattern = plan_.patterns[e.family];
+            const bool next = !before || before->family != e.family;
             const bool other = next || before->function != e.function;
             if (other) {
                 pattern.function.push_back(e.function);
@@ -243,7 +243,7 @@ class Compiler {
             }
             if (other || before->column != e.column) {
                 if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
-                pattern.column.push_back(e.column - pattern.begin);
+                pattern.column.push_back(e.column);
             }
             add(plan_.slopes, e);
             before = &e;
@@ -266,6 +266,7 @@ class Compiler {
     const Tables& tables_;
     const Products& products_;
     const int padding_;
+    std::vector<int> family_, column_;  // of every A
     std::map<Key, Value> values_;
     std::map<Key, int> reals_;
 };
@@ -320,7 +321,26 @@ void bisect(const std::vector<double>& at, std::vector<int>& order, int begin, i
 
 }  // namespace
 
-RowPlan::RowPlan(const Tables& tables, int centre) { Compiler(*this, tables, centre).run(); }
+std::vector<Family> families(const Tables& tables) {
+    std::vector<Family> out;
+    for (int z = 0; z < tables.species; z++)
+        for (int t = 0; t < static_cast<int>(tables.radial.size()); t++)
+            out.push_back({z, t, 0, 0, {}});
+    for (int v = 0; v < static_cast<int>(tables.a_l.size()); v += 2 * tables.a_l[v] + 1) {
+        int table = 0;
+        for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
+            c -= tables.radial[table].channels;
+        Family& family = out[tables.a_species[v] * tables.radial.size() + table];
+        family.shells.push_back({tables.a_channel[v], tables.a_l[v], v, family.columns});
+        family.columns += 2 * tables.a_l[v] + 1;
+    }
+    for (size_t f = 1; f < out.size(); f++) out[f].begin = out[f - 1].begin + out[f - 1].columns;
+    return out;
+}
+
+RowPlan::RowPlan(const Tables& tables, const std::vector<Family>& families, int centre) {
+    Compiler(*this, tables, families, centre).run();
+}
 
 std::vector<int> compact_order(const double* positions, const double* cell, const int* pbc,
                                const int32_t* species, int atoms, int lanes) {

@@ -25,15 +25,25 @@ struct Sums {
     int size() const { return static_cast<int>(first.size()) - 1; }
 };
 
-// The pairs (k, v) of one neighbour species: functions, the range of their pairs, and v counted
-// from the first A of that species.
+// One channel and l, its first A, and that one's number within its family.
+struct Shell {
+    int channel, l, v, column;
+};
+
+// The A's of one neighbour species and radial table: they all end at one distance.
+struct Family {
+    int species, table, begin, columns;  // `begin`: number of columns of the families before
+    std::vector<Shell> shells;
+};
+std::vector<Family> families(const Tables& tables);
+
+// The pairs (k, v) of one family: functions, the range of their pairs, and columns.
 struct Pattern {
-    int begin = 0, end = 0;  // the A's of the species
     std::vector<int> function, first, column;
 };
 
 struct RowPlan {
-    RowPlan(const Tables& tables, int centre);
+    RowPlan(const Tables& tables, const std::vector<Family>& families, int centre);
 
     int variables = 0;  // real A's in the order of the Tables, the constant 1, nodes
     int one = 0;        // place of the constant 1
@@ -42,7 +52,7 @@ struct RowPlan {
     std::vector<int> functions;      // those that this species has
     Sums values;                     // B_k of `functions`
     Sums slopes;                     // dB_k/dA_v, numbered through all patterns
-    std::vector<Pattern> patterns;   // by neighbour species; `first` counts `slopes`
+    std::vector<Pattern> patterns;   // by family; `first` counts `slopes`
 };
 
 // Internal order of atoms: by species, and close together in space within each run of `lanes`.

@@ -1,11 +1,11 @@
 // One central atom with its neighbours: A_v, the pieces that dA_v/dr_j is made of, and the sums
 // of dA_v/dr_j over all neighbours. Included by row_engine.hpp.
 //
-// The internal order of the atoms is one of blocks of B places, and the lanes of a vector are W/B
-// blocks: a neighbour lies in the lane of its atom, and further images of these atoms are further
-// vectors. So a derivative with respect to W atoms is a sum of vectors, and is added to the force
-// rows block by block without a scatter. In cells of few atoms the lanes repeat the places
-// 0 ... span - 1, so that images fill them; the repeats are then summed up.
+// The internal order of the atoms is one of blocks of W places, and a neighbour lies in the lane
+// of its atom; further images of the atoms of a block are further vectors. So a derivative with
+// respect to W atoms is a sum of vectors, and is added to the force rows without a scatter. In
+// cells of few atoms the lanes repeat the places 0 ... span - 1, so that images fill them; the
+// repeats are then summed up.
 #pragma once
 
 // A growing array aligned to cache lines; contents are lost when it grows.
@@ -43,17 +43,16 @@ class Buffer {
 
 // One radial table of one ordered pair of species, its rows padded to whole vectors.
 struct Grid {
-    double begin, inverse;
+    double begin, inverse, reach;  // the last is the square of the last knot
     int bins;
     bool refuse;                   // pairs closer than `begin` are an error
     int first, channels, padded;   // first channel, their number, and that in whole vectors
     std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded]
 };
 
-// Vectors q ... q + layers of a site, whose lanes are W/B blocks of B places.
-constexpr int no_block = -1;
+// The vectors q ... q + layers of a site are neighbours in one block.
 struct Touched {
-    int block[W / B], q, layers;
+    int block, q, layers;
 };
 
 // Sums over the neighbours, per A: -r_x dA/dr_y in the order xx yy zz yz xz xy, then dA/dr_x,
@@ -63,11 +62,11 @@ constexpr int sum_vectors = (sum_count + W - 1) / W;
 
 struct Site {
     int place = 0, vectors = 0;
-    std::vector<std::vector<Touched>> touched;  // by species
+    std::vector<std::vector<Touched>> touched;  // by family, ascending
     Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
     Buffer<V> radial, stretch;                  // [channel][q]; [channel][xyz][q]: R' times unit
     Buffer<V> harmonics, gradient;              // [lm][q]; [lm][xyz][q]
-    Buffer<V> sums;                             // [v][sum_vectors]
+    Buffer<V> sums;                             // [family and column][sum_vectors]
     Buffer<double> weights;                     // dB_k/dA_v, [pair]
 
     // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
@@ -92,30 +91,31 @@ struct Site {
 
     // All sums of one A.
     template <bool virial>
-    ACE_INLINE void sum(int channel, int lm, int begin, int end, V* out) const {
+    ACE_INLINE void sum(int channel, int lm, const std::vector<Touched>& touched, V* out) const {
         const size_t step = vectors, c = channel, y = lm;
         const V *r = radial.data() + c * step, *s = stretch.data() + 3 * c * step;
         const V *h = harmonics.data() + y * step, *g = gradient.data() + 3 * y * step;
         const V* at = vector.data();
         V t[sum_vectors * W] = {};
-        for (int q = begin; q < end; q++) {
-            const V dx = s[q] * h[q] + r[q] * g[q];
-            const V dy = s[step + q] * h[q] + r[q] * g[step + q];
-            const V dz = s[2 * step + q] * h[q] + r[q] * g[2 * step + q];
-            t[6] += dx;
-            t[7] += dy;
-            t[8] += dz;
-            t[9] += r[q] * h[q];
-            if (virial) {
-                const V x = at[q], yy = at[step + q];
-                t[0] -= x * dx;
-                t[1] -= yy * dy;
-                t[2] -= at[2 * step + q] * dz;
-                t[3] -= yy * dz;
-                t[4] -= x * dz;
-                t[5] -= x * dy;
+        for (const Touched& block : touched)
+            for (int q = block.q; q < block.q + block.layers; q++) {
+                const V dx = s[q] * h[q] + r[q] * g[q];
+                const V dy = s[step + q] * h[q] + r[q] * g[step + q];
+                const V dz = s[2 * step + q] * h[q] + r[q] * g[2 * step + q];
+                t[6] += dx;
+                t[7] += dy;
+                t[8] += dz;
+                t[9] += r[q] * h[q];
+                if (virial) {
+                    const V x = at[q], y1 = at[step + q];
+                    t[0] -= x * dx;
+                    t[1] -= y1 * dy;
+                    t[2] -= at[2 * step + q] * dz;
+                    t[3] -= y1 * dz;
+                    t[4] -= x * dz;
+                    t[5] -= x * dy;
+                }
             }
-        }
 #pragma GCC unroll 8
         for (int k = 0; k < sum_vectors; k++) out[k] = lane_sums(t + k * W);
     }
