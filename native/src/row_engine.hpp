@@ -263,9 +263,22 @@ class Job {
                 });
                 tiles(f, plan.patterns[f], sites, w);
             }
-            for (int k = 0; k < batch.count; k++)
-                if ((out_.forces >= 0 || out_.virial >= 0) && sites[k].place / W % threads_ == t)
-                    whole(f, plan.patterns[f], sites[k], w);
+            if (out_.forces < 0 && out_.virial < 0) continue;
+            for (int k = 0; k < batch.count;) {
+                // Sites of one block have one owner.
+                const int block = sites[k].place / W;
+                int end = k + 1;
+                while (end < batch.count && sites[end].place / W == block) end++;
+                for (; k < end; k++) {
+                    if (block % threads_ != t) continue;
+                    if (end - k >= 4) {
+                        whole<4>(f, plan.patterns[f], sites + k, w);
+                        k += 3;
+                    } else {
+                        whole<1>(f, plan.patterns[f], sites + k, w);
+                    }
+                }
+            }
         }
     }
 
@@ -357,32 +370,43 @@ class Job {
         }
     }
 
-    // The sums over all neighbours: virial, and the force on the central atom.
-    void whole(size_t f, const Pattern& pattern, const Site& site, Workspace& w) {
-        const V* d =
-            site.sums.data() + static_cast<size_t>(shared_.families[f].begin) * sum_vectors;
-        size_t stride = 0;
-        double* to = nullptr;
-        if (out_.forces >= 0) to = rows_of(site.place / W, stride) + site.place % W;
-        const double* weight = site.weights.data();
+    // The sums over all neighbours of some sites: virial, and the forces on the central atoms.
+    template <int sites>
+    void whole(size_t f, const Pattern& pattern, const Site* site, Workspace& w) {
+        const size_t begin = static_cast<size_t>(shared_.families[f].begin) * sum_vectors;
+        const V* d[sites];
+        const double* weight[sites];
+        double* to[sites];
+        size_t stride[sites] = {};
+        for (int s = 0; s < sites; s++) {
+            d[s] = site[s].sums.data() + begin;
+            weight[s] = site[s].weights.data();
+            if (out_.forces >= 0) to[s] = rows_of(site[s].place / W, stride[s]) + site[s].place % W;
+        }
         const int *column = pattern.column.data(), *first = pattern.first.data();
         const size_t functions = pattern.function.size();
         for (size_t n = 0; n < functions; n++) {
-            V sum[sum_vectors] = {};
+            V sum[sites][sum_vectors] = {};
             for (int p = first[n]; p < first[n + 1]; p++) {
-                const V c = V{} + weight[p];
-                const V* row = d + static_cast<size_t>(*column++) * sum_vectors;
+                const size_t row = static_cast<size_t>(*column++) * sum_vectors;
+#pragma GCC unroll 4
+                for (int s = 0; s < sites; s++) {
+                    const V c = V{} + weight[s][p];
 #pragma GCC unroll 8
-                for (int q = 0; q < sum_vectors; q++) sum[q] += c * row[q];
+                    for (int q = 0; q < sum_vectors; q++) sum[s][q] += c * d[s][row + q];
+                }
             }
             const size_t k = pattern.function[n];
             V* all = w.sums.data() + k * sum_vectors;
+#pragma GCC unroll 4
+            for (int s = 0; s < sites; s++) {
 #pragma GCC unroll 8
-            for (int q = 0; q < sum_vectors; q++) all[q] += sum[q];
-            if (!to) continue;
+                for (int q = 0; q < sum_vectors; q++) all[q] += sum[s][q];
+                if (out_.forces < 0) continue;
 #pragma GCC unroll 3
-            for (int q = 0; q < 3; q++)
-                to[k * stride + q * W] += sum[(sum_move + q) / W][(sum_move + q) % W];
+                for (int q = 0; q < 3; q++)
+                    to[s][k * stride[s] + q * W] += sum[s][(sum_move + q) / W][(sum_move + q) % W];
+            }
         }
     }
 

@@ -59,8 +59,10 @@ class Geometry {
         site.gradient.need(3 * harmonics_.size() * n);
         distances(site);
         for (size_t q = 0; q < n; q++) angular(site, q);
-        for (size_t k = 0; k < w.place.size(); k++)
+        for (size_t k = 0; k < w.place.size(); k++) {
+            if (k + 2 < w.place.size()) prefetch(site, order, w.place[k + 2], w.square[k + 2]);
             radial(site, order, w.place[k], w.lane[k], w);
+        }
         for (int c = 0; c < channels_; c++)
             for (size_t q = 0; q < n; q++) {
                 V* s = site.stretch.data() + 3 * c * n + q;
@@ -204,6 +206,18 @@ class Geometry {
         const V at[3] = {unit[0], unit[n], unit[2 * n]};
         harmonics_.evaluate(at, 1.0 / site.distance.data()[q], site.harmonics.data() + q,
                             site.gradient.data() + q, n);
+    }
+
+    // Tables are larger than the first cache, and a row of them is read once: it is asked for while
+    // others are worked on.
+    void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
+        const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
+        for (const Grid& g : grids_[pair]) {
+            const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
+            if (bin < 0 || bin >= g.bins) continue;
+            const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
+            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b);
+        }
     }
 
     // R and R' of all channels of one neighbour, lanes across channels.
