@@ -221,13 +221,16 @@ class Job {
             Site& site = w.sites[k];
             site.place = batch.begin + k;
             shared_.geometry.fill(site, cells_, order_, w.scratch);
-            if (out_.virial >= 0) shared_.geometry.sum<true>(site, a + k);
-            else shared_.geometry.sum<false>(site, a + k);
+            if (out_.virial >= 0) shared_.geometry.sum<true>(site, plan, a + k);
+            else shared_.geometry.sum<false>(site, plan, a + k);
         }
         x[plan.one] = V{} + 1.0;
         multiply(plan, x);
-        for (int f = 0; f < plan.values.size(); f++)
-            w.energy.data()[plan.functions[f]] += sum(plan.values, f, x);
+        for (int f = 0; f < plan.values.size(); f++) {
+            const V value = sum(plan.values, f, x);
+            w.energy.data()[plan.functions[f]] += value;
+            if (plan.value_place[f] >= 0) x[plan.value_place[f]] = value;
+        }
         if (out_.forces < 0 && out_.virial < 0) return;
         double* weights[W];
         const size_t padded = (plan.slopes.size() + W - 1) / W * W;
@@ -249,7 +252,7 @@ class Job {
     }
 
     // The blocks of thread t.
-    void spread(const Batch& batch, const Site* sites, int t, Workspace& w) {
+    void spread(const Batch& batch, Site* sites, int t, Workspace& w) {
         const RowPlan& plan = *shared_.plans[batch.species];
         for (size_t f = 0; f < plan.patterns.size(); f++) {
             if (out_.forces >= 0) {
@@ -272,10 +275,10 @@ class Job {
                 for (; k < end; k++) {
                     if (block % threads_ != t) continue;
                     if (end - k >= 4) {
-                        whole<4>(f, plan.patterns[f], sites + k, w);
+                        whole<4>(shared_.families[f], plan.patterns[f], sites + k, w);
                         k += 3;
                     } else {
-                        whole<1>(f, plan.patterns[f], sites + k, w);
+                        whole<1>(shared_.families[f], plan.patterns[f], sites + k, w);
                     }
                 }
             }
@@ -331,7 +334,7 @@ class Job {
               const Touched* (*touched)[tile_blocks], Workspace& w) {
         constexpr int size = 3 * count;
         const Family& family = shared_.families[f];
-        const size_t all = static_cast<size_t>(family.columns) * size;
+        const size_t all = static_cast<size_t>(family.columns + pattern.kept) * size;
         V* d = w.tile.need(all * sites);
         const double* weight[sites];
         for (int s = 0; s < sites; s++) {
@@ -348,9 +351,17 @@ class Job {
         double* to[count];
         size_t stride[count];
         for (int b = 0; b < count; b++) to[b] = rows_of(blocks[b], stride[b]);
-        const int *column = pattern.column.data(), *first = pattern.first.data();
-        const size_t functions = pattern.function.size();
-        for (size_t k = 0; k < functions; k++) {
+        for (int s = 0; s < sites; s++) keep<size>(family, pattern, weight[s], d + s * all);
+        for (int k = 0; k < pattern.kept; k++) {
+            V sum[size] = {};
+            for (int s = 0; s < sites; s++)
+                for (int q = 0; q < size; q++) sum[q] += d[s * all + (family.columns + k) * size + q];
+            subtract<count>(sum, to, stride, pattern.function[k]);
+        }
+        const int* first = pattern.first.data();
+        const int* column = pattern.column.data() + first[pattern.kept] - first[0];
+        const int results = static_cast<int>(pattern.function.size());
+        for (int k = pattern.kept; k < results; k++) {
             V sum[size] = {};
             for (int p = first[k]; p < first[k + 1]; p++) {
                 const V* row = d + static_cast<size_t>(*column++) * size;
@@ -361,43 +372,72 @@ class Job {
                     for (int q = 0; q < size; q++) sum[q] += c * row[s * all + q];
                 }
             }
+            subtract<count>(sum, to, stride, pattern.function[k]);
+        }
+    }
+
+    template <int count>
+    static ACE_INLINE void subtract(const V* sum, double* const* to, const size_t* stride, size_t k) {
 #pragma GCC unroll 4
-            for (int b = 0; b < count; b++) {
-                U* place = reinterpret_cast<U*>(to[b] + pattern.function[k] * stride[b]);
+        for (int b = 0; b < count; b++) {
+            U* place = reinterpret_cast<U*>(to[b] + k * stride[b]);
 #pragma GCC unroll 3
-                for (int q = 0; q < 3; q++) place[q] -= sum[3 * b + q];
+            for (int q = 0; q < 3; q++) place[q] -= sum[3 * b + q];
+        }
+    }
+
+    // The results that are columns of others, of one site: rows of `size` vectors.
+    template <int size>
+    static void keep(const Family& family, const Pattern& pattern, const double* weight, V* rows) {
+        const int *column = pattern.column.data(), *first = pattern.first.data();
+        V* out = rows + static_cast<size_t>(family.columns) * size;
+        for (int k = 0; k < pattern.kept; k++, out += size) {
+            V sum[size] = {};
+            for (int p = first[k]; p < first[k + 1]; p++) {
+                const V c = V{} + weight[p];
+                const V* row = rows + static_cast<size_t>(*column++) * size;
+#pragma GCC unroll 12
+                for (int q = 0; q < size; q++) sum[q] += c * row[q];
             }
+#pragma GCC unroll 12
+            for (int q = 0; q < size; q++) out[q] = sum[q];
         }
     }
 
     // The sums over all neighbours of some sites: virial, and the forces on the central atoms.
     template <int sites>
-    void whole(size_t f, const Pattern& pattern, const Site* site, Workspace& w) {
-        const size_t begin = static_cast<size_t>(shared_.families[f].begin) * sum_vectors;
+    void whole(const Family& family, const Pattern& pattern, Site* site, Workspace& w) {
         const V* d[sites];
         const double* weight[sites];
         double* to[sites];
         size_t stride[sites] = {};
         for (int s = 0; s < sites; s++) {
-            d[s] = site[s].sums.data() + begin;
+            V* rows = site[s].sums.data() + static_cast<size_t>(pattern.begin) * sum_vectors;
+            d[s] = rows;
             weight[s] = site[s].weights.data();
+            keep<sum_vectors>(family, pattern, weight[s], rows);
             if (out_.forces >= 0) to[s] = rows_of(site[s].place / W, stride[s]) + site[s].place % W;
         }
-        const int *column = pattern.column.data(), *first = pattern.first.data();
-        const size_t functions = pattern.function.size();
-        for (size_t n = 0; n < functions; n++) {
+        const int* first = pattern.first.data();
+        const int* column = pattern.column.data() + first[pattern.kept] - first[0];
+        const int results = static_cast<int>(pattern.function.size());
+        for (int k = 0; k < results; k++) {
             V sum[sites][sum_vectors] = {};
-            for (int p = first[n]; p < first[n + 1]; p++) {
-                const size_t row = static_cast<size_t>(*column++) * sum_vectors;
+            if (k < pattern.kept)
+                for (int s = 0; s < sites; s++)
+                    std::copy_n(d[s] + (family.columns + k) * sum_vectors, sum_vectors, sum[s]);
+            else
+                for (int p = first[k]; p < first[k + 1]; p++) {
+                    const size_t row = static_cast<size_t>(*column++) * sum_vectors;
 #pragma GCC unroll 4
-                for (int s = 0; s < sites; s++) {
-                    const V c = V{} + weight[s][p];
+                    for (int s = 0; s < sites; s++) {
+                        const V c = V{} + weight[s][p];
 #pragma GCC unroll 8
-                    for (int q = 0; q < sum_vectors; q++) sum[s][q] += c * d[s][row + q];
+                        for (int q = 0; q < sum_vectors; q++) sum[s][q] += c * d[s][row + q];
+                    }
                 }
-            }
-            const size_t k = pattern.function[n];
-            V* all = w.sums.data() + k * sum_vectors;
+            const size_t function = pattern.function[k];
+            V* all = w.sums.data() + function * sum_vectors;
 #pragma GCC unroll 4
             for (int s = 0; s < sites; s++) {
 #pragma GCC unroll 8
@@ -405,7 +445,8 @@ class Job {
                 if (out_.forces < 0) continue;
 #pragma GCC unroll 3
                 for (int q = 0; q < 3; q++)
-                    to[s][k * stride[s] + q * W] += sum[s][(sum_move + q) / W][(sum_move + q) % W];
+                    to[s][function * stride[s] + q * W] +=
+                        sum[s][(sum_move + q) / W][(sum_move + q) % W];
             }
         }
     }

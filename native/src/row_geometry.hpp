@@ -73,14 +73,18 @@ class Geometry {
 
     // The sums of all A's; A itself also goes to a[v * W].
     template <bool virial>
-    void sum(Site& site, double* a) const {
-        V* sums = site.sums.need(tables_.a_l.size() * sum_vectors);
-        for (size_t f = 0; f < families_.size(); f++)
+    void sum(Site& site, const RowPlan& plan, double* a) const {
+        const size_t rows = plan.patterns.back().begin + families_.back().columns +
+                            plan.patterns.back().kept;
+        site.sums.need(rows * sum_vectors);
+        for (size_t f = 0; f < families_.size(); f++) {
+            V* sums = site.sums.data() + static_cast<size_t>(plan.patterns[f].begin) * sum_vectors;
             for (const Shell& shell : families_[f].shells)
                 for (int m = 0; m <= 2 * shell.l; m++, sums += sum_vectors) {
                     site.sum<virial>(shell.channel, shell.l * shell.l + m, site.touched[f], sums);
                     a[(shell.v + m) * W] = reinterpret_cast<const double*>(sums)[sum_value];
                 }
+        }
     }
 
   private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace ace {
 namespace {
 
 using Key = std::vector<int>;  // factors of a product, ascending
+// Results that are no columns of others come last; the columns that others are, are marked until
+// they are numbered.
+constexpr int last_rank = 100, kept_mark = 1 << 29;
 
 // Complex A's are written as factors s_m (A_m + i A_-m) for m > 0, h (A_m - i A_-m) for m < 0 and
 // A_0, A real: nodes multiply the brackets, so that the mirror image of a product, m -> -m, is
@@ -22,6 +26,7 @@ class Compiler {
         : plan_(plan), tables_(tables), products_(tables.products[centre]),
           padding_(static_cast<int>(tables.a_l.size())), family_(padding_), column_(padding_) {
         plan.patterns.resize(families.size());
+        for (const Family& family : families) columns_.push_back(family.columns);
         for (size_t f = 0; f < families.size(); f++)
             for (const Shell& shell : families[f].shells)
                 for (int m = 0; m <= 2 * shell.l; m++) {
@@ -34,9 +39,18 @@ class Compiler {
         plan_.one = padding_;
         plan_.variables = padding_ + 1;
         std::vector<Entry> values, slopes;
+        std::map<int, std::vector<Term>> functions;
         for (size_t e = 0; e < products_.coefficient.size(); e++)
-            term(products_.function[e], key_of(products_.term[e]), products_.coefficient[e], values,
-                 slopes);
+            functions[products_.function[e]].push_back(
+                {key_of(products_.term[e]), products_.coefficient[e]});
+        factorise(functions);
+        for (const auto& [k, terms] : functions) {
+            for (const Term& term : terms) value(k, term, values);
+            const auto reduced = reduced_.find(k);
+            if (reduced != reduced_.end()) product(k, reduced->second, functions, slopes);
+            else
+                for (const Term& term : terms) slope(k, term, slopes);
+        }
         order_nodes();
         write_values(values);
         write_slopes(slopes);
@@ -48,12 +62,22 @@ class Compiler {
         bool conjugate;
         int level;
     };
+    struct Term {
+        Key key;
+        double coefficient;
+    };
+    // B_k = factor A_v B_other, v with l = 0.
+    struct Reduced {
+        int v, other;
+        double factor;
+    };
     struct Entry {
         int family, function, column, place;
         double coefficient;
         int width;  // columns of the function, among those of the family
-        std::tuple<int, int, int, int, int> key() const {
-            return {family, width, function, column, place};
+        int rank;   // kept results come first, by the number of their factors
+        std::tuple<int, int, int, int, int, int> key() const {
+            return {family, rank, width, function, column, place};
         }
     };
 
@@ -79,22 +103,108 @@ class Compiler {
         return m == 0 ? 1.0 : (m > 0 && m % 2 ? -M_SQRT1_2 : M_SQRT1_2);
     }
 
-    // One coefficient C_kT: adds C Re(product) to B_k and its derivatives to dB_k/dA_v.
-    void term(int k, const Key& key, double c, std::vector<Entry>& values,
-              std::vector<Entry>& slopes) {
-        for (const int f : key) c *= scale(f);
-        values.push_back({0, k, 0, real_part(key), c, 0});
-        for (size_t t = 0; t < key.size(); t++) {
-            Key rest = key;
-            rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
-            const Value p = get(rest);
-            const int f = key[t], m = tables_.a_m[f], z = family_[f];
+    // B_k += C_kT Re(product).
+    void value(int k, const Term& term, std::vector<Entry>& values) {
+        values.push_back({0, k, 0, real_part(term.key), scaled(term), 0, 0});
+    }
+
+    // dB_k/dA_v += C_kT Re(the rest of the product) for both real A's of every factor.
+    void slope(int k, const Term& term, std::vector<Entry>& slopes) {
+        const double c = scaled(term);
+        const int rank = rank_of(k, term.key.size());
+        for (size_t t = 0; t < term.key.size(); t++) {
+            const Value p = get(without(term.key, t));
+            const int f = term.key[t], m = tables_.a_m[f], z = family_[f];
             const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
-            slopes.push_back({z, k, column_[cosine], p.re, c, 0});
+            slopes.push_back({z, k, column_[cosine], p.re, c, 0, rank});
             if (m == 0 || p.im < 0) continue;
             const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
-            slopes.push_back({z, k, column_[sine], p.im, c * sign, 0});
+            slopes.push_back({z, k, column_[sine], p.im, c * sign, 0, rank});
         }
+    }
+
+    // dB_k = factor (B_other dA_v + A_v dB_other).
+    void product(int k, const Reduced& reduced, const std::map<int, std::vector<Term>>& functions,
+                 std::vector<Entry>& slopes) {
+        const auto& [v, other, factor] = reduced;
+        const int rank = rank_of(k, functions.at(k)[0].key.size());
+        slopes.push_back({family_[v], k, column_[v], kept_.at(other), factor, 0, rank});
+        std::set<int> families;
+        for (const Term& term : functions.at(other))
+            for (const int f : term.key) families.insert(family_[f]);
+        for (const int f : families)
+            slopes.push_back({f, k, kept_mark + other, v, factor, 0, rank});
+    }
+
+    double scaled(const Term& term) const {
+        double c = term.coefficient;
+        for (const int f : term.key) c *= scale(f);
+        return c;
+    }
+
+    int rank_of(int k, size_t factors) const {
+        return kept_.count(k) ? static_cast<int>(factors) : last_rank;
+    }
+
+    static Key without(const Key& key, size_t t) {
+        Key rest = key;
+        rest.erase(rest.begin() + static_cast<ptrdiff_t>(t));
+        return rest;
+    }
+
+    // ---- functions that are a factor with l = 0 times another function
+
+    using Shape = std::vector<Key>;
+
+    static Shape shape_of(std::vector<Term>& terms) {
+        std::sort(terms.begin(), terms.end(),
+                  [](const Term& a, const Term& b) { return a.key < b.key; });
+        Shape shape;
+        for (const Term& term : terms) shape.push_back(term.key);
+        return shape;
+    }
+
+    void factorise(std::map<int, std::vector<Term>>& functions) {
+        std::map<Shape, std::vector<int>> shapes;
+        for (auto& [k, terms] : functions) shapes[shape_of(terms)].push_back(k);
+        for (const auto& [k, terms] : functions) {
+            Reduced best{-1, -1, 0};
+            for (const int v : std::set<int>(terms[0].key.begin(), terms[0].key.end())) {
+                if (tables_.a_l[v] != 0 || (best.v >= 0 && kept_.count(best.other))) continue;
+                const Reduced found = reduce(terms, v, functions, shapes);
+                if (found.v >= 0 && (best.v < 0 || kept_.count(found.other))) best = found;
+            }
+            if (best.v < 0) continue;
+            reduced_[k] = best;
+            if (!kept_.count(best.other)) kept_[best.other] = plan_.variables++;
+        }
+    }
+
+    // With factor v taken from every term: whether what is left is a multiple of a function.
+    Reduced reduce(const std::vector<Term>& terms, int v,
+                   const std::map<int, std::vector<Term>>& functions,
+                   const std::map<Shape, std::vector<int>>& shapes) const {
+        const Reduced none{-1, -1, 0};
+        std::vector<Term> rest;
+        double largest = 0;
+        for (const Term& term : terms) {
+            const auto at = std::find(term.key.begin(), term.key.end(), v);
+            if (at == term.key.end() || term.key.size() < 3) return none;
+            rest.push_back({without(term.key, at - term.key.begin()), term.coefficient});
+            largest = std::max(largest, std::abs(term.coefficient));
+        }
+        const auto same = shapes.find(shape_of(rest));
+        if (same == shapes.end()) return none;
+        for (const int other : same->second) {
+            const std::vector<Term>& theirs = functions.at(other);
+            const double factor = rest[0].coefficient / theirs[0].coefficient;
+            double error = 0;
+            for (size_t t = 0; t < rest.size(); t++)
+                error = std::max(error, std::abs(rest[t].coefficient -
+                                                 factor * theirs[t].coefficient));
+            if (error <= 1e-14 * largest) return {v, other, factor};
+        }
+        return none;
     }
 
     // ---- nodes
@@ -204,10 +314,11 @@ class Compiler {
             int width = 0;
             const Entry& first = entries[begin];
             for (end = begin; end < entries.size() && entries[end].family == first.family &&
-                              entries[end].function == first.function;
+                              entries[end].function == first.function && entries[end].rank == first.rank;
                  end++)
                 width += end == begin || entries[end].column != entries[end - 1].column;
-            for (size_t e = begin; e < end; e++) entries[e].width = width;
+            for (size_t e = begin; e < end; e++)
+                entries[e].width = entries[e].rank == last_rank ? width : 0;
         }
         merge(entries);
     }
@@ -223,6 +334,8 @@ class Compiler {
             if (e == 0 || entries[e].function != entries[e - 1].function) {
                 if (e) plan_.values.first.push_back(static_cast<int>(e));
                 plan_.functions.push_back(entries[e].function);
+                const auto kept = kept_.find(entries[e].function);
+                plan_.value_place.push_back(kept == kept_.end() ? -1 : kept->second);
             }
             add(plan_.values, entries[e]);
         }
@@ -233,17 +346,20 @@ class Compiler {
         merge(entries);
         sort_by_width(entries);
         const Entry* before = nullptr;
+        std::map<int, int> row;  // of the kept results of the family
         for (const Entry& e : entries) {
             Pattern& pattern = plan_.patterns[e.family];
-            const bool next = !before || before->family != e.family;
-            const bool other = next || before->function != e.function;
+            if (before && before->family != e.family) row.clear();
+            const bool other = pattern.function.empty() || before->function != e.function;
             if (other) {
                 pattern.function.push_back(e.function);
                 pattern.first.push_back(plan_.slopes.size() + (before ? 1 : 0));
+                if (e.rank != last_rank) row[e.function] = columns_[e.family] + pattern.kept++;
             }
             if (other || before->column != e.column) {
                 if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
-                pattern.column.push_back(e.column);
+                pattern.column.push_back(e.column < kept_mark ? e.column
+                                                              : row.at(e.column - kept_mark));
             }
             add(plan_.slopes, e);
             before = &e;
@@ -252,10 +368,13 @@ class Compiler {
         close_patterns();
     }
 
-    // `first` gets the end of the last function, so that ranges are [first[f], first[f + 1]).
+    // `first` gets the end of the last result, so that ranges are [first[f], first[f + 1]).
     void close_patterns() {
-        int end = 0;
-        for (Pattern& pattern : plan_.patterns) {
+        int end = 0, begin = 0;
+        for (size_t f = 0; f < plan_.patterns.size(); f++) {
+            Pattern& pattern = plan_.patterns[f];
+            pattern.begin = begin;
+            begin += columns_[f] + pattern.kept;
             if (pattern.first.empty()) pattern.first.push_back(end);
             else pattern.first.push_back(pattern.first[0] + static_cast<int>(pattern.column.size()));
             end = pattern.first.back();
@@ -267,6 +386,9 @@ class Compiler {
     const Products& products_;
     const int padding_;
     std::vector<int> family_, column_;  // of every A
+    std::vector<int> columns_;          // of every family
+    std::map<int, Reduced> reduced_;    // by function
+    std::map<int, int> kept_;           // where the values of functions go that others refer to
     std::map<Key, Value> values_;
     std::map<Key, int> reals_;
 };

@@ -37,9 +37,12 @@ struct Family {
 };
 std::vector<Family> families(const Tables& tables);
 
-// The pairs (k, v) of one family: functions, the range of their pairs, and columns.
+// The pairs (k, v) of one family. Results are derivatives of functions; the first `kept` of them
+// are columns of later ones too, numbered from `columns` of the family on.
 struct Pattern {
-    std::vector<int> function, first, column;
+    int begin = 0;  // columns and kept results of the families before
+    int kept = 0;
+    std::vector<int> function, first, column;  // of every result, with the range of its pairs
 };
 
 struct RowPlan {
@@ -51,6 +54,7 @@ struct RowPlan {
     std::vector<NodeRange> ranges;
     std::vector<int> functions;      // those that this species has
     Sums values;                     // B_k of `functions`
+    std::vector<int> value_place;    // where B_k goes if others need it, or -1
     Sums slopes;                     // dB_k/dA_v, numbered through all patterns
     std::vector<Pattern> patterns;   // by family; `first` counts `slopes`
 };

@@ -66,7 +66,7 @@ struct Site {
     Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
     Buffer<V> radial, stretch;                  // [channel][q]; [channel][xyz][q]: R' times unit
     Buffer<V> harmonics, gradient;              // [lm][q]; [lm][xyz][q]
-    Buffer<V> sums;                             // [family and column][sum_vectors]
+    Buffer<V> sums;                             // [column of all families][sum_vectors]
     Buffer<double> weights;                     // dB_k/dA_v, [pair]
 
     // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
