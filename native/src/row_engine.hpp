@@ -329,7 +329,7 @@ class Job {
     }
 
     // -dB_k/dr of the atoms of some blocks, summed over some sites.
-    template <int count, int sites>
+    template <int count, int sites> __attribute__((noinline))
     void tile(size_t f, const Pattern& pattern, const Site* const* site, const int* blocks,
               const Touched* (*touched)[tile_blocks], Workspace& w) {
         constexpr int size = 3 * count;
@@ -388,7 +388,7 @@ class Job {
 
     // The results that are columns of others, of one site: rows of `size` vectors.
     template <int size>
-    static void keep(const Family& family, const Pattern& pattern, const double* weight, V* rows) {
+    static __attribute__((noinline)) void keep(const Family& family, const Pattern& pattern, const double* weight, V* rows) {
         const int *column = pattern.column.data(), *first = pattern.first.data();
         V* out = rows + static_cast<size_t>(family.columns) * size;
         for (int k = 0; k < pattern.kept; k++, out += size) {
@@ -405,7 +405,7 @@ class Job {
     }
 
     // The sums over all neighbours of some sites: virial, and the forces on the central atoms.
-    template <int sites>
+    template <int sites> __attribute__((noinline))
     void whole(const Family& family, const Pattern& pattern, Site* site, Workspace& w) {
         const V* d[sites];
         const double* weight[sites];

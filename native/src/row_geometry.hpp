@@ -35,7 +35,7 @@ class Geometry {
     };
 
     // dA_v/dr for all A's of one family, `step` apart.
-    void slopes(const Site& site, const Family& family, const Touched& t, int span, V* out,
+    __attribute__((noinline)) void slopes(const Site& site, const Family& family, const Touched& t, int span, V* out,
                 int step) const {
         V* at = out;
         for (const Shell& shell : family.shells) {
