@@ -277,6 +277,9 @@ class Job {
                     if (end - k >= 4) {
                         whole<4>(shared_.families[f], plan.patterns[f], sites + k, w);
                         k += 3;
+                    } else if (end - k >= 2) {
+                        whole<2>(shared_.families[f], plan.patterns[f], sites + k, w);
+                        k += 1;
                     } else {
                         whole<1>(shared_.families[f], plan.patterns[f], sites + k, w);
                     }

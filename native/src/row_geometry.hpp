@@ -105,24 +105,28 @@ class Geometry {
     void collect(const Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         const int sorted = order.sorted[site.place], self = cells.place(sorted);
         cells.runs(sorted, w.runs);
-        w.x.clear();
-        w.y.clear();
-        w.z.clear();
-        w.square.clear();
-        w.place.clear();
+        size_t room = 0;
+        for (const Run& run : w.runs) room += run.end - run.begin;
+        for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(room);
+        w.place.resize(room);
         const double cutoff = tables_.longest_cutoff(), limit = cutoff * cutoff;
+        const double at[3] = {cells.x[self], cells.y[self], cells.z[self]};
+        size_t count = 0;
         for (const Run& run : w.runs)
             for (int p = run.begin; p < run.end; p++) {
-                const double x = cells.x[p] - cells.x[self], y = cells.y[p] - cells.y[self],
-                             z = cells.z[p] - cells.z[self], square = x * x + y * y + z * z;
-                if (square >= limit || p == self) continue;
-                if (!(square > 0)) coincide(cells.original(sorted), cells.original(cells.owner[p]));
-                w.x.push_back(x);
-                w.y.push_back(y);
-                w.z.push_back(z);
-                w.square.push_back(square);
-                w.place.push_back(order.place[cells.owner[p]]);
+                const double x = cells.x[p] - at[0], y = cells.y[p] - at[1], z = cells.z[p] - at[2];
+                const double square = x * x + y * y + z * z;
+                if (!(square > 0) && p != self)
+                    coincide(cells.original(sorted), cells.original(cells.owner[p]));
+                w.x[count] = x;
+                w.y[count] = y;
+                w.z[count] = z;
+                w.square[count] = square;
+                w.place[count] = order.place[cells.owner[p]];
+                count += square < limit && p != self;
             }
+        for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(count);
+        w.place.resize(count);
     }
 
     [[noreturn]] static void coincide(int i, int j) {

@@ -116,10 +116,13 @@ ACE_INLINE void transpose(V* r) {
     }
 }
 
-// The sums over the lanes of W vectors, as one vector: every step halves their number.
-template <int step = 1, int count = W>
+// The sums over the lanes of `count` vectors, at most W, as one vector that repeats them: every
+// step halves their number.
+template <int count = W, int step = 1>
 ACE_INLINE V lane_sums(V* t) {
     if constexpr (count == 1) {
+        if constexpr (step < W) t[0] += swap<step>(t[0], std::make_index_sequence<W>());
+        if constexpr (step < W) return lane_sums<1, 2 * step>(t);
         return t[0];
     } else {
         const auto lanes = std::make_index_sequence<W>();
@@ -128,6 +131,6 @@ ACE_INLINE V lane_sums(V* t) {
             const V a = t[2 * i], b = t[2 * i + 1];
             t[i] = mix<step, 0>(a, b, lanes) + mix<step, 1>(a, b, lanes);
         }
-        return lane_sums<2 * step, count / 2>(t);
+        return lane_sums<count / 2, 2 * step>(t);
     }
 }

@@ -117,6 +117,8 @@ struct Site {
                 }
             }
 #pragma GCC unroll 8
-        for (int k = 0; k < sum_vectors; k++) out[k] = lane_sums(t + k * W);
+        for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
+        if constexpr (sum_count % W != 0)
+            out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
     }
 };
