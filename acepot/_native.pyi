@@ -29,3 +29,20 @@ class Evaluator:
         threads: int,
         outputs: int,
     ) -> tuple[Floats, Floats, Floats]: ...
+
+class RowBuilder:
+    def __init__(self, tables: bytes, instruction_set: str) -> None: ...
+    @property
+    def instruction_set(self) -> str: ...
+    def fill(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        cell: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+        out: Floats,
+        energy: int,
+        forces: int,
+        virial: int,
+    ) -> None: ...

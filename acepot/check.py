@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
+from acepot.evaluate.native import NativeRowBuilder
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import lower
@@ -225,7 +226,7 @@ class _Run:
 
     def _row_error(self, structure: Structure, base: Result) -> float:
         species = species_indices(self.model.numbers, structure.numbers)
-        rows = self.oracle.rows(species, build(structure, self.cutoff))
+        rows = NativeRowBuilder(self.potential.tables).rows(structure, species)
         c, w = self.model.coefficients, base.virial
         predicted = rows.energy @ c + self.model.e0[species].sum()
         voigt = w[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]

@@ -13,8 +13,8 @@ import numpy as np
 
 from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError, InputError, MissingDependency
-from acepot.evaluate.protocol import Result
-from acepot.fit.assemble import VOIGT, Quantity
+from acepot.evaluate.protocol import Quantity, Result
+from acepot.fit.assemble import VOIGT
 from acepot.fit.config import FitConfig, dump_config
 from acepot.fit.pipeline import Fit, Probe, errors, run_fit
 from acepot.io import acefile

@@ -32,9 +32,16 @@ def table_bytes(tables: Tables) -> bytes:
         arrays |= _radial(f"radial{k}", radial)
     if tables.core is not None:
         arrays |= _radial("core", tables.core)
+    with_functions = tables.embeddings is None and tables.is_scalar
+    if with_functions:
+        arrays["functions"] = np.array([tables.functions], dtype=np.int32)
     for s, products in enumerate(tables.products):
         arrays[f"products{s}.factors"] = products.factors
         arrays[f"products{s}.weights"] = products.weights
+        if with_functions:
+            arrays[f"products{s}.function"] = products.function
+            arrays[f"products{s}.term"] = products.term
+            arrays[f"products{s}.real"] = products.real
     if (how := tables.embeddings) is not None:
         arrays |= {
             "embedding.shifted": how.shifted,

@@ -1,4 +1,4 @@
-"""Time per atom of the native evaluator, the numpy oracle and design rows, interleaved, medians.
+"""Time per atom of the native evaluator and the numpy oracle, interleaved, medians.
 
     OMP_NUM_THREADS=1 python benchmarks/speed.py [--rounds 7]
 
@@ -44,7 +44,6 @@ def main() -> None:
             "native": lambda s=structure, z=species: native.evaluate([s], [z]),
             "list of the oracle": lambda s=structure: build(s, cutoff),
             "oracle": lambda z=species, e=edges: evaluator.evaluate(z, e),
-            "rows": lambda z=species, e=edges: evaluator.rows(z, e),
         }
         times: dict[str, list[float]] = {name: [] for name in work}
         for _ in range(rounds):

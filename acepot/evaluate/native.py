@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
-from acepot.evaluate.protocol import Committee, Floats, Result
+from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, row_count
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
@@ -19,6 +19,7 @@ from acepot.tables import Tables
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
 #: Atoms a thread must have to be worth starting.
 _PER_THREAD = 64
+_ROWS_PER_THREAD = 16
 
 
 def instruction_sets() -> list[str]:
@@ -65,7 +66,7 @@ class NativeEvaluator:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables
         self.threads = available_threads() if threads is None else threads
-        name = instruction_set or os.environ.get(VARIABLE) or instruction_sets()[-1]
+        name = _chosen(instruction_set)
         self._state = (tables, threads, name, single)
         try:
             self._handle = module.Evaluator(table_bytes(tables), name, single)
@@ -117,6 +118,105 @@ class NativeEvaluator:
         except ValueError as error:
             raise InputError(str(error)) from None
         return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+
+
+class NativeRowBuilder:
+    """Design-matrix rows of linear models in C++, neighbour list included.
+
+    Args:
+        tables: a lowered linear model of scalars (total_l = 0).
+        threads: how many to use for one structure. Several structures may be filled at once
+            from several threads of the caller, which is faster where there are many.
+        instruction_set: as for `NativeEvaluator`.
+
+    Raises:
+        MissingDependency: the extension was not built.
+        InputError: a model without design rows, or an unknown instruction set.
+    """
+
+    def __init__(
+        self, tables: Tables, threads: int = 1, instruction_set: str | None = None
+    ) -> None:
+        module = _module()
+        if tables.embeddings is not None:
+            raise InputError("rows: a nonlinear model has no design matrix")
+        if not tables.is_scalar:
+            raise InputError("rows: only true scalars have an energy; use site_basis")
+        if threads < 1:
+            raise InputError(f"threads: expected 1 or more, got {threads}")
+        self.tables = tables
+        self.threads = threads
+        try:
+            self._handle = module.RowBuilder(table_bytes(tables), _chosen(instruction_set))
+        except ValueError as error:
+            raise InputError(f"native: {error}") from None
+
+    @property
+    def instruction_set(self) -> str:
+        """The instruction set in use."""
+        return str(self._handle.instruction_set)
+
+    def fill(
+        self,
+        structure: Structure,
+        species: NDArray[np.int64],
+        quantities: Sequence[Quantity],
+        out: Floats,
+    ) -> None:
+        """Write the rows of one structure, and nothing else.
+
+        Args:
+            structure: atoms and cell.
+            species: species index of every atom, shape (n,).
+            quantities: which rows, one quantity below the other.
+            out: takes them, shape (m, K), in Fortran order.
+
+        Raises:
+            InputError: a matrix of another shape or order, positions that are not finite,
+                coinciding or too close atoms, a cell without volume.
+        """
+        first, rows = dict.fromkeys(("energy", "forces", "virial"), -1), 0
+        for quantity in quantities:
+            first[quantity] = rows
+            rows += row_count(quantity, len(structure))
+        if out.shape != (rows, self.tables.functions) or not out.flags.f_contiguous:
+            raise InputError(
+                f"out: expected shape {(rows, self.tables.functions)} in Fortran order, "
+                f"got {out.shape} with strides {out.strides}"
+            )
+        if rows == 0:
+            return
+        try:
+            self._handle.fill(
+                structure.positions,
+                np.ascontiguousarray(species, dtype=np.int32),
+                structure.cell,
+                structure.pbc.astype(np.int32),
+                max(1, min(self.threads, len(structure) // _ROWS_PER_THREAD)),
+                out,
+                *first.values(),
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    def rows(self, structure: Structure, species: NDArray[np.int64]) -> Rows:
+        """All rows of one structure.
+
+        Args:
+            structure: atoms and cell.
+            species: species index of every atom, shape (n,).
+
+        Raises:
+            InputError: as `fill`.
+        """
+        count = 3 * len(structure)
+        out = np.empty((count + 7, self.tables.functions), order="F")
+        self.fill(structure, species, ("energy", "forces", "virial"), out)
+        return Rows(out[0], out[1 : count + 1], out[count + 1 :])
+
+
+def _chosen(instruction_set: str | None) -> str:
+    return instruction_set or os.environ.get(VARIABLE) or instruction_sets()[-1]
 
 
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.neighbours import Edges
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
+Quantity = Literal["energy", "forces", "virial"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +86,27 @@ class Evaluate(Protocol):
         ...
 
 
+def row_count(quantity: Quantity, atoms: int) -> int:
+    """Number of rows of a quantity of a structure."""
+    return {"energy": 1, "forces": 3 * atoms, "virial": 6}[quantity]
+
+
 class RowBuilder(Protocol):
     """Gives the design matrix that ties fitting to running."""
 
-    def rows(self, species: NDArray[np.int64], edges: Edges) -> Rows:
-        """Energy, force and virial rows of one structure."""
+    def fill(
+        self,
+        structure: Structure,
+        species: NDArray[np.int64],
+        quantities: Sequence[Quantity],
+        out: Floats,
+    ) -> None:
+        """Write the rows of one structure.
+
+        Args:
+            structure: atoms and cell.
+            species: species index of every atom, shape (n,).
+            quantities: which rows, one quantity below the other.
+            out: takes them, shape (m, K), in Fortran order.
+        """
         ...

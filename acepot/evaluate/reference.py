@@ -20,7 +20,7 @@ from acepot.basis.jet import Jet
 from acepot.basis.pace_radial import inner_switch
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.evaluate.protocol import Committee, Floats, Result, Rows
+from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows
 from acepot.neighbours import Edges, build
 from acepot.structure import Structure
 from acepot.tables import Products, RadialTable, Tables
@@ -151,6 +151,14 @@ class ReferenceEvaluator:
             forces[:, :, touched] -= part[:, :-6].reshape(functions, 3, -1)
             virial -= part[:, -6:]
         return Rows(energy, forces.transpose(2, 1, 0).reshape(-1, functions), virial.T)
+
+    def fill(
+        self, structure: Structure, species: Ints, quantities: Sequence[Quantity], out: Floats
+    ) -> None:
+        """Write the rows of one structure, neighbour list included (see `RowBuilder`)."""
+        made = self.rows(species, build(structure, float(self.tables.cutoff.max())))
+        parts = {"energy": made.energy[None], "forces": made.forces, "virial": made.virial}
+        out[:] = np.concatenate([parts[quantity] for quantity in quantities])
 
     def site_basis(self, species: Ints, edges: Edges) -> Floats:
         """Every basis function on every atom.

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import species_indices
-from acepot.evaluate.protocol import RowBuilder
+from acepot.evaluate.protocol import Quantity, RowBuilder
 from acepot.fit.config import Weights
 from acepot.fit.problem import Accumulator
 from acepot.model import Model
-from acepot.neighbours import build
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
-Quantity = Literal["energy", "forces", "virial"]
 VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 
@@ -30,7 +27,7 @@ class StructureRows:
     Args:
         structure: what they describe.
         quantities: which labels, in the order of the rows.
-        rows: shape (m, K).
+        rows: shape (m, K), in Fortran order.
         targets: shape (m,).
         weights: shape (m,).
     """
@@ -46,7 +43,6 @@ def structure_rows(
     structure: Structure,
     model: Model,
     builder: RowBuilder,
-    cutoff: float,
     quantities: Sequence[Quantity],
     weights: Weights,
 ) -> StructureRows:
@@ -59,31 +55,29 @@ def structure_rows(
         structure: with labels.
         model: for its elements and E0.
         builder: makes the rows.
-        cutoff: of the neighbour list in Å.
         quantities: the labels to use where they are present.
         weights: of this structure's config type.
     """
     species = species_indices(model.numbers, structure.numbers)
-    made = builder.rows(species, build(structure, cutoff))
     scale = 1 / np.sqrt(len(structure))
-    parts: dict[Quantity, tuple[Floats, Floats, float]] = {}
+    parts: dict[Quantity, tuple[Floats, float]] = {}
     if structure.energy is not None:
         target = np.array([structure.energy - model.e0[species].sum()])
-        parts["energy"] = made.energy[None], target, weights.energy * scale
+        parts["energy"] = target, weights.energy * scale
     if structure.forces is not None:
-        parts["forces"] = made.forces, structure.forces.ravel(), weights.forces
+        parts["forces"] = structure.forces.ravel(), weights.forces
     if structure.virial is not None:
-        parts["virial"] = made.virial, structure.virial[VOIGT], weights.virial * scale
+        parts["virial"] = structure.virial[VOIGT], weights.virial * scale
     used = tuple(name for name in parts if name in quantities)
-    rows, targets, factors = [np.zeros((0, len(made.energy)))], [np.zeros(0)], [np.zeros(0)]
+    targets, factors = [np.zeros(0)], [np.zeros(0)]
     for name in used:
-        row, target, factor = parts[name]
-        rows.append(row)
+        target, factor = parts[name]
         targets.append(target)
         factors.append(np.full(len(target), factor))
-    return StructureRows(
-        structure, used, np.concatenate(rows), np.concatenate(targets), np.concatenate(factors)
-    )
+    joined = np.concatenate(targets)
+    rows = np.empty((len(joined), len(model.coefficients)), order="F")
+    builder.fill(structure, species, used, rows)
+    return StructureRows(structure, used, rows, joined, np.concatenate(factors))
 
 
 def assemble(

@@ -14,9 +14,9 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.evaluate.protocol import Result
-from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.fit.assemble import Quantity, StructureRows, assemble, in_threads, structure_rows
+from acepot.evaluate.native import NativeRowBuilder
+from acepot.evaluate.protocol import Quantity, Result
+from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
 from acepot.fit.config import FitConfig, load_config
 from acepot.fit.dataset import elements, reference_energies
 from acepot.fit.metrics import Errors, Report
@@ -114,12 +114,12 @@ def run_fit(
     blank = Model(spec, np.zeros(basis_size(spec)["total"]), np.array(list(e0.values())))
     built = expansion(spec)
     tables = lower(blank)
-    cutoff = float(tables.cutoff.max())
-    evaluator = ReferenceEvaluator(tables)
+    # Threads work on structures of their own; those that find none help with one.
+    builder = NativeRowBuilder(tables, max(1, threads // len(train)))
 
     def rows(structure: Structure) -> StructureRows:
         weights = config.weights_of(structure.config_type)
-        return structure_rows(structure, blank, evaluator, cutoff, config.data.fit, weights)
+        return structure_rows(structure, blank, builder, config.data.fit, weights)
 
     accumulator = Accumulator(built.size)
     kept: list[StructureRows] = []

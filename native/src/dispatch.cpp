@@ -23,19 +23,22 @@ std::vector<std::string> instruction_sets() {
 
 std::string best_instruction_set() { return instruction_sets().back(); }
 
-std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name,
-                                          bool single) {
-    for (const std::string& known : instruction_sets()) {
-        if (known != name) continue;
-#if defined(ACE_X86)
-        if (name == "avx512") return make_avx512(std::move(tables), single);
-        if (name == "avx2") return make_avx2(std::move(tables), single);
-#endif
-        return make_baseline(std::move(tables), single);
-    }
+void require_instruction_set(const std::string& name) {
     std::string all;
-    for (const std::string& known : instruction_sets()) all += " " + known;
+    for (const std::string& known : instruction_sets()) {
+        if (known == name) return;
+        all += " " + known;
+    }
     throw Error("instruction set " + name + " is not available here; expected one of" + all);
+}
+
+std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name, bool single) {
+    require_instruction_set(name);
+#if defined(ACE_X86)
+    if (name == "avx512") return make_avx512(std::move(tables), single);
+    if (name == "avx2") return make_avx2(std::move(tables), single);
+#endif
+    return make_baseline(std::move(tables), single);
 }
 
 }  // namespace ace

@@ -140,6 +140,18 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
     return t;
 }
 
+void read_functions(const Reader& in, const std::string& name, int functions, Products& p) {
+    p.function = in.ints(name + ".function", 1);
+    p.term = in.ints(name + ".term", 1);
+    p.coefficient = in.doubles(name + ".real", 1);
+    require(p.term.size() == p.function.size() && p.coefficient.size() == p.function.size(),
+            name + ": function, term and real have different lengths");
+    for (size_t e = 0; e < p.function.size(); e++)
+        require(p.function[e] >= 0 && p.function[e] < functions && p.term[e] >= 0 &&
+                    p.term[e] < p.terms,
+                name + " has an impossible coefficient");
+}
+
 Products read_products(const Reader& in, const std::string& name, const Tables& tables) {
     Products p;
     p.factors = in.ints(name + ".factors", 2);
@@ -162,6 +174,7 @@ Products read_products(const Reader& in, const std::string& name, const Tables& 
             ended = ended || f == padding;
         }
     }
+    if (tables.functions > 0) read_functions(in, name, tables.functions, p);
     return p;
 }
 
@@ -241,6 +254,12 @@ Tables Tables::read(const unsigned char* data, size_t size) {
             "impossible number of outputs or densities");
     t.outputs = static_cast<int>(shape[0]);
     t.densities = static_cast<int>(shape[1]);
+    if (in.has("functions")) {
+        const std::vector<int32_t> functions = in.ints("functions", 1);
+        require(functions.size() == 1 && functions[0] > 0 && functions[0] <= 1 << 24,
+                "expected 1 to 2^24 functions");
+        t.functions = functions[0];
+    }
     for (int s = 0; s < t.species; s++)
         t.products.push_back(read_products(in, "products" + std::to_string(s), t));
     t.embeddings = read_embeddings(in, t.species, t.densities);

@@ -44,6 +44,8 @@ class Evaluator {
 // The best instruction set of this machine, or a named one: "avx512", "avx2", "baseline".
 std::string best_instruction_set();
 std::vector<std::string> instruction_sets();
+// Throws Error, which names those there are, if this machine or build lacks one.
+void require_instruction_set(const std::string& name);
 // `single`: in float rather than double, from the distances on.
 std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set,
                                           bool single = false);

@@ -22,11 +22,13 @@ struct RadialTable {
 };
 
 // The products of one central species; factors are padded with the number of one-particle
-// functions.
+// functions. Linear models also say which functions they are summed into, for the row builder.
 struct Products {
     int terms = 0, order = 0;
     std::vector<int32_t> factors;  // [term][order]
     std::vector<double> weights;   // [output][density][term]
+    std::vector<int32_t> function, term;  // of every coefficient; empty if not given
+    std::vector<double> coefficient;
 };
 
 struct Embeddings {
@@ -39,6 +41,7 @@ struct Embeddings {
 
 struct Tables {
     int species = 0, outputs = 1, densities = 1, lmax = 0;
+    int functions = 0;  // 0 if the functions are not given
     std::vector<int32_t> numbers;
     std::vector<double> cutoff, e0;
     std::vector<RadialTable> radial;

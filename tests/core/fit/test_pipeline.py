@@ -345,13 +345,11 @@ def test_a_group_without_weights_of_its_own_takes_the_default(
 
 def test_rows_carry_the_documented_weights(truth: Model, structures: list[Structure]) -> None:
     tables = lower(truth)
-    cutoff = float(tables.cutoff.max())
     structure = structures[0]
     block = structure_rows(
         structure,
         truth,
         ReferenceEvaluator(tables),
-        cutoff,
         ("energy", "forces", "virial"),
         Weights(7.0, 2.0, 3.0),
     )
@@ -507,7 +505,7 @@ def test_the_spread_of_a_committee_is_that_of_the_posterior(
     result = potential.compute(fresh, committee=True)
     block = structure_rows(
         replace(fresh, energy=0.0), fit.model, ReferenceEvaluator(tables),
-        float(tables.cutoff.max()), ("energy",), Weights(),
+        ("energy",), Weights(),
     )  # fmt: skip
     expected = float(np.linalg.norm(block.rows[0] @ factor))
     found = np.sqrt(np.mean((result.committee.energies - result.energy) ** 2))

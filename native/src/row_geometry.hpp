@@ -1,0 +1,278 @@
+// Fills sites: finds neighbours, evaluates radial functions and harmonics, sums up. Included by
+// row_engine.hpp.
+#pragma once
+
+// The internal order of the atoms of a structure: by species, in compact blocks of W places.
+struct Order {
+    std::vector<int> original, species;  // by place
+    std::vector<int> place;              // by the cell list's sorted number
+    std::vector<int> sorted;             // by place
+    int blocks = 0;
+    int span = 0;                        // places in a vector before they repeat
+};
+
+class Geometry {
+  public:
+    Geometry(const Tables& tables, const std::vector<Family>& families)
+        : tables_(tables), families_(families), harmonics_(tables.lmax) {
+        for (int pair = 0; pair < tables.species * tables.species; pair++) {
+            grids_.emplace_back();
+            int first = 0;
+            for (const RadialTable& t : tables.radial) {
+                grids_.back().push_back(grid(t, pair, first));
+                first += t.channels;
+            }
+            channels_ = first;
+        }
+    }
+
+    struct Scratch {
+        std::vector<Run> runs;
+        std::vector<double> x, y, z, square;   // of the neighbours
+        std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
+        std::vector<int> images, layers, start, reached;  // by place; by block
+        Buffer<V> value, slope;
+    };
+
+    // dA_v/dr for all A's of one family, `step` apart.
+    __attribute__((noinline)) void slopes(const Site& site, const Family& family, const Touched& t, int span, V* out,
+                int step) const {
+        V* at = out;
+        for (const Shell& shell : family.shells) {
+            site.slopes(shell.channel, shell.l, t, at, step);
+            at += (2 * shell.l + 1) * step;
+        }
+        if (span == W) return;
+        for (; out < at; out += step)
+            for (int q = 0; q < 3; q++) out[q] = repeats(out[q], span);
+    }
+
+    void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
+        collect(site, cells, order, w);
+        arrange(site, order, w);
+        const size_t n = site.vectors;
+        site.unit.need(3 * n);
+        site.distance.need(n);
+        site.radial.zeroed(channels_ * n);
+        site.stretch.zeroed(3 * channels_ * n);
+        site.harmonics.need(harmonics_.size() * n);
+        site.gradient.need(3 * harmonics_.size() * n);
+        distances(site);
+        for (size_t q = 0; q < n; q++) angular(site, q);
+        for (size_t k = 0; k < w.place.size(); k++) {
+            if (k + 2 < w.place.size()) prefetch(site, order, w.place[k + 2], w.square[k + 2]);
+            radial(site, order, w.place[k], w.lane[k], w);
+        }
+        for (int c = 0; c < channels_; c++)
+            for (size_t q = 0; q < n; q++) {
+                V* s = site.stretch.data() + 3 * c * n + q;
+                const V slope = s[0];
+                for (int d = 0; d < 3; d++) s[d * n] = slope * site.unit.data()[d * n + q];
+            }
+    }
+
+    // The sums of all A's; A itself also goes to a[v * W].
+    template <bool virial>
+    void sum(Site& site, const RowPlan& plan, double* a) const {
+        const size_t rows = plan.patterns.back().begin + families_.back().columns +
+                            plan.patterns.back().kept;
+        site.sums.need(rows * sum_vectors);
+        for (size_t f = 0; f < families_.size(); f++) {
+            V* sums = site.sums.data() + static_cast<size_t>(plan.patterns[f].begin) * sum_vectors;
+            for (const Shell& shell : families_[f].shells)
+                for (int m = 0; m <= 2 * shell.l; m++, sums += sum_vectors) {
+                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.touched[f], sums);
+                    a[(shell.v + m) * W] = reinterpret_cast<const double*>(sums)[sum_value];
+                }
+        }
+    }
+
+  private:
+    static Grid grid(const RadialTable& t, int pair, int first) {
+        const double end = t.begin[pair] + t.spacing[pair] * t.count[pair];
+        Grid g{t.begin[pair], 1.0 / t.spacing[pair], end * end, t.count[pair], !t.zero_inside[pair],
+               first, t.channels, (t.channels + W - 1) / W, {}};
+        g.rows = std::make_unique<Buffer<V>>();
+        double* rows = reinterpret_cast<double*>(
+            g.rows->zeroed(static_cast<size_t>(t.count[pair]) * 6 * g.padded));
+        for (int row = 0; row < 6 * t.count[pair]; row++)
+            std::copy_n(t.row(pair, row / 6) + static_cast<size_t>(row % 6) * t.channels,
+                        t.channels, rows + static_cast<size_t>(row) * g.padded * W);
+        return g;
+    }
+
+    // All points within the cut-off.
+    void collect(const Site& site, const Cells& cells, const Order& order, Scratch& w) const {
+        const int sorted = order.sorted[site.place], self = cells.place(sorted);
+        cells.runs(sorted, w.runs);
+        size_t room = 0;
+        for (const Run& run : w.runs) room += run.end - run.begin;
+        for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(room);
+        w.place.resize(room);
+        const double cutoff = tables_.longest_cutoff(), limit = cutoff * cutoff;
+        const double at[3] = {cells.x[self], cells.y[self], cells.z[self]};
+        size_t count = 0;
+        for (const Run& run : w.runs)
+            for (int p = run.begin; p < run.end; p++) {
+                const double x = cells.x[p] - at[0], y = cells.y[p] - at[1], z = cells.z[p] - at[2];
+                const double square = x * x + y * y + z * z;
+                if (!(square > 0) && p != self)
+                    coincide(cells.original(sorted), cells.original(cells.owner[p]));
+                w.x[count] = x;
+                w.y[count] = y;
+                w.z[count] = z;
+                w.square[count] = square;
+                w.place[count] = order.place[cells.owner[p]];
+                count += square < limit && p != self;
+            }
+        for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(count);
+        w.place.resize(count);
+    }
+
+    [[noreturn]] static void coincide(int i, int j) {
+        throw Error("positions: atoms " + std::to_string(std::min(i, j)) + " and " +
+                    std::to_string(std::max(i, j)) + " sit at the same point");
+    }
+
+    // Species by species, every neighbour goes to the lane of its place.
+    void arrange(Site& site, const Order& order, Scratch& w) const {
+        const size_t count = w.place.size();
+        const int repeats = W / order.span;
+        w.lane.resize(count);
+        w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next two are
+        w.layers.resize(order.blocks, 0);
+        w.reached.resize(order.blocks, 0);
+        w.start.resize(order.blocks);
+        site.touched.assign(families_.size(), {});
+        site.vectors = 0;
+        for (int z = 0; z < tables_.species; z++) {
+            const auto& grids = grids_[order.species[site.place] * tables_.species + z];
+            w.blocks.clear();
+            for (size_t k = 0; k < count; k++) {
+                const int p = w.place[k], block = p / W;
+                if (order.species[p] != z) continue;
+                w.lane[k] = w.images[p]++;
+                if (w.layers[block] == 0) w.blocks.push_back(block);
+                w.layers[block] = std::max(w.layers[block], w.lane[k] / repeats + 1);
+                for (size_t t = 0; t < grids.size(); t++)
+                    w.reached[block] |= (w.square[k] < grids[t].reach) << t;
+            }
+            touch(site, z, w);
+            for (size_t k = 0; k < count; k++) {
+                const int p = w.place[k];
+                if (order.species[p] != z) continue;
+                const int image = w.lane[k], first = w.start[p / W];
+                w.lane[k] = first + image / repeats * W + image % repeats * order.span + p % W;
+                w.images[p] = 0;
+            }
+        }
+        place(site, w);
+    }
+
+    // Gives vectors to the blocks of one species, and the blocks to its families in reach.
+    void touch(Site& site, int z, Scratch& w) const {
+        const size_t tables = tables_.radial.size();
+        std::sort(w.blocks.begin(), w.blocks.end());
+        for (const int block : w.blocks) {
+            const Touched t{block, site.vectors, w.layers[block]};
+            for (size_t k = 0; k < tables; k++)
+                if (w.reached[block] >> k & 1) site.touched[z * tables + k].push_back(t);
+            w.start[block] = site.vectors * W;
+            site.vectors += t.layers;
+            w.layers[block] = w.reached[block] = 0;
+        }
+    }
+
+    // Coordinates into their lanes; empty lanes hold something harmless of no weight.
+    static void place(Site& site, const Scratch& w) {
+        const size_t n = site.vectors;
+        double* at = reinterpret_cast<double*>(site.vector.zeroed(3 * n));
+        std::fill_n(at + 2 * n * W, n * W, 1e3);
+        const std::vector<double>* from[3] = {&w.x, &w.y, &w.z};
+        for (int d = 0; d < 3; d++)
+            for (size_t k = 0; k < w.lane.size(); k++) at[d * n * W + w.lane[k]] = (*from[d])[k];
+    }
+
+    static void distances(Site& site) {
+        const size_t n = site.vectors * static_cast<size_t>(W);
+        const double* at = reinterpret_cast<const double*>(site.vector.data());
+        double* unit = reinterpret_cast<double*>(site.unit.data());
+        double* distance = reinterpret_cast<double*>(site.distance.data());
+        for (size_t k = 0; k < n; k++) {
+            const double r = std::sqrt(at[k] * at[k] + at[n + k] * at[n + k] +
+                                       at[2 * n + k] * at[2 * n + k]);
+            distance[k] = r;
+            unit[k] = at[k] / r;
+            unit[n + k] = at[n + k] / r;
+            unit[2 * n + k] = at[2 * n + k] / r;
+        }
+    }
+
+    void angular(Site& site, size_t q) const {
+        const size_t n = site.vectors;
+        const V* unit = site.unit.data() + q;
+        const V at[3] = {unit[0], unit[n], unit[2 * n]};
+        harmonics_.evaluate(at, 1.0 / site.distance.data()[q], site.harmonics.data() + q,
+                            site.gradient.data() + q, n);
+    }
+
+    // Tables are larger than the first cache, and a row of them is read once: it is asked for while
+    // others are worked on.
+    void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
+        const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
+        for (const Grid& g : grids_[pair]) {
+            const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
+            if (bin < 0 || bin >= g.bins) continue;
+            const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
+            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b);
+        }
+    }
+
+    // R and R' of all channels of one neighbour, lanes across channels.
+    void radial(Site& site, const Order& order, int neighbour, int lane, Scratch& w) const {
+        const int centre = order.species[site.place], z = order.species[neighbour];
+        const double r = reinterpret_cast<const double*>(site.distance.data())[lane];
+        const size_t step = static_cast<size_t>(site.vectors) * W;
+        double* value = reinterpret_cast<double*>(site.radial.data()) + lane;
+        double* slope = reinterpret_cast<double*>(site.stretch.data()) + lane;
+        for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
+            if (r < g.begin) {
+                if (g.refuse)
+                    closer(order.original[site.place], order.original[neighbour], r, g.begin);
+                continue;
+            }
+            const double t = (r - g.begin) * g.inverse;
+            const int bin = static_cast<int>(t);
+            if (bin >= g.bins) continue;
+            const double u = t - bin;
+            const V* row = g.rows->data() + static_cast<size_t>(bin) * 6 * g.padded;
+            V* f = w.value.need(g.padded);
+            V* df = w.slope.need(g.padded);
+            for (int c = 0; c < g.padded; c++, row++) {
+                V a = row[5 * g.padded], b = V{};
+                for (int k = 4; k >= 0; k--) {
+                    b = b * u + a;
+                    a = a * u + row[k * g.padded];
+                }
+                f[c] = a;
+                df[c] = b * g.inverse;
+            }
+            for (int c = 0; c < g.channels; c++) {
+                value[(g.first + c) * step] = reinterpret_cast<double*>(f)[c];
+                slope[3 * (g.first + c) * step] = reinterpret_cast<double*>(df)[c];
+            }
+        }
+    }
+
+    [[noreturn]] static void closer(int i, int j, double r, double begin) {
+        throw Error("atoms " + std::to_string(i) + " and " + std::to_string(j) + " are " +
+                    std::to_string(r) + " A apart; this model's tables begin at " +
+                    std::to_string(begin) + " A");
+    }
+
+    const Tables& tables_;
+    const std::vector<Family>& families_;
+    const Harmonics harmonics_;
+    std::vector<std::vector<Grid>> grids_;  // [centre * species + neighbour][table]
+    int channels_ = 0;
+};

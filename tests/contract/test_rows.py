@@ -1,0 +1,269 @@
+"""Compiled design rows are held to the oracle and to the compiled evaluator."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from acepot.basis.embedding import Embedding, Nonlinear
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.species import species_indices
+from acepot.errors import InputError
+from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder, instruction_sets
+from acepot.evaluate.protocol import Quantity, Rows
+from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.lower import expansion, lower
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.structure import Structure
+from acepot.tablebytes import table_bytes
+from acepot.tables import Tables
+
+ELEMENTS = {1: ("Si",), 2: ("O", "Si"), 3: ("H", "O", "Si"), 4: ("H", "C", "N", "O")}
+ALL: tuple[Quantity, ...] = ("energy", "forces", "virial")
+
+
+def _assert_same(got: Rows, expected: Rows, where: str) -> None:
+    """To rounding: of the largest row entry of each kind."""
+    for name in ALL:
+        a, b = getattr(got, name), getattr(expected, name)
+        error = np.abs(a - b).max() / max(np.abs(b).max(), 1.0)
+        assert error < 1e-12, f"{where}: {name} rows differ by {error:.1e}"
+
+
+def _oracle(tables: Tables, structure: Structure) -> Rows:
+    species = species_indices(tuple(int(z) for z in tables.numbers), structure.numbers)
+    edges = build(structure, float(tables.cutoff.max()))
+    return ReferenceEvaluator(tables).rows(species, edges)
+
+
+def _native(tables: Tables, structure: Structure, threads: int = 1, isa: str | None = None) -> Rows:
+    species = species_indices(tuple(int(z) for z in tables.numbers), structure.numbers)
+    return NativeRowBuilder(tables, threads, isa).rows(structure, species)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_rows_equal_the_oracles_on_every_path(any_case, isa):
+    for name, structure in any_case.structures.items():
+        got = _native(any_case.tables, structure, 1, isa)
+        _assert_same(got, any_case.rows(structure), f"{any_case.name}, {isa}, {name}")
+
+
+def test_rows_times_coefficients_are_the_evaluation(any_case):
+    """rows · c = evaluate, less E0, both compiled."""
+    evaluator = NativeEvaluator(any_case.tables, 1)
+    c = any_case.model.coefficients
+    for name, structure in any_case.structures.items():
+        species = any_case.species(structure)
+        rows = _native(any_case.tables, structure)
+        (result,) = evaluator.evaluate([structure], [species])
+        w = result.virial[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+        energy = result.energy - any_case.model.e0[species].sum()
+        scale = max(np.abs(result.energies).max(), np.abs(result.forces).max(), 1.0)
+        for what, a, b in (
+            ("energy", rows.energy @ c, energy),
+            ("forces", rows.forces @ c, result.forces.ravel()),
+            ("virial", rows.virial @ c, w),
+        ):
+            error = np.abs(a - b).max() / scale
+            assert error < 1e-10, f"{any_case.name}, {name}: {what} differs by {error:.1e}"
+
+
+def _model(elements: tuple[str, ...], order: int, degree: float, **more: object) -> Model:
+    spec = resolve(
+        BasisSpec(
+            elements,
+            order=order,
+            degree=degree,
+            r0={"default": 1.9},
+            cutoff={"default": 3.9},
+            pair=Pair(degree=3, cutoff=4.6),
+            **more,
+        )
+    )
+    size = expansion(spec).size
+    coefficients = np.random.default_rng(6).normal(size=size)
+    return Model(spec, coefficients, np.zeros(len(elements)))
+
+
+def _random_structure(rng: np.random.Generator, numbers: tuple[int, ...], atoms: int) -> Structure:
+    """A skewed cell of any periodicity, smaller than the cut-off or not, atoms outside it."""
+    while True:
+        cell = rng.normal(size=(3, 3)) + 3.0 * np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        cell *= np.cbrt(atoms * rng.uniform(12.0, 30.0) / abs(np.linalg.det(cell)))
+        pbc = rng.random(3) < 0.7
+        positions = rng.uniform(-1, 2, size=(atoms, 3)) @ cell
+        structure = Structure(rng.choice(numbers, atoms), positions, cell * pbc[:, None], pbc)
+        distance = np.linalg.norm(build(structure, 4.6).vector, axis=1)
+        if distance.min(initial=9.0) > 0.8:
+            return structure
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("count", ELEMENTS)
+def test_rows_equal_the_oracles_on_random_structures(isa, count):
+    """From one atom to several blocks of lanes, with one and more threads."""
+    model = _model(ELEMENTS[count], 3, 7.0 if count == 1 else 5.0)
+    tables = lower(model)
+    rng = np.random.default_rng(40 + count)
+    for atoms in (1, 2, 3, 4, 5, 8, 9, 17, 31):
+        structure = _random_structure(rng, model.numbers, atoms)
+        expected = _oracle(tables, structure)
+        for threads in (1, 2, 3):
+            # The library's own entry: the wrapper gives small structures one thread.
+            builder = NativeRowBuilder(tables, 1, isa)
+            out = np.full((3 * atoms + 7, tables.functions), np.nan, order="F")
+            species = species_indices(model.numbers, structure.numbers).astype(np.int32)
+            builder._handle.fill(
+                structure.positions,
+                species,
+                structure.cell,
+                structure.pbc.astype(np.int32),
+                threads,
+                out,
+                0,
+                1,
+                3 * atoms + 1,
+            )
+            got = Rows(out[0], out[1:-6], out[-6:])
+            _assert_same(got, expected, f"{count} elements, {isa}, {threads} threads, {atoms}")
+
+
+@pytest.mark.parametrize(
+    ("order", "degree"), [(1, 8.0), (2, 8.0), (4, 9.0), (5, 8.5), (6, 8.0)], ids=lambda x: str(x)
+)
+@pytest.mark.parametrize("formulation", ["self-interaction", "canonical"])
+def test_rows_equal_the_oracles_at_every_order(order, degree, formulation):
+    if formulation == "canonical":
+        degree -= 1.0
+    model = _model(("Si",), order, degree, wl=1.0, formulation=formulation)
+    tables = lower(model)
+    structure = _random_structure(np.random.default_rng(order), (14,), 11)
+    where = f"{formulation}, order {order}, {tables.functions} functions"
+    _assert_same(_native(tables, structure), _oracle(tables, structure), where)
+
+
+def test_only_the_rows_asked_for_are_written():
+    tables = lower(_model(("O", "Si"), 2, 6.0))
+    builder = NativeRowBuilder(tables)
+    structure = _random_structure(np.random.default_rng(3), (8, 14), 7)
+    species = species_indices((8, 14), structure.numbers)
+    whole = builder.rows(structure, species)
+    parts = {"energy": whole.energy[None], "forces": whole.forces, "virial": whole.virial}
+    for chosen in (
+        ("energy",),
+        ("forces",),
+        ("virial",),
+        ("energy", "virial"),
+        ("forces", "energy"),
+    ):
+        expected = np.concatenate([parts[q] for q in chosen])
+        out = np.full(expected.shape, np.nan, order="F")
+        builder.fill(structure, species, chosen, out)
+        scale = np.abs(whole.forces).max()
+        np.testing.assert_allclose(out, expected, atol=1e-13 * scale, err_msg=str(chosen))
+
+
+def test_the_same_number_of_threads_gives_the_same_bits():
+    tables = lower(_model(("O", "Si"), 3, 5.0))
+    structure = _random_structure(np.random.default_rng(5), (8, 14), 60)
+    species = species_indices((8, 14), structure.numbers)
+    builder = NativeRowBuilder(tables, 3)
+    first = builder.rows(structure, species)
+    for _ in range(5):
+        again = builder.rows(structure, species)
+        for name in ALL:
+            np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+
+
+def test_one_builder_serves_several_callers_at_once():
+    tables = lower(_model(("O", "Si"), 3, 5.0))
+    rng = np.random.default_rng(7)
+    structures = [_random_structure(rng, (8, 14), int(rng.integers(1, 20))) for _ in range(40)]
+    species = [species_indices((8, 14), s.numbers) for s in structures]
+    builder = NativeRowBuilder(tables)
+    alone = [builder.rows(s, z).forces for s, z in zip(structures, species, strict=True)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(builder.rows, structures, species))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other.forces)
+
+
+def test_the_environment_variable_forces_an_instruction_set(monkeypatch):
+    tables = lower(_model(("Si",), 2, 5.0))
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", "baseline")
+    assert NativeRowBuilder(tables).instruction_set == "baseline"
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", "avx9000")
+    with pytest.raises(InputError, match="avx9000 is not available here; expected one of"):
+        NativeRowBuilder(tables)
+
+
+def test_what_has_no_rows_is_refused():
+    linear = _model(("Si",), 2, 5.0)
+    tables = lower(linear)
+    embedding = Embedding("FinnisSinclairShiftedScaled", (1.0,), (0.5,))
+    densities = linear.coefficients[:, None]
+    nonlinear = lower(replace(linear, coefficients=densities, nonlinear=Nonlinear((embedding,))))
+    with pytest.raises(InputError, match="nonlinear model has no design matrix"):
+        NativeRowBuilder(nonlinear)
+    vector = resolve(BasisSpec(("Si",), order=2, degree=5.0, total_l=1, parity=-1))
+    vectors = lower(Model(vector, np.zeros(expansion(vector).size), np.zeros(1)))
+    with pytest.raises(InputError, match="only true scalars"):
+        NativeRowBuilder(vectors)
+    with pytest.raises(InputError, match="threads: expected 1 or more"):
+        NativeRowBuilder(tables, 0)
+    builder = NativeRowBuilder(tables)
+    zeros = np.zeros(2, dtype=np.int64)
+    with pytest.raises(InputError, match="atoms 0 and 1 sit at the same point"):
+        builder.rows(Structure([14, 14], np.zeros((2, 3))), zeros)
+    with pytest.raises(InputError, match="are 0.05.* A apart; this model's tables begin at 0.1"):
+        builder.rows(Structure([14, 14], [[0, 0, 0], [0, 0, 0.05]]), zeros)
+    with pytest.raises(InputError, match="unknown species"):
+        builder.rows(Structure([14], [[0, 0, 0]]), np.array([7]))
+    pair = Structure([14, 14], [[0, 0, 0], [0, 0, 2.0]])
+    for bad in (
+        np.empty((13, tables.functions)),
+        np.empty((12, tables.functions), order="F"),
+        np.empty((13, tables.functions + 1), order="F"),
+    ):
+        with pytest.raises(InputError, match="expected shape .* in Fortran order"):
+            builder.fill(pair, zeros, ALL, bad)
+    # A builder that has refused still works.
+    _assert_same(builder.rows(pair, zeros), _oracle(tables, pair), "after refusals")
+
+
+def test_tables_whose_functions_do_not_fit_are_refused():
+    from acepot._native import RowBuilder
+
+    tables = lower(_model(("Si",), 2, 5.0))
+    products = tables.products[0]
+    for change, message in (
+        ({"function": products.function + tables.functions}, "impossible coefficient"),
+        ({"term": products.term - 1}, "impossible coefficient"),
+        ({"real": products.real[:-1]}, "different lengths"),
+        ({"real": products.real * np.inf}, "not finite"),
+    ):
+        damaged = replace(tables, products=(replace(products, **change),))
+        with pytest.raises(ValueError, match=message):
+            RowBuilder(table_bytes(damaged), "baseline")
+    with pytest.raises(ValueError, match="functions"):
+        RowBuilder(table_bytes(replace(tables, functions=0)), "baseline")
+
+
+def test_damaged_tables_never_crash_the_row_builder():
+    from acepot._native import RowBuilder
+
+    data = table_bytes(lower(_model(("O", "Si"), 2, 4.0)))
+    rng = np.random.default_rng(1)
+    at = data.index(b"products0.function")
+    refused = 0
+    for _ in range(300):
+        changed = bytearray(data)
+        for place in rng.integers(at, len(data), 3):
+            changed[place] = int(rng.integers(256))
+        try:
+            RowBuilder(bytes(changed), "baseline")
+        except ValueError:
+            refused += 1
+    assert refused > 50
