@@ -70,16 +70,7 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     Raises:
         InputError: K would exceed its bound.
     """
-    nodes = np.cos(np.pi * np.arange(_SAMPLES + 1) / _SAMPLES)
-    with np.errstate(all="ignore"):
-        values = functions(cutoff * (1.0 + nodes) / 2.0)
-    if not np.isfinite(values).all():
-        raise InputError(f"{what}: its functions are not finite down to r = 0")
-    series = dct(values, type=1, axis=1) / _SAMPLES
-    series[:, -1] /= 2.0
-    scale = np.maximum(np.abs(values).max(axis=1), 1e-300)
-    # Everything left out, twice: the constant is fixed by the value at the cut-off.
-    tail = 2.0 * np.cumsum(np.abs(series[:, :0:-1]), axis=1)[:, ::-1]  # from k = 1 on
+    series, tail, scale = _series(functions, cutoff, what)
     enough = (tail <= tolerance * scale[:, None]).all(axis=0)
     order = max(int(enough.argmax()), 1) if enough.any() else _SAMPLES
     if order > MAX_ORDER:
@@ -93,6 +84,32 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     r = np.linspace(0.0, cutoff, _CHECKS)
     gap = np.abs(found @ basis(order, r, cutoff) - functions(r)).max(axis=1)
     return Sum(found, float((gap / scale).max(initial=0.0)))
+
+
+def reached(functions: Functions, cutoff: float) -> float:
+    """The relative error that the largest K reaches, for functions that `expand` refuses.
+
+    Args:
+        functions: finite on [0, cutoff].
+        cutoff: in Å.
+    """
+    _, tail, scale = _series(functions, cutoff, "radial functions")
+    return float((tail[:, MAX_ORDER] / scale).max())
+
+
+def _series(functions: Functions, cutoff: float, what: str) -> tuple[Floats, Floats, Floats]:
+    """Chebyshev coefficients, a bound of what is left out from each k on, largest values."""
+    nodes = np.cos(np.pi * np.arange(_SAMPLES + 1) / _SAMPLES)
+    with np.errstate(all="ignore"):
+        values = functions(cutoff * (1.0 + nodes) / 2.0)
+    if not np.isfinite(values).all():
+        raise InputError(f"{what}: its functions are not finite down to r = 0")
+    series = dct(values, type=1, axis=1) / _SAMPLES
+    series[:, -1] /= 2.0
+    scale = np.maximum(np.abs(values).max(axis=1), 1e-300)
+    # Everything left out, twice: the constant is fixed by the value at the cut-off.
+    tail = 2.0 * np.cumsum(np.abs(series[:, :0:-1]), axis=1)[:, ::-1]  # from k = 1 on
+    return series, tail, scale
 
 
 def plus(first: Sum, second: Sum) -> Sum:

@@ -112,9 +112,9 @@ class _Writer:
         self.many = tuple(c for c in channels if c[0] > 0)
         pairs = tuple(c for c in channels if c[0] < 0)
         self.bodies, self.pair = families(model.basis, self.many, pairs)
-        used = {int(c) for s in sites for c in s.channel[s.order > 1].ravel() if c >= 0}
-        self.n = {c: i + 1 for i, c in enumerate(sorted(used))}
-        self.width = 1 + max((int(s.l[s.order > 1].max(initial=0)) for s in sites), default=0)
+        self.n = _numbered(sites)
+        self.rows = max(self.n.values(), default=0)
+        self.width = 1 + max((l for _, l in self.n), default=0)
         self.error = 0.0
         self.continued: dict[str, float] = {}
         pairs_of = list(product(range(len(self.symbols)), repeat=2))
@@ -159,15 +159,20 @@ class _Writer:
         return f"{self.symbols[a]}-{self.symbols[b]}"
 
     def _base(self, a: int, b: int) -> int:
-        return int(max(self.combined[a, b].matrix.shape[1], self.singles[a, b].shape[1]))
+        """Number of functions g_k of a pair: up to the last that anything uses."""
+        many = self.combined[a, b].matrix[self._used(a, b, single=False)]
+        last = [np.flatnonzero(c.any(axis=0)).max(initial=0) for c in (many, self.singles[a, b])]
+        return int(max(last)) + 1
 
     def _coefficients(self, a: int, b: int) -> Floats:
         """R_nl of the products in which they occur, shape (n, l, K)."""
         site, matrix = self.sites[a], self.combined[a, b].matrix
-        out = np.zeros((len(self.n), self.width, self._base(a, b)))
+        base = self._base(a, b)
+        out = np.zeros((self.rows, self.width, base))
         here = (site.order[:, None] > 1) & (site.species == b)
         for c, l in {*zip(site.channel[here].tolist(), site.l[here].tolist(), strict=True)}:
-            out[self.n[c] - 1, l, : matrix.shape[1]] = matrix[c]
+            used = matrix[c, :base]
+            out[self.n[c, l] - 1, l, : len(used)] = used
         return out
 
     # ------------------------------------------------------------ radial functions
@@ -212,9 +217,28 @@ class _Writer:
         if len(set(ends.values())) > 1:
             raise InputError(
                 f"{self._name(a, b)}: the many-body functions end at {ends['many-body']} Å, the "
-                f"pair functions at {ends['pair']} Å; a .yace file has one cut-off for a pair"
+                f"pair functions at {ends['pair']} Å; a .yace file has one cut-off for a pair, and "
+                f"to the longer one {spectral.MAX_ORDER} functions reach a relative error of only "
+                f"{self._mismatch(a, b, ends):.0e}: fit with equal cut-offs"
             )
         return max(ends.values(), default=self.bodies[a][b].cutoff)
+
+    def _mismatch(self, a: int, b: int, ends: dict[str, float]) -> float:
+        """The error of the shorter functions of a pair written up to the longer cut-off."""
+        short = min(ends, key=lambda kind: ends[kind])
+        channels = [
+            c
+            for single in (True, False)
+            for c in self._used(a, b, single)
+            if (self.channels[c][0] < 0) == (short == "pair")
+        ]
+        begin = 0.0
+        if short == "pair" and self._is_singular(a, b):
+            begin = 0.3 * ends[short]  # smoothly, so that only the kink at its end counts
+        return spectral.reached(
+            lambda r: self._values(a, b, channels, (begin**8 + r**8) ** 0.125).value,
+            max(ends.values()),
+        )
 
     def _values(self, a: int, b: int, channels: Sequence[int], r: Floats) -> Jet:
         """Channels at distances r in Å, shape (channels, len(r))."""
@@ -367,6 +391,24 @@ class _Writer:
             size = np.sqrt(2.0 * np.maximum(terms.l, 0) + 1.0)  # of PACE's Y_l0 on the axis
             out += terms.weight @ (radial[terms.channel] * size[..., None]).prod(axis=1)
         return out
+
+
+def _numbered(sites: Sequence[Terms]) -> dict[tuple[int, int], int]:
+    """Number n of every radial channel in products of several factors: 1, 2, … for each l.
+
+    ML-PACE makes A of all n and l up to the largest, so n must not count the same function of
+    another l again.
+    """
+    used = sorted(
+        {
+            (int(l), int(c))
+            for s in sites
+            for c, l in zip(s.channel[s.order > 1].ravel(), s.l[s.order > 1].ravel(), strict=True)
+            if c >= 0
+        }
+    )
+    first = {l: i for i, (l, _) in reversed(list(enumerate(used)))}
+    return {(c, l): i - first[l] + 1 for i, (l, c) in enumerate(used)}
 
 
 def _rounded(coefficients: Floats) -> Floats:
