@@ -28,6 +28,8 @@ Floats = spectral.Floats
 _KNOTS = 1e-3
 #: Digits kept of the coefficients of radial functions, relative to the largest.
 _DIGITS = 15
+#: Relative difference of cut-offs that mean the same.
+_SAME = 1e-9
 #: A core density at which an embedding ends that there is no core to reach.
 _NO_CORE = 1e5, 250.0
 
@@ -67,18 +69,30 @@ def write_yace(model: Model, path: str | Path, *, tolerance: float = 1e-10) -> Y
         InputError: the format cannot hold this model, or not to this tolerance; the message
             says why. Or the file cannot be written.
     """
+    lines, report = yace_lines(model, tolerance)
+    with replaced(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return report
+
+
+def yace_lines(model: Model, tolerance: float) -> tuple[list[str], YaceReport]:
+    """The lines that `write_yace` writes, and its report.
+
+    Args:
+        model: as there.
+        tolerance: as there.
+
+    Raises:
+        InputError: as there.
+    """
     if not 1e-13 <= tolerance <= 1e-3:
         raise InputError(f"tolerance: expected 1e-13 to 1e-3, got {tolerance}")
     channels, sites = terms_of(model)
     _check(sites)
     if acejl.fits(model):
-        lines, report = acejl.lines(model, channels, sites), YaceReport({}, 0.0, {})
-    else:
-        writer = _Writer(model, channels, sites, tolerance)
-        lines, report = writer.lines(), writer.report()
-    with replaced(path) as file:
-        file.writelines(f"{line}\n" for line in lines)
-    return report
+        return acejl.lines(model, channels, sites), YaceReport({}, 0.0, {})
+    writer = _Writer(model, channels, sites, tolerance)
+    return writer.lines(), writer.report()
 
 
 def _check(sites: Sequence[Terms]) -> None:
@@ -113,7 +127,7 @@ class _Writer:
         pairs = tuple(c for c in channels if c[0] < 0)
         self.bodies, self.pair = families(model.basis, self.many, pairs)
         self.n = _numbered(sites)
-        self.rows = max(self.n.values(), default=0)
+        self.rows = max(self.n.values(), default=1)
         self.width = 1 + max((l for _, l in self.n), default=0)
         self.error = 0.0
         self.continued: dict[str, float] = {}
@@ -214,7 +228,7 @@ class _Writer:
         for kind, family in (("many-body", self.bodies), ("pair", self.pair)):
             if family and any((self.channels[c][0] < 0) == (kind == "pair") for c in used):
                 ends[kind] = family[a][b].cutoff
-        if len(set(ends.values())) > 1:
+        if max(ends.values(), default=0.0) > min(ends.values(), default=0.0) * (1 + _SAME):
             raise InputError(
                 f"{self._name(a, b)}: the many-body functions end at {ends['many-body']} Å, the "
                 f"pair functions at {ends['pair']} Å; a .yace file has one cut-off for a pair, and "
