@@ -22,7 +22,8 @@ def read_yace(path: str | Path) -> Model:
         path: the file, plain or compressed with xz, gzip or bzip2.
 
     Returns:
-        The model, with the products in the file's order, centre by centre; linear where the
+        The model, with the products in the file's order, centre by centre (those of one factor
+        come first, summed into one function for each pair and density); linear where the
         embedding is (m = 1, one density) and there is no core repulsion.
 
     Raises:

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.basis.embedding import Embedding, embed
 from acepot.basis.explicit import ExplicitBasis
@@ -282,7 +283,7 @@ class _Writer:
             ends = [(a, b)] if a == b else [(a, b), (b, a)]
             singular = [end for end in ends if self._is_singular(*end)]
             for end in ends:
-                found[end] = self._regular(*end, singular=end in singular)
+                found[end] = self._regular(*end, self._singular(*end))
             if singular:
                 self._continue(singular, ends, found)
         return found
@@ -294,32 +295,39 @@ class _Writer:
         return [int(c) for c in site.channel[here, 0]], site.weight[:, here]
 
     def _is_singular(self, a: int, b: int) -> bool:
+        return bool(self._singular(a, b).any())
+
+    def _singular(self, a: int, b: int) -> NDArray[np.bool_]:
+        """Which channels in functions with one factor are infinite at r = 0."""
         channels, _ = self._single(a, b)
         if not channels or self.own[a, b] is not None:
-            return False
+            return np.zeros(len(channels), dtype=bool)
         with np.errstate(all="ignore"):
             start = self._values(a, b, channels, np.zeros(1)).value
-        return not bool(np.isfinite(start).all())
+        return np.asarray(~np.isfinite(start[:, 0]))
 
-    def _regular(self, a: int, b: int, singular: bool) -> Floats:
-        """Those of a pair, without the singular density."""
+    def _regular(self, a: int, b: int, singular: NDArray[np.bool_]) -> Floats:
+        """Those of a pair; the density of singular functions is left out."""
         channels, weight = self._single(a, b)
         combined = self.combined[a, b]
         if not channels:
             return np.zeros((len(weight), 0))
         if self.own[a, b] is not None:
             return weight @ combined.matrix[channels]
-        if singular:
+        kept: NDArray[np.bool_] = np.asarray(weight.any(axis=1))
+        if singular.any():
             p = self._linear_density(a, b)
-            if weight[np.arange(len(weight)) != p].any():
+            if np.delete(weight[:, singular], p, axis=0).any():
                 raise InputError(
                     f"{self._name(a, b)}: a pair function that is singular at r = 0 must belong "
                     "to a density with exponent 1"
                 )
+            kept[p] = False
+        if not kept.any():
             return np.zeros((len(weight), 0))
-        kept = weight.any(axis=1)
+        regular = [c for c, infinite in zip(channels, singular, strict=True) if not infinite]
         found = spectral.expand(
-            lambda r: weight[kept] @ self._values(a, b, channels, r).value,
+            lambda r: weight[np.ix_(kept, ~singular)] @ self._values(a, b, regular, r).value,
             combined.family.cutoff, self.tolerance, self._name(a, b),
         )  # fmt: skip
         self.error = max(self.error, found.error)
@@ -345,10 +353,13 @@ class _Writer:
     ) -> None:
         """Give the singular functions of a pair a repulsive continuation."""
         a, b = ends[0]
-        cutoff = self.combined[a, b].family.cutoff
+        cutoffs = [self.combined[end].family.cutoff for end in singular]
         name = self._name(a, b)
         shortest = cap.shortest_distance(
-            self.model.provenance, (self.symbols[a], self.symbols[b]), self._typical(a, b), cutoff
+            self.model.provenance,
+            (self.symbols[a], self.symbols[b]),
+            self._typical(a, b),
+            min(cutoffs),
         )
         self.continued[name] = shortest
 
@@ -375,13 +386,15 @@ class _Writer:
 
         least = max(self.combined[end].matrix.shape[1] for end in ends)
         sums = cap.continued(
-            [function(end) for end in singular], shortest, cutoff, energy, max(least, 32),
+            [function(end) for end in singular], shortest, cutoffs, energy, max(least, 32),
             self.tolerance, name,
         )  # fmt: skip
         for end, one in zip(singular, sums, strict=True):
             self.error = max(self.error, one.error)
-            out = np.zeros((len(self.embeddings[end[0]].weights), one.order))
-            out[self._linear_density(*end)] = _rounded(one.coefficients)[0]
+            other = found[end]
+            out = np.zeros((len(other), max(one.order, other.shape[1])))
+            out[:, : other.shape[1]] = other
+            out[self._linear_density(*end), : one.order] = _rounded(one.coefficients)[0]
             found[end] = out
 
     def _typical(self, a: int, b: int) -> float:
