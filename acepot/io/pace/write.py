@@ -159,7 +159,8 @@ class _Writer:
         if len(set(cores.values())) > 1:
             raise InputError("model: a .yace file has one inner_cutoff_type for all pairs")
         lines.append("functions:")
-        if not any(len(site.order) for site in self.sites):  # nothing but a repulsion
+        if not self.n and not any(c.size for c in self.singles.values()):
+            # Nothing but a repulsion, and PACE wants a function.
             self.singles[0, 0] = np.zeros((len(self.embeddings[0].weights), 1))
         for a, site in enumerate(self.sites):
             lines.append(f"  {a}:")
@@ -176,8 +177,8 @@ class _Writer:
     def _base(self, a: int, b: int) -> int:
         """Number of functions g_k of a pair: up to the last that anything uses."""
         many = self.combined[a, b].matrix[self._used(a, b, single=False)]
-        last = [np.flatnonzero(c.any(axis=0)).max(initial=0) for c in (many, self.singles[a, b])]
-        return int(max(last)) + 1
+        last = int(np.flatnonzero(many.any(axis=0)).max(initial=0))
+        return max(last + 1, int(self.singles[a, b].shape[1]))
 
     def _coefficients(self, a: int, b: int) -> Floats:
         """R_nl of the products in which they occur, shape (n, l, K)."""
@@ -286,7 +287,8 @@ class _Writer:
                 found[end] = self._regular(*end, self._singular(*end))
             if singular:
                 self._continue(singular, ends, found)
-        return found
+        last = {end: np.flatnonzero(c.any(axis=0)).max(initial=-1) for end, c in found.items()}
+        return {end: c[:, : last[end] + 1] for end, c in found.items()}
 
     def _single(self, a: int, b: int) -> tuple[list[int], Floats]:
         """Channels in functions with one factor and their weights, shape (P, channels)."""
