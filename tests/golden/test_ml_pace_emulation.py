@@ -26,7 +26,18 @@ from acepot.io.pace import read_yace, write_yace
 from acepot.lower import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
-SYMBOLS = {1: "H", 6: "C", 8: "O", 13: "Al", 14: "Si", 24: "Cr", 28: "Ni", 29: "Cu", 73: "Ta"}
+SYMBOLS = {
+    1: "H",
+    6: "C",
+    8: "O",
+    13: "Al",
+    14: "Si",
+    22: "Ti",
+    24: "Cr",
+    28: "Ni",
+    29: "Cu",
+    73: "Ta",
+}
 
 
 # ------------------------------------------------------------------ radial functions
@@ -425,7 +436,15 @@ EXPORTS = {
 def test_exported_models_are_the_same_in_ml_pace(name, tmp_path):
     """Read back by the library: 1e-9 eV/atom; by ML-PACE's formulas: 1e-8."""
     make, numbers, edge = EXPORTS[name]
-    model, path = make(), tmp_path / "model.yace"
+    _compare(make(), numbers, edge, tmp_path / "model.yace")
+
+
+def test_a_fitted_model_of_aluminium_and_titanium_is_the_same_in_ml_pace(shared_data, tmp_path):
+    model = load(shared_data / "ace1_models" / "ACEmd_TiAl.json")
+    _compare(model, [13, 22], 5.6, tmp_path / "model.yace")
+
+
+def _compare(model: Model, numbers: list[int], edge: float, path: Path) -> None:
     report = write_yace(model, path)
     assert report.error <= 1e-10 and path.stat().st_size < 900_000
     rng = np.random.default_rng(3)

@@ -85,18 +85,23 @@ def continued(
     falling = [f(np.array([shortest])).first[0] < 0.0 for f in functions]
     height = _HEIGHT
     while height <= _HIGHEST:
-        sums = [
-            fit_above(
-                lambda r, f=f: f(r).value[None],  # type: ignore[misc]
-                _continuation(f, shortest, height),
-                shortest,
-                cutoff,
-                (max(least, wall.order), MAX_ORDER),
-                tolerance,
-                what,
-            )
-            for f, wall, cutoff in zip(functions, walls, cutoffs, strict=True)
-        ]
+        try:
+            sums = [
+                fit_above(
+                    lambda r, f=f: f(r).value[None],  # type: ignore[misc]
+                    _continuation(f, shortest, height),
+                    shortest,
+                    cutoff,
+                    (max(least, wall.order), MAX_ORDER),
+                    tolerance,
+                    what,
+                )
+                for f, wall, cutoff in zip(functions, walls, cutoffs, strict=True)
+            ]
+        except InputError:
+            if height == _HEIGHT:
+                raise
+            break  # so high that it would spoil what is above
         sums = [plus(s, wall) for s, wall in zip(sums, walls, strict=True)]
         total = energy(
             near, [s.evaluate(near, cutoff)[0] for s, cutoff in zip(sums, cutoffs, strict=True)]

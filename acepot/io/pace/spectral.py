@@ -27,9 +27,10 @@ _SAMPLES = 1024
 _CHECKS = 4001
 #: Slopes err by K/rc times as much as values: so many functions more are tried for a tenth.
 _MORE = 32
-#: Weight of the range below the shortest distance in least squares: the continuation may miss
-#: its target by a part in thousand before it costs an error of 1e-14 above.
-_SOFT = 1e-11
+#: Weights of the range below the shortest distance in least squares, tried in turn: with the
+#: first the continuation may miss its target by a part in thousand before it costs an error of
+#: 1e-14 above; a high one needs less.
+_SOFT = 1e-11, 1e-12, 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,23 +151,24 @@ def fit_above(
     r = np.sort(cutoff * (1.0 + np.cos(angle)) / 2.0)
     inside = r < shortest
     target = np.concatenate((continuation(r[inside]), functions(r[~inside])), axis=1)
-    weight = np.where(inside, _SOFT, 1.0)
     check = np.linspace(shortest, cutoff, _CHECKS)
     wanted = functions(check)
     scale = max(float(np.abs(wanted).max()), 1.0)
-    best, last = Sum(np.zeros((len(wanted), 0)), np.inf), orders[1]
-    for order in range(orders[0], orders[1] + 1, 8):
-        matrix = basis(order, r, cutoff).T * weight[:, None]
-        found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
-        gap = float(np.abs(found @ basis(order, check, cutoff) - wanted).max()) / scale
-        if best.error > tolerance >= gap:
-            last = min(last, order + _MORE)
-        if gap < best.error:
-            best = Sum(np.asarray(found, dtype=float), gap)
-        if best.error <= tolerance / 10 or order + 8 > last:
-            break
-    if best.error <= tolerance:
-        return best
+    best = Sum(np.zeros((len(wanted), 0)), np.inf)
+    for soft in _SOFT:
+        last, weight = orders[1], np.where(inside, soft, 1.0)
+        for order in range(orders[0], orders[1] + 1, 8):
+            matrix = basis(order, r, cutoff).T * weight[:, None]
+            found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
+            gap = float(np.abs(found @ basis(order, check, cutoff) - wanted).max()) / scale
+            if best.error > tolerance >= gap:
+                last = min(last, order + _MORE)
+            if gap < best.error:
+                best = Sum(np.asarray(found, dtype=float), gap)
+            if best.error <= tolerance / 10 or order + 8 > last:
+                break
+        if best.error <= tolerance:
+            return best
     raise InputError(
         f"{what}: {orders[1]} Chebyshev functions reach a relative error of {best.error:.1e} above "
         f"{shortest:.4g} Å, not {tolerance:.1e}"

@@ -500,6 +500,18 @@ def test_models_that_cannot_be_used_are_one_line(fitted: Path, here: Path, run: 
     assert not (here / "o").exists()
 
 
+def test_convert_says_what_it_did_and_what_it_cannot(fitted: Path, here: Path, run: Run) -> None:
+    said = run("convert", "Si/model.acepot", "Si.yace", "--tolerance", "1e-9")
+    assert said.status == 0 and said.err == "" and "PACE .yace" in said.out, said.err
+    assert "tolerance 1e-09" in said.out and "eV/atom" in said.out
+    assert run("convert", "Si.yace", "copy", "--to", "acepot").status == 0
+    for words in (["info", "Si.yace"], ["info", "copy"], ["check", "Si.yace"]):
+        assert run(*words).status == 0
+    assert run("eval", "Si.yace", "test.xyz", "--report", "r.json").status == 0
+    assert "read only" in run("convert", "Si.yace", "Si.ace").error()
+    assert "another file" in run("convert", "Si.yace", "./Si.yace").error()
+
+
 def test_an_unknown_element_names_the_known_ones(
     fitted: Path, here: Path, run: Run, structures: list[Structure]
 ) -> None:
