@@ -262,9 +262,10 @@ def _table_at(
     error = 0.0
     for a in species:
         for b in species:
-            values, worst = tabulate(functions[a][b].evaluate, grids[a][b])
+            with np.errstate(all="ignore"):  # what overflows leaves an error that is refused
+                values, worst = tabulate(functions[a][b].evaluate, grids[a][b])
             out[a, b, : len(values)] = values
-            error = max(error, worst)
+            error = float(np.maximum(error, worst))  # NaN stays, unlike in Python's max
     return RadialTable(
         begin=np.array([[g.begin for g in row] for row in grids]),
         spacing=np.array([[g.spacing for g in row] for row in grids]),

@@ -259,31 +259,44 @@ def _functions(
             rank = item.at("rank").integer(1, _RANK)
             heads = _heads(item, rank, centre, order, matrix, layout)
             combinations = _combinations(item, [l for *_, l in heads])
-            count = len(combinations)
-            c = item.at("ctildes").numbers(count * own, count * own).reshape(count, own)
+            c = item.at("ctildes").numbers(len(combinations) * own, len(combinations) * own)
+            c = np.pad(c.reshape(-1, own), ((0, 0), (0, layout.densities - own)))
             if rank == 1 and not layout.polynomial:
                 ((neighbour, k, _),) = heads
-                shape = (layout.densities, layout.base)
-                row = sums.setdefault((centre, neighbour), np.zeros(shape))
-                row[:own, k - 1] += c.sum(axis=0)
+                row = sums.setdefault(
+                    (centre, neighbour), np.zeros((layout.densities, layout.base))
+                )
+                row[:, k - 1] += c.sum(axis=0)
                 continue
             several += [
                 ExplicitProduct(centre, tuple((*h, m) for h, m in zip(heads, ms, strict=True)))
                 for ms in combinations
             ]
-            missing = layout.densities - own
-            weights.append(np.pad(c * (4 * pi) ** (rank / 2), ((0, 0), (0, missing))))
-        for neighbour in range(len(order.files)):
-            row = sums.get((centre, neighbour), np.zeros((0, 0)))
-            for p in np.flatnonzero(row.any(axis=1)) if row.any() else range(min(len(row), 1)):
-                channel = layout.sum(int(p))
-                products.append(ExplicitProduct(centre, ((neighbour, channel, 0, 0),)))
-                values.append((4 * pi) ** 0.5 * np.eye(layout.densities)[p : p + 1])
-        products += several
-        values += weights
+            weights.append(c * (4 * pi) ** (rank / 2))
+        single, one = _single(sums, centre, layout)
+        products += single + several
+        values += one + weights
     if not products:
         node.fail("expected at least one function")
     return tuple(products), np.concatenate(values), sums
+
+
+def _single(
+    sums: Sums, centre: int, layout: _Layout
+) -> tuple[list[ExplicitProduct], list[NDArray[np.float64]]]:
+    """The sums of g_k of one centre as products of one factor, with their coefficients.
+
+    One for each neighbour and density that has any, and one where all that a file lists is zero.
+    """
+    products, values = [], []
+    for (s, neighbour), row in sorted(sums.items()):
+        if s != centre:
+            continue
+        for p in np.flatnonzero(row.any(axis=1)) if row.any() else [0]:
+            factor = (neighbour, layout.sum(int(p)), 0, 0)
+            products.append(ExplicitProduct(centre, (factor,)))
+            values.append((4 * pi) ** 0.5 * np.eye(layout.densities)[p : p + 1])
+    return products, values
 
 
 def _heads(

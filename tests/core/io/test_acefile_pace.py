@@ -26,7 +26,7 @@ from acepot.basis.pace_radial import (
 from acepot.basis.radial import radial_functions
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Radial, Transform, resolve
-from acepot.errors import ModelFileError
+from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.io.pace import read_ace, read_yace
 from acepot.lower import lower
@@ -252,3 +252,14 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(name: str) -> None:
         except ModelFileError:
             continue
         assert acefile.model_bytes(model) == good, f"bit {place}"
+
+
+def test_functions_that_overflow_between_the_points_looked_at_are_refused_later() -> None:
+    """A core of infinite steepness passes a look at 64 distances, but not the making of tables."""
+    data = _edited(acefile.model_bytes(spliced()), lambda h: _pair_of(h).update(core=SPIKE))
+    with pytest.raises(InputError, match="tables"):
+        lower(acefile.load(data))
+
+
+#: Ends before the first of those distances, where it is 1e300 exp(1e3).
+SPIKE = [0.11, 0.0, 1e4, 1e300]
