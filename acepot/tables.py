@@ -30,8 +30,8 @@ class RadialTable:
         coefficients: shape (S, S, largest number of bins, 6, channels).
         zero_inside: whether the channels are zero below `begin`, shape (S, S); otherwise a
             closer pair is refused.
-        error: largest table error against the analytic functions, relative to each
-            function's largest value.
+        error: largest table error against the analytic functions beyond `lower.NEAR`,
+            relative to each function's largest value.
     """
 
     begin: Floats

@@ -58,7 +58,7 @@ def grid(begin: float, end: float, spacing: float, breaks: tuple[float, ...]) ->
     return Grid(begin, (end - begin) / bins, bins)
 
 
-def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float]:
+def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, Array]:
     """Quintic coefficients of functions on a grid.
 
     Args:
@@ -67,8 +67,8 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
 
     Returns:
         Coefficients c of f(r) = Σ_k c_k u^k, u = (r - knot)/spacing, shape
-        (bins, 6, functions), and the largest error seen half-way between knots, relative
-        to each function's largest value.
+        (bins, 6, functions), and the largest error half-way between two knots, relative to
+        each function's largest value, shape (bins,).
     """
     h = grid.spacing
     knots = np.linspace(grid.begin, grid.end, grid.bins + 1)
@@ -90,8 +90,8 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, float
     middle = evaluate((knots[:-1] + knots[1:]) / 2).value
     table = np.einsum("kfb,k->fb", coefficients, 0.5 ** np.arange(6))
     scale = np.abs(middle).max(axis=1, initial=0.0)
-    error = np.abs(table - middle).max(axis=1, initial=0.0) / np.where(scale > 0, scale, 1.0)
-    return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), float(error.max(initial=0.0))
+    error = np.abs(table - middle) / np.where(scale > 0, scale, 1.0)[:, None]
+    return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), error.max(axis=0, initial=0.0)
 
 
 def cubic(evaluate: Callable[[Array], Jet], grid: Grid) -> Array:

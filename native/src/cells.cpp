@@ -52,12 +52,16 @@ void complete(const double* cell, const int* pbc, double h[3][3]) {
 
 }  // namespace
 
-void Cells::build(int n, const double* positions, const double* cell, const int* pbc,
-                  const int32_t* species, double cutoff) {
-    for (int k = 0; k < 3 * n; k++)
+void check_positions(int n, const double* positions) {
+    for (size_t k = 0; k < 3 * static_cast<size_t>(n); k++)
         if (!(std::abs(positions[k]) < 1e8))
             throw Error("positions: atom " + std::to_string(k / 3) +
                         " is not at a finite position within 1e8 A");
+}
+
+void Cells::build(int n, const double* positions, const double* cell, const int* pbc,
+                  const int32_t* species, double cutoff) {
+    check_positions(n, positions);
     cutoff_ = cutoff;
     images(n, positions, cell, pbc);
     sort(n, species);

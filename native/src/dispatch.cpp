@@ -4,10 +4,10 @@
 namespace ace {
 
 #if defined(ACE_X86)
-std::unique_ptr<Evaluator> make_avx512(Tables tables);
-std::unique_ptr<Evaluator> make_avx2(Tables tables);
+std::unique_ptr<Evaluator> make_avx512(Tables tables, bool single);
+std::unique_ptr<Evaluator> make_avx2(Tables tables, bool single);
 #endif
-std::unique_ptr<Evaluator> make_baseline(Tables tables);
+std::unique_ptr<Evaluator> make_baseline(Tables tables, bool single);
 
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> found{"baseline"};
@@ -23,14 +23,15 @@ std::vector<std::string> instruction_sets() {
 
 std::string best_instruction_set() { return instruction_sets().back(); }
 
-std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name) {
+std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name,
+                                          bool single) {
     for (const std::string& known : instruction_sets()) {
         if (known != name) continue;
 #if defined(ACE_X86)
-        if (name == "avx512") return make_avx512(std::move(tables));
-        if (name == "avx2") return make_avx2(std::move(tables));
+        if (name == "avx512") return make_avx512(std::move(tables), single);
+        if (name == "avx2") return make_avx2(std::move(tables), single);
 #endif
-        return make_baseline(std::move(tables));
+        return make_baseline(std::move(tables), single);
     }
     std::string all;
     for (const std::string& known : instruction_sets()) all += " " + known;

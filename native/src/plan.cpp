@@ -15,6 +15,9 @@ namespace {
 
 using Key = std::vector<int>;  // sorted one-particle functions
 
+// Most columns that are cheaper to interpolate one by one than as a padded vector (measured).
+constexpr int most_narrow = 3;
+
 // Where a variable lies and how it is meant: sign * (conjugate of) (x[re] + i x[im]).
 struct Value {
     int re = -1, im = -1;
@@ -152,31 +155,48 @@ class Compiler {
             group_table_.push_back(which.first);
             plan_.lmax = std::max(plan_.lmax, which.second);
         }
-        for (const Fold& fold : plan_.folds) {
-            std::vector<Column>& have = plan_.sources[source_of(fold.table)].columns;
-            const bool there = std::any_of(have.begin(), have.end(), [](const Column& c) {
-                return c.kind == Column::folded;
-            });
-            for (int d = 0; d < outputs() && !there; d++) have.push_back({Column::folded, 0, d});
-        }
-        if (!tables_.core.empty()) {
-            int s = -1;
-            for (size_t k = 0; k < plan_.sources.size(); k++)
-                if (same_grid(tables_.radial[plan_.sources[k].grid], tables_.core[0])) s = int(k);
-            if (s < 0) {
-                plan_.sources.push_back({-1, {}, 0, 0});
-                s = static_cast<int>(plan_.sources.size()) - 1;
-            }
-            plan_.sources[s].columns.push_back({Column::core, 0, 0});
-        }
+        place_direct();
         for (Source& source : plan_.sources) {
             source.first = plan_.columns;
             const int count = static_cast<int>(source.columns.size());
-            source.padded = (count + lanes_ - 1) / lanes_ * lanes_;
+            source.padded = source.narrow ? count : padded(count);
             plan_.columns += source.padded;
         }
         for (size_t g = 0; g < plan_.groups.size(); g++)
             plan_.groups[g].column += plan_.sources[source_of(group_table_[g])].first;
+    }
+
+    int padded(int count) const { return (count + lanes_ - 1) / lanes_ * lanes_; }
+
+    // Columns that enter the energy directly: in the padding of a wide source where they fit,
+    // else, if there are few, in a narrow source of their own. Those of a committee stand apart.
+    void place_direct() {
+        std::set<int> grids;
+        for (const Fold& fold : plan_.folds) grids.insert(source_of(fold.table));
+        const int densities = tables_.densities;
+        for (const int s : grids) {
+            const int channels = static_cast<int>(plan_.sources[s].columns.size());
+            const bool narrow =
+                densities <= most_narrow && padded(channels + densities) > padded(channels);
+            if (narrow && channels) {
+                plan_.sources.push_back({plan_.sources[s].grid, true, false, {}, 0, 0});
+                add_folded(plan_.sources.back(), 0, densities);
+            } else {
+                plan_.sources[s].narrow = narrow;
+                add_folded(plan_.sources[s], 0, densities);
+            }
+            const int members = outputs() - densities;
+            if (members == 0) continue;
+            plan_.sources.push_back(
+                {plan_.sources[s].grid, members <= most_narrow, true, {}, 0, 0});
+            add_folded(plan_.sources.back(), densities, outputs());
+        }
+        if (!tables_.core.empty())
+            plan_.sources.push_back({-1, true, false, {{Column::core, 0, 0}}, 0, 0});
+    }
+
+    static void add_folded(Source& source, int begin, int end) {
+        for (int d = begin; d < end; d++) source.columns.push_back({Column::folded, 0, d});
     }
 
     int source_of(int table) {
@@ -184,7 +204,7 @@ class Compiler {
             if (plan_.sources[k].grid >= 0 &&
                 same_grid(tables_.radial[plan_.sources[k].grid], tables_.radial[table]))
                 return static_cast<int>(k);
-        plan_.sources.push_back({table, {}, 0, 0});
+        plan_.sources.push_back({table, false, false, {}, 0, 0});
         return static_cast<int>(plan_.sources.size()) - 1;
     }
 
@@ -199,7 +219,8 @@ class Compiler {
                 k0 += wide;
             }
         }
-        plan_.components = (plan_.components + lanes_ - 1) / lanes_ * lanes_;
+        plan_.used = plan_.components;
+        plan_.components = padded(plan_.components);
         plan_.norms.assign(plan_.components, 0.0);
         for (const Group& group : plan_.groups)
             for (const Tile& tile : group.tiles)
@@ -207,16 +228,43 @@ class Compiler {
                     for (int k = 0; k < tile.width; k++)
                         plan_.norms[tile.offset + n * tile.width + k] =
                             norm(group.l, (tile.k0 + k + 1) / 2);
+        order_pulls();
         plan_.one = plan_.components * tables_.species;
         plan_.variables = plan_.one + 1;
     }
 
-    // (-1)^m sqrt((2l+1)/(4 pi) (l-m)!/(l+m)!): complex Condon-Shortley harmonics are this times
-    // d^m P_l/dz^m (x + iy)^m.
+    void order_pulls() {
+        plan_.span_first.assign(1, 0);
+        for (int l = 0; l <= plan_.lmax; l++) {
+            for (const Group& group : plan_.groups)
+                if (group.l == l) plan_.spans.push_back({group.column, group.count});
+            plan_.span_first.push_back(static_cast<int>(plan_.spans.size()));
+        }
+        const auto place = [](const Group& group, int n, int k) {
+            for (const Tile& tile : group.tiles)
+                if (k >= tile.k0 && k < tile.k0 + tile.width)
+                    return tile.offset + n * tile.width + k - tile.k0;
+            throw Error("plan: a component has no place");
+        };
+        for (int m = 0; m <= plan_.lmax; m++)
+            for (int l = m; l <= plan_.lmax; l++)
+                for (const Group& group : plan_.groups)
+                    for (int n = 0; group.l == l && n < group.count; n++)
+                        for (int k = m ? 2 * m - 1 : 0; k <= 2 * m; k++)
+                            plan_.pull_order.push_back(place(group, n, k));
+        for (const int at : plan_.pull_order) plan_.pull_norms.push_back(plan_.norms[at]);
+        plan_.pull_order.resize(plan_.components, 0);
+        plan_.pull_norms.resize(plan_.components, 0.0);
+    }
+
+    // Complex Condon-Shortley harmonics are this times q(z) (x + iy)^m, q being d^m P_l/dz^m
+    // divided by its leading coefficient (2l - 1)!!/(l - m)!.
     static double norm(int l, int m) {
-        double ratio = 1;
+        double ratio = 1, leading = 1;
         for (int k = l - m + 1; k <= l + m; k++) ratio *= k;
-        return (m % 2 ? -1 : 1) * std::sqrt((2 * l + 1) / (4 * M_PI) / ratio);
+        for (int k = 1; k <= l; k++) leading *= 2 * k - 1;
+        for (int k = 1; k <= l - m; k++) leading /= k;
+        return (m % 2 ? -1 : 1) * std::sqrt((2 * l + 1) / (4 * M_PI) / ratio) * leading;
     }
 
     int component(int f, int k) const {

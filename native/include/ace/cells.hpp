@@ -11,6 +11,9 @@ struct Run {
     int begin, end;
 };
 
+// Throws Error where a position is not finite.
+void check_positions(int n, const double* positions);
+
 class Cells {
   public:
     // Sorts n atoms for searches up to `cutoff`. Positions may lie outside the cell; rows of

@@ -26,7 +26,8 @@ struct Results {
     int outputs = 1;
     double* energies = nullptr;  // [output][atoms], eV
     double* forces = nullptr;    // [output][points][3], eV/A
-    double* virials = nullptr;   // [output][atoms][3][3], eV
+    double* virials = nullptr;   // of each atom, [output][atoms][3][3], eV
+    double* virial = nullptr;    // their sum, [output][3][3]
 };
 
 class Evaluator {
@@ -43,6 +44,8 @@ class Evaluator {
 // The best instruction set of this machine, or a named one: "avx512", "avx2", "baseline".
 std::string best_instruction_set();
 std::vector<std::string> instruction_sets();
-std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set);
+// `single`: in float rather than double, from the distances on.
+std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set,
+                                          bool single = false);
 
 }  // namespace ace

@@ -18,9 +18,11 @@ struct Column {
     int table, index;  // radial table and channel; output * densities + density; nothing
 };
 
-// Radial tables on one grid, as contiguous columns padded to a multiple of the SIMD width.
+// Radial tables on one grid, as contiguous columns. Wide sources are interpolated a vector of
+// columns at a time and padded to a multiple of the SIMD width, narrow ones column by column.
 struct Source {
     int grid;                     // table that has the grid; -1 is the core's
+    bool narrow, committee;       // committee: needed by its members only
     std::vector<Column> columns;  // without padding
     int first = 0, padded = 0;    // first column in the stored R; number with padding
 };
@@ -42,6 +44,12 @@ struct Group {
     std::vector<Tile> tiles;
 };
 
+// What the force stage multiplies the radial functions of one l with: the adjoints of groups in
+// the order [m][l][group][n][re, im].
+struct Span {
+    int column, count;
+};
+
 // x[out] = x[a] x[b] on variables given by the places of their real and imaginary parts.
 struct Op {
     enum Kind { real_real, real_complex, product, mixed, product_real, mixed_real, kinds };
@@ -60,7 +68,7 @@ struct Block {
 
 class Plan {
   public:
-    // lanes of a SIMD vector; largest tile in radial functions and in components.
+    // lanes of a SIMD vector; most components of a tile.
     Plan(const Tables& tables, int centre, int lanes, int tile_components);
 
     std::vector<Source> sources;
@@ -68,8 +76,13 @@ class Plan {
     int columns = 0;  // of all sources, with padding
     std::vector<Group> groups;
     int lmax = 0;
-    int components = 0;         // real components of A for one neighbour species
+    int used = 0;               // real components of A for one neighbour species
+    int components = 0;         // with padding
     std::vector<double> norms;  // N_lm of the components of one species
+    std::vector<Span> spans;    // l by l
+    std::vector<int> span_first;   // [lmax + 2]
+    std::vector<int> pull_order;   // component at each place of the force stage, padded
+    std::vector<double> pull_norms;
     int variables = 0;          // A's of all species, the constant 1, nodes
     int one = 0;                // place of the constant 1
     std::vector<Op> ops;

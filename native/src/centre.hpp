@@ -1,0 +1,91 @@
+// What the engine reads for one central species: its plan, and the radial tables in the order of
+// the plan's columns. Included by engine.hpp.
+#pragma once
+
+// One source for one neighbour species. Wide: rows [bin][padded / W][6][W];
+// narrow: [bin][column][narrow_row]. One more bin holds zeros.
+template <class T>
+struct Interval {
+    double begin, inverse, limit;  // limit: number of bins
+    double silent;                 // from this bin on every column is zero
+    T scale;                       // of slopes, to the spacing of the first source
+    bool refuse;                   // pairs closer than `begin` are an error
+    const T* rows;
+};
+
+// Room of the six coefficients of a narrow column: what one transposition reads.
+template <class T>
+constexpr int narrow_row = Simd<T>::W > 8 ? Simd<T>::W : 8;
+
+template <class T>
+struct Centre {
+    Plan plan;
+    std::vector<T> norms, pull_norms;
+    std::vector<std::vector<T>> coefficients;        // as plan.coefficients
+    std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
+
+    Centre(const Tables& tables, int centre)
+        : plan(tables, centre, Simd<T>::W, tile_components),
+          norms(plan.norms.begin(), plan.norms.end()),
+          pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()) {
+        for (std::vector<double>& c : plan.coefficients) {
+            coefficients.emplace_back(c.begin(), c.end());
+            std::vector<double>().swap(c);
+        }
+        for (const Source& source : plan.sources) {
+            intervals.emplace_back();
+            for (int z = 0; z < tables.species; z++) add(tables, centre, source, z);
+        }
+    }
+
+  private:
+    std::vector<std::unique_ptr<Scratch<T>>> storage_;
+
+    void add(const Tables& tables, int centre, const Source& source, int z) {
+        const RadialTable& grid = source.grid < 0 ? tables.core[0] : tables.radial[source.grid];
+        const int pair = centre * tables.species + z, bins = grid.count[pair];
+        const size_t size = static_cast<size_t>(source.padded) * (source.narrow ? narrow_row<T> : 6);
+        storage_.push_back(std::make_unique<Scratch<T>>());
+        storage_.back()->zero((bins + 1) * size + narrow_row<T>);
+        T* rows = storage_.back()->data();
+        constexpr int W = Simd<T>::W;
+        for (size_t c = 0; c < source.columns.size(); c++)
+            for (int bin = 0; bin < bins; bin++)
+                for (int k = 0; k < 6; k++)
+                    rows[bin * size + (source.narrow ? c * narrow_row<T> + k
+                                                     : (c / W * 6 + k) * W + c % W)] =
+                        static_cast<T>(value(tables, source, source.columns[c], pair, z, bin, k));
+        int silent = bins;
+        while (silent > 0 && std::all_of(rows + (silent - 1) * size, rows + silent * size,
+                                         [](T v) { return v == T(0); }))
+            silent--;
+        const double inverse = 1.0 / grid.spacing[pair];
+        const double first = intervals.size() == 1 ? inverse : intervals[0][z].inverse;
+        intervals.back().push_back({grid.begin[pair], inverse, double(bins), double(silent),
+                                    static_cast<T>(inverse / first), !grid.zero_inside[pair],
+                                    rows});
+    }
+
+    double value(const Tables& tables, const Source& source, const Column& column, int pair, int z,
+                 int bin, int k) const {
+        if (column.kind == Column::core) return tables.core[0].row(pair, bin)[k];
+        if (column.kind == Column::channel) {
+            const RadialTable& t = tables.radial[column.table];
+            return t.row(pair, bin)[k * t.channels + column.index];
+        }
+        double sum = 0;
+        for (const Fold& fold : plan.folds) {
+            if (fold.species != z || !same_grid(tables, source, fold.table)) continue;
+            const RadialTable& t = tables.radial[fold.table];
+            sum += fold.weight[column.index] * t.row(pair, bin)[k * t.channels + fold.channel];
+        }
+        return sum * 0.28209479177387814;  // Y_00
+    }
+
+    static bool same_grid(const Tables& tables, const Source& source, int table) {
+        if (source.grid < 0) return false;
+        const RadialTable &a = tables.radial[source.grid], &b = tables.radial[table];
+        return a.begin == b.begin && a.spacing == b.spacing && a.count == b.count &&
+               a.zero_inside == b.zero_inside;
+    }
+};

@@ -1,0 +1,750 @@
+// The evaluation of several structures by several threads. Included by engine.hpp.
+//
+// Neighbours lie across the lanes of vectors in the pair stages, atoms in the product stage.
+// A batch is W atoms of one species, of any of the structures:
+//   geometry   unit vectors and distances, grouped by species, padded to W
+//   radial     R and dR/du of all columns from the quintic tables
+//   A          sum over neighbours of R Y, tile by tile
+//   products   nodes, then the bilinear form; the adjoint of all A's
+//   forces     sum over n of a R and a R', then the angular part
+#pragma once
+
+// Bytes of harmonics at hand at once: with the radial functions they come from the second cache,
+// but are read while in the first (measured).
+constexpr int harmonics_bytes = 28 * 1024;
+// Folded columns of every radial table (Tables has at most four) and the core density.
+constexpr int most_direct = 4 * most_densities + 1;
+// Vectors of neighbours that are far away: every table is zero there.
+constexpr double far_away = 1e3;
+// Shells of equal area by which neighbours are sorted.
+constexpr int shells = 64;
+
+// Where a vector of neighbours reads a table, and where the result goes.
+template <class T>
+struct Located {
+    T u[Simd<T>::W];
+    const T* rows[Simd<T>::W];
+    typename Simd<T>::V *value, *slope;
+};
+
+// What one thread works with; nothing is allocated once it has grown.
+template <class T>
+struct Workspace {
+    using V = typename Simd<T>::V;
+    struct Atom {
+        Piece* piece = nullptr;
+        int index = 0;  // in the piece
+        Scratch<T> x, y, z, inverse;
+        Scratch<double> distance;
+        Scratch<int32_t> neighbour;
+        Scratch<V> radial, slope;
+        std::vector<int> groups;  // first neighbour vector of each species, and their end
+        double folded[most_columns], core;
+        double core_weight, nearest_weight;
+        int nearest;
+    };
+    Atom atoms[Simd<T>::W];
+    Located<T> located[Simd<T>::W];
+    Found found, sorted;
+    Scratch<int32_t> keys, places;
+    std::vector<Run> runs;
+    Scratch<V> harmonics, accumulator, variables, adjoints, rows;
+    Scratch<T> components, pulls;
+    Scratch<double> forces, virials;  // [output][point][4], [output][piece][9]
+};
+
+template <class T>
+class Job {
+  public:
+    static constexpr int W = Simd<T>::W;
+    using S = Simd<T>;
+    using V = typename S::V;
+    using Work = Workspace<T>;
+    using Atom = typename Work::Atom;
+
+    explicit Job(const Shared<T>& shared)
+        : tables_(shared.tables), centres_(shared.centres), tiles_(shared.tiles),
+          angular_(shared.angular), curves_(shared.curves) {}
+
+    void evaluate(const Structure* in, int count, int threads, const Results* out,
+                  Threads& pool) {
+        size_t points = 0;
+        while (pieces_.size() < static_cast<size_t>(count))
+            pieces_.push_back(std::make_unique<Piece>());
+        count_ = count;
+        outputs_ = 0;
+        wanted_ = false;
+        for (int k = 0; k < count; k++) {
+            Piece& piece = *pieces_[k];
+            piece.in = in + k;
+            piece.out = out + k;
+            piece.number = k;
+            piece.point = points;
+            points += in[k].points;
+            outputs_ = std::max(outputs_, out[k].outputs);
+            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial;
+        }
+        points_ = points;
+        while (work_.size() < static_cast<size_t>(threads))
+            work_.push_back(std::make_unique<Work>());
+        pool.run(threads, [&](int t) {
+            for (int k = t; k < count; k += threads) prepare(*pieces_[k]);
+            work_[t]->forces.zero(points_ * 4 * outputs_);
+            work_[t]->virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
+        });
+        make_batches();
+        // Each thread takes one contiguous part of the batches: results do not depend on timing.
+        const size_t batches = batches_.size();
+        pool.run(threads, [&](int t) {
+            for (size_t k = batches * t / threads; k < batches * (t + 1) / threads; k++)
+                batch(batches_[k], *work_[t]);
+        });
+        pool.run(threads, [&](int t) {
+            for (int k = 0; k < count; k++) reduce(k, t, threads);
+        });
+    }
+
+  private:
+    struct Member {
+        int piece, index;
+    };
+    struct Batch {
+        int species, begin, count;
+    };
+
+    void prepare(Piece& piece) {
+        const Structure& in = *piece.in;
+        for (int i = 0; i < in.points; i++)
+            if (in.species[i] < 0 || in.species[i] >= tables_.species)
+                throw Error("species: atom " + std::to_string(i) + " has an unknown species");
+        if (in.first)
+            check_positions(in.points, in.positions);
+        else
+            piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species,
+                              tables_.longest_cutoff());
+    }
+
+    // Atoms of one species, structure by structure in the order of the cell list, W at a time.
+    void make_batches() {
+        batches_.clear();
+        members_.clear();
+        for (int s = 0; s < tables_.species; s++) {
+            const int begin = static_cast<int>(members_.size());
+            for (int k = 0; k < count_; k++)
+                for (int i = 0; i < pieces_[k]->in->atoms; i++)
+                    if (tables_.species == 1 || pieces_[k]->species(i) == s)
+                        members_.push_back({k, i});
+            const int end = static_cast<int>(members_.size());
+            for (int at = begin; at < end; at += W)
+                batches_.push_back({s, at, std::min(W, end - at)});
+        }
+    }
+
+    // Thread t sums its part of the forces of all threads; the first one also the virial.
+    void reduce(int k, int t, int threads) {
+        const Piece& piece = *pieces_[k];
+        const size_t points = piece.in->points;
+        for (int o = 0; o < piece.out->outputs; o++) {
+            if (piece.out->forces)
+                for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++) {
+                    double f[3] = {0, 0, 0};
+                    for (int u = 0; u < threads; u++) {
+                        const double* from =
+                            work_[u]->forces.data() + (o * points_ + piece.point + p) * 4;
+                        for (int d = 0; d < 3; d++) f[d] += from[d];
+                    }
+                    double* to = piece.out->forces +
+                                 (o * points + piece.original(static_cast<int>(p))) * 3;
+                    for (int d = 0; d < 3; d++) to[d] = f[d];
+                }
+            if (t == 0 && piece.out->virial)
+                for (int d = 0; d < 9; d++) {
+                    double sum = 0;
+                    for (int u = 0; u < threads; u++)
+                        sum += work_[u]->virials[(static_cast<size_t>(o) * count_ + k) * 9 + d];
+                    piece.out->virial[9 * o + d] = sum;
+                }
+        }
+    }
+
+    void batch(const Batch& b, Work& w) {
+        const Centre<T>& c = *centres_[b.species];
+        const Plan& plan = c.plan;
+        for (int a = 0; a < b.count; a++) {
+            w.atoms[a].piece = pieces_[members_[b.begin + a].piece].get();
+            w.atoms[a].index = members_[b.begin + a].index;
+            geometry(plan, w, w.atoms[a]);
+        }
+        radial(c, w, b.count);
+        const int total = plan.components * tables_.species;
+        w.components.need(static_cast<size_t>(W) * total + W);
+        for (int a = 0; a < b.count; a++) one_particle(plan, w, a, total);
+        if (b.count < W)
+            std::fill(w.components.data() + static_cast<size_t>(b.count) * total,
+                      w.components.data() + static_cast<size_t>(W) * total, T(0));
+        w.variables.need(plan.variables);
+        V* x = w.variables.data();
+        transpose_in(c, w, total, x);
+        x[plan.one] = S::set(1);
+        nodes_forward(plan, x);
+        w.rows.need(plan.largest_rows * tables_.densities);
+        w.adjoints.need(plan.variables);
+        V* adjoint = w.adjoints.data();
+        for (int o = 0; o < outputs_; o++) {
+            V rho[most_densities], slope[most_densities] = {};
+            const T* coefficients = c.coefficients[o].data();
+            if (!tables_.embeddings.present) {
+                std::memset(static_cast<void*>(adjoint), 0, sizeof(V) * plan.variables);
+                rho[0] = form_linear<T>(plan, coefficients, x, adjoint);
+            } else {
+                forward(plan, coefficients, x, w.rows.data(), rho);
+            }
+            for (int a = 0; a < b.count; a++) {
+                double lane[most_densities] = {}, pull[most_densities] = {};
+                for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
+                const double energy = embedding(b.species, w.atoms[a], o, lane, pull);
+                for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<T>(pull[p]);
+                const Piece& piece = *w.atoms[a].piece;
+                if (piece.out->energies && o < piece.out->outputs)
+                    piece.out->energies[static_cast<size_t>(o) * piece.in->atoms +
+                                        piece.original(w.atoms[a].index)] =
+                        energy + tables_.e0[b.species];
+            }
+            if (!wanted_) continue;
+            if (tables_.embeddings.present)
+                backward(plan, coefficients, x, w.rows.data(), adjoint, slope);
+            nodes_backward(plan, x, adjoint);
+            transpose_out(c, w, adjoint);
+            for (int a = 0; a < b.count; a++)
+                if (o < w.atoms[a].piece->out->outputs) forces(c, w, a, o, slope);
+        }
+    }
+
+    // ---- geometry
+
+    void geometry(const Plan& plan, Work& w, Atom& atom) {
+        const Piece& piece = *atom.piece;
+        const bool mixed = tables_.species > 1;
+        const int count = piece.in->first
+                              ? search_list(*piece.in, atom.index, tables_.longest_cutoff(), w.found)
+                              : search_cells(piece, atom.index, tables_.longest_cutoff(), mixed,
+                                             w.runs, w.found);
+        const size_t room = (static_cast<size_t>(count) / W + tables_.species + 1) * W;
+        w.sorted.need(room);
+        const size_t at = sort(w, count, atom);
+        for (Scratch<T>* s : {&atom.x, &atom.y, &atom.z, &atom.inverse}) s->need(room);
+        atom.distance.need(room);
+        atom.neighbour.need(room);
+        std::memcpy(atom.neighbour.data(), w.sorted.owner.data(), at * sizeof(int32_t));
+        atom.radial.need(at / W * plan.columns);
+        atom.slope.need(at / W * plan.columns);
+        using D = Simd<double>;
+        for (size_t k = 0; k < at; k += D::W) {
+            const D::V x = D::load(&w.sorted.x[k]), y = D::load(&w.sorted.y[k]);
+            const D::V z = D::load(&w.sorted.z[k]);
+            const D::V square = x * x + y * y + z * z, inverse = reciprocal_root(square);
+            put(&atom.x[k], x * inverse);
+            put(&atom.y[k], y * inverse);
+            put(&atom.z[k], z * inverse);
+            put(&atom.inverse[k], inverse);
+            D::store(&atom.distance[k], square * inverse);
+        }
+    }
+
+    // Neighbours by species and, roughly, by distance, so that a vector of them reads rows of the
+    // tables that are close; the last vector of each species is filled up. Returns their number.
+    size_t sort(Work& w, int count, Atom& atom) {
+        Found &from = w.found, &to = w.sorted;
+        const int species = tables_.species;
+        const double cutoff = tables_.longest_cutoff(), step = shells * 0.999999 / (cutoff * cutoff);
+        w.keys.need(static_cast<size_t>(count) + search_room);
+        w.places.zero(static_cast<size_t>(species) * shells);
+        int32_t *key = w.keys.data(), *place = w.places.data();
+        const double *fx = from.x.data(), *fy = from.y.data(), *fz = from.z.data();
+        for (int k = 0; k < count; k++)
+            key[k] = static_cast<int32_t>((fx[k] * fx[k] + fy[k] * fy[k] + fz[k] * fz[k]) * step);
+        if (species > 1)
+            for (int k = 0; k < count; k++) key[k] += shells * from.species[k];
+        for (int k = 0; k < count; k++) place[key[k]]++;
+        double *tx = to.x.data(), *ty = to.y.data(), *tz = to.z.data();
+        int32_t *owner = to.owner.data();
+        int at = 0;
+        atom.groups.resize(species + 1);
+        atom.groups[0] = 0;
+        for (int z = 0; z < species; z++) {
+            for (int k = z * shells; k < (z + 1) * shells; k++) {
+                const int here = place[k];
+                place[k] = at;
+                at += here;
+            }
+            for (; at % W; at++) {
+                tx[at] = ty[at] = 0.0;
+                tz[at] = far_away;
+                owner[at] = atom.index;
+            }
+            atom.groups[z + 1] = at / W;
+        }
+        for (int k = 0; k < count; k++) {
+            const int p = place[key[k]]++;
+            tx[p] = fx[k];
+            ty[p] = fy[k];
+            tz[p] = fz[k];
+            owner[p] = from.owner[k];
+        }
+        return at;
+    }
+
+    static ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
+    static ACE_INLINE void put(float* to, Simd<double>::V v) {
+        typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
+        *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
+    }
+
+    static ACE_INLINE Simd<double>::V reciprocal_root(Simd<double>::V square) {
+#if defined(__AVX512F__)
+        Simd<double>::V y = (Simd<double>::V)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)square);
+        const Simd<double>::V half = square * 0.5;
+        for (int k = 0; k < 3; k++) y = y * (1.5 - half * y * y);
+        return y;
+#elif defined(__AVX2__)
+        return 1.0 / (Simd<double>::V)_mm256_sqrt_pd((__m256d)square);
+#else
+        Simd<double>::V root;
+        for (int q = 0; q < Simd<double>::W; q++) root[q] = std::sqrt(square[q]);
+        return 1.0 / root;
+#endif
+    }
+
+    // ---- radial functions
+
+    void radial(const Centre<T>& c, Work& w, int count) {
+        const Plan& plan = c.plan;
+        for (size_t s = 0; s < plan.sources.size(); s++)
+            for (int z = 0; z < tables_.species; z++) {
+                const Source& source = plan.sources[s];
+                if (source.committee && outputs_ == 1) break;
+                const Interval<T>& interval = c.intervals[s][z];
+                int most = 0;
+                for (int a = 0; a < count; a++)
+                    most = std::max(most, w.atoms[a].groups[z + 1] - w.atoms[a].groups[z]);
+                // In step over the batch, so that the same rows of the table stay close.
+                for (int q = 0; q < most; q++) {
+                    int found = 0;
+                    for (int a = 0; a < count; a++) {
+                        Atom& atom = w.atoms[a];
+                        const int v = atom.groups[z] + q;
+                        if (v >= atom.groups[z + 1]) continue;
+                        const size_t at = static_cast<size_t>(v) * plan.columns + source.first;
+                        Located<T>& here = w.located[found];
+                        here.value = atom.radial.data() + at;
+                        here.slope = atom.slope.data() + at;
+                        if (locate(source, interval, atom, v, here))
+                            found++;
+                        else
+                            for (int k = 0; k < source.padded; k++)
+                                here.value[k] = here.slope[k] = V{};
+                    }
+                    if (source.narrow)
+                        narrow(source.padded, w.located, found, interval.scale);
+                    else
+                        wide(source.padded, w.located, found, interval.scale, s > 0);
+                }
+            }
+    }
+
+    // Rows of the table and places within their bins; false if all of them are zero.
+    ACE_INLINE bool locate(const Source& source, const Interval<T>& t, Atom& atom, int v,
+                           Located<T>& to) {
+        using D = Simd<double>;
+        typedef int32_t Bins __attribute__((vector_size(BYTES / 2)));
+        const size_t size =
+            static_cast<size_t>(source.padded) * (source.narrow ? narrow_row<T> : 6);
+        unsigned some = 0;
+#pragma GCC unroll 2
+        for (int h = 0; h < W; h += D::W) {
+            const size_t at = static_cast<size_t>(v) * W + h;
+            D::V place = (D::load(&atom.distance[at]) - t.begin) * t.inverse;
+            if (const unsigned inside = below(place, 0.0))
+                for (int q = 0; q < D::W; q++)
+                    if (inside >> q & 1) {
+                        if (t.refuse) too_close(atom, at + q, t.begin);
+                        place[q] = t.limit;
+                    }
+            some |= below(place, t.silent);
+            place = place < t.limit ? place : D::set(t.limit);
+            const Bins bins = __builtin_convertvector(place, Bins);
+            const D::V fraction = place - __builtin_convertvector(bins, D::V);
+#pragma GCC unroll 8
+            for (int q = 0; q < D::W; q++) {
+                to.u[h + q] = static_cast<T>(fraction[q]);
+                to.rows[h + q] = t.rows + bins[q] * size;
+            }
+        }
+        return some != 0;
+    }
+
+    static void wide(int columns, const Located<T>* located, int count, T scale, bool scaled) {
+        for (int k = 0; k < columns; k += W)
+            for (int a = 0; a < count; a++) {
+                const Located<T>& here = located[a];
+                V f[W], d[W];
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) {
+                    const T* c = here.rows[q] + 6 * k;
+                    const V x = S::set(here.u[q]);
+                    V p = S::load(c + 5 * W), g = p;
+                    p = p * x + S::load(c + 4 * W);
+#pragma GCC unroll 4
+                    for (int power = 3; power >= 0; power--) {
+                        g = g * x + p;
+                        p = p * x + S::load(c + power * W);
+                    }
+                    f[q] = p;
+                    d[q] = g;
+                }
+                S::transpose(f);
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) here.value[k + q] = f[q];
+                S::transpose(d);
+                if (scaled)
+                    for (int q = 0; q < W; q++) d[q] *= scale;
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) here.slope[k + q] = d[q];
+            }
+    }
+
+    static void narrow(int columns, const Located<T>* located, int count, T scale) {
+        for (int a = 0; a < count; a++) {
+            const Located<T>& here = located[a];
+            const V x = S::load(here.u);
+            for (int k = 0; k < columns; k++) {
+                V c[narrow_row<T>];
+#pragma GCC unroll 4
+                for (int part = 0; part < narrow_row<T>; part += W) {
+#pragma GCC unroll 16
+                    for (int q = 0; q < W; q++)
+                        c[part + q] = S::load(here.rows[q] + k * narrow_row<T> + part);
+                    S::transpose(c + part);
+                }
+                V p = c[5] * x + c[4], g = c[5];
+#pragma GCC unroll 4
+                for (int power = 3; power >= 0; power--) {
+                    g = g * x + p;
+                    p = p * x + c[power];
+                }
+                here.value[k] = p;
+                here.slope[k] = g * scale;
+            }
+        }
+    }
+
+    [[noreturn]] void too_close(const Atom& atom, size_t k, double begin) {
+        Atom& at = const_cast<Atom&>(atom);
+        throw Error("atoms " + std::to_string(at.piece->original(at.index)) + " and " +
+                    std::to_string(at.piece->original(at.neighbour[k])) + " are " +
+                    std::to_string(at.distance[k]) + " A apart; this model's tables begin at " +
+                    std::to_string(begin) + " A");
+    }
+
+    // ---- A
+
+    void one_particle(const Plan& plan, Work& w, int a, int total) {
+        Atom& atom = w.atoms[a];
+        const int width = (plan.lmax + 1) * (plan.lmax + 1);
+        const int chunk = std::max(2, harmonics_bytes / (width * BYTES));
+        w.harmonics.need(static_cast<size_t>(chunk) * width);
+        w.accumulator.need(plan.components + W);
+        V *y = w.harmonics.data(), *acc = w.accumulator.data();
+        std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
+        atom.core = 0;
+        for (int z = 0; z < tables_.species; z++) {
+            const int begin = atom.groups[z], end = atom.groups[z + 1];
+            T* out = w.components.data() + static_cast<size_t>(a) * total + z * plan.components;
+            if (begin == end) {
+                std::fill(out, out + plan.components, T(0));
+                continue;
+            }
+            const int parts = (end - begin + chunk - 1) / chunk;
+            for (int part = 0, v0 = begin; part < parts; part++) {
+                const int count = (end - v0 + parts - part - 1) / (parts - part);
+                for (int v = 0; v < count; v++) {
+                    const size_t k = static_cast<size_t>(v0 + v) * W;
+                    angular_.harmonics[plan.lmax](S::load(&atom.x[k]), S::load(&atom.y[k]),
+                                                  S::load(&atom.z[k]), y + v * width);
+                }
+                const V* r = atom.radial.data() + static_cast<size_t>(v0) * plan.columns;
+                gather(plan, r, y, {count, part == 0, part == parts - 1}, width, acc, out);
+                v0 += count;
+            }
+            add_direct(plan, atom, begin, end);
+            std::fill(out + plan.used, out + plan.components, T(0));
+        }
+    }
+
+    ACE_INLINE void gather(const Plan& plan, const V* r, const V* y, Part part, int width,
+                           V* acc, T* out) {
+        for (const Group& g : plan.groups) {
+            const int parts = (g.count + tile_radials - 1) / tile_radials;
+            for (const Tile& tile : g.tiles)
+                for (int q = 0, n = 0; q < parts; q++) {
+                    const int some = (g.count - n + parts - q - 1) / (parts - q);
+                    const int at = tile.offset + n * tile.width;
+                    tiles_.gather[some][tile.width](r + g.column + n, y + g.l * g.l + tile.k0,
+                                                    part, plan.columns, width, acc + at, out + at);
+                    n += some;
+                }
+        }
+    }
+
+    void add_direct(const Plan& plan, Atom& atom, int begin, int end) {
+        for (const Source& source : plan.sources) {
+            if (source.committee && outputs_ == 1) continue;
+            for (size_t c = 0; c < source.columns.size(); c++) {
+                const Column& column = source.columns[c];
+                if (column.kind == Column::channel) continue;
+                V sum = V{};
+                for (int v = begin; v < end; v++)
+                    sum += atom.radial[static_cast<size_t>(v) * plan.columns + source.first + c];
+                (column.kind == Column::core ? atom.core : atom.folded[column.index]) +=
+                    S::total(sum);
+            }
+        }
+    }
+
+    void transpose_in(const Centre<T>& c, Work& w, int total, V* x) {
+        for (int z = 0; z < tables_.species; z++)
+            for (int k = 0; k < c.plan.components; k += W) {
+                const int at = z * c.plan.components + k;
+                V t[W];
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++)
+                    t[q] = S::load(w.components.data() + static_cast<size_t>(q) * total + at);
+                S::transpose(t);
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) x[at + q] = t[q] * c.norms[k + q];
+            }
+    }
+
+    // Adjoints of the A's in the order of the force stage, [atom][species][place].
+    void transpose_out(const Centre<T>& c, Work& w, const V* adjoint) {
+        const int components = c.plan.components, total = components * tables_.species;
+        w.pulls.need(static_cast<size_t>(W) * total);
+        for (int z = 0; z < tables_.species; z++)
+            for (int k = 0; k < components; k += W) {
+                const V* from = adjoint + z * components;
+                const int* order = c.plan.pull_order.data() + k;
+                V t[W];
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) t[q] = from[order[q]] * c.pull_norms[k + q];
+                S::transpose(t);
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++)
+                    S::store(w.pulls.data() + static_cast<size_t>(q) * total + z * components + k,
+                             t[q]);
+            }
+    }
+
+    // ---- products
+
+    void forward(const Plan& plan, const T* c, const V* x, V* rows, V* rho) {
+        switch (tables_.densities) {
+            case 1: form_forward<T, 1>(plan, c, x, rows, rho); break;
+            case 2: form_forward<T, 2>(plan, c, x, rows, rho); break;
+            case 3: form_forward<T, 3>(plan, c, x, rows, rho); break;
+            default: form_forward<T, 4>(plan, c, x, rows, rho); break;
+        }
+    }
+
+    void backward(const Plan& plan, const T* c, const V* x, const V* rows, V* w, const V* slope) {
+        std::memset(static_cast<void*>(w), 0, sizeof(V) * plan.variables);
+        switch (tables_.densities) {
+            case 1: form_backward<T, 1>(plan, c, x, rows, w, slope); break;
+            case 2: form_backward<T, 2>(plan, c, x, rows, w, slope); break;
+            case 3: form_backward<T, 3>(plan, c, x, rows, w, slope); break;
+            default: form_backward<T, 4>(plan, c, x, rows, w, slope); break;
+        }
+    }
+
+    // Energy of an atom from the densities of its products, dE/d rho, and the weights of what
+    // only pairs carry.
+    double embedding(int s, Atom& atom, int output, const double* rho, double* slope) {
+        const Embeddings& e = tables_.embeddings;
+        const int P = tables_.densities;
+        const double *folded = atom.folded + output * P, core = atom.core;
+        atom.core_weight = atom.nearest_weight = 0;
+        atom.nearest = 0;
+        if (!e.present) {
+            slope[0] = 1;
+            return rho[0] + folded[0];
+        }
+        double energy = 0;
+        for (int p = 0; p < P; p++) {
+            double f, df;
+            curves_[s * P + p].evaluate(rho[p] + folded[p], f, df);
+            energy += e.weight[s * P + p] * f;
+            slope[p] = e.weight[s * P + p] * df;
+        }
+        if (tables_.core.empty()) return energy;
+        double f = 1, df = 0;
+        if (e.mode == 2) {
+            atom.nearest = nearest_neighbour(s, atom, f, df);
+            atom.nearest_weight = (energy - core) * df;
+            atom.core_weight = 1 - f;
+        } else {
+            inner_switch(core, e.core_limit[s], e.core_width[s], f, df);
+            atom.core_weight = 1 + energy * df;
+        }
+        for (int p = 0; p < P; p++) slope[p] *= f;
+        return energy * f + core * (e.mode == 2 ? 1 - f : 1.0);
+    }
+
+    // zbl: f = P(width - d; width, width), d = min_j (r_j - bound_j); returns that neighbour.
+    int nearest_neighbour(int s, Atom& atom, double& f, double& df) {
+        double least = 1e300, width = 0;
+        int best = 0;
+        for (int z = 0; z < tables_.species; z++) {
+            const double* inner = &tables_.embeddings.inner[2 * (s * tables_.species + z)];
+            for (int k = atom.groups[z] * W; k < atom.groups[z + 1] * W; k++)
+                if (atom.distance[k] - inner[0] < least && atom.distance[k] < 0.9 * far_away) {
+                    least = atom.distance[k] - inner[0];
+                    width = inner[1];
+                    best = k;
+                }
+        }
+        f = 1;
+        df = 0;
+        if (least < 1e299) {
+            inner_switch(width - least, width, width, f, df);
+            df = -df;
+        }
+        return best;
+    }
+
+    // ---- forces
+
+    // Columns that enter the energy directly: place, and dE/d(column).
+    struct Direct {
+        int count = 0, place[most_direct];
+        T weight[most_direct];
+    };
+
+    Direct direct(const Plan& plan, const Atom& atom, int a, int output, const V* slope) {
+        Direct out;
+        const int P = tables_.densities;
+        for (const Source& source : plan.sources)
+            for (size_t q = 0; q < source.columns.size(); q++) {
+                const Column& column = source.columns[q];
+                if (column.kind == Column::channel ||
+                    (column.kind == Column::folded && column.index / P != output))
+                    continue;
+                out.place[out.count] = source.first + static_cast<int>(q);
+                out.weight[out.count++] = column.kind == Column::core
+                                              ? static_cast<T>(atom.core_weight)
+                                              : slope[column.index % P][a];
+            }
+        return out;
+    }
+
+    void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope) {
+        const Plan& plan = c.plan;
+        Atom& atom = w.atoms[a];
+        const Spans spans{plan.spans.data(), plan.span_first.data()};
+        const size_t row = output * points_ + atom.piece->point;
+        double* buffer = w.forces.data() + 4 * row;
+        const Direct pairs = direct(plan, atom, a, output, slope);
+        V sums[12 + W] = {};  // force, virial
+        for (int z = 0; z < tables_.species; z++) {
+            const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
+                                                    plan.components;
+            const T inverse = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
+            const int end = atom.groups[z + 1];
+            int v = atom.groups[z];
+            for (; v + 1 < end; v += 2)
+                pull<2>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
+                        angular_.pull_two[plan.lmax]);
+            if (v < end)
+                pull<1>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
+                        angular_.pull_one[plan.lmax]);
+        }
+        T total[12 + W];
+        for (int k = 0; k < 12; k += W) S::store(total + k, S::sums(sums + k));
+        double* own = buffer + 4 * static_cast<size_t>(atom.index);
+        for (int k = 0; k < 3; k++) own[k] += total[k];
+        const Piece& piece = *atom.piece;
+        double* sum = w.virials.data() + (static_cast<size_t>(output) * count_ + piece.number) * 9;
+        for (int d = 0; d < 9; d++) sum[d] -= total[3 + d];
+        if (piece.out->virials) {
+            double* to = piece.out->virials + (static_cast<size_t>(output) * piece.in->atoms +
+                                               piece.original(atom.index)) * 9;
+            for (int d = 0; d < 9; d++) to[d] = -static_cast<double>(total[3 + d]);
+        }
+    }
+
+    template <int M, class F>
+    ACE_INLINE void pull(const Plan& plan, Spans spans, Atom& atom, int v0, const T* adjoint,
+                         const Direct& pairs, T inverse_step, double* buffer, V* sums, F angular) {
+        const size_t at = static_cast<size_t>(v0) * plan.columns;
+        const V *slopes = atom.slope.data() + at;
+        const auto lanes = [&](Scratch<T>& from) {
+            return reinterpret_cast<const V*>(from.data()) + v0;
+        };
+        const V *x = lanes(atom.x), *y = lanes(atom.y), *z = lanes(atom.z);
+        Pulled<V, M> out;
+        angular(x, y, z, atom.radial.data() + at, slopes, plan.columns, spans, adjoint, out);
+        for (int u = 0; u < M; u++) {
+            const int v = v0 + u;
+            V radial = out.radial[u];
+            for (int q = 0; q < pairs.count; q++)
+                radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
+            radial *= inverse_step;
+            if (atom.nearest_weight != 0 && atom.nearest / W == v)
+                radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);
+            const V inverse = S::load(&atom.inverse[static_cast<size_t>(v) * W]);
+            const V gx = out.x[u], gy = out.y[u], gz = out.z[u];
+            const V along = radial - (gx * x[u] + gy * y[u] + gz * z[u]) * inverse;
+            const V fx = along * x[u] + gx * inverse, fy = along * y[u] + gy * inverse,
+                    fz = along * z[u] + gz * inverse;
+            const V r = distances(&atom.distance[static_cast<size_t>(v) * W]);
+            const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
+            sums[0] += fx;
+            sums[1] += fy;
+            sums[2] += fz;
+            // All nine: symmetric only where the products are invariant.
+            sums[3] += rx * fx;
+            sums[4] += rx * fy;
+            sums[5] += rx * fz;
+            sums[6] += ry * fx;
+            sums[7] += ry * fy;
+            sums[8] += ry * fz;
+            sums[9] += rz * fx;
+            sums[10] += rz * fy;
+            sums[11] += rz * fz;
+            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
+        }
+    }
+
+    static ACE_INLINE V distances(const double* from) {
+        V out;
+        if constexpr (W == Simd<double>::W) {
+            out = Simd<double>::load(from);
+        } else {
+            T both[W];
+            for (int h = 0; h < W; h += Simd<double>::W) put(both + h, Simd<double>::load(from + h));
+            out = S::load(both);
+        }
+        return out;
+    }
+
+    const Tables& tables_;
+    const std::vector<std::unique_ptr<Centre<T>>>& centres_;
+    const Tiles<T>& tiles_;
+    const AngularTable<T, most_l>& angular_;
+    const std::vector<Curve>& curves_;
+    std::vector<std::unique_ptr<Work>> work_;
+    std::vector<std::unique_ptr<Piece>> pieces_;
+    std::vector<Member> members_;
+    std::vector<Batch> batches_;
+    int count_ = 0, outputs_ = 0;
+    size_t points_ = 0;
+    bool wanted_ = false;  // forces or virials
+};

@@ -1,0 +1,92 @@
+#include "ace/threads.hpp"
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace ace {
+
+struct Threads::Pool {
+    std::mutex lock;
+    std::condition_variable start, done;
+    std::vector<std::thread> threads;
+    const std::function<void(int)>* work = nullptr;
+    std::exception_ptr failure;
+    unsigned long round = 0;
+    int count = 0, busy = 0;
+    bool end = false;
+    pid_t owner = getpid();
+
+    void guarded(const std::function<void(int)>& action, int t) {
+        try {
+            action(t);
+        } catch (...) {
+            const std::lock_guard<std::mutex> guard(lock);
+            if (!failure) failure = std::current_exception();
+        }
+    }
+
+    void serve(int t) {
+        unsigned long seen = 0;
+        std::unique_lock<std::mutex> guard(lock);
+        while (true) {
+            start.wait(guard, [&] { return end || round != seen; });
+            if (end) return;
+            seen = round;
+            if (t >= count) continue;
+            const std::function<void(int)>* action = work;
+            guard.unlock();
+            guarded(*action, t);
+            guard.lock();
+            if (--busy == 0) done.notify_one();
+        }
+    }
+
+    void stop() {
+        {
+            const std::lock_guard<std::mutex> guard(lock);
+            end = true;
+        }
+        start.notify_all();
+        for (std::thread& thread : threads) thread.join();
+    }
+};
+
+Threads::Threads() = default;
+
+Threads::~Threads() {
+    if (!pool_) return;
+    if (pool_->owner == getpid())
+        pool_->stop();
+    else
+        pool_.release();  // a forked copy: its threads are the parent's
+}
+
+void Threads::run(int count, const std::function<void(int)>& work) {
+    if (count == 1) return work(0);
+    if (pool_ && pool_->owner != getpid()) pool_.release();
+    if (!pool_) pool_ = std::make_unique<Pool>();
+    Pool& pool = *pool_;
+    {
+        const std::lock_guard<std::mutex> guard(pool.lock);
+        pool.work = &work;
+        pool.count = count;
+        pool.busy = count - 1;
+        pool.failure = nullptr;
+        while (static_cast<int>(pool.threads.size()) < count - 1) {
+            const int t = static_cast<int>(pool.threads.size()) + 1;
+            pool.threads.emplace_back([&pool, t] { pool.serve(t); });
+        }
+        pool.round++;
+    }
+    pool.start.notify_all();
+    pool.guarded(work, 0);
+    std::unique_lock<std::mutex> guard(pool.lock);
+    pool.done.wait(guard, [&] { return pool.busy == 0; });
+    if (pool.failure) std::rethrow_exception(pool.failure);
+}
+
+}  // namespace ace
