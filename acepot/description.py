@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from acepot.basis.embedding import Nonlinear
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
@@ -36,6 +37,8 @@ def describe_model(path: str | Path) -> Lines:
     lines += [
         (f"E0 {SYMBOLS[z]}", f"{e:.8g} eV") for z, e in zip(model.numbers, model.e0, strict=True)
     ]
+    if model.nonlinear is not None:
+        lines += _describe_nonlinear(model.nonlinear, model.numbers)
     members = 0 if model.committee is None else len(model.committee)
     lines.append(("committee", f"{members} members" if members else "none"))
     terms = sum(len(p.factors) for p in tables.products)
@@ -82,6 +85,15 @@ def _describe_basis(spec: BasisSpec) -> Lines:
         ("radial", f"{radial.family}, {radial.transform.kind} transform"),
         ("cut-offs", f"{', '.join(cutoffs)} Å"),
     ]
+
+
+def _describe_nonlinear(nonlinear: Nonlinear, numbers: tuple[int, ...]) -> Lines:
+    lines: Lines = []
+    for z, one in zip(numbers, nonlinear.embeddings, strict=True):
+        parts = zip(one.weights, one.exponents, strict=True)
+        terms = " + ".join(f"{w:g} F_{m:g}" for w, m in parts)
+        lines.append((f"energy {SYMBOLS[z]}", f"{terms}, {one.kind}"))
+    return [*lines, ("repulsion", nonlinear.mode)]
 
 
 def _short(value: object) -> str:

@@ -245,7 +245,7 @@ def _table(
         return _cubic_table(family, functions, knots)
     for spacing in SPACINGS:
         table, inside = _table_at(family, functions, spacing)
-        worst = max(table.error, inside / INSIDE)
+        worst = float(np.maximum(table.error, inside / INSIDE))
         if worst <= tolerance:
             return table
     if not worst <= max(tolerance, REFUSED):
@@ -267,11 +267,13 @@ def _table_at(
     error = inside = 0.0
     for a in species:
         for b in species:
-            values, each = tabulate(functions[a][b].evaluate, grids[a][b])
+            with np.errstate(all="ignore"):  # what overflows leaves an error that is refused
+                values, each = tabulate(functions[a][b].evaluate, grids[a][b])
             out[a, b, : len(values)] = values
             near = grids[a][b].begin + grids[a][b].spacing * (np.arange(len(each)) + 1) <= NEAR
-            error = max(error, float(each[~near].max(initial=0.0)))
-            inside = max(inside, float(each[near].max(initial=0.0)))
+            # NaN stays, unlike in Python's max.
+            error = float(np.maximum(error, each[~near].max(initial=0.0)))
+            inside = float(np.maximum(inside, each[near].max(initial=0.0)))
     table = RadialTable(
         begin=np.array([[g.begin for g in row] for row in grids]),
         spacing=np.array([[g.spacing for g in row] for row in grids]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from acepot.basis.jet import Array, Jet
 
 
@@ -32,3 +34,16 @@ class RadialFunctions(Protocol):
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
         ...
+
+
+def stays_finite(functions: RadialFunctions) -> bool:
+    """Whether values, slopes and curvatures are below 1e100 where tables have their knots.
+
+    Args:
+        functions: from a file that may hold anything.
+    """
+    r = np.linspace(max(functions.inner, 0.1), functions.cutoff, 66)[1:-1]
+    with np.errstate(all="ignore"):
+        jet = functions.evaluate(r)
+        parts = [np.abs(part).max(initial=0.0) for part in (jet.value, jet.first, jet.second)]
+    return bool(np.max(parts) <= 1e100)

@@ -27,21 +27,22 @@ from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.explicitfile import (
     EXPLICIT_ARRAYS,
-    MAX_POWER,
     explicit_arrays,
     explicit_from,
     explicit_header,
 )
 from acepot.io.files import replaced
+from acepot.io.nonlinearfile import nonlinear_from, nonlinear_header
+from acepot.io.radialfile import MAX_POWER, Mixing
 from acepot.model import Model
 from acepot.schema import from_mapping, to_mapping
 
 #: Raised when a reader of an older version could not understand the file.
-VERSION = 1
+VERSION = 2
 #: Bytes a header may have: a basis given as a long list of functions stays far below.
 MAX_HEADER = 32 * 2**20
 #: The arrays a file may have, besides those of an explicit basis.
-_ARRAYS = ("coefficients", "e0", "committee")
+_ARRAYS = ("coefficients", "e0", "committee", "mixing")
 #: What a file says about its numbers.
 UNITS = {"length": "angstrom", "energy": "eV"}
 CONVENTIONS = {
@@ -74,22 +75,27 @@ def model_bytes(model: Model) -> bytes:
     Raises:
         InputError: the model has what this format has no place for.
     """
-    if model.nonlinear is not None:
-        raise InputError("model.nonlinear: model files hold linear models only")
     arrays: dict[str, NDArray[Any]] = {
         "coefficients": np.asarray(model.coefficients, dtype="<f8"),
         "e0": np.asarray(model.e0, dtype="<f8"),
     }
     if model.committee is not None:
         arrays["committee"] = np.asarray(model.committee, dtype="<f8")
+    mixing = Mixing()
     if isinstance(model.basis, ExplicitBasis):
-        basis: dict[str, Any] = {"explicit": explicit_header(model.basis)}
+        basis: dict[str, Any] = {"explicit": explicit_header(model.basis, mixing)}
         arrays |= explicit_arrays(model.basis)
     else:
         basis = {"specification": to_mapping(_complete(model.basis))}
-    header = {
+    more: dict[str, Any] = {}
+    if model.nonlinear is not None:
+        more["nonlinear"] = nonlinear_header(model.nonlinear, mixing)
+    if mixing.array is not None:
+        arrays["mixing"] = np.asarray(mixing.array, dtype="<f8")
+    header = more | {
         "format": "acepot",
-        "version": VERSION,
+        # The oldest version whose readers understand the file.
+        "version": VERSION if more or "explicit" in basis else 1,
         "rules": RULES,
         "units": UNITS,
         "conventions": CONVENTIONS,
@@ -166,19 +172,27 @@ def _read(archive: zipfile.ZipFile, name: str) -> Model:
     ):
         raise ModelFileError(f"{name}: its members are not those of a model file")
     arrays = {key: _array(archive, key, entry, name) for key, entry in entries.items()}
-    for key in ("coefficients", "e0"):
-        if key not in arrays or arrays[key].ndim != 1 or len(arrays[key]) == 0:
+    dimensions = {"coefficients": 2 if "nonlinear" in header else 1, "e0": 1}
+    for key, expected in dimensions.items():
+        if key not in arrays or arrays[key].ndim != expected or arrays[key].size == 0:
             raise ModelFileError(f"{name}: the array {key} is missing or has a wrong shape")
+    mixing = Mixing(arrays.get("mixing"))
     if "explicit" in basis:
-        decoded: BasisSpec | ExplicitBasis = explicit_from(basis["explicit"], arrays, name)
+        decoded: BasisSpec | ExplicitBasis = explicit_from(basis["explicit"], arrays, mixing, name)
     else:
         decoded = _specification(basis, len(arrays["coefficients"]), name)
+    nonlinear = None
+    if "nonlinear" in header:
+        nonlinear = nonlinear_from(header["nonlinear"], len(decoded.numbers), mixing)
+    if mixing.left:
+        raise ModelFileError(f"{name}: the array mixing has {mixing.left} numbers too many")
     return Model(
         decoded,
         arrays["coefficients"],
         arrays["e0"],
         arrays.get("committee"),
         _table(header, "provenance", name),
+        nonlinear,
     )
 
 

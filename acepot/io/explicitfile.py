@@ -4,43 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.family import RadialFunctions
-from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
-from acepot.basis.radial import PolynomialRadial
-from acepot.basis.spec import Envelope, Transform
-from acepot.errors import InputError, ModelFileError
-from acepot.schema import from_mapping, to_mapping
+from acepot.errors import ModelFileError
+from acepot.io.radialfile import Mixing, RadialEntry, radial_from, radial_table
+from acepot.schema import from_mapping
 
 #: The arrays of an explicit basis.
 EXPLICIT_ARRAYS = ("product_centres", "product_factors")
-#: Sanity bounds on what a file may ask for; the window is the narrowest of cheb_exp_cos in Å,
-#: which sets the distance of its knots.
-MAX_COUNT, MAX_L, MAX_CUTOFF, MAX_POWER, MIN_WINDOW = 1000, 40, 50.0, 12, 1e-3
-
-
-@dataclass(frozen=True)
-class RadialEntry:
-    """One family of radial functions as plain values (fields as in basis/radial.py)."""
-
-    kind: Literal["polynomial", "chebyshev", "bessel"]
-    cutoff: float
-    count: int
-    recurrence: tuple[tuple[float, ...], ...] = ()
-    transform: Transform = Transform()  # noqa: RUF009 - frozen
-    scale: float = 1.0
-    shift: float = 0.0
-    envelope: Envelope = Envelope()  # noqa: RUF009 - frozen
-    inner: float = 0.0
-    r0: float = 1.0
-    family: str = ""
-    exponent: float = 1.0
-    smoothing: float = 0.0
+#: Largest l and order of a product; finest and coarsest distance of knots in Å.
+MAX_L, MAX_ORDER, KNOTS = 40, 6, (1e-4, 0.1)
 
 
 @dataclass(frozen=True)
@@ -50,18 +28,20 @@ class ExplicitEntry:
     numbers: tuple[int, ...]
     radial: tuple[RadialEntry, ...]
     pair: tuple[RadialEntry, ...] = ()
+    knots: float | None = None
 
 
-def explicit_header(basis: ExplicitBasis) -> dict[str, Any]:
-    """The plain mapping that stands for everything but the products."""
-    rows = basis.pair or ()
-    return to_mapping(
-        ExplicitEntry(
-            basis.numbers,
-            tuple(_entry(f) for row in basis.radial for f in row),
-            tuple(_entry(f) for row in rows for f in row),
-        )
-    )
+def explicit_header(basis: ExplicitBasis, mixing: Mixing) -> dict[str, Any]:
+    """The plain mapping that stands for everything but the products.
+
+    Args:
+        basis: to write.
+        mixing: takes the matrices of mixed families.
+    """
+    header: dict[str, Any] = {"numbers": list(basis.numbers)}
+    for name, rows in (("radial", basis.radial), ("pair", basis.pair or ())):
+        header[name] = [radial_table(f, mixing) for row in rows for f in row]
+    return header if basis.knots is None else header | {"knots": basis.knots}
 
 
 def explicit_arrays(basis: ExplicitBasis) -> dict[str, NDArray[Any]]:
@@ -75,8 +55,16 @@ def explicit_arrays(basis: ExplicitBasis) -> dict[str, NDArray[Any]]:
     return {"product_centres": centres, "product_factors": factors}
 
 
-def explicit_from(header: Any, arrays: Mapping[str, NDArray[Any]], name: str) -> ExplicitBasis:
+def explicit_from(
+    header: Any, arrays: Mapping[str, NDArray[Any]], mixing: Mixing, name: str
+) -> ExplicitBasis:
     """The basis again.
+
+    Args:
+        header: the mapping.
+        arrays: of the products, and the coefficients.
+        mixing: gives the matrices of mixed families.
+        name: how errors begin.
 
     Raises:
         ModelFileError: contents that do not fit together.
@@ -100,13 +88,15 @@ def explicit_from(header: Any, arrays: Mapping[str, NDArray[Any]], name: str) ->
             f"{name}: its basis has {given} functions but there are "
             f"{len(arrays['coefficients'])} coefficients"
         )
-    radial = _rows(entry.radial, species)
+    if entry.knots is not None and not KNOTS[0] <= entry.knots <= KNOTS[1]:
+        raise ModelFileError(f"{name}: expected knots of {KNOTS} Å, got {entry.knots}")
+    radial = _rows(entry.radial, species, mixing)
     counts = {f.count for f in entry.pair}
     if len(counts) > 1:
         raise ModelFileError(f"{name}: expected one number of pair functions for all pairs")
     products = _products(arrays, species, min(f.count for f in entry.radial), name)
-    pair = _rows(entry.pair, species) if entry.pair else None
-    return ExplicitBasis(entry.numbers, radial, products, pair)
+    pair = _rows(entry.pair, species, mixing) if entry.pair else None
+    return ExplicitBasis(entry.numbers, radial, products, pair, entry.knots)
 
 
 def _products(
@@ -115,7 +105,12 @@ def _products(
     centres, factors = arrays.get("product_centres"), arrays.get("product_factors")
     if centres is None or factors is None:
         raise ModelFileError(f"{name}: the arrays of its products are missing")
-    if centres.ndim != 1 or factors.ndim != 3 or factors.shape[::2] != (len(centres), 4):
+    if (
+        centres.ndim != 1
+        or factors.ndim != 3
+        or factors.shape[::2] != (len(centres), 4)
+        or not (1 <= factors.shape[1] <= MAX_ORDER)
+    ):
         raise ModelFileError(f"{name}: the arrays of its products have wrong shapes")
     z, n, l, m = factors.transpose(2, 0, 1)  # noqa: E741
     used = n > 0
@@ -131,78 +126,8 @@ def _products(
     )
 
 
-def _entry(functions: RadialFunctions) -> RadialEntry:
-    if isinstance(functions, PolynomialRadial):
-        return RadialEntry(
-            "polynomial",
-            functions.cutoff,
-            functions.count,
-            tuple(tuple(float(x) for x in row) for row in functions.recurrence),
-            functions.transform,
-            functions.scale,
-            functions.shift,
-            functions.envelope,
-            functions.inner,
-            functions.r0,
-        )
-    if isinstance(functions, ChebyshevRadial):
-        return RadialEntry(
-            "chebyshev",
-            functions.cutoff,
-            functions.count,
-            family=functions.family,
-            exponent=functions.exponent,
-            smoothing=functions.smoothing,
-        )
-    if isinstance(functions, BesselRadial):
-        return RadialEntry("bessel", functions.cutoff, functions.count)
-    raise InputError(f"model.basis: {type(functions).__name__} cannot be saved in a model file")
-
-
 def _rows(
-    entries: tuple[RadialEntry, ...], species: int
+    entries: tuple[RadialEntry, ...], species: int, mixing: Mixing
 ) -> tuple[tuple[RadialFunctions, ...], ...]:
-    functions = [_functions(e) for e in entries]
+    functions = [radial_from(e, mixing) for e in entries]
     return tuple(tuple(functions[s * species : (s + 1) * species]) for s in range(species))
-
-
-def _functions(entry: RadialEntry) -> RadialFunctions:
-    if not (1 <= entry.count <= MAX_COUNT and 0 <= entry.inner < entry.cutoff <= MAX_CUTOFF):
-        raise InputError(
-            f"radial: expected 1 to {MAX_COUNT} functions and 0 <= inner < cutoff <= "
-            f"{MAX_CUTOFF} Å, got {entry.count}, {entry.inner}, {entry.cutoff}"
-        )
-    if entry.kind == "bessel":
-        return BesselRadial(entry.count, entry.cutoff)
-    if entry.kind == "chebyshev":
-        if entry.family not in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
-            raise InputError(f"radial.family: unknown {entry.family!r}")
-        if entry.exponent <= 0 or not (
-            entry.smoothing == 0 or MIN_WINDOW <= entry.smoothing <= entry.cutoff
-        ):
-            raise InputError(
-                f"radial: expected an exponent above 0 and a window of 0 or {MIN_WINDOW} Å to the "
-                f"cut-off, got {entry.exponent} and {entry.smoothing}"
-            )
-        return ChebyshevRadial(
-            entry.family, entry.count, entry.exponent, entry.smoothing, entry.cutoff
-        )
-    recurrence = np.array([row[: entry.count] for row in entry.recurrence if row], dtype=float)
-    if recurrence.shape != (3, entry.count):
-        raise InputError(f"radial.recurrence: expected 3 rows of {entry.count} numbers")
-    powers = (entry.envelope.inner, entry.envelope.outer)
-    if entry.r0 <= 0 or not 0 <= min(powers) <= max(powers) <= MAX_POWER:
-        raise InputError(
-            f"radial: expected r0 above 0 and powers of the envelope from 0 to {MAX_POWER}, "
-            f"got {entry.r0} and {powers}"
-        )
-    return PolynomialRadial(
-        recurrence,
-        entry.transform,
-        entry.scale,
-        entry.shift,
-        entry.envelope,
-        entry.inner,
-        entry.r0,
-        entry.cutoff,
-    )

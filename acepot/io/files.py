@@ -20,6 +20,8 @@ _OPENERS: tuple[tuple[bytes, Callable[..., IO[Any]]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
 )
+#: How a file that is not compressed is opened.
+_plain: Callable[..., IO[Any]] = open
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, OSError)
 
 
@@ -39,13 +41,36 @@ def opened(path: str | Path) -> Iterator[IO[str]]:
         InputError: no such file, not a file, no permission, damaged compressed data (also
             when it shows only while reading).
     """
+    with _opened(path, "rt", encoding="utf-8-sig", errors="replace") as text:
+        yield text
+
+
+@contextmanager
+def opened_bytes(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading as bytes; xz, gzip and bzip2 are known by their first bytes.
+
+    Args:
+        path: the file, compressed or not, whatever its suffix.
+
+    Yields:
+        The bytes, uncompressed.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    with _opened(path, "rb") as file:
+        yield file
+
+
+@contextmanager
+def _opened(path: str | Path, mode: str, **how: str) -> Iterator[IO[Any]]:
     path = Path(path)
     try:
         with path.open("rb") as raw:
             magic = raw.read(6)
-        opener = next((use for start, use in _OPENERS if magic.startswith(start)), open)
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace") as text:
-            yield text
+        opener = next((use for start, use in _OPENERS if magic.startswith(start)), _plain)
+        with opener(path, mode, **how) as file:
+            yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except IsADirectoryError as error:

@@ -3,35 +3,93 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Literal
 
-from acepot.errors import InputError, ModelFileError
+from acepot.errors import ModelFileError
 from acepot.io import acefile
 from acepot.io.ace1 import read_ace1
-from acepot.io.files import opened
+from acepot.io.files import opened_bytes
+from acepot.io.pace.acetext import START
+from acepot.io.pace.read import read_ace, read_yace
 from acepot.model import Model
+
+Format = Literal["acepot", "ace1", "ace", "yace"]
+#: What people call the formats.
+NAMES: dict[Format, str] = {
+    "acepot": ".acepot",
+    "ace1": "ACE1 JSON",
+    "ace": "PACE .ace",
+    "yace": "PACE .yace",
+}
+#: How much of a file tells what it is: comments come first in some.
+_START = 65536
+#: Largest .acepot file inside a compressed one, in bytes.
+_INSIDE = 2**29
+#: Keys of a PACE file, block style at the start of a line or flow style at the start.
+_PACE = "(?:elements|E0|bonds|embeddings|functions|deltaSplineBins)[\"']?\\s*:"
+_YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[\"']?{_PACE}")
+#: Keys of pacemaker's own input and output, whose functions are not yet those of PACE.
+_B_BASIS = re.compile(r"^(?:species|global|metadata)\s*:", re.MULTILINE)
 
 
 def load(path: str | os.PathLike[str]) -> Model:
-    """Read a model: `.acepot` files, and ACE1's JSON potentials.
+    """Read a model: `.acepot`, PACE's `.yace` and `.ace`, and ACE1's JSON potentials.
 
     Args:
-        path: the file.
+        path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix.
 
     Raises:
         InputError: the file cannot be opened.
         ModelFileError: it is damaged, too new, or no model file.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if start == b"PK":
-        return acefile.load(path)
-    with opened(path) as text:
-        first = text.read(64).lstrip()[:1]
-    if first == "{":
-        return read_ace1(path)
-    raise ModelFileError(f"{path}: neither an .acepot model file nor ACE1's JSON")
+    kind = identify(path)
+    if kind == "acepot":
+        return acefile.load(_inside(path))
+    return {"ace1": read_ace1, "ace": read_ace, "yace": read_yace}[kind](path)
+
+
+def identify(path: str | os.PathLike[str]) -> Format:
+    """The format of a model file, from its first bytes.
+
+    Args:
+        path: the file, plain or compressed.
+
+    Raises:
+        InputError: the file cannot be opened.
+        ModelFileError: no model file.
+    """
+    path = Path(path)
+    with opened_bytes(path) as file:
+        start = file.read(_START)
+    if start.startswith(b"PK"):
+        return "acepot"
+    text = start.decode("utf-8-sig", "replace")
+    if START.match(text):
+        return "ace"
+    if _YACE.match(text):
+        return "yace"
+    if text.lstrip().startswith("{"):
+        return "ace1"
+    if _B_BASIS.search(text):
+        raise ModelFileError(
+            f"{path}: looks like pacemaker's B-basis, which is not read; make a .yace file of it "
+            "first: pace_yaml2yace -o potential.yace potential.yaml"
+        )
+    raise ModelFileError(
+        f"{path}: no model file: neither .acepot, PACE's .yace or .ace, nor ACE1's JSON"
+    )
+
+
+def _inside(path: Path) -> Path | bytes:
+    """A model file, or its bytes if it is compressed."""
+    with path.open("rb") as raw:
+        if raw.read(2) == b"PK":
+            return path
+    with opened_bytes(path) as file:
+        data = file.read(_INSIDE + 1)
+    if len(data) > _INSIDE:
+        raise ModelFileError(f"{path}: expected at most {_INSIDE} bytes inside, got more")
+    return data

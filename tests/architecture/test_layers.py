@@ -34,7 +34,7 @@ ROWS = (
     ("acepot.potential",),
     ("acepot.fit",),
     ("acepot.check", "acepot.description", "acepot.plots"),
-    ("acepot.delivery",),
+    ("acepot.delivery", "acepot.conversion"),
     ("acepot",),
     ("acepot.cli", *ADAPTERS),
 )

@@ -10,7 +10,9 @@ import pytest
 
 import acepot.check as checks
 from acepot import Model, Potential, Result, Structure
+from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
+from acepot.basis.pace_radial import BesselRadial, ZblRadial
 from acepot.basis.radial import radial_functions
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
@@ -116,6 +118,53 @@ def test_structures_keep_their_labels(model: Model, random_structures: list[Stru
 def test_an_element_the_model_does_not_know_is_an_error(model: Model) -> None:
     with pytest.raises(InputError, match="Ge"):
         list(check(model, [Structure([32], [[0, 0, 0]])]))
+
+
+# ------------------------------------------------------------------ ZBL: windows and kinks
+
+
+def zbl(window: float = 0.3, begin: float = 1.0) -> Model:
+    """Functions that switch to ZBL over 1.5 Å where the nearest neighbour is beyond `begin`."""
+    radial = BesselRadial(3, 4.0)
+    products = (ExplicitProduct(0, ((0, 1, 0, 0),)), ExplicitProduct(0, ((0, 3, 0, 0),)))
+    core = ZblRadial(1.0, (14, 14), 4.0, window)
+    inner = np.array([[[begin, 1.5]]])
+    linear = Embedding("FinnisSinclairShiftedScaled", (1.0,), (1.0,))
+    nonlinear = Nonlinear((linear,), "zbl", ((core,),), inner)
+    basis = ExplicitBasis((14,), ((radial,),), products)
+    return Model(basis, np.array([[-0.7], [0.4]]), np.zeros(1), nonlinear=nonlinear)
+
+
+def square() -> Structure:
+    """Every atom has two nearest neighbours at the same distance."""
+    corners = 2.0 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]])
+    return Structure([14] * 4, corners, name="square")
+
+
+def test_a_narrow_window_is_no_broken_law() -> None:
+    """A pair in a window of 0.01 Å bends within the first step of the differences."""
+    near = Structure([14, 14, 14], [[0, 0, 0], [3.9895, 0, 0], [1.1, 2.3, 0.4]], name="window")
+    findings = list(check(zbl(0.01, 3.0), [near]))
+    assert failed(findings) == set()
+
+
+def test_tied_neighbours_are_moved_off_the_kink_of_zbl() -> None:
+    findings = list(check(zbl(), [square()]))
+    assert failed(findings) == set()
+    assert {f.structure for f in findings} == {"atom", "square shaken (neighbours tied)"}
+    model = zbl()
+    assert model.nonlinear is not None
+    linear = replace(model, coefficients=model.coefficients[:, 0], nonlinear=None)
+    assert {f.structure for f in check(linear, [square()])} == {"atom", "square"}
+
+
+def test_wrong_derivatives_are_found_in_models_with_kinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoiled(
+        monkeypatch,
+        lambda s, r: replace(r, forces=r.forces * 1.00001, virials=r.virials * 1.00001),
+    )
+    for window in (0.01, 0.3):
+        assert failed(list(check(zbl(window)))) >= {"forces are -dE/dr", "the virial is -dE/dε"}
 
 
 # ------------------------------------------------------------------ sabotage

@@ -59,7 +59,10 @@ def lines(model: Model, channels: Sequence[Channel], sites: Sequence[Terms]) -> 
         out += _pair_lines(basis.pair, channels, sites)
     out.append("functions:")
     for a, site in enumerate(sites):
-        own = list(product_lines(a, site.take(np.isin(site.channel[:, 0], list(many))), many))
+        bodies = site.take(np.isin(site.channel[:, 0], list(many)))
+        highest = int(bodies.l.max(initial=0))
+        n = {(c, l): number for c, number in many.items() for l in range(highest + 1)}
+        own = list(product_lines(a, bodies, n))
         out += [f"  {a}:", *own] if own else [f"  {a}: []"]
     return out
 
@@ -69,6 +72,7 @@ def _polynomials(f: RadialFunctions) -> tuple[str, ...]:
     if not (
         isinstance(f, PolynomialRadial)
         and (f.transform.kind, f.transform.offset) == ("polynomial", 1.0)
+        and f.transform.p.is_integer()  # ML-PACE reads an integer
         and f.envelope.kind == "x"
         and f.scale < 0.0
         and f.recurrence.any()

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.basis.family import RadialFunctions
+from acepot.basis.family import RadialFunctions, stays_finite
 from acepot.basis.pace_radial import (
     BesselRadial,
     ChebyshevRadial,
@@ -19,7 +19,7 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.spec import Envelope, Transform
-from acepot.io.pace.tree import HUGE, Entry
+from acepot.io.pace.tree import Entry
 
 Floats = NDArray[np.float64]
 Mode = Literal["density", "distance", "zbl"]
@@ -251,11 +251,7 @@ def check(node: Entry, radial: RadialFunctions) -> None:
     """Refuse functions without room or with values that are not finite."""
     if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
         node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
-    r = np.linspace(max(radial.inner, 0.1), radial.cutoff, 66)[1:-1]
-    with np.errstate(all="ignore"):
-        jet = radial.evaluate(r)
-        parts = [np.abs(part).max(initial=0.0) for part in (jet.value, jet.first, jet.second)]
-    if not max(parts) <= HUGE:
+    if not stays_finite(radial):
         node.fail("expected finite radial functions, got infinite ones")
 
 

@@ -56,7 +56,7 @@ def shortest_distance(
 def continued(
     functions: list[Function],
     shortest: float,
-    cutoff: float,
+    cutoffs: list[float],
     energy: Callable[[Floats, list[Floats]], Floats],
     least: int,
     tolerance: float,
@@ -67,7 +67,7 @@ def continued(
     Args:
         functions: as the model has them, in eV.
         shortest: where the continuation begins, in Å.
-        cutoff: in Å.
+        cutoffs: of each in Å.
         energy: of two atoms at the distances given, in eV, from the values of the functions.
         least: smallest K to use.
         tolerance: largest error above `shortest`, relative to the largest value there.
@@ -78,28 +78,38 @@ def continued(
     """
     near = np.linspace(_BEGIN, _PART * shortest, 200)
     below = np.linspace(0.0, shortest, 200)
-    wall = expand(
-        lambda r: _WALL * np.exp(-((6.0 * r / shortest) ** 2))[None], cutoff, _EXACT, what
-    )
+    walls = [
+        expand(lambda r: _WALL * np.exp(-((6.0 * r / shortest) ** 2))[None], cutoff, _EXACT, what)
+        for cutoff in cutoffs
+    ]
     falling = [f(np.array([shortest])).first[0] < 0.0 for f in functions]
     height = _HEIGHT
     while height <= _HIGHEST:
-        sums = [
-            fit_above(
-                lambda r, f=f: f(r).value[None],  # type: ignore[misc]
-                _continuation(f, shortest, height),
-                shortest,
-                cutoff,
-                (max(least, wall.order), MAX_ORDER),
-                tolerance,
-                what,
-            )
-            for f in functions
-        ]
-        sums = [plus(s, wall) for s in sums]
-        total = energy(near, [s.evaluate(near, cutoff)[0] for s in sums])
+        try:
+            sums = [
+                fit_above(
+                    lambda r, f=f: f(r).value[None],  # type: ignore[misc]
+                    _continuation(f, shortest, height),
+                    shortest,
+                    cutoff,
+                    (max(least, wall.order), MAX_ORDER),
+                    tolerance,
+                    what,
+                )
+                for f, wall, cutoff in zip(functions, walls, cutoffs, strict=True)
+            ]
+        except InputError:
+            if height == _HEIGHT:
+                raise
+            break  # so high that it would spoil what is above
+        sums = [plus(s, wall) for s, wall in zip(sums, walls, strict=True)]
+        total = energy(
+            near, [s.evaluate(near, cutoff)[0] for s, cutoff in zip(sums, cutoffs, strict=True)]
+        )
         own = [
-            s.evaluate(below, cutoff)[0] for s, falls in zip(sums, falling, strict=True) if falls
+            s.evaluate(below, cutoff)[0]
+            for s, cutoff, falls in zip(sums, cutoffs, falling, strict=True)
+            if falls
         ]
         if (np.diff(total) < 0).all() and all((np.diff(v) < 0).all() for v in own):
             return sums

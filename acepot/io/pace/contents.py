@@ -2,7 +2,9 @@
 
 E_i = F(ρ_1 … ρ_P) f + ρ_core + E0, ρ_p = Σ c̃_p Re Π_t A_t, with harmonics larger than ours by
 √(4π): a product of ν factors takes c̃ (4π)^(ν/2). Products of one factor use the radial
-functions g_k themselves, all others R_nl = Σ_k crad_nlk g_k.
+functions g_k themselves, all others R_nl = Σ_k crad_nlk g_k. The former are summed into one
+function for each pair and density, Σ_k c̃_kp g_k: their energy is the same, and a sum of a
+hundred steep g_k is as smooth as what it was made of.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ _MIXING = 100_000_000
 
 Matrix = list[list[Bond]]
 Family = tuple[tuple[RadialFunctions, ...], ...]
+#: Coefficients of the g_k in products of one factor, shape (P, K), by centre and neighbour.
+Sums = dict[tuple[int, int], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +64,23 @@ class _Layout:
         base: number of the g_k.
         n: largest n of R_nl.
         width: largest l + 1 of R_nl.
+        densities: largest number of densities.
         polynomial: functions of ACE.jl: R_nl = P_n.
     """
 
     base: int
     n: int
     width: int
+    densities: int
     polynomial: bool
 
-    def channel(self, rank: int, n: int, l: int) -> int:
-        """Number of the function in a product of so many factors."""
-        return n if rank == 1 or self.polynomial else self.base + (n - 1) * self.width + l + 1
+    def channel(self, n: int, l: int) -> int:
+        """Number of the function R_nl."""
+        return n if self.polynomial else self.base + (n - 1) * self.width + l + 1
+
+    def sum(self, p: int) -> int:
+        """Number of the sum of g_k in a density."""
+        return self.base + self.n * self.width + p + 1
 
 
 def model_from(root: Entry, provenance: dict[str, str]) -> Model:
@@ -99,14 +109,16 @@ def model_from(root: Entry, provenance: dict[str, str]) -> Model:
          for b, j in enumerate(order.files)]
         for a, i in enumerate(order.files)
     ]  # fmt: skip
-    layout = _layout(listed, matrix)
-    radial, mode, core, inner = _radial(listed, matrix, layout)
+    layout = _layout(listed, matrix, max(len(e.weights) for e in embeddings))
+    products, coefficients, sums = _functions(
+        root.at("functions"), order, embeddings, matrix, layout
+    )
+    radial, mode, core, inner = _radial(listed, matrix, layout, sums)
     for i, e in zip(order.files, embeddings, strict=True):
         if core is None and e.core_limit < e.core_width:
             _of_species(root.at("embeddings"), i).fail(
                 f"expected rho_core_cutoff of at least drho_core_cutoff = {e.core_width}"
             )
-    products, coefficients = _functions(root.at("functions"), order, embeddings, matrix, layout)
     pair = bonds.read_pair(root, order.files) if layout.polynomial else None
     if pair is not None:
         if not all(_linear(e) and e.weights == (1.0,) for e in embeddings):
@@ -173,7 +185,7 @@ def _embedding(node: Entry) -> Embedding:
     )
 
 
-def _layout(node: Entry, matrix: Matrix) -> _Layout:
+def _layout(node: Entry, matrix: Matrix, densities: int) -> _Layout:
     every = [bond for row in matrix for bond in row]
     if len({bond.polynomial is None for bond in every}) > 1:
         node.fail("expected the radial functions of ACE.jl for all pairs or for none")
@@ -182,16 +194,17 @@ def _layout(node: Entry, matrix: Matrix) -> _Layout:
         max(bond.base for bond in every),
         max(shape[0] for shape in shapes),
         max(shape[1] for shape in shapes),
+        densities,
         every[0].polynomial is not None,
     )
-    size = layout.base * layout.n * layout.width * len(every)
+    size = layout.base * (layout.n * layout.width + densities) * len(every)
     if size > _MIXING:
         node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
     return layout
 
 
 def _radial(
-    node: Entry, matrix: Matrix, layout: _Layout
+    node: Entry, matrix: Matrix, layout: _Layout, sums: Sums
 ) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
     """Radial functions, core repulsion and inner cut-offs of all pairs."""
     if layout.polynomial:
@@ -201,7 +214,10 @@ def _radial(
     if len(modes) > 1:
         node.fail(f"expected one inner_cutoff_type, got {' and '.join(sorted(modes))}")
     mode = modes.pop()
-    family = tuple(tuple(_mixed(bond, layout) for bond in row) for row in matrix)
+    family = tuple(
+        tuple(_mixed(bond, layout, sums.get((a, b))) for b, bond in enumerate(row))
+        for a, row in enumerate(matrix)
+    )
     if not any(bond.repels for row in matrix for bond in row):
         return family, "none", None, None
     core = tuple(tuple(bond.core for bond in row) for row in matrix)
@@ -209,11 +225,14 @@ def _radial(
     return family, mode, core, inner
 
 
-def _mixed(bond: Bond, layout: _Layout) -> MixedRadial:
+def _mixed(bond: Bond, layout: _Layout, sums: NDArray[np.float64] | None) -> MixedRadial:
+    """g_k, R_nl and the sums of g_k."""
     mixing = np.zeros((layout.n, layout.width, layout.base))
     n, width, base = bond.coefficients.shape
     mixing[:n, :width, :base] = bond.coefficients
-    return MixedRadial(bond.functions(layout.base), mixing.reshape(-1, layout.base))
+    last = np.zeros((layout.densities, layout.base)) if sums is None else sums
+    rows = np.concatenate((mixing.reshape(-1, layout.base), last))
+    return MixedRadial(bond.functions(layout.base), rows)
 
 
 def _functions(
@@ -222,38 +241,68 @@ def _functions(
     embeddings: list[Embedding],
     matrix: Matrix,
     layout: _Layout,
-) -> tuple[tuple[ExplicitProduct, ...], NDArray[np.float64]]:
-    """Every product with its coefficients, shape (K, P), centre by centre."""
-    densities = max(len(e.weights) for e in embeddings)
+) -> tuple[tuple[ExplicitProduct, ...], NDArray[np.float64], Sums]:
+    """Every product with its coefficients, shape (K, P), centre by centre; the sums of g_k."""
     if not set(node.table()) <= {str(i) for i in order.files}:
         node.fail(f"expected the indices of {len(order.files)} elements as keys")
     products: list[ExplicitProduct] = []
     values: list[NDArray[np.float64]] = []
+    sums: Sums = {}
     for centre, index in enumerate(order.files):
         listed = node.get(str(index))
         own = len(embeddings[centre].weights)
+        several: list[ExplicitProduct] = []
+        weights: list[NDArray[np.float64]] = []
         for item in [] if listed is None else listed.items():
             item.at("mu0").integer(index, index)
             item.at("ndensity").integer(own, own)
             rank = item.at("rank").integer(1, _RANK)
             heads = _heads(item, rank, centre, order, matrix, layout)
             combinations = _combinations(item, [l for *_, l in heads])
-            products += [
+            c = item.at("ctildes").numbers(len(combinations) * own, len(combinations) * own)
+            c = np.pad(c.reshape(-1, own), ((0, 0), (0, layout.densities - own)))
+            if rank == 1 and not layout.polynomial:
+                ((neighbour, k, _),) = heads
+                row = sums.setdefault(
+                    (centre, neighbour), np.zeros((layout.densities, layout.base))
+                )
+                row[:, k - 1] += c.sum(axis=0)
+                continue
+            several += [
                 ExplicitProduct(centre, tuple((*h, m) for h, m in zip(heads, ms, strict=True)))
                 for ms in combinations
             ]
-            count = len(combinations)
-            c = item.at("ctildes").numbers(count * own, count * own).reshape(count, own)
-            values.append(np.pad(c * (4 * pi) ** (rank / 2), ((0, 0), (0, densities - own))))
+            weights.append(c * (4 * pi) ** (rank / 2))
+        single, one = _single(sums, centre, layout)
+        products += single + several
+        values += one + weights
     if not products:
         node.fail("expected at least one function")
-    return tuple(products), np.concatenate(values)
+    return tuple(products), np.concatenate(values), sums
+
+
+def _single(
+    sums: Sums, centre: int, layout: _Layout
+) -> tuple[list[ExplicitProduct], list[NDArray[np.float64]]]:
+    """The sums of g_k of one centre as products of one factor, with their coefficients.
+
+    One for each neighbour and density that has any, and one where all that a file lists is zero.
+    """
+    products, values = [], []
+    for (s, neighbour), row in sorted(sums.items()):
+        if s != centre:
+            continue
+        for p in np.flatnonzero(row.any(axis=1)) if row.any() else [0]:
+            factor = (neighbour, layout.sum(int(p)), 0, 0)
+            products.append(ExplicitProduct(centre, (factor,)))
+            values.append((4 * pi) ** 0.5 * np.eye(layout.densities)[p : p + 1])
+    return products, values
 
 
 def _heads(
     item: Entry, rank: int, centre: int, order: _Order, matrix: Matrix, layout: _Layout
 ) -> list[tuple[int, int, int]]:
-    """Species, radial function and l of every factor."""
+    """Species, radial function (of one factor: k) and l of every factor."""
     mus = item.at("mus").integers(0, len(order.files) - 1, rank)
     ns = item.at("ns").integers(1, bonds.MAX_COUNT, rank)
     ls = item.at("ls").integers(0, bonds.MAX_L, rank)
@@ -263,7 +312,7 @@ def _heads(
         n_max, l_max = matrix[centre][neighbour].limits(rank)
         if n > n_max or l > l_max:
             item.fail(f"expected n <= {n_max} and l <= {l_max} for this pair, got {n} and {l}")
-        heads.append((neighbour, layout.channel(rank, n, l), l))
+        heads.append((neighbour, n if rank == 1 else layout.channel(n, l), l))
     return heads
 
 

@@ -22,7 +22,8 @@ def read_yace(path: str | Path) -> Model:
         path: the file, plain or compressed with xz, gzip or bzip2.
 
     Returns:
-        The model, with the products in the file's order, centre by centre; linear where the
+        The model, with the products in the file's order, centre by centre (those of one factor
+        come first, summed into one function for each pair and density); linear where the
         embedding is (m = 1, one density) and there is no core repulsion.
 
     Raises:
@@ -58,8 +59,24 @@ def _read(path: str | Path, yaml: bool) -> Model:
         raise ModelFileError(str(error)) from error
     if len(text) > _CHARACTERS:
         raise ModelFileError(f"{path}: expected at most {_CHARACTERS} characters, got more")
-    parse, kind = (parse_yaml, "PACE .yace") if yaml else (parse_ace, "PACE .ace")
+    kind = "PACE .yace" if yaml else "PACE .ace"
+    return model_of_text(text, str(path), {"format": kind, "file": Path(path).name}, yaml=yaml)
+
+
+def model_of_text(text: str, name: str, provenance: dict[str, str], *, yaml: bool = True) -> Model:
+    """The model that the text of a file describes.
+
+    Args:
+        text: of a `.yace` or `.ace` file.
+        name: how errors begin.
+        provenance: of the model.
+        yaml: whether it is a `.yace` file.
+
+    Raises:
+        ModelFileError: as `read_yace`.
+    """
+    parse = parse_yaml if yaml else parse_ace
     try:
-        return model_from(parse(text, str(path)), {"format": kind, "file": Path(path).name})
+        return model_from(parse(text, name), provenance)
     except InputError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{name}: {error}") from error

@@ -25,9 +25,12 @@ MAX_ORDER = 256
 _SAMPLES = 1024
 #: Distances at which errors are measured.
 _CHECKS = 4001
-#: Weight of the range below the shortest distance in least squares: the continuation may miss
-#: its target by a part in thousand before it costs an error of 1e-14 above.
-_SOFT = 1e-11
+#: Slopes err by K/rc times as much as values: so many functions more are tried for a tenth.
+_MORE = 32
+#: Weights of the range below the shortest distance in least squares, tried in turn: with the
+#: first the continuation may miss its target by a part in thousand before it costs an error of
+#: 1e-14 above; a high one needs less.
+_SOFT = 1e-11, 1e-12, 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +73,7 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     Raises:
         InputError: K would exceed its bound.
     """
-    nodes = np.cos(np.pi * np.arange(_SAMPLES + 1) / _SAMPLES)
-    with np.errstate(all="ignore"):
-        values = functions(cutoff * (1.0 + nodes) / 2.0)
-    if not np.isfinite(values).all():
-        raise InputError(f"{what}: its functions are not finite down to r = 0")
-    series = dct(values, type=1, axis=1) / _SAMPLES
-    series[:, -1] /= 2.0
-    scale = np.maximum(np.abs(values).max(axis=1), 1e-300)
-    # Everything left out, twice: the constant is fixed by the value at the cut-off.
-    tail = 2.0 * np.cumsum(np.abs(series[:, :0:-1]), axis=1)[:, ::-1]  # from k = 1 on
+    series, tail, scale = _series(functions, cutoff, what)
     enough = (tail <= tolerance * scale[:, None]).all(axis=0)
     order = max(int(enough.argmax()), 1) if enough.any() else _SAMPLES
     if order > MAX_ORDER:
@@ -93,6 +87,32 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     r = np.linspace(0.0, cutoff, _CHECKS)
     gap = np.abs(found @ basis(order, r, cutoff) - functions(r)).max(axis=1)
     return Sum(found, float((gap / scale).max(initial=0.0)))
+
+
+def reached(functions: Functions, cutoff: float) -> float:
+    """The relative error that the largest K reaches, for functions that `expand` refuses.
+
+    Args:
+        functions: finite on [0, cutoff].
+        cutoff: in Å.
+    """
+    _, tail, scale = _series(functions, cutoff, "radial functions")
+    return float((tail[:, MAX_ORDER] / scale).max())
+
+
+def _series(functions: Functions, cutoff: float, what: str) -> tuple[Floats, Floats, Floats]:
+    """Chebyshev coefficients, a bound of what is left out from each k on, largest values."""
+    nodes = np.cos(np.pi * np.arange(_SAMPLES + 1) / _SAMPLES)
+    with np.errstate(all="ignore"):
+        values = functions(cutoff * (1.0 + nodes) / 2.0)
+    if not np.isfinite(values).all():
+        raise InputError(f"{what}: its functions are not finite down to r = 0")
+    series = dct(values, type=1, axis=1) / _SAMPLES
+    series[:, -1] /= 2.0
+    scale = np.maximum(np.abs(values).max(axis=1), 1e-300)
+    # Everything left out, twice: the constant is fixed by the value at the cut-off.
+    tail = 2.0 * np.cumsum(np.abs(series[:, :0:-1]), axis=1)[:, ::-1]  # from k = 1 on
+    return series, tail, scale
 
 
 def plus(first: Sum, second: Sum) -> Sum:
@@ -131,23 +151,24 @@ def fit_above(
     r = np.sort(cutoff * (1.0 + np.cos(angle)) / 2.0)
     inside = r < shortest
     target = np.concatenate((continuation(r[inside]), functions(r[~inside])), axis=1)
-    weight = np.where(inside, _SOFT, 1.0)
     check = np.linspace(shortest, cutoff, _CHECKS)
     wanted = functions(check)
     scale = max(float(np.abs(wanted).max()), 1.0)
     best = Sum(np.zeros((len(wanted), 0)), np.inf)
-    for order in range(orders[0], orders[1] + 1, 8):
-        matrix = basis(order, r, cutoff).T * weight[:, None]
-        found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
-        gap = np.abs(found @ basis(order, check, cutoff) - wanted).max()
-        best = min(
-            best, Sum(np.asarray(found, dtype=float), float(gap) / scale), key=lambda one: one.error
-        )
-        # Slopes err by K/rc times as much: take what a few more functions give for free.
-        if best.error <= tolerance / 10:
-            break
-    if best.error <= tolerance:
-        return best
+    for soft in _SOFT:
+        last, weight = orders[1], np.where(inside, soft, 1.0)
+        for order in range(orders[0], orders[1] + 1, 8):
+            matrix = basis(order, r, cutoff).T * weight[:, None]
+            found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
+            gap = float(np.abs(found @ basis(order, check, cutoff) - wanted).max()) / scale
+            if best.error > tolerance >= gap:
+                last = min(last, order + _MORE)
+            if gap < best.error:
+                best = Sum(np.asarray(found, dtype=float), gap)
+            if best.error <= tolerance / 10 or order + 8 > last:
+                break
+        if best.error <= tolerance:
+            return best
     raise InputError(
         f"{what}: {orders[1]} Chebyshev functions reach a relative error of {best.error:.1e} above "
         f"{shortest:.4g} Å, not {tolerance:.1e}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,13 +82,13 @@ def single_lines(centre: int, neighbour: int, coefficients: Floats) -> Iterator[
             yield _entry(centre, [neighbour], [k + 1], [0], [[0]], values[None])
 
 
-def product_lines(centre: int, terms: Terms, n: dict[int, int]) -> Iterator[str]:
+def product_lines(centre: int, terms: Terms, n: Mapping[tuple[int, int], int]) -> Iterator[str]:
     """The functions with several factors, one for all products that differ in m only.
 
     Args:
         centre: species index.
         terms: products of at least two factors.
-        n: number of the radial function of every channel.
+        n: number of the radial function of every channel and l.
     """
     groups: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
     for t, order in enumerate(terms.order):
@@ -98,7 +98,7 @@ def product_lines(centre: int, terms: Terms, n: dict[int, int]) -> Iterator[str]
     for heads_, members in groups.items():
         mus, channels, ls = zip(*heads_, strict=True)
         ms = terms.m[members, : len(mus)].tolist()
-        ns = [n[c] for c in channels]
+        ns = [n[key] for key in zip(channels, ls, strict=True)]
         yield _entry(centre, list(mus), ns, list(ls), ms, terms.weight[:, members].T)
 
 

@@ -31,7 +31,7 @@ from acepot.io import extxyz
 ROOT = Path(__file__).parents[3]
 FILES = {"model.acepot", "report.json", "fit.toml"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
-VERBS = ("fit", "eval", "info", "check", "plot")
+VERBS = ("fit", "eval", "info", "check", "plot", "convert")
 
 Run = Callable[..., "Said"]
 
@@ -491,13 +491,25 @@ def test_models_that_cannot_be_used_are_one_line(fitted: Path, here: Path, run: 
         "half.acepot": "damaged or not an acepot model file",
         "text.acepot": "neither",
         "newer.acepot": "pip install --upgrade acepot",
-        "absent.acepot": "absent.acepot: cannot be read: No such file or directory",
-        "Si": "Si: cannot be read",
+        "absent.acepot": "absent.acepot: no such file",
+        "Si": "Si: expected a file, got a folder",
     }
     for name, text in expected.items():
         for words in (["info", name], ["check", name], ["eval", name, "test.xyz", "--out", "o"]):
             assert text in run(*words).error(), words
     assert not (here / "o").exists()
+
+
+def test_convert_says_what_it_did_and_what_it_cannot(fitted: Path, here: Path, run: Run) -> None:
+    said = run("convert", "Si/model.acepot", "Si.yace", "--tolerance", "1e-9")
+    assert said.status == 0 and said.err == "" and "PACE .yace" in said.out, said.err
+    assert "tolerance 1e-09" in said.out and "eV/atom" in said.out
+    assert run("convert", "Si.yace", "copy", "--to", "acepot").status == 0
+    for words in (["info", "Si.yace"], ["info", "copy"], ["check", "Si.yace"]):
+        assert run(*words).status == 0
+    assert run("eval", "Si.yace", "test.xyz", "--report", "r.json").status == 0
+    assert "read only" in run("convert", "Si.yace", "Si.ace").error()
+    assert "another file" in run("convert", "Si.yace", "./Si.yace").error()
 
 
 def test_an_unknown_element_names_the_known_ones(
@@ -610,7 +622,7 @@ def test_the_module_runs_and_its_status_is_that_of_the_verb(fitted: Path) -> Non
     assert done.returncode == 0 and done.stderr == "" and "elements" in done.stdout
     done = shell("info", "absent")
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == "acepot: error: absent: cannot be read: No such file or directory\n"
+    assert done.stderr == "acepot: error: absent: no such file\n"
     done = shell("info", "absent", "--debug")
     assert done.returncode == 1 and "Traceback" in done.stderr
 

@@ -233,7 +233,7 @@ def test_nothing_in_a_file_is_pickled_or_compressed(good: bytes) -> None:
             "coefficients.bin", "committee.bin", "e0.bin", "header.json"
         ]  # fmt: skip
     header = json.loads(members_of(good)["header.json"])
-    assert header["format"] == "acepot" and header["version"] == acefile.VERSION
+    assert header["format"] == "acepot" and header["version"] == 1  # the oldest that holds it
     assert header["units"] == {"length": "angstrom", "energy": "eV"}
     members = members_of(good)
     assert members["coefficients.bin"] == make().coefficients.tobytes()
@@ -267,9 +267,9 @@ def test_what_lies_before_or_after_the_name_does_not_matter(tmp_path: Path, good
     path = tmp_path / "renamed.zip"
     path.write_bytes(good)
     assert load(path).numbers == (8, 14)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         load(tmp_path / "absent.acepot")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="got a folder"):
         load(tmp_path)
 
 

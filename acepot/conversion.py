@@ -1,0 +1,202 @@
+"""Model files of one format into another, proven by reading them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from acepot.basis.species import SYMBOLS, species_indices
+from acepot.check import sample_structures
+from acepot.errors import ConvergenceError, InputError
+from acepot.io import acefile
+from acepot.io.files import replaced
+from acepot.io.pace.read import model_of_text
+from acepot.io.pace.write import YaceReport, yace_lines
+from acepot.io.registry import NAMES, Format, identify, load
+from acepot.lower import lower
+from acepot.model import Model
+from acepot.neighbours import build
+from acepot.potential import Potential
+from acepot.structure import Structure
+
+Target = Literal["acepot", "yace"]
+#: A .yace file may differ from its model by this part of the largest energy or force: far more
+#: than tolerances and tables explain.
+_BROKEN = 1e-4
+#: Largest relative error of a radial function in a .yace file, unless one is asked for.
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was read and what was written.
+
+    Args:
+        source: format of the file that was read.
+        target: of the file that was written.
+        elements: chemical symbols.
+        functions: number of basis functions.
+        order: largest correlation order.
+        size: of the new file in bytes.
+        tolerance: asked of radial functions (yace).
+        yace: how they were written (yace).
+        energy_error: largest difference of the new file to the old one in eV/atom, on random
+            structures (yace; an .acepot file gives the same tables bit for bit).
+        force_error: likewise in eV/Å.
+        members: of a committee that the new format has no place for.
+    """
+
+    source: Format
+    target: Target
+    elements: tuple[str, ...]
+    functions: int
+    order: int
+    size: int
+    tolerance: float | None = None
+    yace: YaceReport | None = None
+    energy_error: float = 0.0
+    force_error: float = 0.0
+    members: int = 0
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    to: Target | None = None,
+    tolerance: float | None = None,
+) -> Conversion:
+    """Read a model file of any known format and write it in another.
+
+    Nothing is written unless the new file, read back, is the same potential.
+
+    Args:
+        source: `.acepot`, PACE's `.yace` or `.ace`, or ACE1's JSON, told apart by content.
+        target: file to write.
+        to: its format; None: by its suffix.
+        tolerance: of radial functions in a `.yace` file, relative to the largest value of each.
+
+    Raises:
+        InputError: the new format cannot hold this model, or not to this tolerance.
+        ModelFileError: the old file cannot be read.
+    """
+    kind = _target(target, to)
+    if kind != "yace" and tolerance is not None:
+        raise InputError("tolerance: for .yace files only; .acepot files are exact")
+    if Path(target).resolve() == Path(source).resolve():
+        raise InputError(f"{target}: expected another file than the one that is read")
+    model = load(source)
+    tables = lower(model)
+    found = Conversion(
+        identify(source),
+        kind,
+        tuple(SYMBOLS[z] for z in model.numbers),
+        tables.functions,
+        max((p.factors.shape[1] for p in tables.products), default=0),
+        0,
+    )
+    if kind == "acepot":
+        data = acefile.model_bytes(model)
+        if lower(acefile.load(data)).digest != tables.digest:
+            raise ConvergenceError(f"{target}: does not give the same tables; nothing was written")
+    else:
+        data, found = _yace(model, str(target), found, tolerance or TOLERANCE)
+    with replaced(target, "wb") as file:
+        file.write(data)
+    return replace(found, size=len(data))
+
+
+def _target(target: str | Path, to: Target | None) -> Target:
+    suffix = Path(target).suffix
+    kind = to or suffix.removeprefix(".")
+    if kind == "acepot":
+        return "acepot"
+    if kind == "yace":
+        return "yace"
+    reason = " (.ace and ACE1's JSON are read only)" if kind in ("ace", "json") else ""
+    raise InputError(
+        f"{target}: expected a file that ends in .acepot or .yace, or --to acepot|yace, "
+        f"got {suffix or 'no suffix'}{reason}"
+    )
+
+
+def _yace(
+    model: Model, target: str, found: Conversion, tolerance: float
+) -> tuple[bytes, Conversion]:
+    """The bytes of a .yace file and what is known about it."""
+    lines, report = yace_lines(model, tolerance)
+    text = "\n".join([*lines, ""])
+    again = model_of_text(text, target, {})
+    structures = apart(sample_structures(model, np.random.default_rng(0)), report.continued)
+    old, new = (Potential(m).compute_all(structures) for m in (model, again))
+    energy = force = scale = 0.0
+    for structure, one, other in zip(structures, old, new, strict=True):
+        e0 = model.e0[species_indices(model.numbers, structure.numbers)]
+        energy = max(energy, abs(one.energy - other.energy) / len(structure))
+        force = max(force, float(np.abs(one.forces - other.forces).max()))
+        scale = max(scale, float(np.abs(one.energies - e0).max()), float(np.abs(one.forces).max()))
+    if not max(energy, force) <= _BROKEN * max(scale, 1.0):
+        raise ConvergenceError(
+            f"{target}: read back, it differs by {energy:.1e} eV/atom and {force:.1e} eV/Å; "
+            "nothing was written"
+        )
+    members = 0 if model.committee is None else len(model.committee)
+    return text.encode(), replace(
+        found,
+        tolerance=tolerance,
+        yace=report,
+        energy_error=energy,
+        force_error=force,
+        members=members,
+    )
+
+
+def apart(structures: Sequence[Structure], shortest: Mapping[str, float]) -> list[Structure]:
+    """Structures, inflated where a pair is closer than it may be.
+
+    Args:
+        structures: any.
+        shortest: distances in Å by pair of elements, "O-Si".
+    """
+    found = []
+    for structure in structures:
+        edges = build(structure, max(shortest.values(), default=0.1))
+        factor = 1.0
+        for a, b, r in zip(
+            structure.numbers[edges.centre],
+            structure.numbers[edges.neighbour],
+            np.linalg.norm(edges.vector, axis=1),
+            strict=True,
+        ):
+            least = shortest.get(f"{SYMBOLS[a]}-{SYMBOLS[b]}", 0.0)
+            factor = max(factor, 1.01 * least / float(r))
+        found.append(
+            replace(structure, positions=factor * structure.positions, cell=factor * structure.cell)
+        )
+    return found
+
+
+def describe(source: str | Path, target: str | Path, done: Conversion) -> list[tuple[str, str]]:
+    """Names and values that tell what a conversion did."""
+    lines = [
+        ("read", f"{source}: {NAMES[done.source]}, {' '.join(done.elements)}"),
+        ("functions", f"{done.functions}, correlation order up to {done.order}"),
+        ("written", f"{target}: {NAMES[done.target]}, {done.size} bytes"),
+    ]
+    if done.yace is None:
+        return [*lines, ("read back", "the same tables, bit for bit")]
+    orders = ", ".join(f"{pair} {k}" for pair, k in done.yace.orders.items())
+    if done.yace.error == 0.0:
+        lines.append(("radial", f"as they were, {orders or 'polynomials of ACE.jl'}"))
+    else:
+        lines.append(("radial", f"Chebyshev functions: {orders}"))
+        lines.append(("error", f"{done.yace.error:.1e} (tolerance {done.tolerance:.0e})"))
+    for pair, r in done.yace.continued.items():
+        lines.append(("continued", f"{pair} as a repulsion below {r:.4g} Å"))
+    if done.members:
+        lines.append(("left out", f"the committee of {done.members} members: .yace has no place"))
+    agree = f"{done.energy_error:.1e} eV/atom and {done.force_error:.1e} eV/Å on random structures"
+    return [*lines, ("read back", f"the same to {agree}")]
