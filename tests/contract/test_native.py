@@ -200,7 +200,7 @@ def test_damaged_tables_are_refused():
     rng = np.random.default_rng(0)
     for length in [*range(0, 200, 7), *rng.integers(200, len(data), 60)]:
         with pytest.raises(ValueError, match="tables"):
-            Evaluator(data[:length], "baseline")
+            Evaluator(data[:length], "baseline", False)
     refused = 0
     header = 3000  # names and shapes lie between the arrays; most bytes are coefficients
     for _ in range(300):
@@ -208,7 +208,7 @@ def test_damaged_tables_are_refused():
         for at in rng.integers(0, header, 2):
             changed[at] = int(rng.integers(256))
         try:
-            Evaluator(bytes(changed), "baseline")
+            Evaluator(bytes(changed), "baseline", False)
         except ValueError:
             refused += 1
     assert refused > 50

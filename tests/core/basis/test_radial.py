@@ -518,7 +518,9 @@ def test_tables_meet_their_stated_error(name, spacing):
     size = np.abs(functions.evaluate(middle).value).max(axis=1)
     error = (np.abs(got - want) / size).max()
     # Half-way between knots is where a quintic Hermite polynomial is worst.
-    assert error < 1.1 * stated.max() + 2e-13, f"{name}: stated {stated.max():.1e}, found {error:.1e}"
+    assert error < 1.1 * stated.max() + 2e-13, (
+        f"{name}: stated {stated.max():.1e}, found {error:.1e}"
+    )
 
 
 LOWERED = {
