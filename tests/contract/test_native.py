@@ -2,10 +2,14 @@
 
 import copy
 import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import acepot
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
@@ -17,6 +21,8 @@ from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
+
+MODELS = sorted((Path(__file__).parents[2] / "models").glob("*/model.acepot"))
 
 
 def _assert_agree(tables: Tables, structures: list[Structure], isa: str, threads: int, what: str):
@@ -75,6 +81,72 @@ def test_native_equals_the_oracle_on_random_structures(isa):
         if distances.min(initial=9.0) > 0.5:
             found.append(structure)
     _assert_agree(tables, found, isa, 2, "random")
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("file", MODELS, ids=lambda p: p.parent.name)
+def test_native_equals_the_oracle_for_every_shipped_model(file, isa, structures_of, random_cluster):
+    """On nasty structures and random ones, the committee included."""
+    model = acepot.load(file)
+    tables = lower(model)
+    stretched = [
+        replace(s, positions=1.25 * s.positions, cell=1.25 * s.cell, forces=None)
+        for s in structures_of(model.numbers).values()
+    ]
+    rng = np.random.default_rng(21)
+    cutoff = float(tables.cutoff.max())
+    while len(stretched) < 60:
+        cell = rng.uniform(5, 9) * (np.eye(3) + 0.15 * rng.normal(size=(3, 3)))
+        positions = rng.uniform(-1, 2, size=(int(rng.integers(1, 12)), 3)) @ cell
+        structure = Structure(
+            rng.choice(model.numbers, len(positions)), positions, cell, rng.random(3) < 0.7
+        )
+        if np.linalg.norm(build(structure, cutoff).vector, axis=1).min(initial=9.0) > 1.3:
+            stretched.append(structure)
+    for threads in (1, 2):
+        _assert_agree(tables, stretched, isa, threads, file.parent.name)
+
+
+def _crystals(model: Model, rng: np.random.Generator) -> Iterator[Structure]:
+    """Triclinic, perturbed crystals with a bond length as the model's cut-off lets expect."""
+    bond = float(lower(model).cutoff.max()) / 2.8
+    sites = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    for _ in range(8):
+        cell = bond * rng.uniform(0.95, 1.2) * (np.eye(3) + 0.1 * rng.normal(size=(3, 3)))
+        positions = sites @ cell + rng.normal(scale=0.05 * bond, size=sites.shape)
+        yield Structure(rng.choice(model.numbers, len(sites)), positions, 3 * cell, True)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("which", ["silicon", "oxygen and silicon"])
+def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, caplog):
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", isa)
+    model = acepot.load(MODELS[0]) if which == "silicon" else _silicon_oxygen()
+    single = acepot.Potential(model, threads=1, precision="single")
+    stated = single.single_error
+    assert str(stated) in caplog.text
+    assert 1e-12 < stated.forces < 1e-3 * stated.scale
+    double = acepot.Potential(model, threads=1)
+    structures = list(_crystals(model, np.random.default_rng(8)))
+    exact, rounded = double.compute_all(structures), single.compute_all(structures)
+    gap = max(abs(a.energy - b.energy) / len(a.energies)
+              for a, b in zip(exact, rounded, strict=True))  # fmt: skip
+    assert gap < 5 * stated.energy
+    errors = np.concatenate([a.forces - b.forces for a, b in zip(exact, rounded, strict=True)])
+    scale = np.sqrt(np.mean(np.concatenate([a.forces for a in exact]) ** 2))
+    assert 0 < np.sqrt(np.mean(errors**2)) < 5 * stated.forces * max(1, scale / stated.scale)
+    virials = [np.abs(a.virial - b.virial).max() / np.abs(a.virial).max()
+               for a, b in zip(exact, rounded, strict=True)]  # fmt: skip
+    assert max(virials) < 1e-3
+
+
+def test_single_precision_is_the_native_evaluators_alone():
+    model = _silicon_oxygen()
+    with pytest.raises(InputError, match="only the native evaluator has single"):
+        acepot.Potential(model, evaluator="reference", precision="single")
+    with pytest.raises(InputError, match="expected double or single, got 'half'"):
+        acepot.Potential(model, precision="half")
+    assert acepot.Potential(model).single_error is None
 
 
 def test_one_call_for_many_structures_is_the_same_as_one_each():
