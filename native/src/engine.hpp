@@ -436,8 +436,14 @@ void in_threads(int threads, F&& work) {
         }
     };
     std::vector<std::thread> pool;
-    for (int t = 1; t < threads; t++) pool.emplace_back(guarded, t);
+    int started = 1;
+    try {
+        for (pool.reserve(threads); started < threads; started++) pool.emplace_back(guarded, started);
+    } catch (const std::exception&) {
+        // The machine gives no more threads: the caller does their work itself, below.
+    }
     guarded(0);
+    for (int t = started; t < threads; t++) guarded(t);
     for (std::thread& thread : pool) thread.join();
     if (failure) std::rethrow_exception(failure);
 }
