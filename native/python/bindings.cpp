@@ -6,6 +6,7 @@
 
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/input.hpp"
 
 namespace nb = nanobind;
 
@@ -47,6 +48,7 @@ class Handle {
                        const std::vector<In<double, 3, 3>>& cells,
                        const std::vector<In<int32_t, 3>>& pbc, int threads, int outputs) {
         const size_t count = positions.size();
+        if (outputs < 1) throw ace::Error("outputs: expected 1 or more");
         if (species.size() != count || cells.size() != count || pbc.size() != count)
             throw ace::Error("evaluate: lists of different lengths");
         std::vector<ace::Structure> in(count);
@@ -61,6 +63,7 @@ class Handle {
             in[k].species = species[k].data();
             in[k].cell = cells[k].data();
             for (int d = 0; d < 3; d++) in[k].pbc[d] = pbc[k].data()[d];
+            ace::check_input(in[k], threads);
             energies.emplace_back(std::vector<size_t>{o, n});
             forces.emplace_back(std::vector<size_t>{o, n, 3});
             virials.emplace_back(std::vector<size_t>{o, n, 3, 3});
@@ -87,14 +90,9 @@ class Handle {
         if (species.shape(0) != points || n == 0 || n > points)
             throw ace::Error("evaluate_list: arrays do not fit together");
         const int64_t* starts = first.data();
-        for (size_t i = 0; i < n; i++)
-            if (starts[i] < 0 || starts[i + 1] < starts[i])
-                throw ace::Error("evaluate_list: first is not ascending");
+        if (outputs < 1) throw ace::Error("outputs: expected 1 or more");
         if (starts[n] > static_cast<int64_t>(neighbours.shape(0)))
             throw ace::Error("evaluate_list: first points beyond the neighbours");
-        for (int64_t k = 0; k < starts[n]; k++)
-            if (neighbours.data()[k] < 0 || neighbours.data()[k] >= static_cast<int64_t>(points))
-                throw ace::Error("evaluate_list: a neighbour is out of range");
         ace::Structure in;
         in.atoms = static_cast<int>(n);
         in.points = static_cast<int>(points);
@@ -102,6 +100,7 @@ class Handle {
         in.species = species.data();
         in.first = starts;
         in.neighbours = neighbours.data();
+        ace::check_input(in, threads);
         const size_t o = outputs;
         Owned energies({o, n}), forces({o, points, 3}), virials({o, n, 3, 3});
         Out e = energies.numpy(), f = forces.numpy(), v = virials.numpy();
