@@ -127,6 +127,7 @@ NB_MODULE(_native, module) {
         }
     });
     module.def("instruction_sets", &ace::instruction_sets);
+    module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"))

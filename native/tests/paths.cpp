@@ -25,6 +25,20 @@ Atoms block(uint32_t seed, int kinds, int n) {
     return random_atoms(random, n, kinds, pbc, 2.6 * std::cbrt(n), 0.0, 0.7);
 }
 
+void instruction_sets_have_their_names() {
+#if defined(__aarch64__)
+    demand(instruction_sets() == std::vector<std::string>{"neon"}, "expected neon");
+#elif defined(__x86_64__)
+    demand(built_instruction_sets() == std::vector<std::string>({"baseline", "avx2", "avx512"}),
+           "expected three instruction sets");
+#endif
+    const std::vector<std::string> built = built_instruction_sets(), here = instruction_sets();
+    demand(here.size() <= built.size() && std::equal(here.begin(), here.end(), built.begin()),
+           "this machine has what was not built");
+    demand(best_instruction_set() == here.back(), "the last is not the best");
+    demand_error([] { evaluator("linear", "sse"); }, "instruction set sse is not available here");
+}
+
 void instruction_sets_agree() {
     for (const std::string& name : frozen_names) {
         const auto slow = evaluator(name, instruction_sets().front());
@@ -119,7 +133,8 @@ void a_failed_call_leaves_the_evaluator_usable() {
 
 int main() {
     using namespace ace::test;
-    return run({{"instruction sets agree", instruction_sets_agree},
+    return run({{"instruction sets have their names", instruction_sets_have_their_names},
+                {"instruction sets agree", instruction_sets_agree},
                 {"threads agree and repeat their bits", threads_agree_and_repeat_their_bits},
                 {"a batch is the same as one each", a_batch_is_the_same_as_one_each},
                 {"results not wanted are left out", results_that_are_not_wanted_are_left_out},
