@@ -241,6 +241,11 @@ def _table(
         return _cubic_table(family, functions, knots)
     for spacing in SPACINGS:
         table = _table_at(family, functions, spacing)
+        if not np.isfinite(table.coefficients).all():
+            raise InputError(
+                "radial functions: expected finite numbers down to where the tables begin, got "
+                "infinite ones; choose smaller exponents, powers or coefficients"
+            )
         if table.error <= tolerance:
             return table
     if not table.error <= max(tolerance, REFUSED):
@@ -262,7 +267,8 @@ def _table_at(
     error = 0.0
     for a in species:
         for b in species:
-            values, worst = tabulate(functions[a][b].evaluate, grids[a][b])
+            with np.errstate(all="ignore"):  # what overflows is found by whoever asked
+                values, worst = tabulate(functions[a][b].evaluate, grids[a][b])
             out[a, b, : len(values)] = values
             error = max(error, worst)
     return RadialTable(
@@ -292,4 +298,9 @@ def _cubic_table(
 
 def _grid(functions: RadialFunctions, spacing: float) -> Grid:
     begin = functions.inner if functions.zero_inside else BEGIN
+    if not functions.cutoff > begin + SPACINGS[0]:
+        raise InputError(
+            f"radial functions: expected a cut-off above {begin + SPACINGS[0]:.4g} Å, where the "
+            f"first interval of their tables ends, got {functions.cutoff:.4g} Å"
+        )
     return grid(begin, functions.cutoff, spacing, functions.breaks)

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
-from acepot.basis.radial import PolynomialRadial
+from acepot.basis.radial import MIN_WINDOW, PolynomialRadial, check_transform
 from acepot.basis.spec import Envelope, Transform
 from acepot.errors import InputError, ModelFileError
 from acepot.schema import from_mapping, to_mapping
 
 #: The arrays of an explicit basis.
 EXPLICIT_ARRAYS = ("product_centres", "product_factors")
-#: Sanity bounds on what a file may ask for; the window is the narrowest of cheb_exp_cos in Å,
-#: which sets the distance of its knots.
-MAX_COUNT, MAX_L, MAX_CUTOFF, MAX_POWER, MIN_WINDOW = 1000, 40, 50.0, 12, 1e-3
+#: Sanity bounds on what a file may ask for.
+MAX_COUNT, MAX_L, MAX_CUTOFF, MAX_POWER = 1000, 40, 50.0, 12
 
 
 @dataclass(frozen=True)
@@ -196,6 +195,7 @@ def _functions(entry: RadialEntry) -> RadialFunctions:
             f"radial: expected r0 above 0 and powers of the envelope from 0 to {MAX_POWER}, "
             f"got {entry.r0} and {powers}"
         )
+    check_transform(entry.transform)
     return PolynomialRadial(
         recurrence,
         entry.transform,

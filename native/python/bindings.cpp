@@ -78,6 +78,7 @@ class Handle {
         {
             const nb::gil_scoped_release release;
             evaluator_->evaluate(in.data(), static_cast<int>(count), threads, out.data());
+            for (size_t k = 0; k < count; k++) ace::check_results(in[k], out[k]);
         }
         return nb::make_tuple(e, f, v);
     }
@@ -108,6 +109,7 @@ class Handle {
         {
             const nb::gil_scoped_release release;
             evaluator_->evaluate(&in, 1, threads, &out);
+            ace::check_results(in, out);
         }
         return nb::make_tuple(e, f, v);
     }

@@ -33,6 +33,7 @@ int evaluate(ace_evaluator* e, const ace::Structure& in, int threads, const ace:
         if (!e) throw ace::Error("evaluator: expected one made by ace_create, got null");
         ace::check_input(in, threads);
         e->evaluator->evaluate(&in, 1, threads, &out);
+        ace::check_results(in, out);
     });
 }
 

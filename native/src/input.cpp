@@ -35,7 +35,21 @@ void check_list(const Structure& in) {
                             text(in.neighbours[k]) + ", expected 0 to " + text(in.points - 1));
 }
 
+void check_finite(const double* values, int64_t atoms, int width, int outputs, const char* what) {
+    if (!values) return;
+    for (int64_t k = 0; k < atoms * width * outputs; k++)
+        if (!std::isfinite(values[k]))
+            throw Error(std::string(what) + " of atom " + text(k / width % atoms) +
+                        " is not a finite number");
+}
+
 }  // namespace
+
+void check_results(const Structure& in, const Results& out) {
+    check_finite(out.energies, in.atoms, 1, out.outputs, "the energy");
+    check_finite(out.forces, in.points, 3, out.outputs, "the force");
+    check_finite(out.virials, in.atoms, 9, out.outputs, "the virial");
+}
 
 void check_input(const Structure& in, int threads) {
     if (threads < 1 || threads > most_threads)

@@ -1,6 +1,6 @@
 """Small files of every kind that the package reads: what the mutants are made from.
 
-    python tests/fuzz/seeds.py native/tests/data      writes the Tables of the native tests
+python tests/fuzz/seeds.py native/tests/data      writes the Tables of the native tests
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ def _ace1() -> bytes:
             "oneps": [one(*f) for f in factors],
         }
 
-    inner = [
-        [product(z, (1, 0, 0, 8)), product(z, (1, 1, 0, 8), (1, 1, 0, 14))] for z in (8, 14)
-    ]
+    inner = [[product(z, (1, 0, 0, 8)), product(z, (1, 1, 0, 8), (1, 1, 0, 14))] for z in (8, 14)]
     document = {
         "__id__": "JuLIP_SumIP",
         "components": [
@@ -246,9 +244,7 @@ def _coarse_table(table: RadialTable, width: float) -> RadialTable:
                 c, u = table.coefficients[a, b, at], t - at
                 powers = np.arange(6)
                 value = np.einsum("rkc,rk->cr", c, u[:, None] ** powers)
-                first = np.einsum(
-                    "rkc,rk->cr", c[:, 1:], powers[1:] * u[:, None] ** powers[:5]
-                )
+                first = np.einsum("rkc,rk->cr", c[:, 1:], powers[1:] * u[:, None] ** powers[:5])
                 second = np.einsum(
                     "rkc,rk->cr", c[:, 2:], (powers[2:] * powers[1:5]) * u[:, None] ** powers[:4]
                 )
