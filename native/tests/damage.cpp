@@ -1,5 +1,6 @@
 // Damaged Tables: an Error, or a model that evaluates; never a crash.
 #include <cstring>
+#include <map>
 
 #include "atoms.hpp"
 #include "cases.hpp"
@@ -91,6 +92,90 @@ void impossible_contents_are_named() {
     demand_refusal(with<uint64_t>("radial0.coefficients", 5, -1, 0), "tables");
 }
 
+struct Array {
+    uint64_t type;
+    std::vector<uint64_t> shape;
+    Bytes data;
+};
+using Arrays = std::map<std::string, Array>;
+
+// The arrays of the byte form, which must be whole, and the byte form of arrays.
+Arrays unpacked(const Bytes& bytes) {
+    Arrays arrays;
+    size_t at = 24;
+    const auto number = [&] {
+        uint64_t value;
+        std::memcpy(&value, &bytes[at], 8);
+        at += 8;
+        return value;
+    };
+    while (at < bytes.size()) {
+        const std::string name(reinterpret_cast<const char*>(&bytes[at]));
+        at += 24;
+        Array& a = arrays[name];
+        a.type = number();
+        a.shape.resize(number());
+        size_t size = a.type == 'd' ? 8 : 4;
+        for (uint64_t& n : a.shape) size *= n = number();
+        a.data.assign(bytes.begin() + at, bytes.begin() + at + size);
+        at += size;
+    }
+    return arrays;
+}
+
+Bytes packed(const Arrays& arrays) {
+    const Bytes start = frozen("linear");
+    Bytes out(start.begin(), start.begin() + 16);
+    const auto number = [&](uint64_t value) {
+        out.insert(out.end(), reinterpret_cast<unsigned char*>(&value),
+                   reinterpret_cast<unsigned char*>(&value) + 8);
+    };
+    number(arrays.size());
+    for (const auto& [name, a] : arrays) {
+        Bytes padded(name.begin(), name.end());
+        padded.resize(24);
+        out.insert(out.end(), padded.begin(), padded.end());
+        number(a.type);
+        number(a.shape.size());
+        for (const uint64_t n : a.shape) number(n);
+        out.insert(out.end(), a.data.begin(), a.data.end());
+    }
+    return out;
+}
+
+void the_order_of_arrays_does_not_matter() {
+    for (const std::string& name : frozen_names)
+        demand(!refused(packed(unpacked(frozen(name)))), name + ": refused in another order");
+}
+
+void missing_and_foreign_arrays() {
+    for (const std::string& name : frozen_names)
+        for (const auto& [array, contents] : unpacked(frozen(name))) {
+            Arrays fewer = unpacked(frozen(name));
+            fewer.erase(array);
+            const bool optional = array == "embedding.weight" || array.rfind("core.", 0) == 0 ||
+                                  array.rfind("radial1.", 0) == 0;
+            const bool bad = refused(packed(fewer));
+            demand(bad || optional, name + ": accepted without " + array);
+        }
+}
+
+void what_would_exhaust_memory_is_refused() {
+    Arrays arrays = unpacked(frozen("linear"));
+    Array &factors = arrays.at("products0.factors"), &weights = arrays.at("products0.weights");
+    const uint64_t terms = 5'000'001, outputs = weights.shape[0];
+    factors.shape = {terms, 1};
+    factors.data.assign(4 * terms, 0);
+    weights.shape = {outputs, 1, terms};
+    weights.data.assign(8 * outputs * terms, 0);
+    demand_refusal(packed(arrays), "more than 5000000 products");
+    arrays = unpacked(frozen("linear"));
+    Array& coefficients = arrays.at("radial0.coefficients");
+    coefficients.shape[4] = 0;
+    coefficients.data.clear();
+    demand_refusal(packed(arrays), "radial0 has a wrong shape");
+}
+
 }  // namespace
 }  // namespace ace::test
 
@@ -98,5 +183,8 @@ int main() {
     using namespace ace::test;
     return run({{"a truncated file is refused", a_truncated_file_is_refused},
                 {"changed bytes are refused or harmless", changed_bytes_are_refused_or_harmless},
-                {"impossible contents are named", impossible_contents_are_named}});
+                {"impossible contents are named", impossible_contents_are_named},
+                {"the order of arrays does not matter", the_order_of_arrays_does_not_matter},
+                {"missing and foreign arrays", missing_and_foreign_arrays},
+                {"what would exhaust memory is refused", what_would_exhaust_memory_is_refused}});
 }
