@@ -30,6 +30,10 @@ REFUSED = 1e-7
 #: Largest and smallest distance in Å of two knots: spacings are halved from the first to the
 #: last until the tolerance is met, so tables stay as small as the functions allow.
 SPACINGS = tuple(0.02 / 2**k for k in range(7))
+#: Bytes of a table: so many, and so many for every basis function; and most functions × knots of
+#: one pair. A small file of a hundred elements, or of a thousand functions to 50 Å, could ask for
+#: a hundred times more.
+_BYTES, _BYTES_EACH, _VALUES = 2e8, 1e5, 5e6
 #: Where tables begin in Å unless their functions vanish inside an inner cut-off.
 BEGIN = 0.1
 
@@ -79,11 +83,12 @@ def lower(
         knots = model.basis.knots if isinstance(model.basis, ExplicitBasis) else None
         if knots is None:
             raise InputError("own_knots: only models read from PACE files have knots of their own")
-    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots)
+    limit = _BYTES + _BYTES_EACH * parts.size
+    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, limit)
     core = None
     if model.nonlinear is not None and model.nonlinear.core is not None:
         family = [list(row) for row in model.nonlinear.core]
-        core = _table(family, family, tolerance, knots)
+        core = _table(family, family, tolerance, knots, limit)
     ends = [t.end for t in (*radial, *((core,) if core else ()))]
     cutoff: Floats = np.max(ends, axis=0)
     width = 2 * parts.block_l + 1
@@ -219,14 +224,15 @@ def _radial_tables(
     pairs: tuple[tuple[int, ...], ...],
     tolerance: float,
     knots: float | None,
+    limit: float,
 ) -> tuple[RadialTable, ...]:
     members = tuple(tuple(n - 1 for n in channel) for channel in many)
     tables = []
     if members:
         products = [[ProductRadial(f, members) for f in row] for row in bodies]
-        tables.append(_table(bodies, products, tolerance, knots))
+        tables.append(_table(bodies, products, tolerance, knots, limit))
     if pair is not None:
-        tables.append(_table(pair, pair, tolerance, knots))
+        tables.append(_table(pair, pair, tolerance, knots, limit))
     return tuple(tables)
 
 
@@ -235,12 +241,13 @@ def _table(
     functions: Family | list[list[ProductRadial]],
     tolerance: float,
     knots: float | None,
+    limit: float,
 ) -> RadialTable:
-    """The coarsest table that meets the tolerance, or the finest there is."""
+    """The coarsest table that meets the tolerance, or the finest there is, of `limit` bytes."""
     if knots is not None:
         return _cubic_table(family, functions, knots)
     for spacing in SPACINGS:
-        table = _table_at(family, functions, spacing)
+        table = _table_at(family, functions, spacing, limit)
         if not np.isfinite(table.coefficients).all():
             raise InputError(
                 "radial functions: expected finite numbers down to where the tables begin, got "
@@ -257,19 +264,27 @@ def _table(
 
 
 def _table_at(
-    family: Family, functions: Family | list[list[ProductRadial]], spacing: float
+    family: Family, functions: Family | list[list[ProductRadial]], spacing: float, limit: float
 ) -> RadialTable:
     """One grid per ordered pair, padded to the largest number of bins."""
     species = range(len(family))
     grids = [[_grid(f, spacing) for f in row] for row in family]
     bins = np.array([[g.bins for g in row] for row in grids], dtype=np.int32)
-    out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
+    shape = (len(species), len(species), int(bins.max()), 6, functions[0][0].count)
+    values = max(f.count for row in family for f in row) * shape[2]
+    if 8.0 * np.prod(shape, dtype=float) > limit or values > _VALUES:
+        raise InputError(
+            f"radial functions: tables of {shape[4]} functions of {len(species) ** 2} pairs with "
+            f"{spacing:.2g} Å between knots are too large; choose fewer functions or elements, "
+            "shorter cut-offs or smoother functions"
+        )
+    out = np.zeros(shape)
     error = 0.0
     for a in species:
         for b in species:
             with np.errstate(all="ignore"):  # what overflows is found by whoever asked
-                values, worst = tabulate(functions[a][b].evaluate, grids[a][b])
-            out[a, b, : len(values)] = values
+                table, worst = tabulate(functions[a][b].evaluate, grids[a][b])
+            out[a, b, : len(table)] = table
             error = max(error, worst)
     return RadialTable(
         begin=np.array([[g.begin for g in row] for row in grids]),

@@ -1,6 +1,8 @@
 """What mutants found in the readers, each as the smallest change that shows it."""
 
 import json
+import lzma
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,15 @@ import pytest
 from seeds import seeds
 
 import acepot
+from acepot import Model
 from acepot.basis.explicit import ExplicitBasis
-from acepot.basis.spec import Transform
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Transform, resolve
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.io.pace.read import read_yace
+from acepot.lower import lower
 
 
 def _explicit(tmp_path: Path, **change: object) -> Path:
@@ -67,3 +73,52 @@ def test_a_typical_distance_that_overflows_was_a_warning(tmp_path):
     (tmp_path / "r0.acepot").write_bytes(mutations._archive(changed))
     with pytest.raises((InputError, ModelFileError), match="coordinate that tells"):
         acepot.Potential(acepot.load(tmp_path / "r0.acepot"))
+
+
+def _one_species(base: int, cutoff: float, n: int) -> bytes:
+    return (
+        "elements: [Si]\nE0: [0]\ndeltaSplineBins: 0.001\nembeddings:\n"
+        "  0: {ndensity: 1, FS_parameters: [1, 1], npoti: FinnisSinclair, rho_core_cutoff: 9, "
+        "drho_core_cutoff: 1}\n"
+        f"bonds:\n  [0, 0]: {{nradmax: 0, lmax: 0, nradbasemax: {base}, radbasename: ChebPow, "
+        f"radparameters: [1], radcoefficients: [], prehc: 0, lambdahc: 1, rcut: {cutoff}, "
+        "dcut: 0.01}\n"
+        "functions:\n  0:\n    - {mu0: 0, rank: 1, ndensity: 1, num_ms_combs: 1, mus: [0], "
+        f"ns: [{n}], ls: [0], ms_combs: [0], ctildes: [1]}}\n"
+    ).encode()
+
+
+def test_a_thousand_functions_to_fifty_angstrom_are_refused_before_they_are_tabulated(tmp_path):
+    """A file of 600 bytes whose tables would take 4 GB."""
+    path = tmp_path / "high.yace"
+    path.write_bytes(_one_species(20, 5.0, 20))
+    acepot.Potential(read_yace(path))
+    path.write_bytes(_one_species(1000, 50.0, 1000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"radial functions: tables .* are too large"):
+        acepot.Potential(read_yace(path))
+    assert tracemalloc.get_traced_memory()[1] < 2**30
+    tracemalloc.stop()
+
+
+def test_a_hundred_elements_are_refused_before_they_are_tabulated():
+    """Their ordered pairs alone would take hundreds of GB."""
+    elements = tuple(SYMBOLS[1:101])
+    chosen = (ChosenFunction("H", ("H",), (1,), (0,)),)
+    spec = resolve(
+        BasisSpec(elements, order=1, functions=chosen, cutoff=50.0, r0=2.0, pair=Pair(degree=0))
+    )
+    size = basis_size(spec)["total"]
+    with pytest.raises(InputError, match=r"of 10000 pairs .* are too large"):
+        lower(Model(spec, np.ones(size), np.zeros(100)))
+
+
+def test_a_compressed_file_holds_at_most_a_hundred_times_its_size(tmp_path):
+    path = tmp_path / "bomb.yace"
+    path.write_bytes(lzma.compress(b"a: [" + b"1, " * 20_000_000 + b"1]"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(ModelFileError, match="characters, got more"):
+        read_yace(path)
+    plain = seeds()["yace"]["density"]
+    path.write_bytes(lzma.compress(plain))
+    assert read_yace(path).numbers == (8, 14)
