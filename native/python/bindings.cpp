@@ -4,6 +4,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
+#include <string>
+
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/input.hpp"
@@ -21,13 +24,16 @@ struct Owned {
     explicit Owned(std::vector<size_t> dimensions) : shape(std::move(dimensions)) {
         size_t count = 1;
         for (const size_t n : shape) count *= n;
-        data = new double[count]();
+        held = std::make_unique<double[]>(count);
+        data = held.get();
     }
     Out numpy() {
         nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<double*>(p); });
+        held.release();
         return Out(data, shape.size(), shape.data(), owner);
     }
     std::vector<size_t> shape;
+    std::unique_ptr<double[]> held;  // until numpy has it
     double* data;
 };
 
@@ -48,7 +54,7 @@ class Handle {
                        const std::vector<In<double, 3, 3>>& cells,
                        const std::vector<In<int32_t, 3>>& pbc, int threads, int outputs) {
         const size_t count = positions.size();
-        if (outputs < 1) throw ace::Error("outputs: expected 1 or more");
+        check_outputs(outputs);
         if (species.size() != count || cells.size() != count || pbc.size() != count)
             throw ace::Error("evaluate: lists of different lengths");
         std::vector<ace::Structure> in(count);
@@ -91,7 +97,7 @@ class Handle {
         if (species.shape(0) != points || n == 0 || n > points)
             throw ace::Error("evaluate_list: arrays do not fit together");
         const int64_t* starts = first.data();
-        if (outputs < 1) throw ace::Error("outputs: expected 1 or more");
+        check_outputs(outputs);
         if (starts[n] > static_cast<int64_t>(neighbours.shape(0)))
             throw ace::Error("evaluate_list: first points beyond the neighbours");
         ace::Structure in;
@@ -115,6 +121,14 @@ class Handle {
     }
 
   private:
+    // Before arrays are made for them.
+    void check_outputs(int outputs) const {
+        const int most = evaluator_->tables().outputs;
+        if (outputs < 1 || outputs > most)
+            throw ace::Error("outputs: expected 1 to " + std::to_string(most) + ", got " +
+                             std::to_string(outputs));
+    }
+
     std::unique_ptr<ace::Evaluator> evaluator_;
 };
 

@@ -1,6 +1,8 @@
 #include "ace/c_api.h"
 
+#include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 
 #include "ace/errors.hpp"
@@ -13,17 +15,22 @@ struct ace_evaluator {
 
 namespace {
 
-thread_local std::string last_error;
+// Of fixed size, because a failure may be that there is no memory.
+thread_local char last_error[1024] = "";
+
+void fail(const char* message) { std::snprintf(last_error, sizeof last_error, "%s", message); }
 
 template <class F>
 int guarded(F&& action) {
     try {
         action();
         return 0;
+    } catch (const std::bad_alloc&) {
+        fail("not enough memory");
     } catch (const std::exception& e) {
-        last_error = e.what();
+        fail(e.what());
     } catch (...) {
-        last_error = "unknown failure";
+        fail("unknown failure");
     }
     return 1;
 }
@@ -41,7 +48,7 @@ int evaluate(ace_evaluator* e, const ace::Structure& in, int threads, const ace:
 
 extern "C" {
 
-const char* ace_last_error(void) { return last_error.c_str(); }
+const char* ace_last_error(void) { return last_error; }
 
 ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set) {
     ace_evaluator* made = nullptr;

@@ -41,13 +41,18 @@ static double cell[9] = {6, 0.3, 0, -0.4, 5.5, 0.2, 0.1, 0.6, 6.5};
 static int pbc[3] = {1, 1, 0};
 
 static void creation(void) {
-    static const char* everything = "";
+    static const char* nothing = "";
+    char name[5000];
     refused(ace_create(NULL, 0, NULL) == NULL, "null");
     refused(ace_create(NULL, 100, NULL) == NULL, "null");
-    refused(ace_create((const unsigned char*)everything, 0, NULL) == NULL, "not the byte form");
+    refused(ace_create((const unsigned char*)nothing, 0, NULL) == NULL, "not the byte form");
     refused(ace_create(tables, size / 2, NULL) == NULL, "tables");
     refused(ace_create(tables, size, "avx9000") == NULL, "avx9000 is not available");
     refused(ace_create(tables, size, "") == NULL, "is not available");
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    refused(ace_create(tables, size, name) == NULL, "instruction set xxx");
+    demand(strlen(ace_last_error()) < 2000, "a message has a bounded length");
     ace_destroy(NULL);
     demand(strcmp(ace_instruction_set(NULL), "") == 0, "the instruction set of nothing is empty");
     demand(ace_cutoff(NULL) == 0 && ace_species(NULL) == 0 && ace_outputs(NULL) == 0 &&
