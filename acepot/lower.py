@@ -33,7 +33,7 @@ SPACINGS = tuple(0.02 / 2**k for k in range(7))
 #: Bytes of a table: so many, and so many for every basis function; and most functions × knots of
 #: one pair. A small file of a hundred elements, or of a thousand functions to 50 Å, could ask for
 #: a hundred times more.
-_BYTES, _BYTES_EACH, _VALUES = 2e8, 1e5, 5e6
+_BYTES, _BYTES_EACH, _VALUES = 1e9, 1e6, 5e6
 #: Where tables begin in Å unless their functions vanish inside an inner cut-off.
 BEGIN = 0.1
 
