@@ -1,6 +1,7 @@
 """The compiled evaluator is held to the oracle: every path, instruction set and thread count."""
 
 import copy
+import os
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import acepot
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.native import NativeEvaluator, instruction_sets
+from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import expansion, lower
 from acepot.model import Model
@@ -284,3 +285,55 @@ def test_damaged_tables_are_refused():
         except ValueError:
             refused += 1
     assert refused > 50
+
+
+def test_threads_without_linux_are_the_processors(monkeypatch):
+    """os.sched_getaffinity is Linux's alone."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert available_threads() == 5
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert available_threads() == 2
+
+
+def test_numbers_that_are_not_finite_are_an_error():
+    """Coefficients that overflow in a sum: the engines' fast arithmetic cannot tell."""
+    model = _silicon_oxygen()
+    huge = replace(model, coefficients=np.full_like(model.coefficients, 1e308), committee=None)
+    structure = _random_structure(np.random.default_rng(8), 12)
+    with pytest.raises(InputError, match="finite"):
+        species = species_indices((8, 14), structure.numbers)
+        NativeEvaluator(lower(huge), 1).evaluate([structure], [species])
+
+
+def test_lists_that_point_nowhere_are_refused():
+    native = NativeEvaluator(lower(_silicon_oxygen()), 1)
+    positions = np.array([[0.0, 0, 0], [1.7, 0, 0]])
+    species = np.zeros(2, dtype=np.int32)
+
+    def call(first, neighbours, threads=1, outputs=1):
+        return native._handle.evaluate_list(
+            positions, species, np.array(first), np.array(neighbours, dtype=np.int32), threads,
+            outputs,
+        )  # fmt: skip
+
+    call([0, 1, 2], [1, 0])
+    for first, neighbours, message in (
+        ([0, 1, 2], [1, 2], "atom 1 has the neighbour 2"),
+        ([0, 1, 2], [1, -1], "atom 1 has the neighbour -1"),
+        ([0, 2, 1], [1, 0], "ascend"),
+        ([-1, 1, 2], [1, 0], "ascend"),
+        ([0, 1, 3], [1, 0], "beyond the neighbours"),
+        ([0, 1, 2, 2], [1, 0], "do not fit together"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call(first, neighbours)
+    for threads in (0, -1, 10**6):
+        with pytest.raises(ValueError, match="threads: expected"):
+            call([0, 1, 2], [1, 0], threads)
+    for outputs in (0, -1, 7):
+        with pytest.raises(ValueError, match="outputs: expected 1 to 4"):
+            call([0, 1, 2], [1, 0], 1, outputs)
