@@ -88,7 +88,7 @@ class NativeEvaluator:
         self.tables = tables
         self.threads = available_threads() if threads is None else threads
         name = instruction_set or chosen_instruction_set()
-        self._state = (tables, threads, name, single)
+        self._state = (tables, threads, instruction_set, single)
         try:
             self._handle = module.Evaluator(table_bytes(tables), name, single)
         except ValueError as error:

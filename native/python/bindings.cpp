@@ -142,6 +142,7 @@ class RowHandle {
               instruction_set)) {}
 
     std::string instruction_set() const { return builder_->instruction_set(); }
+    int functions() const { return builder_->functions(); }
 
     // Writes into out [rows, functions], column-major. A quantity begins at the given row, or is
     // not wanted (-1).
@@ -199,6 +200,7 @@ NB_MODULE(_native, module) {
         .def(nb::init<nb::bytes, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"))
         .def_prop_ro("instruction_set", &RowHandle::instruction_set)
+        .def_prop_ro("functions", &RowHandle::functions)
         .def("fill", &RowHandle::fill, nb::arg("positions"), nb::arg("species"), nb::arg("cell"),
              nb::arg("pbc"), nb::arg("threads"), nb::arg("out").noconvert(), nb::arg("energy"),
              nb::arg("forces"), nb::arg("virial"));

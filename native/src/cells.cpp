@@ -135,11 +135,12 @@ void Cells::sort(int n, const int32_t* kinds) {
     }
     // Cells of half the cut-off, larger where a few atoms are far apart.
     double edge = 0.5 * cutoff_;
-    for (double cells = 1e18; cells > 8.0 * points_.size() + 512; edge *= 1.3) {
-        cells = 1;
-        for (int d = 0; d < 3; d++) cells *= std::ceil((high[d] - low_[d]) / edge);
-        if (cells <= 8.0 * points_.size() + 512) break;
-    }
+    const auto cells_of = [&](double size) {
+        double cells = 1;
+        for (int d = 0; d < 3; d++) cells *= std::ceil((high[d] - low_[d]) / size);
+        return cells;
+    };
+    while (cells_of(edge) > 8.0 * points_.size() + 512) edge *= 1.3;
     for (int d = 0; d < 3; d++) {
         count_[d] = std::max(1, static_cast<int>(std::ceil((high[d] - low_[d]) / edge)));
         step_[d] = (high[d] - low_[d]) / count_[d];

@@ -65,7 +65,7 @@ class Job {
 
     explicit Job(const Shared<T>& shared)
         : tables_(shared.tables), centres_(shared.centres), tiles_(shared.tiles),
-          angular_(shared.angular), curves_(shared.curves) {}
+          angular_(shared.angular), curves_(shared.curves), cutoff_(shared.cutoff) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out,
                   Threads& pool) {
@@ -122,7 +122,7 @@ class Job {
             check_positions(in.points, in.positions);
         else
             piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species,
-                              tables_.longest_cutoff());
+                              cutoff_);
     }
 
     // Atoms of one species, structure by structure in the order of the cell list, W at a time.
@@ -227,8 +227,8 @@ class Job {
         const Piece& piece = *atom.piece;
         const bool mixed = tables_.species > 1;
         const int count = piece.in->first
-                              ? search_list(*piece.in, atom.index, tables_.longest_cutoff(), w.found)
-                              : search_cells(piece, atom.index, tables_.longest_cutoff(), mixed,
+                              ? search_list(*piece.in, atom.index, cutoff_, w.found)
+                              : search_cells(piece, atom.index, cutoff_, mixed,
                                              w.runs, w.found);
         const size_t room = (static_cast<size_t>(count) / W + tables_.species + 1) * W;
         w.sorted.need(room);
@@ -257,8 +257,8 @@ class Job {
     size_t sort(Work& w, int count, Atom& atom) {
         Found &from = w.found, &to = w.sorted;
         const int species = tables_.species;
-        const double cutoff = tables_.longest_cutoff(), step = shells * 0.999999 / (cutoff * cutoff);
-        w.keys.need(static_cast<size_t>(count) + search_room);
+        const double cutoff = cutoff_, step = shells * 0.999999 / (cutoff * cutoff);
+        w.keys.need(count);
         w.places.zero(static_cast<size_t>(species) * shells);
         int32_t *key = w.keys.data(), *place = w.places.data();
         const double *fx = from.x.data(), *fy = from.y.data(), *fz = from.z.data();
@@ -322,9 +322,9 @@ class Job {
         const Plan& plan = c.plan;
         for (int a = 0; a < count; a++)
             w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
-        for (size_t s = 0; s < plan.sources.size(); s++)
+        for (size_t s = 0; s < plan.sources.size(); s++) {
+            if (plan.sources[s].committee && outputs_ == 1) continue;
             for (int z = 0; z < tables_.species; z++) {
-                if (plan.sources[s].committee && outputs_ == 1) break;
                 const int which = static_cast<int>(s) * tables_.species + z;
                 int most = 0;
                 for (int a = 0; a < count; a++) {
@@ -335,6 +335,7 @@ class Job {
                 // In step over the batch, so that the same rows of the table stay close.
                 for (int q = 0; q < most; q++) step(c, w, count, static_cast<int>(s), z, q);
             }
+        }
     }
 
     // The first vector from which on a narrow source has nothing: neighbours come by distance.
@@ -456,11 +457,10 @@ class Job {
         }
     }
 
-    [[noreturn]] void too_close(const Atom& atom, size_t k, double begin) {
-        Atom& at = const_cast<Atom&>(atom);
-        throw Error("atoms " + std::to_string(at.piece->original(at.index)) + " and " +
-                    std::to_string(at.piece->original(at.neighbour[k])) + " are " +
-                    std::to_string(at.distance[k]) + " A apart; this model's tables begin at " +
+    [[noreturn]] void too_close(Atom& atom, size_t k, double begin) {
+        throw Error("atoms " + std::to_string(atom.piece->original(atom.index)) + " and " +
+                    std::to_string(atom.piece->original(atom.neighbour[k])) + " are " +
+                    std::to_string(atom.distance[k]) + " A apart; this model's tables begin at " +
                     std::to_string(begin) + " A");
     }
 
@@ -764,6 +764,7 @@ class Job {
     const Tiles<T>& tiles_;
     const AngularTable<T, most_l>& angular_;
     const std::vector<Curve>& curves_;
+    const double cutoff_;
     std::vector<std::unique_ptr<Work>> work_;
     std::vector<std::unique_ptr<Piece>> pieces_;
     std::vector<Member> members_;

@@ -146,7 +146,8 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
             name + " does not fit the number of species");
     for (size_t p = 0; p < pairs; p++)
         require(t.begin[p] > 0 && t.begin[p] < 100 && t.spacing[p] > 1e-6 && t.spacing[p] < 100 &&
-                    t.count[p] >= 1 && t.count[p] <= t.bins,
+                    t.count[p] >= 1 && t.count[p] <= t.bins &&
+                    t.begin[p] + t.spacing[p] * t.count[p] <= 101,
                 name + " has an impossible grid");
     return t;
 }
@@ -281,6 +282,8 @@ Tables Tables::read(const unsigned char* data, size_t size) {
             "impossible number of outputs or densities");
     t.outputs = static_cast<int>(shape[0]);
     t.densities = static_cast<int>(shape[1]);
+    require(in.has("functions") == in.has("products0.function"),
+            "basis functions need both their number and their products");
     if (in.has("functions")) {
         const std::vector<int32_t> functions = in.ints("functions", 1);
         require(functions.size() == 1 && functions[0] > 0 && functions[0] <= 1 << 24,

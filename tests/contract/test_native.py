@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,28 @@ def test_a_callers_list_with_ghosts_gives_the_same_forces():
     np.testing.assert_allclose(energies[0], result.energies, atol=1e-11 * scale)
     np.testing.assert_allclose(folded, result.forces, atol=1e-11 * scale)
     np.testing.assert_allclose(virials[0], result.virials, atol=1e-11 * scale)
+
+
+def test_several_threads_of_a_program_may_share_an_evaluator():
+    tables = lower(_silicon_oxygen())
+    rng = np.random.default_rng(17)
+    cell = 3.0 * np.eye(3)
+    sites = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    structures = []
+    for repeat in (2, 3, 4):
+        kept = sites[(sites < repeat).all(axis=1)]
+        positions = kept @ cell + rng.normal(scale=0.1, size=kept.shape)
+        structures.append(Structure(rng.choice([8, 14], len(kept)), positions, repeat * cell, True))
+    species = [species_indices((8, 14), s.numbers) for s in structures]
+    native = NativeEvaluator(tables, 1)
+    alone = [native.evaluate([s], [z])[0].forces for s, z in zip(structures, species, strict=True)]
+
+    def work(k: int) -> bool:
+        found = native.evaluate([structures[k % 3]], [species[k % 3]])[0].forces
+        return bool(np.array_equal(found, alone[k % 3]))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(300)))
 
 
 def test_copies_and_pickles_evaluate_the_same():

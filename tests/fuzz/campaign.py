@@ -71,7 +71,7 @@ def _tables(data: bytes) -> str:
     from acepot import _native
 
     try:
-        evaluator = _native.Evaluator(data, instruction_sets()[-1])
+        evaluator = _native.Evaluator(data, instruction_sets()[-1], False)
         for species in (np.zeros(4, np.int32), np.array([0, 1, 0, 1], np.int32)):
             found = evaluator.evaluate(
                 [POSITIONS], [species], [CELL], [np.array([1, 0, 1], np.int32)], 1, 1
@@ -80,6 +80,13 @@ def _tables(data: bytes) -> str:
                 return "numbers that are not finite"
     except ValueError:
         return "refused"
+    try:  # nonlinear models have none
+        rows = _native.RowBuilder(data, instruction_sets()[-1])
+        out = np.zeros((1, rows.functions), order="F")
+        pbc = np.array([1, 0, 1], np.int32)
+        rows.fill(POSITIONS, np.zeros(4, np.int32), CELL, pbc, 1, out, 0, -1, -1)
+    except ValueError:
+        pass
     return "accepted"
 
 

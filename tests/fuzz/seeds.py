@@ -273,7 +273,7 @@ def _of_pace(text: bytes, width: float) -> bytes:
 def tables() -> dict[str, bytes]:
     """Tables by name: linear with a pair part and a committee, and every core repulsion."""
     return {
-        "linear": _coarse(lower(_linear()), _COARSE),
+        "linear": _coarse(lower(_linear()), 1.25 * _COARSE),
         "density": _of_pace(_pace("ChebExpCos", "density"), _COARSE),
         "distance": _of_pace(_pace("ChebPow", "distance"), _COARSE),
         "zbl": _of_pace(_pace("ChebExpCos", "zbl"), _COARSE),

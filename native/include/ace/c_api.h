@@ -2,7 +2,7 @@
  *
  * Lengths are in angstrom, energies in eV. Arrays are contiguous, matrices row by row; the rows
  * of `cell` are lattice vectors. Functions that can fail return 0 on success; otherwise the
- * message is in ace_last_error(). */
+ * message is in ace_last_error(). Threads of the host that share an evaluator take turns. */
 #ifndef ACE_C_API_H
 #define ACE_C_API_H
 #include <stddef.h>
