@@ -1,10 +1,11 @@
 // The row builder for one instruction set. Compiled once for each, in a namespace of its own, so
 // that the linker cannot mix code for different processors.
 //
-// Atoms of one species go in batches of W:
+// Atoms of one species in one block of W places go together:
 //   sites      neighbours, R and Y of each atom; A_v and the sums of dA_v/dr over neighbours
-//   products   W atoms across the lanes: B_k, and dB_k/dA_v in the fixed pattern of (k, v)
-//   forces     for a few vectors of neighbours at a time dA_v/dr, which stays in the cache, and
+//   products   atoms across the lanes: B_k, and dB_k/dA_v in the fixed pattern of (k, v)
+//   whole      atoms across the lanes: the virial, and the forces on the central atoms
+//   tiles      for W neighbours of a few atoms at a time dA_v/dr, which stays in the cache, and
 //              sum_v dB_k/dA_v dA_v/dr in registers, function after function
 // The force rows are summed up in an internal order of the atoms (row_site.hpp) and put into the
 // caller's order at the end. Threads share the sites and products of a batch each, then own
@@ -53,6 +54,8 @@ typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may
 
 // Sites that touch a block whose dA_v/dr is held at a time.
 constexpr int tile_sites = 4;
+// How many functions ahead force rows are asked for.
+constexpr int ahead = 8;
 
 // Lets all threads of a call through once all have come.
 class Barrier {
@@ -344,6 +347,11 @@ class Job {
         }
         const int results = static_cast<int>(pattern.function.size());
         for (int k = pattern.kept; k < results; k++) {
+            // Columns of the matrix are far apart, and too many for the near caches.
+            if (k + ahead < results) {
+                const V* next = aligned(to + pattern.function[k + ahead] * stride);
+                for (int q = 0; q < 3; q++) __builtin_prefetch(next + q, 1);
+            }
             V* out = aligned(to + pattern.function[k] * stride);
             V sum[3] = {out[0], out[1], out[2]};
             for (int p = first[k]; p < first[k + 1]; p++) {

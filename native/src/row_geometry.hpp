@@ -50,6 +50,7 @@ class Geometry {
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
+        for (size_t k = 0; k < w.place.size(); k++) prefetch(site, order, w.place[k], w.square[k]);
         arrange(site, order, w);
         const size_t n = site.vectors;
         site.channels = channels_;
@@ -57,26 +58,13 @@ class Geometry {
         site.unit.need(3 * n);
         site.distance.need(n);
         site.radial.zeroed(channels_ * n);
-        site.stretch.zeroed(3 * channels_ * n);
+        site.slope.zeroed(channels_ * n);
         site.harmonics.need(harmonics_.size() * n);
         site.gradient.need(3 * harmonics_.size() * n);
         distances(site);
         for (size_t q = 0; q < n; q++) angular(site, q);
-        for (size_t k = 0; k < w.place.size(); k++) {
-            if (k + 2 < w.place.size()) prefetch(site, order, w.place[k + 2], w.square[k + 2]);
+        for (size_t k = 0; k < w.place.size(); k++)
             radial(site, order, w.place[k], w.lane[k], w);
-        }
-        for (size_t q = 0; q < n; q++) {
-            V* s = site.stretch.data() + 3 * q * channels_;
-            const V* unit = site.unit.data() + q;
-            const V x = unit[0], y = unit[n], z = unit[2 * n];
-            for (int c = 0; c < channels_; c++, s += 3) {
-                const V slope = s[0];
-                s[0] = slope * x;
-                s[1] = slope * y;
-                s[2] = slope * z;
-            }
-        }
     }
 
     // A's of all families.
@@ -254,15 +242,15 @@ class Geometry {
                             site.gradient.data() + 3 * q * harmonics_.size());
     }
 
-    // Tables are larger than the first cache, and a row of them is read once: it is asked for while
-    // others are worked on.
+    // Tables are larger than the near caches, and a row of them is read once: it is asked for long
+    // before.
     void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
         const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
         for (const Grid& g : grids_[pair]) {
             const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
             if (bin < 0 || bin >= g.bins) continue;
             const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
-            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b);
+            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b, 0, 2);
         }
     }
 
@@ -272,7 +260,7 @@ class Geometry {
         const double r = reinterpret_cast<const double*>(site.distance.data())[lane];
         const size_t q = lane / W * channels_;
         double* value = reinterpret_cast<double*>(site.radial.data() + q) + lane % W;
-        double* slope = reinterpret_cast<double*>(site.stretch.data() + 3 * q) + lane % W;
+        double* slope = reinterpret_cast<double*>(site.slope.data() + q) + lane % W;
         for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
             if (r < g.begin) {
                 if (g.refuse)
@@ -297,7 +285,7 @@ class Geometry {
             }
             for (int c = 0; c < g.channels; c++) {
                 value[(g.first + c) * W] = reinterpret_cast<double*>(f)[c];
-                slope[3 * (g.first + c) * W] = reinterpret_cast<double*>(df)[c];
+                slope[(g.first + c) * W] = reinterpret_cast<double*>(df)[c];
             }
         }
     }

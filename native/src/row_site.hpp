@@ -68,31 +68,36 @@ struct Site {
     std::vector<std::vector<Touched>> touched;  // by family, ascending
     Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
     int channels = 0, harmonic = 0;             // their numbers
-    Buffer<V> radial, stretch;                  // [q][channel]; [q][channel][xyz]: R' times unit
+    Buffer<V> radial, slope;                    // [q][channel]: R and R'
     Buffer<V> harmonics, gradient;              // [q][lm]; [q][lm][xyz]
 
     // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
     ACE_INLINE void slopes(int channel, int l, const Touched& t, V* out, int out_step) const {
         const size_t c = channel, y = l * l, q = t.q;
-        const V *r = radial.data() + q * channels + c, *s = stretch.data() + 3 * (q * channels + c);
+        const V *r = radial.data() + q * channels + c, *dr = slope.data() + q * channels + c;
         const V *h = harmonics.data() + q * harmonic + y, *g = gradient.data() + 3 * (q * harmonic + y);
-        const V r0 = r[0], sx = s[0], sy = s[1], sz = s[2];
+        const V* u = unit.data() + q;
+        const size_t step = vectors;
+        V sx = dr[0] * u[0], sy = dr[0] * u[step], sz = dr[0] * u[2 * step];
         V* to = out;
         for (int m = 0; m <= 2 * l; m++, to += out_step) {
-            to[0] = sx * h[m] + r0 * g[3 * m];
-            to[1] = sy * h[m] + r0 * g[3 * m + 1];
-            to[2] = sz * h[m] + r0 * g[3 * m + 2];
+            to[0] = sx * h[m] + r[0] * g[3 * m];
+            to[1] = sy * h[m] + r[0] * g[3 * m + 1];
+            to[2] = sz * h[m] + r[0] * g[3 * m + 2];
         }
         for (int k = 1; k < t.layers; k++) {
             r += channels;
-            s += 3 * channels;
+            dr += channels;
             h += harmonic;
             g += 3 * harmonic;
+            sx = dr[0] * u[k];
+            sy = dr[0] * u[step + k];
+            sz = dr[0] * u[2 * step + k];
             to = out;
             for (int m = 0; m <= 2 * l; m++, to += out_step) {
-                to[0] += s[0] * h[m] + r[0] * g[3 * m];
-                to[1] += s[1] * h[m] + r[0] * g[3 * m + 1];
-                to[2] += s[2] * h[m] + r[0] * g[3 * m + 2];
+                to[0] += sx * h[m] + r[0] * g[3 * m];
+                to[1] += sy * h[m] + r[0] * g[3 * m + 1];
+                to[2] += sz * h[m] + r[0] * g[3 * m + 2];
             }
         }
     }
@@ -101,15 +106,16 @@ struct Site {
     template <bool virial>
     ACE_INLINE void sum(int channel, int lm, const std::vector<Touched>& touched, V* out) const {
         const size_t step = vectors;
-        const V* at = vector.data();
+        const V *at = vector.data(), *u = unit.data();
         V t[sum_vectors * W] = {};
         for (const Touched& block : touched)
             for (int q = block.q; q < block.q + block.layers; q++) {
                 const size_t c = static_cast<size_t>(q) * channels + channel;
                 const size_t y = static_cast<size_t>(q) * harmonic + lm;
                 const V r = radial.data()[c], h = harmonics.data()[y];
-                const V *s = stretch.data() + 3 * c, *g = gradient.data() + 3 * y;
-                const V dx = s[0] * h + r * g[0], dy = s[1] * h + r * g[1], dz = s[2] * h + r * g[2];
+                const V along = slope.data()[c] * h, *g = gradient.data() + 3 * y;
+                const V dx = along * u[q] + r * g[0], dy = along * u[step + q] + r * g[1],
+                        dz = along * u[2 * step + q] + r * g[2];
                 t[6] += dx;
                 t[7] += dy;
                 t[8] += dz;
