@@ -76,7 +76,7 @@ class Geometry {
         for (size_t f = 0; f < families_.size(); f++)
             for (const Shell& shell : families_[f].shells)
                 for (int m = 0; m <= 2 * shell.l; m++, sums += W * sum_vectors)
-                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.touched[f], sums);
+                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.used[f], sums);
     }
 
     // The sums of a batch with the atoms in lanes begin ... end: A's and moments.
@@ -158,6 +158,7 @@ class Geometry {
         w.layers.resize(order.blocks * tables_.radial.size(), 0);
         w.start.resize(order.blocks, -1);
         site.touched.assign(families_.size(), {});
+        site.used.assign(families_.size(), {});
         site.vectors = 0;
         for (int z = 0; z < tables_.species; z++) {
             const auto& grids = grids_[order.species[site.place] * tables_.species + z];
@@ -201,6 +202,8 @@ class Geometry {
             for (size_t k = 0; k < tables; k++) {
                 if (layers[k] > 0)
                     site.touched[z * tables + k].push_back({block, site.vectors, layers[k]});
+                for (int q = 0; q < layers[k]; q++)
+                    site.used[z * tables + k].push_back(site.vectors + q);
                 most = std::max(most, layers[k]);
                 layers[k] = 0;
             }

@@ -66,6 +66,7 @@ constexpr int virial_vectors = (moment_move + W - 1) / W;
 struct Site {
     int place = 0, vectors = 0;
     std::vector<std::vector<Touched>> touched;  // by family, ascending
+    std::vector<std::vector<int>> used;         // by family, all its vectors
     Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
     int channels = 0, harmonic = 0;             // their numbers
     Buffer<V> radial, slope;                    // [q][channel]: R and R'
@@ -104,32 +105,31 @@ struct Site {
 
     // All sums of one A.
     template <bool virial>
-    ACE_INLINE void sum(int channel, int lm, const std::vector<Touched>& touched, V* out) const {
+    ACE_INLINE void sum(int channel, int lm, const std::vector<int>& used, V* out) const {
         const size_t step = vectors;
         const V *at = vector.data(), *u = unit.data();
         V t[sum_vectors * W] = {};
-        for (const Touched& block : touched)
-            for (int q = block.q; q < block.q + block.layers; q++) {
-                const size_t c = static_cast<size_t>(q) * channels + channel;
-                const size_t y = static_cast<size_t>(q) * harmonic + lm;
-                const V r = radial.data()[c], h = harmonics.data()[y];
-                const V along = slope.data()[c] * h, *g = gradient.data() + 3 * y;
-                const V dx = along * u[q] + r * g[0], dy = along * u[step + q] + r * g[1],
-                        dz = along * u[2 * step + q] + r * g[2];
-                t[6] += dx;
-                t[7] += dy;
-                t[8] += dz;
-                t[9] += r * h;
-                if (virial) {
-                    const V x = at[q], y1 = at[step + q];
-                    t[0] -= x * dx;
-                    t[1] -= y1 * dy;
-                    t[2] -= at[2 * step + q] * dz;
-                    t[3] -= y1 * dz;
-                    t[4] -= x * dz;
-                    t[5] -= x * dy;
-                }
+        for (const int q : used) {
+            const size_t c = static_cast<size_t>(q) * channels + channel;
+            const size_t y = static_cast<size_t>(q) * harmonic + lm;
+            const V r = radial.data()[c], h = harmonics.data()[y];
+            const V along = slope.data()[c] * h, *g = gradient.data() + 3 * y;
+            const V dx = along * u[q] + r * g[0], dy = along * u[step + q] + r * g[1],
+                    dz = along * u[2 * step + q] + r * g[2];
+            t[6] += dx;
+            t[7] += dy;
+            t[8] += dz;
+            t[9] += r * h;
+            if (virial) {
+                const V x = at[q], y1 = at[step + q];
+                t[0] -= x * dx;
+                t[1] -= y1 * dy;
+                t[2] -= at[2 * step + q] * dz;
+                t[3] -= y1 * dz;
+                t[4] -= x * dz;
+                t[5] -= x * dy;
             }
+        }
 #pragma GCC unroll 8
         for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
         if constexpr (sum_count % W != 0)
