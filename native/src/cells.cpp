@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 #include "ace/errors.hpp"
@@ -44,6 +45,9 @@ void normal(const double* a, const double* b, double* out) {
 void complete(const double* cell, const int* pbc, double h[3][3]) {
     for (int k = 0; k < 3; k++)
         for (int d = 0; d < 3; d++) h[k][d] = pbc[k] ? cell[3 * k + d] : 0.0;
+    for (int k = 0; k < 9; k++)
+        if (!(std::abs((&h[0][0])[k]) < 1e8))
+            throw Error("cell: expected vectors of finite length below 1e8 A");
     for (int k = 0; k < 3; k++)
         if (!pbc[k]) normal(h[(k + 1) % 3], h[(k + 2) % 3], h[k]);
     double n[3];
@@ -84,7 +88,7 @@ void Cells::images(int n, const double* positions, const double* cell, const int
         for (double& v : recip[k]) v /= volume;
     }
     points_.resize(n);
-    std::vector<double> fraction(static_cast<size_t>(3) * n);
+    fraction_.resize(static_cast<size_t>(3) * n);
     for (int i = 0; i < n; i++) {
         Image& p = points_[i];
         p.atom = i;
@@ -92,7 +96,7 @@ void Cells::images(int n, const double* positions, const double* cell, const int
         for (int k = 0; k < 3; k++) {
             const double f = dot(recip[k], positions + 3 * size_t(i));
             const double shift = pbc[k] ? std::floor(f) : 0.0;
-            fraction[3 * size_t(i) + k] = f - shift;
+            fraction_[3 * size_t(i) + k] = f - shift;
             for (int d = 0; d < 3; d++) p.at[d] -= shift * h[k][d];
         }
     }
@@ -103,7 +107,7 @@ void Cells::images(int n, const double* positions, const double* cell, const int
         throw Error("cell: more than " + std::to_string(static_cast<long>(most_images)) +
                     " periodic images within the cut-off; its vectors are too short");
     for (int i = 0; i < n; i++) {
-        const double* f = &fraction[3 * size_t(i)];
+        const double* f = &fraction_[3 * size_t(i)];
         // How far an image may be shifted and still lie within the cut-off of the cell.
         int low[3], high[3];
         for (int k = 0; k < 3; k++) {
@@ -168,26 +172,27 @@ void Cells::sort(int n, const int32_t* kinds) {
     for (std::vector<double>* v : {&x, &y, &z}) v->assign(kept + 16, 1e300);
     owner.assign(kept + 16, 0);
     species.assign(kept + 16, 0);
-    std::vector<int> next(first_.begin(), first_.end() - 1), place(kept);
-    for (size_t p = 0; p < kept; p++) place[p] = next[bin_[p]]++;
+    next_.assign(first_.begin(), first_.end() - 1);
+    place_.resize(kept);
+    for (size_t p = 0; p < kept; p++) place_[p] = next_[bin_[p]]++;
     // Real atoms come first in points_: number them by their place.
-    std::vector<int> sorted(n), number(n);
-    for (int i = 0; i < n; i++) sorted[i] = i;
-    std::sort(sorted.begin(), sorted.end(), [&](int a, int b) { return place[a] < place[b]; });
-    centre_.resize(n);
     original_.resize(n);
+    centre_.resize(n);
+    number_.resize(n);
+    std::iota(original_.begin(), original_.end(), 0);
+    std::sort(original_.begin(), original_.end(),
+              [&](int a, int b) { return place_[a] < place_[b]; });
     for (int k = 0; k < n; k++) {
-        number[sorted[k]] = k;
-        centre_[k] = place[sorted[k]];
-        original_[k] = sorted[k];
+        number_[original_[k]] = k;
+        centre_[k] = place_[original_[k]];
     }
     for (size_t p = 0; p < kept; p++) {
         const Image& point = points_[p];
-        const int at = place[p];
+        const int at = place_[p];
         x[at] = point.at[0];
         y[at] = point.at[1];
         z[at] = point.at[2];
-        owner[at] = number[point.atom];
+        owner[at] = number_[point.atom];
         species[at] = kinds[point.atom];
     }
 }

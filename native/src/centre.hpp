@@ -21,7 +21,8 @@ template <class T>
 struct Centre {
     Plan plan;
     std::vector<T> norms, pull_norms;
-    std::vector<std::vector<T>> coefficients;        // as plan.coefficients
+    // As plan.coefficients, densities_at_once densities after the other.
+    std::vector<std::vector<std::vector<T>>> coefficients;
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
     Centre(const Tables& tables, int centre)
@@ -29,7 +30,9 @@ struct Centre {
           norms(plan.norms.begin(), plan.norms.end()),
           pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()) {
         for (std::vector<double>& c : plan.coefficients) {
-            coefficients.emplace_back(c.begin(), c.end());
+            coefficients.emplace_back();
+            for (int p = 0; p < tables.densities; p += densities_at_once)
+                coefficients.back().push_back(some_of(c, tables.densities, p));
             std::vector<double>().swap(c);
         }
         for (const Source& source : plan.sources) {
@@ -40,6 +43,14 @@ struct Centre {
 
   private:
     std::vector<std::unique_ptr<Scratch<T>>> storage_;
+
+    static std::vector<T> some_of(const std::vector<double>& c, int densities, int first) {
+        const int end = std::min(densities, first + densities_at_once);
+        std::vector<T> out;
+        for (size_t k = 0; k < c.size(); k += densities)
+            for (int p = first; p < end; p++) out.push_back(static_cast<T>(c[k + p]));
+        return out;
+    }
 
     void add(const Tables& tables, int centre, const Source& source, int z) {
         const RadialTable& grid = source.grid < 0 ? tables.core[0] : tables.radial[source.grid];

@@ -36,6 +36,10 @@ constexpr int BYTES = 32, tile_radials = 3, tile_components = 4;
 constexpr int BYTES = 16, tile_radials = 3, tile_components = 3;
 #endif
 
+constexpr int most_l = 12, most_densities = 16, most_columns = 256;
+// Densities that the product stage takes at once.
+constexpr int densities_at_once = 4;
+
 #include "simd.hpp"
 #include "angular.hpp"
 #include "gather.hpp"
@@ -44,8 +48,6 @@ constexpr int BYTES = 16, tile_radials = 3, tile_components = 3;
 #include "embedding.hpp"
 #include "search.hpp"
 #include "scatter.hpp"
-
-constexpr int most_l = 12, most_densities = 4, most_columns = 256;
 
 // What all threads share and nobody changes.
 template <class T>

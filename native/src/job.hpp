@@ -153,12 +153,11 @@ class Job {
         V* adjoint = w.adjoints.data();
         for (int o = 0; o < outputs_; o++) {
             V rho[most_densities], slope[most_densities] = {};
-            const T* coefficients = c.coefficients[o].data();
             if (!tables_.embeddings.present) {
                 std::memset(static_cast<void*>(adjoint), 0, sizeof(V) * plan.variables);
-                rho[0] = form_linear<T>(plan, coefficients, x, adjoint);
+                rho[0] = form_linear<T>(plan, c.coefficients[o][0].data(), x, adjoint);
             } else {
-                forward(plan, coefficients, x, w.rows.data(), rho);
+                forward(c, o, x, w.rows.data(), rho);
             }
             for (int a = 0; a < b.count; a++) {
                 double lane[most_densities] = {}, pull[most_densities] = {};
@@ -173,7 +172,7 @@ class Job {
             }
             if (!wanted_) continue;
             if (tables_.embeddings.present)
-                backward(plan, coefficients, x, w.rows.data(), adjoint, slope);
+                backward(c, o, x, w.rows.data(), adjoint, slope);
             nodes_backward(plan, x, adjoint);
             transpose_out(c, w, adjoint);
             for (int a = 0; a < b.count; a++)
@@ -329,22 +328,31 @@ class Job {
 
     // ---- products
 
-    void forward(const Plan& plan, const T* c, const V* x, V* rows, V* rho) {
-        switch (tables_.densities) {
-            case 1: form_forward<T, 1>(plan, c, x, rows, rho); break;
-            case 2: form_forward<T, 2>(plan, c, x, rows, rho); break;
-            case 3: form_forward<T, 3>(plan, c, x, rows, rho); break;
-            default: form_forward<T, 4>(plan, c, x, rows, rho); break;
+    void forward(const Centre<T>& c, int output, const V* x, V* rows, V* rho) {
+        for (int p = 0; p < tables_.densities; p += densities_at_once) {
+            const T* coefficients = c.coefficients[output][p / densities_at_once].data();
+            V* u = rows + c.plan.largest_rows * p;
+            switch (tables_.densities - p) {
+                case 1: form_forward<T, 1>(c.plan, coefficients, x, u, rho + p); break;
+                case 2: form_forward<T, 2>(c.plan, coefficients, x, u, rho + p); break;
+                case 3: form_forward<T, 3>(c.plan, coefficients, x, u, rho + p); break;
+                default: form_forward<T, 4>(c.plan, coefficients, x, u, rho + p); break;
+            }
         }
     }
 
-    void backward(const Plan& plan, const T* c, const V* x, const V* rows, V* w, const V* slope) {
-        std::memset(static_cast<void*>(w), 0, sizeof(V) * plan.variables);
-        switch (tables_.densities) {
-            case 1: form_backward<T, 1>(plan, c, x, rows, w, slope); break;
-            case 2: form_backward<T, 2>(plan, c, x, rows, w, slope); break;
-            case 3: form_backward<T, 3>(plan, c, x, rows, w, slope); break;
-            default: form_backward<T, 4>(plan, c, x, rows, w, slope); break;
+    void backward(const Centre<T>& c, int output, const V* x, const V* rows, V* w,
+                  const V* slope) {
+        std::memset(static_cast<void*>(w), 0, sizeof(V) * c.plan.variables);
+        for (int p = 0; p < tables_.densities; p += densities_at_once) {
+            const T* coefficients = c.coefficients[output][p / densities_at_once].data();
+            const V* u = rows + c.plan.largest_rows * p;
+            switch (tables_.densities - p) {
+                case 1: form_backward<T, 1>(c.plan, coefficients, x, u, w, slope + p); break;
+                case 2: form_backward<T, 2>(c.plan, coefficients, x, u, w, slope + p); break;
+                case 3: form_backward<T, 3>(c.plan, coefficients, x, u, w, slope + p); break;
+                default: form_backward<T, 4>(c.plan, coefficients, x, u, w, slope + p); break;
+            }
         }
     }
 

@@ -14,16 +14,17 @@ struct Threads::Pool {
     std::mutex lock;
     std::condition_variable start, done;
     std::vector<std::thread> threads;
-    const std::function<void(int)>* work = nullptr;
+    Action action = nullptr;
+    void* work = nullptr;
     std::exception_ptr failure;
     unsigned long round = 0;
     int count = 0, busy = 0;
     bool end = false;
     pid_t owner = getpid();
 
-    void guarded(const std::function<void(int)>& action, int t) {
+    void guarded(Action act, void* it, int t) {
         try {
-            action(t);
+            act(it, t);
         } catch (...) {
             const std::lock_guard<std::mutex> guard(lock);
             if (!failure) failure = std::current_exception();
@@ -38,9 +39,10 @@ struct Threads::Pool {
             if (end) return;
             seen = round;
             if (t >= count) continue;
-            const std::function<void(int)>* action = work;
+            const Action act = action;
+            void* const it = work;
             guard.unlock();
-            guarded(*action, t);
+            guarded(act, it, t);
             guard.lock();
             if (--busy == 0) done.notify_one();
         }
@@ -79,23 +81,24 @@ Threads::~Threads() {
         pool_.release();  // a forked copy: its threads are the parent's
 }
 
-void Threads::run(int count, const std::function<void(int)>& work) {
-    if (count == 1) return work(0);
+void Threads::call(int count, Action action, void* work) {
+    if (count == 1) return action(work, 0);
     if (pool_ && pool_->owner != getpid()) pool_.release();
     if (!pool_) pool_ = std::make_unique<Pool>();
     Pool& pool = *pool_;
     const int helpers = pool.grow(count - 1);
     {
         const std::lock_guard<std::mutex> guard(pool.lock);
-        pool.work = &work;
+        pool.action = action;
+        pool.work = work;
         pool.count = helpers + 1;
         pool.busy = helpers;
         pool.failure = nullptr;
         pool.round++;
     }
     pool.start.notify_all();
-    pool.guarded(work, 0);
-    for (int t = helpers + 1; t < count; t++) pool.guarded(work, t);
+    pool.guarded(action, work, 0);
+    for (int t = helpers + 1; t < count; t++) pool.guarded(action, work, t);
     std::unique_lock<std::mutex> guard(pool.lock);
     pool.done.wait(guard, [&] { return pool.busy == 0; });
     if (pool.failure) std::rethrow_exception(pool.failure);

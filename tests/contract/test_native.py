@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import acepot
+from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
@@ -63,6 +64,29 @@ def _silicon_oxygen(seed: int = 5) -> Model:
     return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
 
 
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("densities", [1, 3, 4, 5, 7, 16])
+def test_any_number_of_densities(densities, isa):
+    linear = _silicon_oxygen()
+    rng = np.random.default_rng(densities)
+    exponents = tuple(rng.choice([1.0, 0.5, 0.8, 2.0], densities))
+    weights = tuple(rng.normal(size=densities))
+    nonlinear = Nonlinear(
+        tuple(Embedding(kind, weights, exponents)
+              for kind in ("FinnisSinclair", "FinnisSinclairShiftedScaled"))
+    )  # fmt: skip
+    coefficients = 0.05 * rng.normal(size=(len(linear.coefficients), densities))
+    model = Model(linear.basis, coefficients, linear.e0, None, {}, nonlinear)
+    structures = [_random_structure(rng, 12) for _ in range(6)]
+    apart = [s for s in structures if _shortest(s) > 0.5]
+    assert len(apart) > 1
+    _assert_agree(lower(model), apart, isa, 2, f"{densities} densities")
+
+
+def _shortest(structure: Structure) -> float:
+    return float(np.linalg.norm(build(structure, 3.9).vector, axis=1).min(initial=9.0))
+
+
 def _random_structure(rng: np.random.Generator, atoms: int) -> Structure:
     """Any cell, any periodicity, atoms outside it, closeness as it comes."""
     cell = rng.normal(size=(3, 3)) + 3.0 * np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -79,8 +103,7 @@ def test_native_equals_the_oracle_on_random_structures(isa):
     found: list[Structure] = []
     while len(found) < 66:  # about 200 over the instruction sets
         structure = _random_structure(rng, int(rng.integers(1, 30)))
-        distances = np.linalg.norm(build(structure, 3.9).vector, axis=1)
-        if distances.min(initial=9.0) > 0.5:
+        if _shortest(structure) > 0.5:
             found.append(structure)
     _assert_agree(tables, found, isa, 2, "random")
 

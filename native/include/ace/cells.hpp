@@ -46,7 +46,8 @@ class Cells {
     double cutoff_ = 0, low_[3], step_[3];
     int count_[3], reach_[3];
     std::vector<Image> points_;
-    std::vector<int> first_, bin_, centre_, original_;
+    std::vector<double> fraction_;
+    std::vector<int> first_, bin_, centre_, original_, next_, place_, number_;
 };
 
 }  // namespace ace
