@@ -6,9 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.native import NativeEvaluator
+from acepot.evaluate.native import BoundEvaluator, NativeEvaluator
 from acepot.evaluate.protocol import Evaluate, Result
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
@@ -54,15 +57,17 @@ class Potential:
         self.model = model
         self.tables = lower(model)
         self._evaluate: Evaluate
+        self._native: NativeEvaluator | None = None
         if evaluator == "reference":
             self._evaluate = ReferenceEvaluator(self.tables).evaluate_all
             return
-        self._evaluate = NativeEvaluator(self.tables, threads).evaluate
+        self._native = NativeEvaluator(self.tables, threads)
         if precision == "single":
-            single = NativeEvaluator(self.tables, threads, single=True).evaluate
-            self.single_error = single_error(self._evaluate, single, self.tables)
+            single = NativeEvaluator(self.tables, threads, single=True)
+            self.single_error = single_error(self._native.evaluate, single.evaluate, self.tables)
             _LOG.warning("%s", self.single_error)
-            self._evaluate = single
+            self._native = single
+        self._evaluate = self._native.evaluate
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
         """What the model says about one structure.
@@ -101,3 +106,23 @@ class Potential:
             )
         species = [species_indices(self.model.numbers, s.numbers) for s in structures]
         return self._evaluate(structures, species, committee=committee)
+
+    def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> BoundEvaluator:
+        """The native evaluator for atoms whose elements and periodic directions stay.
+
+        Its `compute(positions, cell)` makes no Structure, no committee and no per-atom virials:
+        engines call it step after step, where it matters for small systems.
+
+        Args:
+            numbers: atomic numbers, shape (n,).
+            pbc: periodic directions, shape (3,) or one value for all.
+
+        Raises:
+            InputError: an element the model does not know, no atoms, or the reference evaluator.
+        """
+        if self._native is None:
+            raise InputError("bind: expected the native evaluator, got reference; use compute")
+        numbers = np.asarray(numbers)
+        atoms = Structure(numbers, np.zeros((numbers.size, 3)))
+        directions = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
+        return self._native.bind(species_indices(self.model.numbers, atoms.numbers), directions)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
-from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, row_count
+from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, Totals, row_count
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
@@ -118,6 +118,54 @@ class NativeEvaluator:
         except ValueError as error:
             raise InputError(str(error)) from None
         return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+
+    def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
+        """This evaluator for atoms whose species and periodic directions stay.
+
+        Args:
+            species: species index of every atom, shape (n,).
+            pbc: periodic directions, shape (3,).
+        """
+        threads = max(1, min(self.threads, len(species) // _PER_THREAD))
+        return BoundEvaluator(self._handle, species, pbc, threads)
+
+
+class BoundEvaluator:
+    """The native evaluator for atoms whose species and periodic directions stay.
+
+    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
+    """
+
+    def __init__(
+        self, handle: Any, species: NDArray[np.int64], pbc: NDArray[np.bool_], threads: int
+    ) -> None:
+        self._evaluate = handle.evaluate_one
+        self._species = np.ascontiguousarray(species, dtype=np.int32)
+        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
+        self._threads = threads
+        self._shape = (len(species), 3)
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """Energies, forces and the virial; only what can change from call to call is checked.
+
+        Args:
+            positions: in Å, shape (n, 3), anywhere in or outside the cell.
+            cell: lattice vectors as rows in Å, shape (3, 3); those of directions that are not
+                periodic are ignored.
+
+        Raises:
+            InputError: another number of atoms, positions that are not finite, coinciding or
+                too close atoms, a cell without volume.
+        """
+        if positions.shape != self._shape:
+            raise InputError(
+                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
+                f"got shape {positions.shape}"
+            )
+        try:
+            return Totals(*self._evaluate(positions, self._species, cell, self._pbc, self._threads))
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 class NativeRowBuilder:

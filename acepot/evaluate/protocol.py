@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,25 @@ class Result:
     def virial(self) -> Floats:
         """W = -dE/dε in eV, shape (3, 3)."""
         return np.asarray(self.virials.sum(axis=0))
+
+
+class Totals(NamedTuple):
+    """What dynamics need of one structure.
+
+    Args:
+        energies: E_i in eV, shape (n,).
+        forces: -dE/dr in eV/Å, shape (n, 3).
+        virial: W = -dE/dε in eV, shape (3, 3).
+    """
+
+    energies: Floats
+    forces: Floats
+    virial: Floats
+
+    @property
+    def energy(self) -> float:
+        """Total energy in eV."""
+        return float(self.energies.sum())
 
 
 @dataclass(frozen=True, eq=False)

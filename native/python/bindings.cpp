@@ -4,6 +4,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <mutex>
+
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/rows.hpp"
@@ -73,10 +75,26 @@ class Handle {
             f.append(forces[k].numpy());
             v.append(virials[k].numpy());
         }
-        {
-            const nb::gil_scoped_release release;
-            evaluator_->evaluate(in.data(), static_cast<int>(count), threads, out.data());
-        }
+        run(in.data(), static_cast<int>(count), threads, out.data());
+        return nb::make_tuple(e, f, v);
+    }
+
+    // One structure without committee or per-atom virials: energies [n], forces [n, 3] and the
+    // virial [3, 3]. What a step of dynamics of a small system needs, with the least around it.
+    nb::tuple evaluate_one(In<double, -1, 3> positions, In<int32_t, -1> species,
+                           In<double, 3, 3> cell, In<int32_t, 3> pbc, int threads) {
+        const size_t n = positions.shape(0);
+        if (n == 0 || species.shape(0) != n) throw ace::Error("species: expected one per atom");
+        ace::Structure in;
+        in.atoms = in.points = static_cast<int>(n);
+        in.positions = positions.data();
+        in.species = species.data();
+        in.cell = cell.data();
+        for (int d = 0; d < 3; d++) in.pbc[d] = pbc.data()[d];
+        Owned energies({n}), forces({n, 3}), virial({3, 3});
+        Out e = energies.numpy(), f = forces.numpy(), v = virial.numpy();
+        const ace::Results out{1, energies.data, forces.data, nullptr, virial.data};
+        run(&in, 1, threads, &out);
         return nb::make_tuple(e, f, v);
     }
 
@@ -107,14 +125,19 @@ class Handle {
         Owned energies({o, n}), forces({o, points, 3}), virials({o, n, 3, 3});
         Out e = energies.numpy(), f = forces.numpy(), v = virials.numpy();
         const ace::Results out{outputs, energies.data, forces.data, virials.data};
-        {
-            const nb::gil_scoped_release release;
-            evaluator_->evaluate(&in, 1, threads, &out);
-        }
+        run(&in, 1, threads, &out);
         return nb::make_tuple(e, f, v);
     }
 
   private:
+    // The evaluator serves one caller at a time, and without the GIL there may be several.
+    void run(const ace::Structure* in, int count, int threads, const ace::Results* out) {
+        const nb::gil_scoped_release release;
+        const std::lock_guard<std::mutex> lock(busy_);
+        evaluator_->evaluate(in, count, threads, out);
+    }
+
+    std::mutex busy_;
     std::unique_ptr<ace::Evaluator> evaluator_;
 };
 
@@ -177,6 +200,8 @@ NB_MODULE(_native, module) {
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))
+        .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
+             nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),
              nb::arg("first"), nb::arg("neighbours"), nb::arg("threads"), nb::arg("outputs"));
     nb::class_<RowHandle>(module, "RowBuilder")
