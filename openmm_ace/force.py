@@ -64,7 +64,7 @@ def create_force(
 
     Raises:
         InputError: an element the model does not know, atoms without an element, wrong indices,
-            or a Topology whose box is missing or not in OpenMM's reduced form.
+            or a Topology without a box for a periodic force.
         ModelFileError: a damaged or foreign model file, or one from a newer version.
     """
     numbers = _numbers(elements, atoms)
@@ -217,25 +217,15 @@ def _number(element: Any, particle: int) -> int:
 
 
 def _periodic(elements: object, wanted: bool | None) -> bool:
-    """Whether the force is periodic; a Topology's box is checked, for OpenMM does not."""
+    """Whether the force is periodic; OpenMM itself sees to it that boxes are reduced."""
     if not isinstance(elements, app.Topology):
         if wanted is None:
             raise InputError("periodic: expected True or False when elements are given as a list")
         return wanted
-    vectors = elements.getPeriodicBoxVectors()
-    if wanted is False or (wanted is None and vectors is None):
-        return False
-    if vectors is None:
+    has_box = elements.getPeriodicBoxVectors() is not None
+    if wanted and not has_box:
         raise InputError(
             "periodic: expected a Topology with box vectors; give it some with "
             "topology.setPeriodicBoxVectors, or choose periodic=False"
         )
-    a, b, c = np.array(vectors.value_in_unit(openmm.unit.nanometer))
-    lower = a[1] == a[2] == b[2] == 0 and min(a[0], b[1], c[2]) > 0
-    if not lower or max(abs(b[0]), abs(c[0])) > a[0] / 2 or abs(c[1]) > b[1] / 2:
-        raise InputError(
-            f"box: expected vectors in OpenMM's reduced form, a = (ax, 0, 0), b = (bx, by, 0), "
-            f"|bx|, |cx| <= ax/2, |cy| <= by/2; got {a.tolist()}, {b.tolist()}, {c.tolist()} nm; "
-            "rotate the structure, then subtract multiples of a and b"
-        )
-    return True
+    return has_box if wanted is None else wanted
