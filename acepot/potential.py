@@ -122,7 +122,7 @@ class Potential:
         """
         if self._native is None:
             raise InputError("bind: expected the native evaluator, got reference; use compute")
-        numbers = np.asarray(numbers)
-        atoms = Structure(numbers, np.zeros((numbers.size, 3)))
-        directions = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
-        return self._native.bind(species_indices(self.model.numbers, atoms.numbers), directions)
+        places = np.zeros((np.size(np.asarray(numbers)), 3))
+        checked = Structure(numbers, places, np.eye(3), pbc)
+        species = species_indices(self.model.numbers, checked.numbers)
+        return self._native.bind(species, checked.pbc)

@@ -186,6 +186,9 @@ class RowHandle {
 }  // namespace
 
 NB_MODULE(_native, module) {
+    // Hosts may keep what they were given until the process ends, as OpenMM 8.6 keeps the callable
+    // of every PythonForce it has read from XML: nothing a user could act on.
+    nb::set_leak_warnings(false);
     nb::register_exception_translator([](const std::exception_ptr& p, void*) {
         try {
             std::rethrow_exception(p);
