@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.native import BoundEvaluator, NativeEvaluator
-from acepot.evaluate.protocol import Evaluate, Result
+from acepot.evaluate.native import NativeEvaluator
+from acepot.evaluate.protocol import Bound, Evaluate, Floats, Result, Totals
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
 from acepot.lower import lower
@@ -107,22 +107,37 @@ class Potential:
         species = [species_indices(self.model.numbers, s.numbers) for s in structures]
         return self._evaluate(structures, species, committee=committee)
 
-    def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> BoundEvaluator:
-        """The native evaluator for atoms whose elements and periodic directions stay.
+    def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> Bound:
+        """This potential for atoms whose elements and periodic directions stay.
 
-        Its `compute(positions, cell)` makes no Structure, no committee and no per-atom virials:
-        engines call it step after step, where it matters for small systems.
+        Its `compute(positions, cell)` has no committee and no per-atom virials, and with the
+        native evaluator it makes no Structure: engines call it step after step, where that
+        matters for small systems.
 
         Args:
             numbers: atomic numbers, shape (n,).
             pbc: periodic directions, shape (3,) or one value for all.
 
         Raises:
-            InputError: an element the model does not know, no atoms, or the reference evaluator.
+            InputError: an element the model does not know, or no atoms.
         """
-        if self._native is None:
-            raise InputError("bind: expected the native evaluator, got reference; use compute")
         places = np.zeros((np.size(np.asarray(numbers)), 3))
         checked = Structure(numbers, places, np.eye(3), pbc)
         species = species_indices(self.model.numbers, checked.numbers)
+        if self._native is None:
+            return _BoundPotential(self, checked)
         return self._native.bind(species, checked.pbc)
+
+
+class _BoundPotential:
+    """A potential of any evaluator, bound by making a Structure at every call."""
+
+    def __init__(self, potential: Potential, atoms: Structure) -> None:
+        self._potential = potential
+        self._atoms = atoms
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """As `Bound`."""
+        structure = Structure(self._atoms.numbers, positions, cell, self._atoms.pbc)
+        result = self._potential.compute(structure)
+        return Totals(result.energies, result.forces, result.virial)

@@ -127,7 +127,7 @@ class NativeEvaluator:
             pbc: periodic directions, shape (3,).
         """
         threads = max(1, min(self.threads, len(species) // _PER_THREAD))
-        return BoundEvaluator(self._handle, species, pbc, threads)
+        return BoundEvaluator(self, species, pbc, threads)
 
 
 class BoundEvaluator:
@@ -137,33 +137,28 @@ class BoundEvaluator:
     """
 
     def __init__(
-        self, handle: Any, species: NDArray[np.int64], pbc: NDArray[np.bool_], threads: int
+        self,
+        evaluator: NativeEvaluator,
+        species: NDArray[np.int64],
+        pbc: NDArray[np.bool_],
+        threads: int,
     ) -> None:
-        self._evaluate = handle.evaluate_one
+        self._evaluator = evaluator
         self._species = np.ascontiguousarray(species, dtype=np.int32)
         self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
         self._threads = threads
         self._shape = (len(species), 3)
 
     def compute(self, positions: Floats, cell: Floats) -> Totals:
-        """Energies, forces and the virial; only what can change from call to call is checked.
-
-        Args:
-            positions: in Å, shape (n, 3), anywhere in or outside the cell.
-            cell: lattice vectors as rows in Å, shape (3, 3); those of directions that are not
-                periodic are ignored.
-
-        Raises:
-            InputError: another number of atoms, positions that are not finite, coinciding or
-                too close atoms, a cell without volume.
-        """
+        """As `Bound`; only what can change from call to call is checked."""
         if positions.shape != self._shape:
             raise InputError(
                 f"positions: expected those of the {self._shape[0]} atoms that were bound, "
                 f"got shape {positions.shape}"
             )
+        evaluate = self._evaluator._handle.evaluate_one
         try:
-            return Totals(*self._evaluate(positions, self._species, cell, self._pbc, self._threads))
+            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
         except ValueError as error:
             raise InputError(str(error)) from None
 

@@ -105,6 +105,24 @@ class Evaluate(Protocol):
         ...
 
 
+class Bound(Protocol):
+    """An evaluator bound to atoms whose elements and periodic directions stay."""
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """Energies, forces and the virial.
+
+        Args:
+            positions: in Å, shape (n, 3), anywhere in or outside the cell.
+            cell: lattice vectors as rows in Å, shape (3, 3); those of directions that are not
+                periodic are ignored.
+
+        Raises:
+            InputError: another number of atoms, positions that are not finite, coinciding or
+                too close atoms, a cell without volume.
+        """
+        ...
+
+
 def row_count(quantity: Quantity, atoms: int) -> int:
     """Number of rows of a quantity of a structure."""
     return {"energy": 1, "forces": 3 * atoms, "virial": 6}[quantity]

@@ -214,8 +214,26 @@ def test_what_cannot_be_bound_is_refused():
         potential.bind([], False)
     with pytest.raises(InputError, match=r"pbc: expected shape \(3,\), got \(2,\)"):
         potential.bind([8], [True, False])
-    with pytest.raises(InputError, match="expected the native evaluator, got reference"):
-        Potential(_silicon_oxygen(), "reference").bind([8], False)
+
+
+def test_the_oracle_can_be_bound_too():
+    structure = _random_structure(np.random.default_rng(23), 4)
+    potential = Potential(_silicon_oxygen(), "reference")
+    expected = potential.compute(structure)
+    found = potential.bind(structure.numbers, structure.pbc).compute(
+        structure.positions, structure.cell
+    )
+    assert found.energy == expected.energy
+    np.testing.assert_array_equal(found.forces, expected.forces)
+    np.testing.assert_array_equal(found.virial, expected.virial)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])
+def test_copies_of_a_bound_evaluator_evaluate_the_same(twin):
+    bound = Potential(_silicon_oxygen(), threads=1).bind([8, 14], False)
+    positions = np.array([[0, 0, 0], [0, 1.7, 0.2]])
+    expected = bound.compute(positions, np.zeros((3, 3))).forces
+    np.testing.assert_array_equal(twin(bound).compute(positions, np.zeros((3, 3))).forces, expected)
 
 
 def test_callers_in_several_threads_wait_for_each_other():
