@@ -114,7 +114,7 @@ class ACECalculator(host.Calculator):
                 self.results = _results(result, volume)
             else:
                 totals = self._bound(own).compute(own.positions, own.cell.array)
-                self.results = _plain_results(totals, totals.virial, volume)
+                self.results = _main_results(*totals, volume)
         except InputError as error:
             raise CalculatorInputError(str(error)) from error
 
@@ -147,13 +147,16 @@ def _volume(atoms: Atoms) -> float | None:
     return volume if volume > _FLAT * math.hypot(*a) * math.hypot(*b) * math.hypot(*c) else None
 
 
-def _plain_results(
-    result: Result | Any, virial: NDArray[np.float64], volume: float | None
+def _main_results(
+    energies: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    virial: NDArray[np.float64],
+    volume: float | None,
 ) -> dict[str, Any]:
-    """Energies, forces and stress under ASE's names; no stress without a volume."""
-    energy = result.energy
+    """What every evaluation gives, under ASE's names; no stress without a volume."""
+    energy = float(energies.sum())
     out: dict[str, Any] = {"energy": energy, "free_energy": energy}
-    out["energies"], out["forces"] = result.energies, result.forces
+    out["energies"], out["forces"] = energies, forces
     if volume is not None:
         out["stress"] = _stress(virial, volume)
     return out
@@ -161,7 +164,7 @@ def _plain_results(
 
 def _results(result: Result, volume: float | None) -> dict[str, Any]:
     """Everything a result holds."""
-    out = _plain_results(result, result.virial, volume)
+    out = _main_results(result.energies, result.forces, result.virial, volume)
     if volume is not None:
         out["stresses"] = _stress(result.virials, volume)
     if (members := result.committee) is not None:
