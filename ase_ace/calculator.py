@@ -114,7 +114,7 @@ class ACECalculator(host.Calculator):
                 self.results = _results(result, volume)
             else:
                 totals = self._bound(own).compute(own.positions, own.cell.array)
-                self.results = _main_results(*totals, volume)
+                self.results = _main_results(totals.energies, totals.forces, totals.virial, volume)
         except InputError as error:
             raise CalculatorInputError(str(error)) from error
 

@@ -4,7 +4,8 @@
 
 Verlet dynamics of silicon at rest. The null model is the adapter with its kernel replaced by one
 that returns zeros made beforehand, so what remains is the way from the host's arrays to the kernel
-and back. Times are the least of all rounds: other work on the machine only adds to them. "free": the engine with the same integrator and no force.
+and back; "free" is the engine with the same integrator and no force (ASE: a calculator that returns
+zeros). Times are the least of all rounds: other work on the machine only adds to them.
 """
 
 import argparse

@@ -86,7 +86,8 @@ class ACEComputation:
 
     Its pickle is plain data: the bytes of the model file, their SHA-256, the elements, the
     periodicity and the number of threads. The native evaluator is opened from them at the first
-    call. System XML files name this class by its module, so it cannot move.
+    call. System XML files name `_reopened` of this module, so it can neither move nor change its
+    arguments.
 
     Args:
         data: bytes of an `.acepot` file.
@@ -221,11 +222,11 @@ def _periodic(elements: object, wanted: bool | None) -> bool:
     if not isinstance(elements, app.Topology):
         if wanted is None:
             raise InputError("periodic: expected True or False when elements are given as a list")
-        return wanted
+        return bool(wanted)
     has_box = elements.getPeriodicBoxVectors() is not None
     if wanted and not has_box:
         raise InputError(
             "periodic: expected a Topology with box vectors; give it some with "
             "topology.setPeriodicBoxVectors, or choose periodic=False"
         )
-    return has_box if wanted is None else wanted
+    return has_box if wanted is None else bool(wanted)

@@ -9,6 +9,7 @@ import io
 import logging
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -506,6 +507,28 @@ def test_the_entry_point_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openmmml")
+    monkeypatch.chdir(tmp_path)
+    topology, positions = _silicon(2)
+    shutil.copy(SILICON, "model.acepot")
+    readme = Path(__file__).parents[2] / "openmm_ace" / "README.md"
+    names = {
+        "topology": topology,
+        "classical_system": _system([14] * 64, 10.86 * np.eye(3)),
+        "atoms": [0, 1, 2],
+    }
+    first, second = re.findall("```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    exec(first, names)
+    single = _numbers(_context(names["system"], positions))[0]
+    exec(second, names)
+    expected = Potential(acepot.load(SILICON)).compute(
+        Structure([14] * 64, positions, 10.86 * np.eye(3), True)
+    )
+    for energy in (single, _numbers(_context(names["system"], positions))[0]):
+        assert energy == pytest.approx(expected.energy, rel=1e-10)
 
 
 # ------------------------------------------------------------------ errors
