@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 def instruction_sets() -> list[str]: ...
+def built_instruction_sets() -> list[str]: ...
 
 class Evaluator:
     def __init__(self, tables: bytes, instruction_set: str, single: bool) -> None: ...
@@ -20,6 +21,14 @@ class Evaluator:
         threads: int,
         outputs: int,
     ) -> tuple[list[Floats], list[Floats], list[Floats]]: ...
+    def evaluate_one(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        cell: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+    ) -> tuple[Floats, Floats, Floats]: ...
     def evaluate_list(
         self,
         positions: Floats,
@@ -34,6 +43,8 @@ class RowBuilder:
     def __init__(self, tables: bytes, instruction_set: str) -> None: ...
     @property
     def instruction_set(self) -> str: ...
+    @property
+    def functions(self) -> int: ...
     def fill(
         self,
         positions: Floats,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -130,9 +129,8 @@ class ACEComputation:
             state: of OpenMM, with positions and, if periodic, the box.
 
         Raises:
-            InputError: another number of atoms, positions that are not finite, coinciding or
-                too close atoms, no box or one without volume.
-            ArithmeticError: the model gave no finite number.
+            InputError: another number of atoms, positions or results that are not finite,
+                coinciding or too close atoms, no box or one without volume.
         """
         try:
             return self._forces(state)
@@ -147,13 +145,8 @@ class ACEComputation:
         positions = state.getPositions(asNumpy=True)._value * OPENMM.length
         cell = self._cell(state) if self._periodic else _NO_CELL
         energies, forces, _ = self._compute(positions, cell)  # type: ignore[misc]
-        energy = float(energies.sum())
-        if not math.isfinite(energy + float(forces.sum())):
-            raise ArithmeticError(
-                f"the ACE model gave an energy of {energy} eV or forces that are not finite"
-            )
         forces *= _FORCE
-        return energy * _ENERGY, forces
+        return float(energies.sum()) * _ENERGY, forces
 
     def _cell(self, state: openmm.State) -> NDArray[np.float64]:
         try:

@@ -117,8 +117,8 @@ class Bound(Protocol):
                 periodic are ignored.
 
         Raises:
-            InputError: another number of atoms, positions that are not finite, coinciding or
-                too close atoms, a cell without volume.
+            InputError: another number of atoms, positions or results that are not finite,
+                coinciding or too close atoms, a cell without volume.
         """
         ...
 

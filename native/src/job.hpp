@@ -22,8 +22,8 @@ constexpr int shells = 64;
 // Where a vector of neighbours reads a table, and where the result goes.
 template <class T>
 struct Located {
-    T u[Simd<T>::W];
-    const T* rows[Simd<T>::W];
+    alignas(BYTES) T u[Simd<T>::W];        // places within the bins
+    alignas(BYTES) int32_t at[Simd<T>::W];  // first coefficients of the bins
     typename Simd<T>::V *value, *slope;
 };
 
@@ -39,6 +39,7 @@ struct Workspace {
         Scratch<int32_t> neighbour;
         Scratch<V> radial, slope;
         std::vector<int> groups;  // first neighbour vector of each species, and their end
+        std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
         double folded[most_columns], core;
         double core_weight, nearest_weight;
         int nearest;
@@ -64,7 +65,7 @@ class Job {
 
     explicit Job(const Shared<T>& shared)
         : tables_(shared.tables), centres_(shared.centres), tiles_(shared.tiles),
-          angular_(shared.angular), curves_(shared.curves) {}
+          angular_(shared.angular), curves_(shared.curves), cutoff_(shared.cutoff) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out,
                   Threads& pool) {
@@ -121,7 +122,7 @@ class Job {
             check_positions(in.points, in.positions);
         else
             piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species,
-                              tables_.longest_cutoff());
+                              cutoff_);
     }
 
     // Atoms of one species, structure by structure in the order of the cell list, W at a time.
@@ -226,8 +227,8 @@ class Job {
         const Piece& piece = *atom.piece;
         const bool mixed = tables_.species > 1;
         const int count = piece.in->first
-                              ? search_list(*piece.in, atom.index, tables_.longest_cutoff(), w.found)
-                              : search_cells(piece, atom.index, tables_.longest_cutoff(), mixed,
+                              ? search_list(*piece.in, atom.index, cutoff_, w.found)
+                              : search_cells(piece, atom.index, cutoff_, mixed,
                                              w.runs, w.found);
         const size_t room = (static_cast<size_t>(count) / W + tables_.species + 1) * W;
         w.sorted.need(room);
@@ -256,8 +257,8 @@ class Job {
     size_t sort(Work& w, int count, Atom& atom) {
         Found &from = w.found, &to = w.sorted;
         const int species = tables_.species;
-        const double cutoff = tables_.longest_cutoff(), step = shells * 0.999999 / (cutoff * cutoff);
-        w.keys.need(static_cast<size_t>(count) + search_room);
+        const double cutoff = cutoff_, step = shells * 0.999999 / (cutoff * cutoff);
+        w.keys.need(count);
         w.places.zero(static_cast<size_t>(species) * shells);
         int32_t *key = w.keys.data(), *place = w.places.data();
         const double *fx = from.x.data(), *fy = from.y.data(), *fz = from.z.data();
@@ -319,46 +320,68 @@ class Job {
 
     void radial(const Centre<T>& c, Work& w, int count) {
         const Plan& plan = c.plan;
-        for (size_t s = 0; s < plan.sources.size(); s++)
+        for (int a = 0; a < count; a++)
+            w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
+        for (size_t s = 0; s < plan.sources.size(); s++) {
+            if (plan.sources[s].committee && outputs_ == 1) continue;
             for (int z = 0; z < tables_.species; z++) {
-                const Source& source = plan.sources[s];
-                if (source.committee && outputs_ == 1) break;
-                const Interval<T>& interval = c.intervals[s][z];
+                const int which = static_cast<int>(s) * tables_.species + z;
                 int most = 0;
-                for (int a = 0; a < count; a++)
-                    most = std::max(most, w.atoms[a].groups[z + 1] - w.atoms[a].groups[z]);
-                // In step over the batch, so that the same rows of the table stay close.
-                for (int q = 0; q < most; q++) {
-                    int found = 0;
-                    for (int a = 0; a < count; a++) {
-                        Atom& atom = w.atoms[a];
-                        const int v = atom.groups[z] + q;
-                        if (v >= atom.groups[z + 1]) continue;
-                        const size_t at = static_cast<size_t>(v) * plan.columns + source.first;
-                        Located<T>& here = w.located[found];
-                        here.value = atom.radial.data() + at;
-                        here.slope = atom.slope.data() + at;
-                        if (locate(source, interval, atom, v, here))
-                            found++;
-                        else
-                            for (int k = 0; k < source.padded; k++)
-                                here.value[k] = here.slope[k] = V{};
-                    }
-                    if (source.narrow)
-                        narrow(source.padded, w.located, found, interval.scale);
-                    else
-                        wide(source.padded, w.located, found, interval.scale, s > 0);
+                for (int a = 0; a < count; a++) {
+                    Atom& atom = w.atoms[a];
+                    atom.ends[which] = end_of(plan.sources[s], c.intervals[s][z], atom, z);
+                    most = std::max(most, atom.ends[which] - atom.groups[z]);
                 }
+                // In step over the batch, so that the same rows of the table stay close.
+                for (int q = 0; q < most; q++) step(c, w, count, static_cast<int>(s), z, q);
             }
+        }
     }
 
-    // Rows of the table and places within their bins; false if all of them are zero.
+    // The first vector from which on a narrow source has nothing: neighbours come by distance.
+    int end_of(const Source& source, const Interval<T>& t, Atom& atom, int z) {
+        using D = Simd<double>;
+        int end = atom.groups[z + 1];
+        if (!source.narrow) return end;
+        const double silent = t.begin + t.silent / t.inverse;
+        for (; end > atom.groups[z]; end--)
+            for (int h = 0; h < W; h += D::W)
+                if (below(D::load(&atom.distance[static_cast<size_t>(end - 1) * W + h]), silent))
+                    return end;
+        return end;
+    }
+
+    // The q-th vector of neighbours of species z of every atom of the batch, from one source.
+    void step(const Centre<T>& c, Work& w, int count, int s, int z, int q) {
+        const Source& source = c.plan.sources[s];
+        const Interval<T>& interval = c.intervals[s][z];
+        int found = 0;
+        for (int a = 0; a < count; a++) {
+            Atom& atom = w.atoms[a];
+            const int v = atom.groups[z] + q;
+            if (v >= atom.ends[s * tables_.species + z]) continue;
+            const size_t at = static_cast<size_t>(v) * c.plan.columns + source.first;
+            Located<T>& here = w.located[found];
+            here.value = atom.radial.data() + at;
+            here.slope = atom.slope.data() + at;
+            if (locate(source, interval, atom, v, here)) {
+                found++;
+            } else {
+                for (int k = 0; k < source.padded; k++) here.value[k] = here.slope[k] = V{};
+            }
+        }
+        if (source.narrow)
+            narrow(source.padded, interval, w.located, found);
+        else
+            wide(source.padded, interval, w.located, found);
+    }
+
+    // Bins of the table and places within them; false if all of them are zero.
     ACE_INLINE bool locate(const Source& source, const Interval<T>& t, Atom& atom, int v,
                            Located<T>& to) {
         using D = Simd<double>;
-        typedef int32_t Bins __attribute__((vector_size(BYTES / 2)));
-        const size_t size =
-            static_cast<size_t>(source.padded) * (source.narrow ? narrow_row<T> : 6);
+        typedef int32_t Bins __attribute__((vector_size(BYTES / 2), may_alias));
+        const int32_t size = source.padded * (source.narrow ? narrow_row<T> : 6);
         unsigned some = 0;
 #pragma GCC unroll 2
         for (int h = 0; h < W; h += D::W) {
@@ -373,24 +396,20 @@ class Job {
             some |= below(place, t.silent);
             place = place < t.limit ? place : D::set(t.limit);
             const Bins bins = __builtin_convertvector(place, Bins);
-            const D::V fraction = place - __builtin_convertvector(bins, D::V);
-#pragma GCC unroll 8
-            for (int q = 0; q < D::W; q++) {
-                to.u[h + q] = static_cast<T>(fraction[q]);
-                to.rows[h + q] = t.rows + bins[q] * size;
-            }
+            put(to.u + h, place - __builtin_convertvector(bins, D::V));
+            *reinterpret_cast<Bins*>(to.at + h) = bins * size;
         }
         return some != 0;
     }
 
-    static void wide(int columns, const Located<T>* located, int count, T scale, bool scaled) {
+    static void wide(int columns, const Interval<T>& t, const Located<T>* located, int count) {
         for (int k = 0; k < columns; k += W)
             for (int a = 0; a < count; a++) {
                 const Located<T>& here = located[a];
                 V f[W], d[W];
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++) {
-                    const T* c = here.rows[q] + 6 * k;
+                    const T* c = t.rows + here.at[q] + 6 * k;
                     const V x = S::set(here.u[q]);
                     V p = S::load(c + 5 * W), g = p;
                     p = p * x + S::load(c + 4 * W);
@@ -406,14 +425,14 @@ class Job {
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++) here.value[k + q] = f[q];
                 S::transpose(d);
-                if (scaled)
-                    for (int q = 0; q < W; q++) d[q] *= scale;
+                if (t.scale != 1)
+                    for (int q = 0; q < W; q++) d[q] *= t.scale;
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++) here.slope[k + q] = d[q];
             }
     }
 
-    static void narrow(int columns, const Located<T>* located, int count, T scale) {
+    static void narrow(int columns, const Interval<T>& t, const Located<T>* located, int count) {
         for (int a = 0; a < count; a++) {
             const Located<T>& here = located[a];
             const V x = S::load(here.u);
@@ -423,7 +442,7 @@ class Job {
                 for (int part = 0; part < narrow_row<T>; part += W) {
 #pragma GCC unroll 16
                     for (int q = 0; q < W; q++)
-                        c[part + q] = S::load(here.rows[q] + k * narrow_row<T> + part);
+                        c[part + q] = S::load(t.rows + here.at[q] + k * narrow_row<T> + part);
                     S::transpose(c + part);
                 }
                 V p = c[5] * x + c[4], g = c[5];
@@ -433,16 +452,15 @@ class Job {
                     p = p * x + c[power];
                 }
                 here.value[k] = p;
-                here.slope[k] = g * scale;
+                here.slope[k] = g * t.scale;
             }
         }
     }
 
-    [[noreturn]] void too_close(const Atom& atom, size_t k, double begin) {
-        Atom& at = const_cast<Atom&>(atom);
-        throw Error("atoms " + std::to_string(at.piece->original(at.index)) + " and " +
-                    std::to_string(at.piece->original(at.neighbour[k])) + " are " +
-                    std::to_string(at.distance[k]) + " A apart; this model's tables begin at " +
+    [[noreturn]] void too_close(Atom& atom, size_t k, double begin) {
+        throw Error("atoms " + std::to_string(atom.piece->original(atom.index)) + " and " +
+                    std::to_string(atom.piece->original(atom.neighbour[k])) + " are " +
+                    std::to_string(atom.distance[k]) + " A apart; this model's tables begin at " +
                     std::to_string(begin) + " A");
     }
 
@@ -476,7 +494,7 @@ class Job {
                 gather(plan, r, y, {count, part == 0, part == parts - 1}, width, acc, out);
                 v0 += count;
             }
-            add_direct(plan, atom, begin, end);
+            add_direct(plan, atom, z);
             std::fill(out + plan.used, out + plan.components, T(0));
         }
     }
@@ -496,14 +514,15 @@ class Job {
         }
     }
 
-    void add_direct(const Plan& plan, Atom& atom, int begin, int end) {
-        for (const Source& source : plan.sources) {
+    void add_direct(const Plan& plan, Atom& atom, int z) {
+        for (size_t s = 0; s < plan.sources.size(); s++) {
+            const Source& source = plan.sources[s];
             if (source.committee && outputs_ == 1) continue;
             for (size_t c = 0; c < source.columns.size(); c++) {
                 const Column& column = source.columns[c];
                 if (column.kind == Column::channel) continue;
                 V sum = V{};
-                for (int v = begin; v < end; v++)
+                for (int v = atom.groups[z]; v < atom.ends[s * tables_.species + z]; v++)
                     sum += atom.radial[static_cast<size_t>(v) * plan.columns + source.first + c];
                 (column.kind == Column::core ? atom.core : atom.folded[column.index]) +=
                     S::total(sum);
@@ -622,22 +641,24 @@ class Job {
 
     // ---- forces
 
-    // Columns that enter the energy directly: place, and dE/d(column).
+    // Columns that enter the energy directly: place, dE/d(column), and the first vector of
+    // neighbours (of one species) from which on they are zero.
     struct Direct {
-        int count = 0, place[most_direct];
+        int count = 0, place[most_direct], source[most_direct], end[most_direct];
         T weight[most_direct];
     };
 
     Direct direct(const Plan& plan, const Atom& atom, int a, int output, const V* slope) {
         Direct out;
         const int P = tables_.densities;
-        for (const Source& source : plan.sources)
-            for (size_t q = 0; q < source.columns.size(); q++) {
-                const Column& column = source.columns[q];
+        for (size_t s = 0; s < plan.sources.size(); s++)
+            for (size_t q = 0; q < plan.sources[s].columns.size(); q++) {
+                const Column& column = plan.sources[s].columns[q];
                 if (column.kind == Column::channel ||
                     (column.kind == Column::folded && column.index / P != output))
                     continue;
-                out.place[out.count] = source.first + static_cast<int>(q);
+                out.source[out.count] = static_cast<int>(s);
+                out.place[out.count] = plan.sources[s].first + static_cast<int>(q);
                 out.weight[out.count++] = column.kind == Column::core
                                               ? static_cast<T>(atom.core_weight)
                                               : slope[column.index % P][a];
@@ -651,13 +672,15 @@ class Job {
         const Spans spans{plan.spans.data(), plan.span_first.data()};
         const size_t row = output * points_ + atom.piece->point;
         double* buffer = w.forces.data() + 4 * row;
-        const Direct pairs = direct(plan, atom, a, output, slope);
+        Direct pairs = direct(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
             const T inverse = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
             const int end = atom.groups[z + 1];
+            for (int q = 0; q < pairs.count; q++)
+                pairs.end[q] = atom.ends[pairs.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
                 pull<2>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
@@ -695,7 +718,8 @@ class Job {
             const int v = v0 + u;
             V radial = out.radial[u];
             for (int q = 0; q < pairs.count; q++)
-                radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
+                if (v < pairs.end[q])
+                    radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);
@@ -740,6 +764,7 @@ class Job {
     const Tiles<T>& tiles_;
     const AngularTable<T, most_l>& angular_;
     const std::vector<Curve>& curves_;
+    const double cutoff_;
     std::vector<std::unique_ptr<Work>> work_;
     std::vector<std::unique_ptr<Piece>> pieces_;
     std::vector<Member> members_;

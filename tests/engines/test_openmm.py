@@ -609,15 +609,14 @@ def test_coinciding_atoms_are_an_error() -> None:
         _numbers(_context(system, positions))
 
 
-@pytest.mark.parametrize("spoilt", ["energy", "forces"])
-def test_numbers_that_are_not_finite_are_an_error(model: Model, spoilt: str) -> None:
-    computation = ACEComputation(_bytes(model), [8, 14], False, 1)
-    energies, forces = np.zeros(2), np.zeros((2, 3))
-    (energies if spoilt == "energy" else forces)[1] = np.inf
-    computation._compute = lambda positions, cell: (energies, forces, np.zeros((3, 3)))
-    system = _system([8, 14], None, openmm.PythonForce(computation))
-    with pytest.raises(openmm.OpenMMException, match="forces that are not finite"):
-        _numbers(_context(system, np.eye(3)[:2]))
+def test_numbers_that_are_not_finite_are_an_error(
+    model: Model, structures: dict[str, Structure]
+) -> None:
+    largest = np.abs(model.coefficients).max()
+    huge = replace(model, coefficients=model.coefficients / largest * 1e308)
+    tight = replace(structures["molecule"], positions=0.5 * structures["molecule"].positions)
+    with pytest.raises(openmm.OpenMMException, match="is not a finite number"):
+        _numbers(_whole(huge, tight))
 
 
 def test_another_number_of_particles_is_an_error() -> None:
