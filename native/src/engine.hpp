@@ -66,6 +66,9 @@ struct Shared {
     }
 };
 
+#include "workspace.hpp"
+#include "geometry.hpp"
+#include "radial.hpp"
 #include "job.hpp"
 
 // Structures of one call that are evaluated together have at least this many atoms.

@@ -14,46 +14,6 @@
 constexpr int harmonics_bytes = 28 * 1024;
 // Folded columns of every radial table (Tables has at most four) and the core density.
 constexpr int most_direct = 4 * most_densities + 1;
-// Vectors of neighbours that are far away: every table is zero there.
-constexpr double far_away = 1e3;
-// Shells of equal area by which neighbours are sorted.
-constexpr int shells = 64;
-
-// Where a vector of neighbours reads a table, and where the result goes.
-template <class T>
-struct Located {
-    alignas(BYTES) T u[Simd<T>::W];        // places within the bins
-    alignas(BYTES) int32_t at[Simd<T>::W];  // first coefficients of the bins
-    typename Simd<T>::V *value, *slope;
-};
-
-// What one thread works with; nothing is allocated once it has grown.
-template <class T>
-struct Workspace {
-    using V = typename Simd<T>::V;
-    struct Atom {
-        Piece* piece = nullptr;
-        int index = 0;  // in the piece
-        Scratch<T> x, y, z, inverse;
-        Scratch<double> distance;
-        Scratch<int32_t> neighbour;
-        Scratch<V> radial, slope;
-        std::vector<int> groups;  // first neighbour vector of each species, and their end
-        std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
-        double folded[most_columns], core;
-        double core_weight, nearest_weight;
-        int nearest;
-    };
-    Atom atoms[Simd<T>::W];
-    Located<T> located[Simd<T>::W];
-    Found found, sorted;
-    Scratch<int32_t> keys, places;
-    std::vector<Run> runs;
-    Scratch<V> harmonics, accumulator, variables, adjoints, rows;
-    Scratch<T> components, pulls;
-    Scratch<double> forces, virials;  // [output][point][4], [output][piece][9]
-};
-
 template <class T>
 class Job {
   public:
@@ -174,7 +134,7 @@ class Job {
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].piece = pieces_[members_[b.begin + a].piece].get();
             w.atoms[a].index = members_[b.begin + a].index;
-            geometry(plan, w, w.atoms[a]);
+            geometry<T>(w, tables_.species, cutoff_, plan.columns, w.atoms[a]);
         }
         radial(c, w, b.count);
         const int total = plan.components * tables_.species;
@@ -221,101 +181,6 @@ class Job {
         }
     }
 
-    // ---- geometry
-
-    void geometry(const Plan& plan, Work& w, Atom& atom) {
-        const Piece& piece = *atom.piece;
-        const bool mixed = tables_.species > 1;
-        const int count = piece.in->first
-                              ? search_list(*piece.in, atom.index, cutoff_, w.found)
-                              : search_cells(piece, atom.index, cutoff_, mixed,
-                                             w.runs, w.found);
-        const size_t room = (static_cast<size_t>(count) / W + tables_.species + 1) * W;
-        w.sorted.need(room);
-        const size_t at = sort(w, count, atom);
-        for (Scratch<T>* s : {&atom.x, &atom.y, &atom.z, &atom.inverse}) s->need(room);
-        atom.distance.need(room);
-        atom.neighbour.need(room);
-        std::memcpy(atom.neighbour.data(), w.sorted.owner.data(), at * sizeof(int32_t));
-        atom.radial.need(at / W * plan.columns);
-        atom.slope.need(at / W * plan.columns);
-        using D = Simd<double>;
-        for (size_t k = 0; k < at; k += D::W) {
-            const D::V x = D::load(&w.sorted.x[k]), y = D::load(&w.sorted.y[k]);
-            const D::V z = D::load(&w.sorted.z[k]);
-            const D::V square = x * x + y * y + z * z, inverse = reciprocal_root(square);
-            put(&atom.x[k], x * inverse);
-            put(&atom.y[k], y * inverse);
-            put(&atom.z[k], z * inverse);
-            put(&atom.inverse[k], inverse);
-            D::store(&atom.distance[k], square * inverse);
-        }
-    }
-
-    // Neighbours by species and, roughly, by distance, so that a vector of them reads rows of the
-    // tables that are close; the last vector of each species is filled up. Returns their number.
-    size_t sort(Work& w, int count, Atom& atom) {
-        Found &from = w.found, &to = w.sorted;
-        const int species = tables_.species;
-        const double cutoff = cutoff_, step = shells * 0.999999 / (cutoff * cutoff);
-        w.keys.need(count);
-        w.places.zero(static_cast<size_t>(species) * shells);
-        int32_t *key = w.keys.data(), *place = w.places.data();
-        const double *fx = from.x.data(), *fy = from.y.data(), *fz = from.z.data();
-        for (int k = 0; k < count; k++)
-            key[k] = static_cast<int32_t>((fx[k] * fx[k] + fy[k] * fy[k] + fz[k] * fz[k]) * step);
-        if (species > 1)
-            for (int k = 0; k < count; k++) key[k] += shells * from.species[k];
-        for (int k = 0; k < count; k++) place[key[k]]++;
-        double *tx = to.x.data(), *ty = to.y.data(), *tz = to.z.data();
-        int32_t *owner = to.owner.data();
-        int at = 0;
-        atom.groups.resize(species + 1);
-        atom.groups[0] = 0;
-        for (int z = 0; z < species; z++) {
-            for (int k = z * shells; k < (z + 1) * shells; k++) {
-                const int here = place[k];
-                place[k] = at;
-                at += here;
-            }
-            for (; at % W; at++) {
-                tx[at] = ty[at] = 0.0;
-                tz[at] = far_away;
-                owner[at] = atom.index;
-            }
-            atom.groups[z + 1] = at / W;
-        }
-        for (int k = 0; k < count; k++) {
-            const int p = place[key[k]]++;
-            tx[p] = fx[k];
-            ty[p] = fy[k];
-            tz[p] = fz[k];
-            owner[p] = from.owner[k];
-        }
-        return at;
-    }
-
-    static ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
-    static ACE_INLINE void put(float* to, Simd<double>::V v) {
-        typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
-        *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
-    }
-
-    static ACE_INLINE Simd<double>::V reciprocal_root(Simd<double>::V square) {
-#if defined(__AVX512F__)
-        Simd<double>::V y = (Simd<double>::V)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)square);
-        const Simd<double>::V half = square * 0.5;
-        for (int k = 0; k < 3; k++) y = y * (1.5 - half * y * y);
-        return y;
-#elif defined(__AVX2__)
-        return 1.0 / (Simd<double>::V)_mm256_sqrt_pd((__m256d)square);
-#else
-        Simd<double>::V root;
-        for (int q = 0; q < Simd<double>::W; q++) root[q] = std::sqrt(square[q]);
-        return 1.0 / root;
-#endif
-    }
-
     // ---- radial functions
 
     void radial(const Centre<T>& c, Work& w, int count) {
@@ -329,26 +194,13 @@ class Job {
                 int most = 0;
                 for (int a = 0; a < count; a++) {
                     Atom& atom = w.atoms[a];
-                    atom.ends[which] = end_of(plan.sources[s], c.intervals[s][z], atom, z);
+                    atom.ends[which] = Radial<T>::end_of(plan.sources[s], c.intervals[s][z], atom, z);
                     most = std::max(most, atom.ends[which] - atom.groups[z]);
                 }
                 // In step over the batch, so that the same rows of the table stay close.
                 for (int q = 0; q < most; q++) step(c, w, count, static_cast<int>(s), z, q);
             }
         }
-    }
-
-    // The first vector from which on a narrow source has nothing: neighbours come by distance.
-    int end_of(const Source& source, const Interval<T>& t, Atom& atom, int z) {
-        using D = Simd<double>;
-        int end = atom.groups[z + 1];
-        if (!source.narrow) return end;
-        const double silent = t.begin + t.silent / t.inverse;
-        for (; end > atom.groups[z]; end--)
-            for (int h = 0; h < W; h += D::W)
-                if (below(D::load(&atom.distance[static_cast<size_t>(end - 1) * W + h]), silent))
-                    return end;
-        return end;
     }
 
     // The q-th vector of neighbours of species z of every atom of the batch, from one source.
@@ -364,104 +216,16 @@ class Job {
             Located<T>& here = w.located[found];
             here.value = atom.radial.data() + at;
             here.slope = atom.slope.data() + at;
-            if (locate(source, interval, atom, v, here)) {
+            if (Radial<T>::locate(source, interval, atom, v, here)) {
                 found++;
             } else {
                 for (int k = 0; k < source.padded; k++) here.value[k] = here.slope[k] = V{};
             }
         }
         if (source.narrow)
-            narrow(source.padded, interval, w.located, found);
+            Radial<T>::narrow(source.padded, interval, w.located, found);
         else
-            wide(source.padded, interval, w.located, found);
-    }
-
-    // Bins of the table and places within them; false if all of them are zero.
-    ACE_INLINE bool locate(const Source& source, const Interval<T>& t, Atom& atom, int v,
-                           Located<T>& to) {
-        using D = Simd<double>;
-        typedef int32_t Bins __attribute__((vector_size(BYTES / 2), may_alias));
-        const int32_t size = source.padded * (source.narrow ? narrow_row<T> : 6);
-        unsigned some = 0;
-#pragma GCC unroll 2
-        for (int h = 0; h < W; h += D::W) {
-            const size_t at = static_cast<size_t>(v) * W + h;
-            D::V place = (D::load(&atom.distance[at]) - t.begin) * t.inverse;
-            if (const unsigned inside = below(place, 0.0))
-                for (int q = 0; q < D::W; q++)
-                    if (inside >> q & 1) {
-                        if (t.refuse) too_close(atom, at + q, t.begin);
-                        place[q] = t.limit;
-                    }
-            some |= below(place, t.silent);
-            place = place < t.limit ? place : D::set(t.limit);
-            const Bins bins = __builtin_convertvector(place, Bins);
-            put(to.u + h, place - __builtin_convertvector(bins, D::V));
-            *reinterpret_cast<Bins*>(to.at + h) = bins * size;
-        }
-        return some != 0;
-    }
-
-    static void wide(int columns, const Interval<T>& t, const Located<T>* located, int count) {
-        for (int k = 0; k < columns; k += W)
-            for (int a = 0; a < count; a++) {
-                const Located<T>& here = located[a];
-                V f[W], d[W];
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) {
-                    const T* c = t.rows + here.at[q] + 6 * k;
-                    const V x = S::set(here.u[q]);
-                    V p = S::load(c + 5 * W), g = p;
-                    p = p * x + S::load(c + 4 * W);
-#pragma GCC unroll 4
-                    for (int power = 3; power >= 0; power--) {
-                        g = g * x + p;
-                        p = p * x + S::load(c + power * W);
-                    }
-                    f[q] = p;
-                    d[q] = g;
-                }
-                S::transpose(f);
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.value[k + q] = f[q];
-                S::transpose(d);
-                if (t.scale != 1)
-                    for (int q = 0; q < W; q++) d[q] *= t.scale;
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.slope[k + q] = d[q];
-            }
-    }
-
-    static void narrow(int columns, const Interval<T>& t, const Located<T>* located, int count) {
-        for (int a = 0; a < count; a++) {
-            const Located<T>& here = located[a];
-            const V x = S::load(here.u);
-            for (int k = 0; k < columns; k++) {
-                V c[narrow_row<T>];
-#pragma GCC unroll 4
-                for (int part = 0; part < narrow_row<T>; part += W) {
-#pragma GCC unroll 16
-                    for (int q = 0; q < W; q++)
-                        c[part + q] = S::load(t.rows + here.at[q] + k * narrow_row<T> + part);
-                    S::transpose(c + part);
-                }
-                V p = c[5] * x + c[4], g = c[5];
-#pragma GCC unroll 4
-                for (int power = 3; power >= 0; power--) {
-                    g = g * x + p;
-                    p = p * x + c[power];
-                }
-                here.value[k] = p;
-                here.slope[k] = g * t.scale;
-            }
-        }
-    }
-
-    [[noreturn]] void too_close(Atom& atom, size_t k, double begin) {
-        throw Error("atoms " + std::to_string(atom.piece->original(atom.index)) + " and " +
-                    std::to_string(atom.piece->original(atom.neighbour[k])) + " are " +
-                    std::to_string(atom.distance[k]) + " A apart; this model's tables begin at " +
-                    std::to_string(begin) + " A");
+            Radial<T>::wide(source.padded, interval, w.located, found);
     }
 
     // ---- A
@@ -728,7 +492,7 @@ class Job {
             const V along = radial - (gx * x[u] + gy * y[u] + gz * z[u]) * inverse;
             const V fx = along * x[u] + gx * inverse, fy = along * y[u] + gy * inverse,
                     fz = along * z[u] + gz * inverse;
-            const V r = distances(&atom.distance[static_cast<size_t>(v) * W]);
+            const V r = distances<T>(&atom.distance[static_cast<size_t>(v) * W]);
             const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
             sums[0] += fx;
             sums[1] += fy;
@@ -745,18 +509,6 @@ class Job {
             sums[11] += rz * fz;
             scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
         }
-    }
-
-    static ACE_INLINE V distances(const double* from) {
-        V out;
-        if constexpr (W == Simd<double>::W) {
-            out = Simd<double>::load(from);
-        } else {
-            T both[W];
-            for (int h = 0; h < W; h += Simd<double>::W) put(both + h, Simd<double>::load(from + h));
-            out = S::load(both);
-        }
-        return out;
     }
 
     const Tables& tables_;
