@@ -1,6 +1,6 @@
 """What the adapters cost: CPU time per step of OpenMM and ASE around a model that costs nothing.
 
-    OMP_NUM_THREADS=1 python benchmarks/adapters.py [--rounds 7]
+    OMP_NUM_THREADS=1 python benchmarks/adapters.py [--rounds 15]
 
 Verlet dynamics of silicon at rest. The null model is the adapter with its kernel replaced by one
 that returns zeros made beforehand, so what remains is the way from the host's arrays to the kernel
@@ -33,7 +33,7 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--rounds", type=int, default=15)
     rounds = options.parse_args().rounds
     model = acepot.load(MODEL)
     print("atoms, platform: µs per step free, with the null model, added; limit")
