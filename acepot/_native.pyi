@@ -21,6 +21,14 @@ class Evaluator:
         threads: int,
         outputs: int,
     ) -> tuple[list[Floats], list[Floats], list[Floats]]: ...
+    def evaluate_one(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        cell: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+    ) -> tuple[Floats, Floats, Floats]: ...
     def evaluate_list(
         self,
         positions: Floats,

@@ -6,10 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
-from acepot.evaluate.protocol import Evaluate, Result
+from acepot.evaluate.protocol import Bound, Evaluate, Floats, Result, Totals
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
 from acepot.lower import lower
@@ -54,15 +57,17 @@ class Potential:
         self.model = model
         self.tables = lower(model)
         self._evaluate: Evaluate
+        self._native: NativeEvaluator | None = None
         if evaluator == "reference":
             self._evaluate = ReferenceEvaluator(self.tables).evaluate_all
             return
-        self._evaluate = NativeEvaluator(self.tables, threads).evaluate
+        self._native = NativeEvaluator(self.tables, threads)
         if precision == "single":
-            single = NativeEvaluator(self.tables, threads, single=True).evaluate
-            self.single_error = single_error(self._evaluate, single, self.tables)
+            single = NativeEvaluator(self.tables, threads, single=True)
+            self.single_error = single_error(self._native.evaluate, single.evaluate, self.tables)
             _LOG.warning("%s", self.single_error)
-            self._evaluate = single
+            self._native = single
+        self._evaluate = self._native.evaluate
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
         """What the model says about one structure.
@@ -101,3 +106,38 @@ class Potential:
             )
         species = [species_indices(self.model.numbers, s.numbers) for s in structures]
         return self._evaluate(structures, species, committee=committee)
+
+    def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> Bound:
+        """This potential for atoms whose elements and periodic directions stay.
+
+        Its `compute(positions, cell)` has no committee and no per-atom virials, and with the
+        native evaluator it makes no Structure: engines call it step after step, where that
+        matters for small systems.
+
+        Args:
+            numbers: atomic numbers, shape (n,).
+            pbc: periodic directions, shape (3,) or one value for all.
+
+        Raises:
+            InputError: an element the model does not know, or no atoms.
+        """
+        places = np.zeros((np.size(np.asarray(numbers)), 3))
+        checked = Structure(numbers, places, np.eye(3), pbc)
+        species = species_indices(self.model.numbers, checked.numbers)
+        if self._native is None:
+            return _BoundPotential(self, checked)
+        return self._native.bind(species, checked.pbc)
+
+
+class _BoundPotential:
+    """A potential of any evaluator, bound by making a Structure at every call."""
+
+    def __init__(self, potential: Potential, atoms: Structure) -> None:
+        self._potential = potential
+        self._atoms = atoms
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """As `Bound`."""
+        structure = Structure(self._atoms.numbers, positions, cell, self._atoms.pbc)
+        result = self._potential.compute(structure)
+        return Totals(result.energies, result.forces, result.virial)

@@ -33,3 +33,5 @@ class EngineUnits:
 
 
 ASE = EngineUnits(length=1.0, energy=1.0)
+#: Nanometre and kJ/mol, exact: 1000 J over Avogadro's number and the elementary charge.
+OPENMM = EngineUnits(length=10.0, energy=1000.0 / (6.02214076e23 * 1.602176634e-19))

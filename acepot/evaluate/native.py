@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
-from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, row_count
+from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, Totals, row_count
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
@@ -139,6 +139,49 @@ class NativeEvaluator:
         except ValueError as error:
             raise InputError(str(error)) from None
         return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+
+    def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
+        """This evaluator for atoms whose species and periodic directions stay.
+
+        Args:
+            species: species index of every atom, shape (n,).
+            pbc: periodic directions, shape (3,).
+        """
+        threads = max(1, min(self.threads, len(species) // _PER_THREAD))
+        return BoundEvaluator(self, species, pbc, threads)
+
+
+class BoundEvaluator:
+    """The native evaluator for atoms whose species and periodic directions stay.
+
+    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
+    """
+
+    def __init__(
+        self,
+        evaluator: NativeEvaluator,
+        species: NDArray[np.int64],
+        pbc: NDArray[np.bool_],
+        threads: int,
+    ) -> None:
+        self._evaluator = evaluator
+        self._species = np.ascontiguousarray(species, dtype=np.int32)
+        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
+        self._threads = threads
+        self._shape = (len(species), 3)
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """As `Bound`; only what can change from call to call is checked."""
+        if positions.shape != self._shape:
+            raise InputError(
+                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
+                f"got shape {positions.shape}"
+            )
+        evaluate = self._evaluator._handle.evaluate_one
+        try:
+            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 class NativeRowBuilder:

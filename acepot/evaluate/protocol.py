@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,25 @@ class Result:
         return np.asarray(self.virials.sum(axis=0))
 
 
+class Totals(NamedTuple):
+    """What dynamics need of one structure.
+
+    Args:
+        energies: E_i in eV, shape (n,).
+        forces: -dE/dr in eV/Å, shape (n, 3).
+        virial: W = -dE/dε in eV, shape (3, 3).
+    """
+
+    energies: Floats
+    forces: Floats
+    virial: Floats
+
+    @property
+    def energy(self) -> float:
+        """Total energy in eV."""
+        return float(self.energies.sum())
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Design-matrix rows of one structure: rows @ coefficients = evaluate, less E0.
@@ -83,6 +102,24 @@ class Evaluate(Protocol):
         committee: bool = False,
     ) -> list[Result]:
         """Energies, forces and virials of several structures."""
+        ...
+
+
+class Bound(Protocol):
+    """An evaluator bound to atoms whose elements and periodic directions stay."""
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """Energies, forces and the virial.
+
+        Args:
+            positions: in Å, shape (n, 3), anywhere in or outside the cell.
+            cell: lattice vectors as rows in Å, shape (3, 3); those of directions that are not
+                periodic are ignored.
+
+        Raises:
+            InputError: another number of atoms, positions or results that are not finite,
+                coinciding or too close atoms, a cell without volume.
+        """
         ...
 
 

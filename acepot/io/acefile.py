@@ -10,11 +10,12 @@ import hashlib
 import io
 import json
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,18 +56,22 @@ _STAMP = (1980, 1, 1, 0, 0, 0)
 _DTYPES: dict[str, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
 
 
-def save(model: Model, path: str | Path) -> None:
+def save(model: Model, path: str | Path | BinaryIO) -> None:
     """Write a model file; an older file stays until the new one is complete.
 
     Args:
         model: what to save.
-        path: usually ending in `.acepot`.
+        path: usually ending in `.acepot`; or a binary file open for writing.
 
     Raises:
         InputError: the file cannot be written, or the provenance holds what JSON cannot.
     """
+    data = model_bytes(model)
+    if not isinstance(path, (str, os.PathLike)):
+        path.write(data)
+        return
     with replaced(path, "wb") as file:
-        file.write(model_bytes(model))
+        file.write(data)
 
 
 def model_bytes(model: Model) -> bytes:

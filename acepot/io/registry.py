@@ -34,16 +34,19 @@ _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[
 _B_BASIS = re.compile(r"^(?:species|global|metadata)\s*:", re.MULTILINE)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str] | bytes) -> Model:
     """Read a model: `.acepot`, PACE's `.yace` and `.ace`, and ACE1's JSON potentials.
 
     Args:
-        path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix.
+        path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
+            bytes of an `.acepot` file.
 
     Raises:
         InputError: the file cannot be opened.
         ModelFileError: it is damaged, too new, or no model file.
     """
+    if isinstance(path, bytes):
+        return acefile.load(path)
     path = Path(path)
     kind = identify(path)
     if kind == "acepot":

@@ -90,6 +90,30 @@ class Handle {
         return nb::make_tuple(e, f, v);
     }
 
+    // One structure without committee or per-atom virials: energies [n], forces [n, 3] and the
+    // virial [3, 3]. What a step of dynamics of a small system needs, with the least around it.
+    nb::tuple evaluate_one(In<double, -1, 3> positions, In<int32_t, -1> species,
+                           In<double, 3, 3> cell, In<int32_t, 3> pbc, int threads) {
+        const size_t n = positions.shape(0);
+        if (species.shape(0) != n) throw ace::Error("species: expected one per atom");
+        ace::Structure in;
+        in.atoms = in.points = static_cast<int>(n);
+        in.positions = positions.data();
+        in.species = species.data();
+        in.cell = cell.data();
+        for (int d = 0; d < 3; d++) in.pbc[d] = pbc.data()[d];
+        ace::check_input(in, threads);
+        Owned energies({n}), forces({n, 3}), virial({3, 3});
+        Out e = energies.numpy(), f = forces.numpy(), v = virial.numpy();
+        const ace::Results out{1, energies.data, forces.data, nullptr, virial.data};
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->evaluate(&in, 1, threads, &out);
+            ace::check_results(in, out);
+        }
+        return nb::make_tuple(e, f, v);
+    }
+
     // One structure with a caller's full neighbour list.
     nb::tuple evaluate_list(In<double, -1, 3> positions, In<int32_t, -1> species,
                             In<int64_t, -1> first, In<int32_t, -1> neighbours, int threads,
@@ -179,6 +203,9 @@ class RowHandle {
 }  // namespace
 
 NB_MODULE(_native, module) {
+    // Hosts may keep what they were given until the process ends, as OpenMM 8.6 keeps the callable
+    // of every PythonForce it has read from XML: nothing a user could act on.
+    nb::set_leak_warnings(false);
     nb::register_exception_translator([](const std::exception_ptr& p, void*) {
         try {
             std::rethrow_exception(p);
@@ -194,6 +221,8 @@ NB_MODULE(_native, module) {
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))
+        .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
+             nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),
              nb::arg("first"), nb::arg("neighbours"), nb::arg("threads"), nb::arg("outputs"));
     nb::class_<RowHandle>(module, "RowBuilder")

@@ -55,6 +55,8 @@ ONLY_IN = {
     "vesin": ("acepot.neighbours",),
     "matplotlib": ("acepot.plots", "acepot.delivery"),
     "ase": ("acepot.io.datasets", "ase_ace"),
+    "openmm": ("openmm_ace",),
+    "openmmml": ("openmm_ace",),
     "matscipy": (),
     "torch": (),
     "pickle": (),
@@ -246,12 +248,14 @@ def _modules_after(code: str) -> set[str]:
 def test_importing_the_library_stays_light() -> None:
     # vesin looks for ASE by itself; what the library adds to that counts.
     added = _modules_after("import acepot") - _modules_after("import vesin")
-    heavy = {"ase", "matplotlib", "torch", "pandas", "h5py", "tqdm"}
+    heavy = {"ase", "matplotlib", "openmm", "torch", "pandas", "h5py", "tqdm"}
     assert not {name.split(".")[0] for name in added} & heavy
 
 
 def test_the_library_works_without_the_optional_packages() -> None:
-    blocked = "import sys\nfor n in ('ase', 'matplotlib', 'torch'): sys.modules[n] = None\n"
+    blocked = (
+        "import sys\nfor n in ('ase', 'matplotlib', 'openmm', 'torch'): sys.modules[n] = None\n"
+    )
     names = [m for m in _importable() if m.startswith("acepot")]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")
     assert set(names) <= loaded

@@ -21,6 +21,7 @@ from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
+from acepot.potential import Potential
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
@@ -271,6 +272,85 @@ def test_copies_and_pickles_evaluate_the_same():
     expected = native.evaluate([structure], [species])[0].forces
     for other in (pickle.loads(pickle.dumps(native)), copy.deepcopy(native)):
         np.testing.assert_array_equal(other.evaluate([structure], [species])[0].forces, expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_bound_evaluator_gives_the_same_bits(threads):
+    rng = np.random.default_rng(21)
+    potential = Potential(_silicon_oxygen(), threads=threads)
+    for atoms in (1, 7, 130):
+        structure = _random_structure(rng, atoms)
+        bound = potential.bind(structure.numbers, structure.pbc)
+        for _ in range(2):
+            positions = structure.positions + rng.normal(scale=0.01, size=(atoms, 3))
+            moved = replace(structure, positions=positions)
+            expected = potential.compute(moved)
+            found = bound.compute(positions, structure.cell)
+            assert found.energy == expected.energy
+            np.testing.assert_array_equal(found.energies, expected.energies)
+            np.testing.assert_array_equal(found.forces, expected.forces)
+            scale = np.abs(expected.virials).max()
+            np.testing.assert_allclose(found.virial, expected.virial, atol=1e-12 * atoms * scale)
+
+
+def test_results_of_a_bound_evaluator_stay_when_it_is_called_again():
+    bound = Potential(_silicon_oxygen(), threads=1).bind([8, 14], False)
+    first = bound.compute(np.array([[0, 0, 0], [0, 1.7, 0.2]]), np.zeros((3, 3)))
+    kept = [array.copy() for array in first]
+    bound.compute(np.array([[0, 0, 0], [0.3, 1.9, 0.2]]), np.zeros((3, 3)))
+    for array, copied in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(array, copied)
+
+
+def test_a_bound_evaluator_checks_what_can_change():
+    bound = Potential(_silicon_oxygen()).bind([8, 14], True)
+    cell, positions = 4.0 * np.eye(3), np.array([[0, 0, 0], [0, 1.7, 0.2]])
+    with pytest.raises(
+        InputError, match=r"those of the 2 atoms that were bound, got shape \(3, 3\)"
+    ):
+        bound.compute(np.zeros((3, 3)), cell)
+    for bad in (np.nan, np.inf, -np.inf):
+        spoilt = positions.copy()
+        spoilt[1, 2] = bad
+        with pytest.raises(InputError, match="atom 1 is not at a finite position"):
+            bound.compute(spoilt, cell)
+        spoilt = cell.copy()
+        spoilt[2, 1] = bad
+        with pytest.raises(InputError, match="span no volume"):
+            bound.compute(positions, spoilt)
+    with pytest.raises(InputError, match="same point"):
+        bound.compute(np.zeros((2, 3)), cell)
+    assert np.isfinite(bound.compute(positions, cell).energy)
+
+
+def test_what_cannot_be_bound_is_refused():
+    potential = Potential(_silicon_oxygen())
+    with pytest.raises(InputError, match="atom 1 is Au, which this model does not know"):
+        potential.bind([8, 79], False)
+    with pytest.raises(InputError, match="at least one atom"):
+        potential.bind([], False)
+    with pytest.raises(InputError, match=r"pbc: expected shape \(3,\), got \(2,\)"):
+        potential.bind([8], [True, False])
+
+
+def test_the_oracle_can_be_bound_too():
+    structure = _random_structure(np.random.default_rng(23), 4)
+    potential = Potential(_silicon_oxygen(), "reference")
+    expected = potential.compute(structure)
+    found = potential.bind(structure.numbers, structure.pbc).compute(
+        structure.positions, structure.cell
+    )
+    assert found.energy == expected.energy
+    np.testing.assert_array_equal(found.forces, expected.forces)
+    np.testing.assert_array_equal(found.virial, expected.virial)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])
+def test_copies_of_a_bound_evaluator_evaluate_the_same(twin):
+    bound = Potential(_silicon_oxygen(), threads=1).bind([8, 14], False)
+    positions = np.array([[0, 0, 0], [0, 1.7, 0.2]])
+    expected = bound.compute(positions, np.zeros((3, 3))).forces
+    np.testing.assert_array_equal(twin(bound).compute(positions, np.zeros((3, 3))).forces, expected)
 
 
 def test_the_environment_variable_forces_an_instruction_set(monkeypatch):

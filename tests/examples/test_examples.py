@@ -41,6 +41,15 @@ def test_the_basis_example(monkeypatch, tmp_path, capsys):
     assert "order 3, degree 16: 684" in capsys.readouterr().out
 
 
+def test_the_openmm_example(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("openmm")
+    for _ in range(2):  # the second run continues from the checkpoint
+        _run("04_openmm.py", monkeypatch, tmp_path, "--picoseconds", "0.1")
+    out = capsys.readouterr().out
+    assert " 0.10 ps" in out and " 0.20 ps" in out and "ns/day" in out
+    assert (tmp_path / "silicon.dcd").stat().st_size > 0
+
+
 def test_the_commands_of_the_readme(monkeypatch, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

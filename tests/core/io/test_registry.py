@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,17 @@ def test_other_files_are_refused_with_a_reason(
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=message):
         load(path)
+
+
+def test_a_model_goes_through_bytes(model: Model, tmp_path: Path) -> None:
+    memory = io.BytesIO()
+    save(model, memory)
+    save(model, tmp_path / "model.acepot")
+    assert memory.getvalue() == (tmp_path / "model.acepot").read_bytes()
+    assert lower(load(memory.getvalue())).digest == lower(model).digest
+    for wrong in (b"", ACE.encode(), memory.getvalue()[:-1]):
+        with pytest.raises(ModelFileError):
+            load(wrong)
 
 
 def test_damaged_compression_is_an_error(files: dict[str, bytes], tmp_path: Path) -> None:

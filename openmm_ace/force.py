@@ -1,0 +1,225 @@
+"""An ACE model as an OpenMM PythonForce on the native evaluator.
+
+OpenMM's units are nm and kJ/mol, its cells lower triangular; positions may lie anywhere. Its
+Monte Carlo barostats need no virial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import acepot
+from acepot import Model, Potential
+from acepot.errors import InputError, MissingDependency, ModelFileError
+from acepot.units import OPENMM
+
+_INSTALL = "openmm_ace needs OpenMM 8.6 or newer: pip install acepot[openmm]"
+try:
+    import openmm
+    from openmm import app
+except ImportError as error:
+    raise MissingDependency(_INSTALL) from error
+if not hasattr(getattr(openmm, "PythonForce", None), "setParticles"):
+    raise MissingDependency(f"{_INSTALL} (this is {openmm.__version__})")
+
+_LOG = logging.getLogger(__name__)
+_ENERGY, _FORCE = 1.0 / OPENMM.energy, 1.0 / OPENMM.force
+_NO_CELL = np.zeros((3, 3))
+
+
+def create_force(
+    model: Model | str | os.PathLike[str],
+    elements: app.Topology | Sequence[str | int],
+    *,
+    periodic: bool | None = None,
+    atoms: Sequence[int] | None = None,
+    threads: int | None = None,
+) -> openmm.PythonForce:
+    """Make a force to add to an OpenMM System.
+
+    The force holds the bytes of the model file, so copies, pickles and System XML files of it
+    need nothing else. Loading a System XML that holds a PythonForce executes a pickle: load only
+    files you trust.
+
+    Args:
+        model: a model, or the path of a model file of any kind that acepot reads.
+        elements: the Topology, or the chemical symbol or atomic number of every particle of
+            the System.
+        periodic: whether the atoms repeat with OpenMM's box; None: if the Topology has one.
+        atoms: indices of the particles the model is for, in any order; None: all. The others
+            are neither moved nor seen.
+        threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+
+    Returns:
+        A PythonForce in kJ/mol and kJ/mol/nm. Set its force group as for any other force.
+
+    Raises:
+        InputError: an element the model does not know, atoms without an element, wrong indices,
+            or a Topology without a box for a periodic force.
+        ModelFileError: a damaged or foreign model file, or one from a newer version.
+    """
+    numbers = _numbers(elements, atoms)
+    periodic = _periodic(elements, periodic)
+    with io.BytesIO() as file:
+        acepot.save(model if isinstance(model, Model) else acepot.load(model), file)
+        computation = ACEComputation(file.getvalue(), numbers, periodic, threads)
+    computation.open()
+    force = openmm.PythonForce(computation)
+    force.setName("ACE")
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    if atoms is not None:
+        force.setParticles([int(i) for i in atoms])
+    return force
+
+
+class ACEComputation:
+    """What OpenMM calls at every evaluation of the force.
+
+    Its pickle is plain data: the bytes of the model file, their SHA-256, the elements, the
+    periodicity and the number of threads. The native evaluator is opened from them at the first
+    call. System XML files name `_reopened` of this module, so it can neither move nor change its
+    arguments.
+
+    Args:
+        data: bytes of an `.acepot` file.
+        numbers: atomic numbers of the atoms in OpenMM's order, shape (n,).
+        periodic: whether the atoms repeat with OpenMM's box.
+        threads: as for `create_force`.
+    """
+
+    def __init__(
+        self, data: bytes, numbers: Sequence[int], periodic: bool, threads: int | None
+    ) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self._state = (data, digest, tuple(numbers), periodic, threads)
+        self._periodic = periodic
+        self._compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_reopened, self._state)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model file's bytes."""
+        return self._state[1]
+
+    def open(self) -> None:
+        """Make the native evaluator now rather than at the first call.
+
+        Raises:
+            InputError: an element the model does not know.
+            ModelFileError: as `acepot.load`.
+        """
+        data, _, numbers, periodic, threads = self._state
+        potential = Potential(acepot.load(data), threads=threads)
+        self._compute = potential.bind(numbers, periodic).compute
+
+    def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
+        """Energy in kJ/mol and forces in kJ/mol/nm, shape (n, 3).
+
+        Args:
+            state: of OpenMM, with positions and, if periodic, the box.
+
+        Raises:
+            InputError: another number of atoms, positions or results that are not finite,
+                coinciding or too close atoms, no box or one without volume.
+        """
+        try:
+            return self._forces(state)
+        except Exception:
+            _LOG.exception("the ACE force failed; OpenMM passes on the message alone")
+            raise
+
+    def _forces(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
+        if self._compute is None:
+            self.open()
+        # `_value` is nm already: the public way to a number costs more than a small model.
+        positions = state.getPositions(asNumpy=True)._value * OPENMM.length
+        cell = self._cell(state) if self._periodic else _NO_CELL
+        energies, forces, _ = self._compute(positions, cell)  # type: ignore[misc]
+        forces *= _FORCE
+        return float(energies.sum()) * _ENERGY, forces
+
+    def _cell(self, state: openmm.State) -> NDArray[np.float64]:
+        try:
+            return np.array(state.getPeriodicBoxVectors()._value) * OPENMM.length
+        except openmm.OpenMMException as error:
+            raise InputError(
+                "box: this force is periodic, but OpenMM gave it no box vectors; leave "
+                "setUsesPeriodicBoundaryConditions(True), or make it with periodic=False"
+            ) from error
+
+
+def _reopened(
+    data: bytes, digest: str, numbers: tuple[int, ...], periodic: bool, threads: int | None
+) -> ACEComputation:
+    """A computation from its pickle; its model is read when it is first called."""
+    computation = ACEComputation(data, numbers, periodic, threads)
+    if computation.digest != digest:
+        raise ModelFileError(
+            f"the ACE model in this file is damaged: expected SHA-256 {digest}, "
+            f"got {computation.digest}"
+        )
+    return computation
+
+
+def _numbers(
+    elements: app.Topology | Sequence[str | int], atoms: Sequence[int] | None
+) -> list[int]:
+    """Atomic numbers of the chosen particles."""
+    of_all: Sequence[Any]
+    if isinstance(elements, app.Topology):
+        of_all = [atom.element for atom in elements.atoms()]
+    else:
+        of_all = list(elements)
+    if atoms is None:
+        atoms = range(len(of_all))
+    if len(atoms) == 0:
+        raise InputError("atoms: expected at least one particle, got none")
+    if outside := [i for i in atoms if not 0 <= i < len(of_all)]:
+        raise InputError(f"atoms: expected indices 0 to {len(of_all) - 1}, got {outside[0]}")
+    if len(set(atoms)) < len(atoms):
+        raise InputError("atoms: expected every index once, got some twice")
+    return [_number(of_all[i], i) for i in atoms]
+
+
+def _number(element: Any, particle: int) -> int:
+    if isinstance(element, str):
+        try:
+            element = app.Element.getBySymbol(element.strip())
+        except KeyError:
+            raise InputError(
+                f"elements: particle {particle}: expected a chemical symbol such as Si, "
+                f"got {element!r}"
+            ) from None
+    if isinstance(element, app.Element):
+        return int(element.atomic_number)
+    if element is None:
+        raise InputError(
+            f"elements: particle {particle} has no element (a virtual site?); choose the "
+            "particles of the model with atoms="
+        )
+    return int(element)
+
+
+def _periodic(elements: object, wanted: bool | None) -> bool:
+    """Whether the force is periodic; OpenMM itself sees to it that boxes are reduced."""
+    if not isinstance(elements, app.Topology):
+        if wanted is None:
+            raise InputError("periodic: expected True or False when elements are given as a list")
+        return bool(wanted)
+    has_box = elements.getPeriodicBoxVectors() is not None
+    if wanted and not has_box:
+        raise InputError(
+            "periodic: expected a Topology with box vectors; give it some with "
+            "topology.setPeriodicBoxVectors, or choose periodic=False"
+        )
+    return has_box if wanted is None else bool(wanted)

@@ -1,0 +1,72 @@
+"""ACE potentials in OpenMM-ML: `MLPotential("acepot", modelPath="model.acepot")`.
+
+OpenMM-ML imports this module when it is imported itself, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
+
+
+class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
+    """Makes the potential that OpenMM-ML knows as "acepot"."""
+
+    def createImpl(  # noqa: N802 - OpenMM-ML's name
+        self,
+        name: str,
+        modelPath: str,
+        threads: int | None = None,
+    ) -> ACEPotentialImpl:
+        """Make the potential.
+
+        Args:
+            name: "acepot".
+            modelPath: path of a model file of any kind that acepot reads.
+            threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+        """
+        return ACEPotentialImpl(modelPath, threads)
+
+
+class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
+    """One model file for any number of Systems."""
+
+    def __init__(self, path: str, threads: int | None) -> None:
+        self._path = path
+        self._threads = threads
+
+    def addForces(  # noqa: N802 - OpenMM-ML's name
+        self,
+        topology: Any,
+        system: Any,
+        atoms: Iterable[int] | None,
+        forceGroup: int,
+        **args: object,
+    ) -> None:
+        """Add the force to a System; it is periodic if the Topology has a box.
+
+        Args:
+            topology: of the System.
+            system: takes the force.
+            atoms: indices of the particles the model is for; None: all.
+            forceGroup: of the force.
+            args: none are known.
+
+        Raises:
+            TypeError: an argument that is not known.
+            AceError: as `openmm_ace.create_force`.
+        """
+        from openmm_ace.force import create_force
+
+        if args:
+            raise TypeError(f"acepot: expected no further arguments, got {', '.join(args)}")
+        chosen = None if atoms is None else list(atoms)
+        force = create_force(self._path, topology, atoms=chosen, threads=self._threads)
+        force.setForceGroup(forceGroup)
+        system.addForce(force)
+
+    def getMLLongRange(self) -> bool:  # noqa: N802 - OpenMM-ML's name
+        """No: a model sees no further than its cut-off."""
+        return False
