@@ -33,3 +33,7 @@ class EngineUnits:
 
 
 ASE = EngineUnits(length=1.0, energy=1.0)
+
+#: i-PI's numbers for an ångström in Bohr and an electronvolt in Hartree: it converted the user's
+#: input with them, so that only they give the same Å and eV back.
+IPI = EngineUnits(length=1 / 1.8897261, energy=1 / 0.036749326)
