@@ -87,11 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--pbc", metavar="FLAGS", help="periodic directions, such as TTF [as in TEMPLATE]")
     add("--energies", action="store_true", help="extras: energies of the atoms")
     add("--committee", action="store_true", help="extras: the committee, as ffcommittee reads it")
-    add("--threads", type=_positive(int), metavar="N", help="[OMP_NUM_THREADS, or all processors]")
-    second = _positive(float)
-    add("--wait", type=second, default=60.0, metavar="S", help="for the server [%(default)g s]")
-    add("--timeout", type=second, default=60.0, metavar="S", help="in a message [%(default)g s]")
-    add("--idle", type=second, metavar="S", help="between messages [while the connection stands]")
+    add("--threads", type=int, metavar="N", help="[OMP_NUM_THREADS, or all processors]")
+    add("--wait", type=_positive, default=60.0, metavar="S", help="for the server [%(default)g s]")
+    add("--timeout", type=_positive, default=60.0, metavar="S", help="in a message [%(default)g s]")
+    add("--idle", type=_positive, metavar="S", help="between messages [without limit]")
     add("--debug", action="store_true", help="show the traceback of an error")
     add("--version", action="version", version=f"acepot {acepot.__version__}")
     return parser
@@ -149,15 +148,11 @@ def _bench(forcefield: ForceField) -> str:
     )
 
 
-def _positive(kind: type[int] | type[float]) -> object:
-    def convert(text: str) -> float:
-        value = kind(text)
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(text)
-        return value
-
-    convert.__name__ = f"positive {kind.__name__}"  # argparse names it in its message
-    return convert
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
 
 
 def _line(error: BaseException) -> str:

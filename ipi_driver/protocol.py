@@ -238,4 +238,4 @@ def _bytes(channel: Channel, count: int) -> bytearray:
 
 
 def _view(array: Floats) -> memoryview:
-    return memoryview(array).cast("B")
+    return array.data.cast("B")

@@ -89,10 +89,10 @@ def read_template(path: str | os.PathLike[str], model: Model, pbc: str | None = 
     if pbc is not None and (len(pbc) != 3 or set(pbc) - set("TF")):
         raise InputError(f"pbc: expected three letters T or F such as TTF, got {pbc!r}")
     flags = first.pbc.tolist() if pbc is None else [letter == "T" for letter in pbc]
-    names = dict(zip(model.numbers, model.basis.elements, strict=True))
+    names = dict(zip(model.numbers, model.elements, strict=True))
     if unknown := sorted(set(first.numbers.tolist()) - names.keys()):
         raise InputError(
             f"{first.name}: atomic numbers {unknown} are not in the model, "
-            f"which has {', '.join(model.basis.elements)}"
+            f"which has {', '.join(model.elements)}"
         )
     return Template(first, tuple(names[z] for z in first.numbers.tolist()), tuple(flags))
