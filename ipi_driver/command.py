@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("model", metavar="MODEL", help="model file")
     add("template", metavar="TEMPLATE", help="file with one structure of the run, atoms in order")
     mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--unix", metavar="NAME", help="<address> of a unix socket")
+    mode.add_argument("-u", "--unix", metavar="NAME", help="<address> of a unix socket")
     mode.add_argument("--inet", metavar="HOST:PORT", help="<address> and <port> of an inet socket")
     mode.add_argument("--bench", action="store_true", help="time the template without a server")
     path = str(Path(__file__).with_name("pes.py"))
@@ -86,8 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--prefix", default="/tmp/ipi_", metavar="PATH", help="of unix sockets [%(default)s]")
     add("--pbc", metavar="FLAGS", help="periodic directions, such as TTF [as in TEMPLATE]")
     add("--energies", action="store_true", help="extras: energies of the atoms")
-    add("--committee", action="store_true", help="extras: the committee, as ffcommittee reads it")
-    add("--threads", type=int, metavar="N", help="[OMP_NUM_THREADS, or all processors]")
+    add(
+        "-c",
+        "--committee",
+        action="store_true",
+        help="extras: the committee, as ffcommittee reads it",
+    )
+    add("-t", "--threads", type=int, metavar="N", help="[OMP_NUM_THREADS, or all processors]")
     add("--wait", type=_positive, default=60.0, metavar="S", help="for the server [%(default)g s]")
     add("--timeout", type=_positive, default=60.0, metavar="S", help="in a message [%(default)g s]")
     add("--idle", type=_positive, metavar="S", help="between messages [without limit]")
