@@ -104,7 +104,7 @@ class ForceField:
     def _answer(self, result: Result) -> Answer:
         forces, virial = result.forces / IPI.force, result.virial.T / IPI.energy
         energy = result.energy / IPI.energy
-        if not np.isfinite(energy + forces.sum() + virial.sum()):
+        if not (np.isfinite(forces).all() and np.isfinite(virial).all() and np.isfinite(energy)):
             raise InputError(
                 "the model gives an energy, forces or a virial that are not finite: "
                 "are atoms far closer than in its training data?"
