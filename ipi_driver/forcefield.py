@@ -23,6 +23,10 @@ from ipi_driver.template import Template, read_template
 
 Floats = NDArray[np.float64]
 
+#: Lattice planes nearer than this (Å), or more atoms per Å³, make a cell damaged or collapsed;
+#: both are far beyond any crystal, and small enough to bound the number of neighbours.
+_CLOSEST, _DENSEST = 0.5, 3.0
+
 
 class Evaluates(Protocol):
     """What is needed of a Potential."""
@@ -86,20 +90,23 @@ class ForceField:
             InputError: another number of atoms than the template's, numbers that are not
                 finite, a cell without volume, atoms too close for the model.
         """
-        for places in positions:
-            self.template.check_count(len(places))
-        structures = [
-            Structure(
-                self.template.structure.numbers,
-                places * IPI.length,
-                cell.T * IPI.length,
-                self.template.pbc,
-                name="structure from i-PI",
-            )
-            for cell, places in zip(cells, positions, strict=True)
-        ]
+        structures = [self._structure(*one) for one in zip(cells, positions, strict=True)]
         results = self._potential.compute_all(structures, committee=self._committee)
         return [self._answer(result) for result in results]
+
+    def _structure(self, cell: Floats, positions: Floats) -> Structure:
+        self.template.check_count(len(positions))
+        with np.errstate(invalid="ignore"):  # Structure refuses what is not a number
+            places, rows = positions * IPI.length, cell.T * IPI.length
+        structure = Structure(
+            self.template.structure.numbers,
+            places,
+            rows,
+            self.template.pbc,
+            name="structure from i-PI",
+        )
+        _check_cell(structure)
+        return structure
 
     def _answer(self, result: Result) -> Answer:
         forces, virial = result.forces / IPI.force, result.virial.T / IPI.energy
@@ -122,6 +129,26 @@ class ForceField:
             out["committee_force"] = (members.forces / IPI.force).reshape(count, -1).tolist()
             out["committee_virial"] = (virials / IPI.energy).reshape(count, 9).tolist()
         return json.dumps(out, allow_nan=False) if out else ""
+
+
+def _check_cell(structure: Structure) -> None:
+    """Refuse cells so small that neighbours would fill the memory."""
+    vectors = structure.cell[structure.pbc]  # [k, x]
+    if len(vectors) == 0:
+        return
+    with np.errstate(all="ignore"):  # absurd lengths end as inf or nan and fail the test
+        try:
+            inverse = np.linalg.inv(vectors @ vectors.T)  # [k, k]
+        except np.linalg.LinAlgError:
+            inverse = np.full((1, 1), np.inf)
+        spacing = float((1 / np.sqrt(inverse.diagonal())).min())
+    dense = len(vectors) == 3 and len(structure) > _DENSEST * structure.volume
+    if not spacing > _CLOSEST or dense:
+        raise InputError(
+            f"the cell from i-PI, {structure.cell.tolist()} Å, repeats after {spacing:.3g} Å "
+            f"and has {structure.volume:.3g} Å³ for {len(structure)} atoms: no matter is like "
+            "this; has the cell collapsed?"
+        )
 
 
 def open_forcefield(

@@ -352,6 +352,19 @@ def test_numbers_that_are_not_finite_are_refused(bad: float) -> None:
     _fails(bytes(data), InputError, r"cell at index \(0, 0\) is (nan|inf)")
 
 
+def test_a_collapsed_cell_is_refused_before_its_neighbours_fill_the_memory() -> None:
+    structure = triclinic()
+    places = structure.positions * ANGSTROM
+    field = forcefield(structure)
+    thin, dense, sheared = (structure.cell.T * ANGSTROM for _ in range(3))
+    thin[2, 2] *= 1e-5
+    sheared[0, 1] = 1e7
+    dense *= 0.1
+    for cell in (thin, dense, sheared):
+        with pytest.raises(InputError, match="has the cell collapsed"):
+            field.compute([cell], [places])
+
+
 def test_a_result_that_is_not_finite_is_refused() -> None:
     class Broken(Null):
         def compute_all(self, structures, *, committee=False):  # type: ignore[no-untyped-def]
@@ -417,9 +430,8 @@ def _mutations(seed: int, count: int) -> Iterator[bytes]:
         yield bytes(data)
 
 
-def _survives_mutations(seed: int, count: int) -> None:
+def _survives_mutations(field: ForceField, seed: int, count: int) -> None:
     """Each ends in an answer or an error of acepot's, in bounded time and memory."""
-    field = ForceField(Null(), template(triclinic()))
     outcomes: Counter[str] = Counter()
     for data in _mutations(seed, count):
         ours, theirs = socket.socketpair()
@@ -439,7 +451,7 @@ def _survives_mutations(seed: int, count: int) -> None:
 def test_mutated_messages_end_in_an_answer_or_an_error() -> None:
     tracemalloc.start()
     try:
-        _survives_mutations(1, 1000)
+        _survives_mutations(ForceField(Null(), template(triclinic())), 1, 1000)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -449,7 +461,7 @@ def test_mutated_messages_end_in_an_answer_or_an_error() -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_mutated_messages() -> None:
-    _survives_mutations(2, 10_000)
+    _survives_mutations(forcefield(triclinic()), 2, 10_000)
 
 
 # ------------------------------------------------------------------ files and options
