@@ -90,6 +90,7 @@ def serve(channel: Channel, forcefield: ForceField) -> int:
             raise ProtocolError(f"expected INIT first, got {name}")
         elif name == "POSDATA":
             cells, positions = receive_positions(channel, forcefield.template, init.batch)
+            channel.read_ahead()
             answers = forcefield.compute(list(cells), list(positions))
             evaluated += len(answers)
         elif answers:

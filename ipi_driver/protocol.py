@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +37,8 @@ HEADER = 12
 MAX_TEXT = 1 << 16
 #: Structures in one POSDATA. Buffers for them are filled, and so take memory, as data arrive.
 MAX_BATCH = 1024
+#: Seconds for which a closing client reads what the server still sends.
+_LINGER = 0.5
 #: The key under which i-PI appends its batch size to the text of INIT.
 _BATCH = "batch_size"
 
@@ -78,12 +82,32 @@ class Channel:
     ) -> None:
         self._socket = connection
         self._timeout, self._idle = timeout, idle
+        self._ahead = b""
 
     def __enter__(self) -> Channel:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        """Close, such that the server sees an end and no reset.
+
+        Closing on unread bytes resets a connection, and i-PI 3.3 waits forever after a reset.
+        """
+        give_up = time.monotonic() + _LINGER
+        with self._socket, suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(_LINGER)
+            while time.monotonic() < give_up and self._socket.recv(1 << 16):
+                pass
+
+    def read_ahead(self) -> None:
+        """Take a header that has already come, without waiting for it.
+
+        i-PI sends GETFORCE together with POSDATA. Taken before the evaluation, it cannot be left
+        unread by a client that is killed within it (see `__exit__`).
+        """
+        self._socket.setblocking(False)
+        with suppress(OSError):  # nothing there; if the server has gone, the next call says so
+            self._ahead += self._socket.recv(HEADER - len(self._ahead))
 
     def send(self, data: bytes) -> None:
         """Send all of it.
@@ -111,25 +135,24 @@ class Channel:
         Raises:
             ServerLost: it has gone, or is silent for too long.
         """
-        done, total = 0, len(into)
-        wait = self._idle if between else self._timeout
-        self._socket.settimeout(wait)
+        done, total = min(len(self._ahead), len(into)), len(into)
+        into[:done], self._ahead = self._ahead[:done], self._ahead[done:]
         while done < total:
+            waiting = between and done == 0
+            wait = self._idle if waiting else self._timeout
+            self._socket.settimeout(wait)
             try:
                 count = self._socket.recv_into(into[done:])
             except TimeoutError as error:
-                where = "between messages" if done == 0 and between else "inside a message"
+                where = "between messages" if waiting else "inside a message"
                 raise ServerLost(f"the server was silent for {wait:g} s {where}") from error
             except OSError as error:
                 raise ServerLost(f"the server has gone: {error}") from error
             if count == 0:
-                where = "inside a message" if done or not between else "without EXIT"
+                where = "without EXIT" if waiting else "inside a message"
                 raise ServerLost(
                     f"the server closed the connection {where}: it ended or was killed"
                 )
-            if between and done == 0 and wait != self._timeout:
-                wait = self._timeout
-                self._socket.settimeout(wait)
             done += count
 
 

@@ -401,6 +401,37 @@ def test_a_server_that_goes_or_stalls_is_noticed() -> None:
         channel.send(b"x")
 
 
+def test_a_client_that_gives_up_ends_its_connection_without_a_reset() -> None:
+    """i-PI's polling thread dies of a reset, and with it the run."""
+    wrong = posdata([small()]) + b"GETFORCE    "
+    with session(ForceField(Null(), template(triclinic()))) as (server, done):
+        server.send(init() + wrong)
+        with pytest.raises(InputError, match="i-PI sends 2 atoms"):
+            done.result(HANG)
+        assert server.end.recv(1) == b""
+
+
+def test_a_client_killed_within_an_evaluation_leaves_nothing_unread() -> None:
+    structure = triclinic()
+    ours, theirs = socket.socketpair()
+    seen = []
+
+    class Spy(ForceField):
+        def compute(self, cells, positions):  # type: ignore[no-untyped-def]
+            theirs.setblocking(False)
+            assert theirs.recv(1) == b""
+            seen.append(len(positions))
+            return super().compute(cells, positions)
+
+    with ours, Channel(theirs, 20.0) as channel:
+        ours.sendall(init() + posdata([structure]) + b"GETFORCE    ")
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(ServerLost, match="without EXIT"):
+            serve(channel, Spy(Null(), template(structure)))
+        assert Server(ours).forces(5)[0][0] == 0.0
+    assert seen == [1]
+
+
 def _mutations(seed: int, count: int) -> Iterator[bytes]:
     """A conversation with something wrong in it."""
     rng = random.Random(seed)
