@@ -33,7 +33,7 @@ BIN = Path(sys.executable).parent
 #: i-PI's own numbers: Bohr in an ångström, Hartree in an electronvolt.
 ANGSTROM, EV = 1.8897261, 0.036749326
 #: Seconds after which a run counts as hung.
-HANG = 25.0
+HANG = 90.0
 
 # ------------------------------------------------------------------ processes
 
@@ -144,6 +144,7 @@ def write_extxyz(path: Path, structure: Structure) -> Path:
 EVALUATE = """
 import json
 from ipi.scripting import InteractiveSimulation
+from ipi.utils.softexit import softexit
 simulation = InteractiveSimulation(open("all.xml"))
 out = [
     {"energy": s.forces.pots.tolist(), "forces": s.forces.f.tolist(),
@@ -151,8 +152,7 @@ out = [
     for s in simulation.syslist
 ]
 open("all.json", "w").write(json.dumps(out))
-for one in simulation.fflist.values():
-    one.stop()
+softexit.trigger(status="success")
 """
 ROUTES = ("ffdirect", "unix", "batch", "committee")
 
@@ -161,10 +161,15 @@ def _forcefield(route: str, name: str, template: Path) -> str:
     if route == "ffdirect":
         return direct(template, name=name)
     if route == "committee":
-        inner = unix(name, name=f"{name}-client")
+        inner = unix(_private(name), name=f"{name}-client")
         return f"<ffcommittee name='{name}'> {inner} <parse_json> True </parse_json> </ffcommittee>"
     batch = "<batch_size> 2 </batch_size>" if route == "batch" else ""
     return unix(name, batch, name=name)
+
+
+def _private(name: str) -> str:
+    """i-PI opens sockets within an ffcommittee under /tmp/ipi_, whatever the prefix is."""
+    return f"{name}-{os.getpid()}"
 
 
 def _serve(address: str, template: Path, committee: bool) -> int:
@@ -194,7 +199,8 @@ def test_every_route_gives_the_numbers_of_the_core(processes: Processes) -> None
                 cases.append((own, route, structure))
                 if route != "ffdirect":
                     committee = route == "committee"
-                    clients.append(pool.submit(_serve, f"{folder}/{own}", path, committee))
+                    address = f"/tmp/ipi_{_private(own)}" if committee else f"{folder}/{own}"
+                    clients.append(pool.submit(_serve, address, path, committee))
         (folder / "all.xml").write_text(
             f"<simulation verbosity='quiet' sockets_prefix='{folder}/'> <output prefix='all'/> "
             f"{fields} {systems} </simulation>"
