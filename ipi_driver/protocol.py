@@ -240,10 +240,11 @@ def send_answers(channel: Channel, answers: Sequence[Answer]) -> None:
     Raises:
         ServerLost: the server has gone.
     """
-    parts = [_header("FORCEREADY"), *(struct.pack("=d", one.energy) for one in answers)]
+    parts: list[bytes | memoryview] = [_header("FORCEREADY")]
+    parts.extend(struct.pack("=d", one.energy) for one in answers)
     parts.append(struct.pack("=i", len(answers[0].forces)))
-    parts.extend(one.forces.tobytes() for one in answers)
-    parts.extend(one.virial.tobytes() for one in answers)
+    parts.extend(np.ascontiguousarray(one.forces).data for one in answers)
+    parts.extend(np.ascontiguousarray(one.virial).data for one in answers)
     for one in answers:
         text = one.extras.encode()
         parts.extend((struct.pack("=i", len(text)), text))
