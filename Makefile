@@ -41,6 +41,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/rows.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ipi.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
