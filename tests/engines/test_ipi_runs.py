@@ -341,6 +341,7 @@ def test_an_error_in_a_threaded_ffdirect_ends_the_run(processes: Processes) -> N
 # ------------------------------------------------------------------ the driver of i-PI
 
 
+@pytest.mark.slow
 def test_ipis_own_driver_runs_the_pes_file(processes: Processes) -> None:
     folder = processes.folder
     shutil.copy(EXAMPLES / "Si8.extxyz", folder)
