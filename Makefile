@@ -1,13 +1,14 @@
 # make demo       a virtual environment, a silicon potential, its errors and 2 ps of dynamics
 # make test       all tests but the exhaustive ones
-# make test-slow  the exhaustive ones
+# make test-slow  the exhaustive ones: native tests, sanitizers, mutants of files
+# make test-aarch64  native tests compiled for aarch64, under emulation
 # make bench      accuracy and speed, printed
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow test-native test-sanitized test-aarch64 lint bench clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -34,14 +35,54 @@ lint: $(VENV)/dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
-test-slow: $(VENV)/dev
+test-slow: $(VENV)/dev test-native test-sanitized
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
+
+# The library's own tests, as users compile it.
+test-native:
+	cmake -S native -B build/native -DACE_TESTS=ON
+	cmake --build build/native --parallel 2
+	ctest --test-dir build/native --output-on-failure
+
+# The library's own tests and those of the Python package that run compiled code, under
+# AddressSanitizer and UndefinedBehaviorSanitizer. -S keeps the editable installation out, -P the
+# source folder. The interpreter itself leaks on purpose. The C++ library is loaded first because
+# Python does not link it and the sanitizer must see its exceptions.
+SANITIZE  = build/sanitize
+SANITIZED = tests/contract/test_native.py tests/contract/test_neighbours.py \
+            tests/contract/test_robustness.py tests/contract/test_rows.py \
+            tests/engines/test_ase.py
+
+test-sanitized: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --constraint constraints.txt --target $(SANITIZE)/site \
+	    --config-settings=build-dir=$(SANITIZE)/build \
+	    --config-settings=cmake.define.ACE_SANITIZE=ON \
+	    --config-settings=cmake.define.ACE_TESTS=ON .
+	ctest --test-dir $(SANITIZE)/build/native --output-on-failure
+	packages=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") && \
+	PYTHONPATH="$(SANITIZE)/site:$$packages" OMP_NUM_THREADS=1 \
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(BIN)/python -P -S -m pytest -n 2 -m "not slow" $(SANITIZED)
+
+# Not part of CI: the compiler and the emulator are 300 MB of packages that only root can install.
+test-aarch64:
+	@command -v aarch64-linux-gnu-g++ qemu-aarch64 > /dev/null || { \
+	    echo "needs: apt install g++-aarch64-linux-gnu qemu-user"; exit 1; }
+	cmake -S native -B build/aarch64 -DACE_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux \
+	    -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static \
+	    -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64
+	cmake --build build/aarch64 --parallel 2
+	ctest --test-dir build/aarch64 --output-on-failure
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/rows.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ipi.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kernel.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

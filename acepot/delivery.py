@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError, InputError, MissingDependency
+from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Quantity, Result
 from acepot.fit.assemble import VOIGT
 from acepot.fit.config import FitConfig, dump_config
@@ -43,7 +44,8 @@ def fit_to_folder(
     """Fit, save, reload, compare, and only then put the files in place.
 
     Leaves `model.acepot`, `report.json`, `fit.toml` and, with plots, `parity.png` and
-    `dimers.png`. Earlier files of these names stay until the new ones are complete.
+    `dimers.png`. Earlier files of these names stay until the new ones are complete; a `fit.toml`
+    with comments is somebody's own and stays, and `fit.resolved.toml` is written beside it.
 
     Args:
         config: what to fit.
@@ -72,7 +74,11 @@ def fit_to_folder(
     if (folder / "model.acepot").read_bytes() != data:
         raise ConvergenceError(f"{folder / 'model.acepot'}: differs on disk from what was written")
     write_json(folder / "report.json", fit.report)
-    with replaced(folder / "fit.toml") as file:
+    written = folder / "fit.toml"
+    if _has_comments(written):
+        written = folder / "fit.resolved.toml"
+        say(f"{folder / 'fit.toml'} has comments and stays; every default is in {written}")
+    with replaced(written) as file:
         file.write(dump_config(fit.config, folder))
     if plots:
         panels = parity_data(fit.model, "train", fit.train, fit.train_results)
@@ -81,6 +87,15 @@ def fit_to_folder(
         shortest = _shortest(fit.model)
         dimer_curves(folder / "dimers.png", Potential(fit.model), shortest=shortest)
     return fit
+
+
+def _has_comments(path: Path) -> bool:
+    """Whether a TOML file is there and has comments, which we never write."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(re.match(r"""(?:[^"'#]|"[^"]*"|'[^']*')*#""", line) for line in lines)
 
 
 def _made(folder: str | Path) -> Path:
@@ -192,7 +207,7 @@ def evaluate_file(
     say(str(count))
     if need_labels:
         require_labels(count)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or processors()
     results = Potential(loaded, threads=threads).compute_all(structures)
     return Evaluation(structures, results, {"data": errors(structures, results)}, loaded)
 

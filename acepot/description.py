@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.basis.species import SYMBOLS
-from acepot.evaluate.native import NativeEvaluator
+from acepot.errors import InputError
+from acepot.evaluate.native import (
+    VARIABLE,
+    NativeEvaluator,
+    available_threads,
+    built_instruction_sets,
+    chosen_instruction_set,
+    instruction_sets,
+)
 from acepot.fit.config import load_config
 from acepot.fit.dataset import elements
 from acepot.io.datasets import read_structures
@@ -51,6 +60,27 @@ def describe_model(path: str | Path) -> Lines:
         elif not isinstance(value, dict):
             lines.append((name, _short(value)))
     return lines
+
+
+def describe_native() -> Lines:
+    """What the compiled evaluator uses, and what else there is.
+
+    Raises:
+        MissingDependency: it was not built.
+        InputError: the environment variable forces an instruction set that is not there.
+    """
+    forced, chosen, here = os.environ.get(VARIABLE), chosen_instruction_set(), instruction_sets()
+    if chosen not in here:
+        raise InputError(f"{VARIABLE}: expected one of {', '.join(here)}, got {chosen!r}")
+    why = f"forced by {VARIABLE}" if forced else f"the best; {VARIABLE} forces another"
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    given = f"OMP_NUM_THREADS={threads}" if threads else "all processors; OMP_NUM_THREADS sets them"
+    return [
+        ("instruction set", f"{chosen} ({why})"),
+        ("in this build", ", ".join(built_instruction_sets())),
+        ("on this machine", ", ".join(here)),
+        ("threads", f"{available_threads()} ({given})"),
+    ]
 
 
 def describe_config(path: str | Path) -> Lines:

@@ -34,6 +34,10 @@ REFUSED = 1e-7
 #: Distances in Å of two knots: the first that meets the tolerances is taken, so tables stay as
 #: small as the functions allow. Wider ones gain no speed (measured).
 SPACINGS = (0.02, 0.015, 0.01, 0.0075, 0.005, 0.0025, 0.00125, 0.000625, 0.0003125)
+#: Bytes of a table: so many, and so many for every basis function; and most functions × knots of
+#: one pair. A small file of a hundred elements, or of a thousand functions to 50 Å, could ask for
+#: a hundred times more.
+_BYTES, _BYTES_EACH, _VALUES = 1e9, 1e6, 5e6
 #: Where tables begin in Å unless their functions vanish inside an inner cut-off.
 BEGIN = 0.1
 
@@ -83,11 +87,12 @@ def lower(
         knots = model.basis.knots if isinstance(model.basis, ExplicitBasis) else None
         if knots is None:
             raise InputError("own_knots: only models read from PACE files have knots of their own")
-    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots)
+    limit = _BYTES + _BYTES_EACH * parts.size
+    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, limit)
     core = None
     if model.nonlinear is not None and model.nonlinear.core is not None:
         family = [list(row) for row in model.nonlinear.core]
-        core = _table(family, family, tolerance, knots)
+        core = _table(family, family, tolerance, knots, limit)
     ends = [t.end for t in (*radial, *((core,) if core else ()))]
     cutoff: Floats = np.max(ends, axis=0)
     width = 2 * parts.block_l + 1
@@ -223,14 +228,15 @@ def _radial_tables(
     pairs: tuple[tuple[int, ...], ...],
     tolerance: float,
     knots: float | None,
+    limit: float,
 ) -> tuple[RadialTable, ...]:
     members = tuple(tuple(n - 1 for n in channel) for channel in many)
     tables = []
     if members:
         products = [[ProductRadial(f, members) for f in row] for row in bodies]
-        tables.append(_table(bodies, products, tolerance, knots))
+        tables.append(_table(bodies, products, tolerance, knots, limit))
     if pair is not None:
-        tables.append(_table(pair, pair, tolerance, knots))
+        tables.append(_table(pair, pair, tolerance, knots, limit))
     return tuple(tables)
 
 
@@ -239,12 +245,18 @@ def _table(
     functions: Family | list[list[ProductRadial]],
     tolerance: float,
     knots: float | None,
+    limit: float,
 ) -> RadialTable:
-    """The coarsest table that meets the tolerance, or the finest there is."""
+    """The coarsest table that meets the tolerance, or the finest there is, of `limit` bytes."""
     if knots is not None:
         return _cubic_table(family, functions, knots)
     for spacing in SPACINGS:
-        table, inside = _table_at(family, functions, spacing)
+        table, inside = _table_at(family, functions, spacing, limit)
+        if not np.isfinite(table.coefficients).all():
+            raise InputError(
+                "radial functions: expected finite numbers down to where the tables begin, got "
+                "infinite ones; choose smaller exponents, powers or coefficients"
+            )
         worst = float(np.maximum(table.error, inside / INSIDE))
         if worst <= tolerance:
             return table
@@ -257,24 +269,32 @@ def _table(
 
 
 def _table_at(
-    family: Family, functions: Family | list[list[ProductRadial]], spacing: float
+    family: Family, functions: Family | list[list[ProductRadial]], spacing: float, limit: float
 ) -> tuple[RadialTable, float]:
     """One grid per ordered pair, padded to the largest number of bins; its error inside NEAR."""
     species = range(len(family))
     grids = [[_grid(f, spacing) for f in row] for row in family]
     bins = np.array([[g.bins for g in row] for row in grids], dtype=np.int32)
-    out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
+    shape = (len(species), len(species), int(bins.max()), 6, functions[0][0].count)
+    values = max(f.count for row in family for f in row) * shape[2]
+    if 8.0 * np.prod(shape, dtype=float) > limit or values > _VALUES:
+        raise InputError(
+            f"radial functions: tables of {shape[4]} functions of {len(species) ** 2} pairs with "
+            f"{spacing:.2g} Å between knots are too large; choose fewer functions or elements, "
+            "shorter cut-offs or smoother functions"
+        )
+    out = np.zeros(shape)
     error = inside = 0.0
     for a in species:
         for b in species:
-            with np.errstate(all="ignore"):  # what overflows leaves an error that is refused
-                values, each = tabulate(functions[a][b].evaluate, grids[a][b])
-            out[a, b, : len(values)] = values
+            with np.errstate(all="ignore"):  # what overflows is found by whoever asked
+                table, each = tabulate(functions[a][b].evaluate, grids[a][b])
+            out[a, b, : len(table)] = table
             near = grids[a][b].begin + grids[a][b].spacing * (np.arange(len(each)) + 1) <= NEAR
             # NaN stays, unlike in Python's max.
             error = float(np.maximum(error, each[~near].max(initial=0.0)))
             inside = float(np.maximum(inside, each[near].max(initial=0.0)))
-    table = RadialTable(
+    made = RadialTable(
         begin=np.array([[g.begin for g in row] for row in grids]),
         spacing=np.array([[g.spacing for g in row] for row in grids]),
         bins=bins,
@@ -282,7 +302,7 @@ def _table_at(
         zero_inside=np.array([[f.zero_inside for f in row] for row in family], dtype=np.int32),
         error=error,
     )
-    return table, inside
+    return made, inside
 
 
 def _cubic_table(
@@ -302,4 +322,9 @@ def _cubic_table(
 
 def _grid(functions: RadialFunctions, spacing: float) -> Grid:
     begin = functions.inner if functions.zero_inside else BEGIN
+    if not functions.cutoff > begin + SPACINGS[0]:
+        raise InputError(
+            f"radial functions: expected a cut-off above {begin + SPACINGS[0]:.4g} Å, where the "
+            f"first interval of their tables ends, got {functions.cutoff:.4g} Å"
+        )
     return grid(begin, functions.cutoff, spacing, functions.breaks)

@@ -16,6 +16,11 @@ from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.spec import Envelope, Radial, Transform
 from acepot.errors import InputError
 
+#: Largest exponents of a transform: beyond, powers of distances overflow.
+MAX_EXPONENT = 50.0
+#: Narrowest window of cheb_exp_cos in Å: it sets the distance of the knots.
+MIN_WINDOW = 1e-3
+
 # ---------------------------------------------------------------- transformed distances
 
 
@@ -223,6 +228,11 @@ def radial_functions(
                 "radial.exponent: expected more than 0 for cheb_exp_cos, 1 or at least 2 (finite "
                 f"curvature at the cut-off) for cheb_pow, got {rate}"
             )
+        if radial.smoothing != 0 and not MIN_WINDOW <= radial.smoothing <= cutoff:
+            raise InputError(
+                f"radial.smoothing: expected 0 or {MIN_WINDOW} Å to the cut-off {cutoff} Å, "
+                f"got {radial.smoothing}"
+            )
         return ChebyshevRadial(radial.family, count, radial.exponent, radial.smoothing, cutoff)
     envelope = radial.envelope
     if envelope.kind != "x" and radial.family != "legendre":
@@ -241,14 +251,21 @@ def radial_functions(
         recurrence = _jacobi(count, 2.0 * envelope.outer, 2.0 * envelope.inner)
     else:
         recurrence = _legendre(count)
-    _check_transform(radial.transform)
-    ends = transformed(radial.transform, inner, r0, Jet.variable(np.array([inner, cutoff]))).value
-    scale = 2.0 / (ends[1] - ends[0])
+    check_transform(radial.transform)
+    with np.errstate(all="ignore"):
+        reach = Jet.variable(np.array([inner, cutoff]))
+        begin, end = transformed(radial.transform, inner, r0, reach).value
+        scale = 2.0 / (end - begin)
+    if not np.isfinite((begin, end, scale)).all():
+        raise InputError(
+            f"radial.transform: expected a coordinate that tells {inner} Å from {cutoff} Å, got "
+            f"{begin:g} and {end:g}; choose smaller exponents or r0 = {r0:g} Å nearer to them"
+        )
     return PolynomialRadial(
         recurrence,
         radial.transform,
         float(scale),
-        float(-1.0 - scale * ends[0]),
+        float(-1.0 - scale * begin),
         envelope,
         inner,
         r0,
@@ -256,9 +273,18 @@ def radial_functions(
     )
 
 
-def _check_transform(transform: Transform) -> None:
-    """Refuse exponents for which the coordinate is constant or has infinite curvature."""
+def check_transform(transform: Transform) -> None:
+    """Refuse exponents for which the coordinate is constant or has infinite curvature.
+
+    Raises:
+        InputError: the message says which exponents can be.
+    """
     p, q = transform.p, transform.q
+    if max(p, q, transform.offset) > MAX_EXPONENT:
+        raise InputError(
+            f"radial.transform: expected p, q and offset up to {MAX_EXPONENT:g}, "
+            f"got {p}, {q} and {transform.offset}"
+        )
     if transform.kind == "agnesi":
         smooth = all(x in (0.0, 1.0) or x >= 2.0 for x in (q, q - p))
         if not (smooth and p > 0 and -2 * q + p * (4 * q - 2) > 0):

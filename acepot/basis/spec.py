@@ -32,6 +32,8 @@ BOND_LENGTHS: dict[int, float] = {
 
 #: Bounds that keep a slip, or a hostile file, from asking for the impossible.
 MAX_DEGREE, MAX_L, MAX_CUTOFF, MAX_NODES = 200, 40, 50.0, 100_000
+#: Shortest cut-off in Å: tables of radial functions begin at half of it.
+MIN_CUTOFF = 0.2
 #: Cut-off in units of r0 when none is given.
 CUTOFF_IN_R0 = 2.5
 
@@ -230,6 +232,14 @@ def resolve(spec: BasisSpec) -> BasisSpec:
             f"basis.degree: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
             f"got {max(degree):g} and {spec.wl:g}; use max_l where wl is small"
         )
+    for name, value in (
+        ("basis.r0", spec.r0),
+        ("basis.cutoff", spec.cutoff),
+        ("basis.inner", spec.inner),
+        ("basis.pair.cutoff", spec.pair.cutoff),
+        ("basis.pair.inner", spec.pair.inner),
+    ):
+        _check_pairs(name, value, symbols)
     r0 = {}
     for a, b in _pairs(symbols):
         named = isinstance(spec.r0, dict) and {f"{a}-{b}", f"{b}-{a}", "default"} & set(spec.r0)
@@ -242,10 +252,11 @@ def resolve(spec: BasisSpec) -> BasisSpec:
     pair_inner = _resolved("basis.pair.inner", pair.inner, inner)
     for (a, b), distance in r0.items():
         for name, low, high in (("basis", inner, cutoff), ("basis.pair", pair_inner, pair_cutoff)):
-            if not 0 <= low[a, b] < high[a, b] <= MAX_CUTOFF:
+            if not (0 <= low[a, b] < high[a, b] and MIN_CUTOFF <= high[a, b] <= MAX_CUTOFF):
                 raise InputError(
                     f"{name}.inner and {name}.cutoff of {a}-{b}: expected 0 <= inner < cutoff "
-                    f"<= {MAX_CUTOFF}, got {low[a, b]} and {high[a, b]}"
+                    f"and a cutoff of {MIN_CUTOFF} to {MAX_CUTOFF} Å, got {low[a, b]} and "
+                    f"{high[a, b]}"
                 )
             if not low[a, b] < distance:
                 raise InputError(
@@ -282,6 +293,15 @@ def resolve(spec: BasisSpec) -> BasisSpec:
 
 def _pairs(symbols: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(a, b) for a in symbols for b in symbols]
+
+
+def _check_pairs(name: str, value: PairNumber, symbols: tuple[str, ...]) -> None:
+    """Refuse names of pairs that a basis does not have, which may be slips."""
+    known = {f"{a}-{b}" for a, b in _pairs(symbols)} | {"default"}
+    if isinstance(value, dict) and (unknown := sorted(set(value) - known)):
+        raise InputError(
+            f"{name}: expected pairs of {', '.join(symbols)} or default, got {', '.join(unknown)}"
+        )
 
 
 def _named(values: dict[tuple[str, str], float]) -> dict[str, float]:

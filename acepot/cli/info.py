@@ -1,4 +1,4 @@
-"""`acepot info`: what is in a model file, or how large the basis of a configuration is."""
+"""`acepot info`: a model file, the basis of a configuration, or the compiled evaluator."""
 
 from __future__ import annotations
 
@@ -6,28 +6,38 @@ import argparse
 from typing import Any
 
 from acepot.cli.terminal import show
-from acepot.description import describe_config, describe_model
+from acepot.description import describe_config, describe_model, describe_native
+from acepot.errors import InputError
 
 _EPILOG = """examples:
   acepot info Si/model.acepot
   acepot info fit.toml              the size of the basis, before it is built
+  acepot info --native              instruction set and threads of the compiled evaluator
 """
 
 
 def add_to(verbs: Any) -> argparse.ArgumentParser:
     """Describe the verb."""
-    text = "what is in a model file, or how large a configured basis is"
+    text = "what is in a model file, how large a configured basis is, what runs a model here"
     verb: argparse.ArgumentParser = verbs.add_parser(
         "info", help=text, description=text, epilog=_EPILOG
     )
-    verb.add_argument("file", metavar="MODEL|CONFIG.toml", help="model file or configuration")
+    verb.add_argument(
+        "file", nargs="?", metavar="MODEL|CONFIG.toml", help="model file or configuration"
+    )
+    verb.add_argument("--native", action="store_true", help="describe the compiled evaluator")
     return verb
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    describe = describe_config if options.file.endswith(".toml") else describe_model
-    lines = describe(options.file)
+    if options.native == (options.file is not None):
+        raise InputError("info: expected a file or --native, one of them")
+    if options.native:
+        lines = describe_native()
+    else:
+        describe = describe_config if options.file.endswith(".toml") else describe_model
+        lines = describe(options.file)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         show(f"{name:<{width}}  {value}")

@@ -15,7 +15,7 @@ from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
 
-#: Forces an instruction set: avx512, avx2 or baseline (the default is the best there is).
+#: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
 #: Atoms a thread must have to be worth starting.
 _PER_THREAD = 64
@@ -31,10 +31,31 @@ def instruction_sets() -> list[str]:
     return list(_module().instruction_sets())
 
 
+def built_instruction_sets() -> list[str]:
+    """Instruction sets this build has, whether this machine has them or not.
+
+    Raises:
+        MissingDependency: the extension was not built.
+    """
+    return list(_module().built_instruction_sets())
+
+
+def chosen_instruction_set() -> str:
+    """What is used unless a caller says otherwise: as `VARIABLE` forces it, else the best."""
+    return os.environ.get(VARIABLE) or instruction_sets()[-1]
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # only Linux tells
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def available_threads() -> int:
     """OMP_NUM_THREADS if it is set, else the processors this process may use."""
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+    return int(text) if text.isdigit() and int(text) > 0 else processors()
 
 
 class NativeEvaluator:
@@ -43,7 +64,7 @@ class NativeEvaluator:
     Args:
         tables: a lowered model of scalars (total_l = 0).
         threads: how many to use; None: as `available_threads`.
-        instruction_set: avx512, avx2 or baseline; None: the environment variable
+        instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
         single: in single precision from the distances on; see evaluate/single.py.
 
@@ -66,8 +87,8 @@ class NativeEvaluator:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables
         self.threads = available_threads() if threads is None else threads
-        name = _chosen(instruction_set)
-        self._state = (tables, threads, name, single)
+        name = instruction_set or chosen_instruction_set()
+        self._state = (tables, threads, instruction_set, single)
         try:
             self._handle = module.Evaluator(table_bytes(tables), name, single)
         except ValueError as error:
@@ -147,7 +168,9 @@ class NativeRowBuilder:
         self.tables = tables
         self.threads = threads
         try:
-            self._handle = module.RowBuilder(table_bytes(tables), _chosen(instruction_set))
+            self._handle = module.RowBuilder(
+                table_bytes(tables), instruction_set or chosen_instruction_set()
+            )
         except ValueError as error:
             raise InputError(f"native: {error}") from None
 
@@ -213,10 +236,6 @@ class NativeRowBuilder:
         out = np.empty((count + 7, self.tables.functions), order="F")
         self.fill(structure, species, ("energy", "forces", "virial"), out)
         return Rows(out[0], out[1 : count + 1], out[count + 1 :])
-
-
-def _chosen(instruction_set: str | None) -> str:
-    return instruction_set or os.environ.get(VARIABLE) or instruction_sets()[-1]
 
 
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:

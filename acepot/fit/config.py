@@ -27,10 +27,19 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _at_least(name: str, value: float, least: float = 0.0, *, above: bool = False) -> None:
-    if value < least or (above and value == least):
+#: Largest setting: squares of larger ones would overflow; and the smallest that may be squared.
+_LARGEST, _SMALLEST = 1e50, 1e-50
+#: What the native evaluator can hold beside the model.
+_MEMBERS = 255
+
+
+def _at_least(
+    name: str, value: float, least: float = 0.0, *, above: bool = False, most: float = _LARGEST
+) -> None:
+    if not least <= value <= most or (above and value == least):
         wanted = f"more than {least:g}" if above else f"{least:g} or more"
-        raise InputError(f"{name}: expected {wanted}, got {value}")
+        limit = f", up to {most:g}" if value > most else ""
+        raise InputError(f"{name}: expected {wanted}{limit}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,7 @@ class SolverConfig:
         _at_least("damping", self.damping)
         _at_least("tolerance", self.tolerance)
         _at_least("floor", self.floor, above=True)
+        _at_least("floor", self.floor, _SMALLEST)
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ class Committee:
     """Models drawn from the posterior to measure the uncertainty.
 
     Args:
-        size: how many are stored with the model; 0: none.
+        size: how many are stored with the model, up to 255; 0: none.
         seed: of the generator that draws them.
     """
 
@@ -185,7 +195,7 @@ class Committee:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("size", self.size)
+        _at_least("size", self.size, most=_MEMBERS)
         _at_least("seed", self.seed)
 
 

@@ -28,6 +28,7 @@ def reference_energies(
 
     The least-squares values minimise Σ ((E - Σ_i E0_i)/n)² over the structures with an
     energy; where the compositions do not separate the elements, the smallest values are taken.
+    An element that no structure with an energy has gets 0.
 
     Args:
         structures: training data.
@@ -75,7 +76,9 @@ def reference_energies(
         atoms = counts.sum(axis=1)
         values = np.linalg.lstsq(counts[:, fitted] / atoms[:, None], target / atoms, rcond=None)[0]
         for k, value in zip(fitted, values, strict=True):
-            energies[symbols[k]], origin[symbols[k]] = float(value), "least squares"
+            occurs = counts[:, k].any()
+            energies[symbols[k]] = float(value) if occurs else 0.0
+            origin[symbols[k]] = "least squares" if occurs else "not in the training data"
     return {s: energies[s] for s in symbols}, {s: origin[s] for s in symbols}
 
 

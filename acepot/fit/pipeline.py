@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.evaluate.native import NativeRowBuilder
+from acepot.evaluate.native import NativeRowBuilder, processors
 from acepot.evaluate.protocol import Quantity, Result
 from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
 from acepot.fit.config import FitConfig, load_config
@@ -107,7 +106,7 @@ def run_fit(
         config = from_mapping(FitConfig, config)
     quiet = say is None
     say = say or (lambda _line: None)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or processors()
     train, test = _read(config, say)
     config, spec, e0, origin = _choose(config, train, test)
     say(_basis_line(spec))
@@ -197,6 +196,17 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
     train, test = sets
     if not train:
         raise InputError("data.train: the files hold no structure")
+    if "virial" in data.fit and all(s.virial is None for s in train):
+        raise InputError(
+            "data.fit: virial is to be fitted, but no training structure has a virial or a stress; "
+            "name their key (data.virial_key, data.stress_key) or fit without virial"
+        )
+    types = {s.config_type for s in (*train, *test)}
+    if unknown := sorted(set(config.weights) - types - {"default"}):
+        raise InputError(
+            f"weights: no structure has the config type {', '.join(map(repr, unknown))}; "
+            f"the data hold {', '.join(map(repr, sorted(types)))}"
+        )
     ignored = [
         name
         for name, have in (("virial", any(s.virial is not None for s in train)),)

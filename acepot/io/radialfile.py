@@ -22,15 +22,14 @@ from acepot.basis.pace_radial import (
     SplicedRadial,
     ZblRadial,
 )
-from acepot.basis.radial import PolynomialRadial
+from acepot.basis.radial import MIN_WINDOW, PolynomialRadial, check_transform
 from acepot.basis.spec import Envelope, Transform
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.schema import to_mapping
 
-#: Sanity bounds on what a file may ask for; the window is the narrowest of cheb_exp_cos in Å,
-#: which sets the distance of its knots.
-MAX_COUNT, MAX_CUTOFF, MAX_POWER, MIN_WINDOW = 1000, 50.0, 12, 1e-3
+#: Sanity bounds on what a file may ask for.
+MAX_COUNT, MAX_CUTOFF, MAX_POWER = 1000, 50.0, 12
 #: Most functions of a mixed family: n and l of a PACE file up to their bounds.
 _MAX_MIXED = 42_000
 #: Families in families: mixtures of a family with an inner cut-off are two levels deep.
@@ -247,6 +246,7 @@ def _polynomial(entry: RadialEntry) -> RadialFunctions:
             f"radial: expected r0 above 0 and powers of the envelope from 0 to {MAX_POWER}, "
             f"got {entry.r0} and {powers}"
         )
+    check_transform(entry.transform)
     return PolynomialRadial(
         recurrence, entry.transform, entry.scale, entry.shift, entry.envelope, entry.inner,
         entry.r0, entry.cutoff,

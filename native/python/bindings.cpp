@@ -4,8 +4,12 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
+#include <string>
+
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/input.hpp"
 #include "ace/rows.hpp"
 
 namespace nb = nanobind;
@@ -21,13 +25,16 @@ struct Owned {
     explicit Owned(std::vector<size_t> dimensions) : shape(std::move(dimensions)) {
         size_t count = 1;
         for (const size_t n : shape) count *= n;
-        data = new double[count]();
+        held = std::make_unique<double[]>(count);
+        data = held.get();
     }
     Out numpy() {
         nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<double*>(p); });
+        held.release();
         return Out(data, shape.size(), shape.data(), owner);
     }
     std::vector<size_t> shape;
+    std::unique_ptr<double[]> held;  // until numpy has it
     double* data;
 };
 
@@ -48,6 +55,7 @@ class Handle {
                        const std::vector<In<double, 3, 3>>& cells,
                        const std::vector<In<int32_t, 3>>& pbc, int threads, int outputs) {
         const size_t count = positions.size();
+        check_outputs(outputs);
         if (species.size() != count || cells.size() != count || pbc.size() != count)
             throw ace::Error("evaluate: lists of different lengths");
         std::vector<ace::Structure> in(count);
@@ -62,6 +70,7 @@ class Handle {
             in[k].species = species[k].data();
             in[k].cell = cells[k].data();
             for (int d = 0; d < 3; d++) in[k].pbc[d] = pbc[k].data()[d];
+            ace::check_input(in[k], threads);
             energies.emplace_back(std::vector<size_t>{o, n});
             forces.emplace_back(std::vector<size_t>{o, n, 3});
             virials.emplace_back(std::vector<size_t>{o, n, 3, 3});
@@ -76,6 +85,7 @@ class Handle {
         {
             const nb::gil_scoped_release release;
             evaluator_->evaluate(in.data(), static_cast<int>(count), threads, out.data());
+            for (size_t k = 0; k < count; k++) ace::check_results(in[k], out[k]);
         }
         return nb::make_tuple(e, f, v);
     }
@@ -88,14 +98,9 @@ class Handle {
         if (species.shape(0) != points || n == 0 || n > points)
             throw ace::Error("evaluate_list: arrays do not fit together");
         const int64_t* starts = first.data();
-        for (size_t i = 0; i < n; i++)
-            if (starts[i] < 0 || starts[i + 1] < starts[i])
-                throw ace::Error("evaluate_list: first is not ascending");
+        check_outputs(outputs);
         if (starts[n] > static_cast<int64_t>(neighbours.shape(0)))
             throw ace::Error("evaluate_list: first points beyond the neighbours");
-        for (int64_t k = 0; k < starts[n]; k++)
-            if (neighbours.data()[k] < 0 || neighbours.data()[k] >= static_cast<int64_t>(points))
-                throw ace::Error("evaluate_list: a neighbour is out of range");
         ace::Structure in;
         in.atoms = static_cast<int>(n);
         in.points = static_cast<int>(points);
@@ -103,6 +108,7 @@ class Handle {
         in.species = species.data();
         in.first = starts;
         in.neighbours = neighbours.data();
+        ace::check_input(in, threads);
         const size_t o = outputs;
         Owned energies({o, n}), forces({o, points, 3}), virials({o, n, 3, 3});
         Out e = energies.numpy(), f = forces.numpy(), v = virials.numpy();
@@ -110,11 +116,20 @@ class Handle {
         {
             const nb::gil_scoped_release release;
             evaluator_->evaluate(&in, 1, threads, &out);
+            ace::check_results(in, out);
         }
         return nb::make_tuple(e, f, v);
     }
 
   private:
+    // Before arrays are made for them.
+    void check_outputs(int outputs) const {
+        const int most = evaluator_->tables().outputs;
+        if (outputs < 1 || outputs > most)
+            throw ace::Error("outputs: expected 1 to " + std::to_string(most) + ", got " +
+                             std::to_string(outputs));
+    }
+
     std::unique_ptr<ace::Evaluator> evaluator_;
 };
 
@@ -127,6 +142,7 @@ class RowHandle {
               instruction_set)) {}
 
     std::string instruction_set() const { return builder_->instruction_set(); }
+    int functions() const { return builder_->functions(); }
 
     // Writes into out [rows, functions], column-major. A quantity begins at the given row, or is
     // not wanted (-1).
@@ -171,6 +187,7 @@ NB_MODULE(_native, module) {
         }
     });
     module.def("instruction_sets", &ace::instruction_sets);
+    module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&, bool>(), nb::arg("tables"),
              nb::arg("instruction_set"), nb::arg("single"))
@@ -183,6 +200,7 @@ NB_MODULE(_native, module) {
         .def(nb::init<nb::bytes, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"))
         .def_prop_ro("instruction_set", &RowHandle::instruction_set)
+        .def_prop_ro("functions", &RowHandle::functions)
         .def("fill", &RowHandle::fill, nb::arg("positions"), nb::arg("species"), nb::arg("cell"),
              nb::arg("pbc"), nb::arg("threads"), nb::arg("out").noconvert(), nb::arg("energy"),
              nb::arg("forces"), nb::arg("virial"));

@@ -1,9 +1,13 @@
 #include "ace/c_api.h"
 
+#include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 
+#include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/input.hpp"
 
 struct ace_evaluator {
     std::unique_ptr<ace::Evaluator> evaluator;
@@ -11,30 +15,45 @@ struct ace_evaluator {
 
 namespace {
 
-thread_local std::string last_error;
+// Of fixed size, because a failure may be that there is no memory.
+thread_local char last_error[1024] = "";
+
+void fail(const char* message) { std::snprintf(last_error, sizeof last_error, "%s", message); }
 
 template <class F>
 int guarded(F&& action) {
     try {
         action();
         return 0;
+    } catch (const std::bad_alloc&) {
+        fail("not enough memory");
     } catch (const std::exception& e) {
-        last_error = e.what();
+        fail(e.what());
     } catch (...) {
-        last_error = "unknown failure";
+        fail("unknown failure");
     }
     return 1;
+}
+
+int evaluate(ace_evaluator* e, const ace::Structure& in, int threads, const ace::Results& out) {
+    return guarded([&] {
+        if (!e) throw ace::Error("evaluator: expected one made by ace_create, got null");
+        ace::check_input(in, threads);
+        e->evaluator->evaluate(&in, 1, threads, &out);
+        ace::check_results(in, out);
+    });
 }
 
 }  // namespace
 
 extern "C" {
 
-const char* ace_last_error(void) { return last_error.c_str(); }
+const char* ace_last_error(void) { return last_error; }
 
 ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set) {
     ace_evaluator* made = nullptr;
     guarded([&] {
+        if (!tables) throw ace::Error("tables: expected bytes, got null");
         const std::string name = instruction_set ? instruction_set : ace::best_instruction_set();
         made = new ace_evaluator{ace::make_evaluator(ace::Tables::read(tables, size), name)};
     });
@@ -43,44 +62,42 @@ ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* 
 
 void ace_destroy(ace_evaluator* evaluator) { delete evaluator; }
 
-const char* ace_instruction_set(const ace_evaluator* e) { return e->evaluator->instruction_set(); }
-double ace_cutoff(const ace_evaluator* e) { return e->evaluator->tables().longest_cutoff(); }
-int ace_species(const ace_evaluator* e) { return e->evaluator->tables().species; }
-int ace_atomic_number(const ace_evaluator* e, int species) {
-    const auto& numbers = e->evaluator->tables().numbers;
-    return species >= 0 && species < static_cast<int>(numbers.size()) ? numbers[species] : -1;
+const char* ace_instruction_set(const ace_evaluator* e) {
+    return e ? e->evaluator->instruction_set() : "";
 }
-int ace_outputs(const ace_evaluator* e) { return e->evaluator->tables().outputs; }
+double ace_cutoff(const ace_evaluator* e) {
+    return e ? e->evaluator->tables().longest_cutoff() : 0.0;
+}
+int ace_species(const ace_evaluator* e) { return e ? e->evaluator->tables().species : 0; }
+int ace_atomic_number(const ace_evaluator* e, int species) {
+    return species >= 0 && species < ace_species(e) ? e->evaluator->tables().numbers[species] : -1;
+}
+int ace_outputs(const ace_evaluator* e) { return e ? e->evaluator->tables().outputs : 0; }
 
 int ace_evaluate(ace_evaluator* e, int n, const double* positions, const int32_t* species,
                  const double* cell, const int* pbc, int threads, int outputs, double* energies,
                  double* forces, double* virials) {
-    return guarded([&] {
-        ace::Structure in;
-        in.atoms = in.points = n;
-        in.positions = positions;
-        in.species = species;
-        in.cell = cell;
-        for (int k = 0; k < 3; k++) in.pbc[k] = pbc[k];
-        const ace::Results out{outputs, energies, forces, virials};
-        e->evaluator->evaluate(&in, 1, threads, &out);
-    });
+    ace::Structure in;
+    in.atoms = in.points = n;
+    in.positions = positions;
+    in.species = species;
+    in.cell = cell;
+    for (int k = 0; k < 3 && pbc; k++) in.pbc[k] = pbc[k];
+    return evaluate(e, in, threads, {outputs, energies, forces, virials});
 }
 
 int ace_evaluate_list(ace_evaluator* e, int n, int points, const double* positions,
                       const int32_t* species, const int64_t* first, const int32_t* neighbours,
                       int threads, int outputs, double* energies, double* forces,
                       double* virials) {
-    return guarded([&] {
-        ace::Structure in;
-        in.atoms = n;
-        in.points = points;
-        in.positions = positions;
-        in.species = species;
-        in.first = first;
-        in.neighbours = neighbours;
-        const ace::Results out{outputs, energies, forces, virials};
-        e->evaluator->evaluate(&in, 1, threads, &out);
-    });
+    ace::Structure in;
+    in.atoms = n;
+    in.points = points;
+    in.positions = positions;
+    in.species = species;
+    in.first = first;
+    in.neighbours = neighbours;
+    if (!first) return guarded([] { throw ace::Error("first: expected an array, got null"); });
+    return evaluate(e, in, threads, {outputs, energies, forces, virials});
 }
 }

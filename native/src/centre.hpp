@@ -45,6 +45,8 @@ struct Centre {
         const RadialTable& grid = source.grid < 0 ? tables.core[0] : tables.radial[source.grid];
         const int pair = centre * tables.species + z, bins = grid.count[pair];
         const size_t size = static_cast<size_t>(source.padded) * (source.narrow ? narrow_row<T> : 6);
+        if ((bins + 1) * size > static_cast<size_t>(INT32_MAX))
+            throw Error("tables: a radial table is too large");
         storage_.push_back(std::make_unique<Scratch<T>>());
         storage_.back()->zero((bins + 1) * size + narrow_row<T>);
         T* rows = storage_.back()->data();

@@ -9,8 +9,18 @@ std::unique_ptr<Evaluator> make_avx2(Tables tables, bool single);
 #endif
 std::unique_ptr<Evaluator> make_baseline(Tables tables, bool single);
 
+std::vector<std::string> built_instruction_sets() {
+#if defined(ACE_X86)
+    return {"baseline", "avx2", "avx512"};
+#elif defined(__aarch64__)
+    return {"neon"};
+#else
+    return {"baseline"};
+#endif
+}
+
 std::vector<std::string> instruction_sets() {
-    std::vector<std::string> found{"baseline"};
+    std::vector<std::string> found{built_instruction_sets().front()};
 #if defined(ACE_X86)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back("avx2");

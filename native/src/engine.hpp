@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -50,12 +51,13 @@ constexpr int most_l = 12, most_densities = 4, most_columns = 256;
 template <class T>
 struct Shared {
     const Tables& tables;
+    const double cutoff;  // the longest
     std::vector<std::unique_ptr<Centre<T>>> centres;
     const Tiles<T> tiles;
     const AngularTable<T, most_l> angular;
     std::vector<Curve> curves;  // [species * densities + density]
 
-    explicit Shared(const Tables& given) : tables(given) {
+    explicit Shared(const Tables& given) : tables(given), cutoff(given.longest_cutoff()) {
         for (size_t k = 0; k < tables.embeddings.exponent.size(); k++)
             curves.emplace_back(tables.embeddings.shifted[k / tables.densities] != 0,
                                 tables.embeddings.exponent[k]);
@@ -64,6 +66,9 @@ struct Shared {
     }
 };
 
+#include "workspace.hpp"
+#include "geometry.hpp"
+#include "radial.hpp"
 #include "job.hpp"
 
 // Structures of one call that are evaluated together have at least this many atoms.
@@ -78,6 +83,7 @@ class Engine final : public Evaluator {
     const Tables& tables() const override { return tables_; }
 
     void evaluate(const Structure* in, int count, int threads, const Results* out) override {
+        const std::lock_guard<std::mutex> guard(lock_);
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         for (int k = 0; k < count; k++)
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
@@ -94,6 +100,7 @@ class Engine final : public Evaluator {
     const Shared<T> shared_;
     Job<T> job_;
     Threads pool_;
+    std::mutex lock_;
 };
 
 }  // namespace ace::ACE_ISA

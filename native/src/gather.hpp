@@ -9,7 +9,8 @@ struct Part {
 };
 
 // sums[n][k] += sum over v of R[v][n] Y[v][k]; with the last part, the sums over the lanes too.
-// Writes up to a vector beyond out[N * K].
+// Writes up to W - 1 numbers beyond out[N * K]: tiles come in the order of their places, so that
+// the next one, or what follows the last, overwrites them.
 template <class T, int N, int K>
 void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>::V* __restrict y,
                  Part part, int r_step, int y_step, typename Simd<T>::V* __restrict sums,

@@ -14,45 +14,6 @@
 constexpr int harmonics_bytes = 28 * 1024;
 // Folded columns of every radial table (Tables has at most four) and the core density.
 constexpr int most_direct = 4 * most_densities + 1;
-// Vectors of neighbours that are far away: every table is zero there.
-constexpr double far_away = 1e3;
-// Shells of equal area by which neighbours are sorted.
-constexpr int shells = 64;
-
-// Where a vector of neighbours reads a table, and where the result goes.
-template <class T>
-struct Located {
-    T u[Simd<T>::W];
-    const T* rows[Simd<T>::W];
-    typename Simd<T>::V *value, *slope;
-};
-
-// What one thread works with; nothing is allocated once it has grown.
-template <class T>
-struct Workspace {
-    using V = typename Simd<T>::V;
-    struct Atom {
-        Piece* piece = nullptr;
-        int index = 0;  // in the piece
-        Scratch<T> x, y, z, inverse;
-        Scratch<double> distance;
-        Scratch<int32_t> neighbour;
-        Scratch<V> radial, slope;
-        std::vector<int> groups;  // first neighbour vector of each species, and their end
-        double folded[most_columns], core;
-        double core_weight, nearest_weight;
-        int nearest;
-    };
-    Atom atoms[Simd<T>::W];
-    Located<T> located[Simd<T>::W];
-    Found found, sorted;
-    Scratch<int32_t> keys, places;
-    std::vector<Run> runs;
-    Scratch<V> harmonics, accumulator, variables, adjoints, rows;
-    Scratch<T> components, pulls;
-    Scratch<double> forces, virials;  // [output][point][4], [output][piece][9]
-};
-
 template <class T>
 class Job {
   public:
@@ -64,7 +25,7 @@ class Job {
 
     explicit Job(const Shared<T>& shared)
         : tables_(shared.tables), centres_(shared.centres), tiles_(shared.tiles),
-          angular_(shared.angular), curves_(shared.curves) {}
+          angular_(shared.angular), curves_(shared.curves), cutoff_(shared.cutoff) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out,
                   Threads& pool) {
@@ -121,7 +82,7 @@ class Job {
             check_positions(in.points, in.positions);
         else
             piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species,
-                              tables_.longest_cutoff());
+                              cutoff_);
     }
 
     // Atoms of one species, structure by structure in the order of the cell list, W at a time.
@@ -173,7 +134,7 @@ class Job {
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].piece = pieces_[members_[b.begin + a].piece].get();
             w.atoms[a].index = members_[b.begin + a].index;
-            geometry(plan, w, w.atoms[a]);
+            geometry<T>(w, tables_.species, cutoff_, plan.columns, w.atoms[a]);
         }
         radial(c, w, b.count);
         const int total = plan.components * tables_.species;
@@ -220,230 +181,51 @@ class Job {
         }
     }
 
-    // ---- geometry
-
-    void geometry(const Plan& plan, Work& w, Atom& atom) {
-        const Piece& piece = *atom.piece;
-        const bool mixed = tables_.species > 1;
-        const int count = piece.in->first
-                              ? search_list(*piece.in, atom.index, tables_.longest_cutoff(), w.found)
-                              : search_cells(piece, atom.index, tables_.longest_cutoff(), mixed,
-                                             w.runs, w.found);
-        const size_t room = (static_cast<size_t>(count) / W + tables_.species + 1) * W;
-        w.sorted.need(room);
-        const size_t at = sort(w, count, atom);
-        for (Scratch<T>* s : {&atom.x, &atom.y, &atom.z, &atom.inverse}) s->need(room);
-        atom.distance.need(room);
-        atom.neighbour.need(room);
-        std::memcpy(atom.neighbour.data(), w.sorted.owner.data(), at * sizeof(int32_t));
-        atom.radial.need(at / W * plan.columns);
-        atom.slope.need(at / W * plan.columns);
-        using D = Simd<double>;
-        for (size_t k = 0; k < at; k += D::W) {
-            const D::V x = D::load(&w.sorted.x[k]), y = D::load(&w.sorted.y[k]);
-            const D::V z = D::load(&w.sorted.z[k]);
-            const D::V square = x * x + y * y + z * z, inverse = reciprocal_root(square);
-            put(&atom.x[k], x * inverse);
-            put(&atom.y[k], y * inverse);
-            put(&atom.z[k], z * inverse);
-            put(&atom.inverse[k], inverse);
-            D::store(&atom.distance[k], square * inverse);
-        }
-    }
-
-    // Neighbours by species and, roughly, by distance, so that a vector of them reads rows of the
-    // tables that are close; the last vector of each species is filled up. Returns their number.
-    size_t sort(Work& w, int count, Atom& atom) {
-        Found &from = w.found, &to = w.sorted;
-        const int species = tables_.species;
-        const double cutoff = tables_.longest_cutoff(), step = shells * 0.999999 / (cutoff * cutoff);
-        w.keys.need(static_cast<size_t>(count) + search_room);
-        w.places.zero(static_cast<size_t>(species) * shells);
-        int32_t *key = w.keys.data(), *place = w.places.data();
-        const double *fx = from.x.data(), *fy = from.y.data(), *fz = from.z.data();
-        for (int k = 0; k < count; k++)
-            key[k] = static_cast<int32_t>((fx[k] * fx[k] + fy[k] * fy[k] + fz[k] * fz[k]) * step);
-        if (species > 1)
-            for (int k = 0; k < count; k++) key[k] += shells * from.species[k];
-        for (int k = 0; k < count; k++) place[key[k]]++;
-        double *tx = to.x.data(), *ty = to.y.data(), *tz = to.z.data();
-        int32_t *owner = to.owner.data();
-        int at = 0;
-        atom.groups.resize(species + 1);
-        atom.groups[0] = 0;
-        for (int z = 0; z < species; z++) {
-            for (int k = z * shells; k < (z + 1) * shells; k++) {
-                const int here = place[k];
-                place[k] = at;
-                at += here;
-            }
-            for (; at % W; at++) {
-                tx[at] = ty[at] = 0.0;
-                tz[at] = far_away;
-                owner[at] = atom.index;
-            }
-            atom.groups[z + 1] = at / W;
-        }
-        for (int k = 0; k < count; k++) {
-            const int p = place[key[k]]++;
-            tx[p] = fx[k];
-            ty[p] = fy[k];
-            tz[p] = fz[k];
-            owner[p] = from.owner[k];
-        }
-        return at;
-    }
-
-    static ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
-    static ACE_INLINE void put(float* to, Simd<double>::V v) {
-        typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
-        *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
-    }
-
-    static ACE_INLINE Simd<double>::V reciprocal_root(Simd<double>::V square) {
-#if defined(__AVX512F__)
-        Simd<double>::V y = (Simd<double>::V)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)square);
-        const Simd<double>::V half = square * 0.5;
-        for (int k = 0; k < 3; k++) y = y * (1.5 - half * y * y);
-        return y;
-#elif defined(__AVX2__)
-        return 1.0 / (Simd<double>::V)_mm256_sqrt_pd((__m256d)square);
-#else
-        Simd<double>::V root;
-        for (int q = 0; q < Simd<double>::W; q++) root[q] = std::sqrt(square[q]);
-        return 1.0 / root;
-#endif
-    }
-
     // ---- radial functions
 
     void radial(const Centre<T>& c, Work& w, int count) {
         const Plan& plan = c.plan;
-        for (size_t s = 0; s < plan.sources.size(); s++)
+        for (int a = 0; a < count; a++)
+            w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
+        for (size_t s = 0; s < plan.sources.size(); s++) {
+            if (plan.sources[s].committee && outputs_ == 1) continue;
             for (int z = 0; z < tables_.species; z++) {
-                const Source& source = plan.sources[s];
-                if (source.committee && outputs_ == 1) break;
-                const Interval<T>& interval = c.intervals[s][z];
+                const int which = static_cast<int>(s) * tables_.species + z;
                 int most = 0;
-                for (int a = 0; a < count; a++)
-                    most = std::max(most, w.atoms[a].groups[z + 1] - w.atoms[a].groups[z]);
+                for (int a = 0; a < count; a++) {
+                    Atom& atom = w.atoms[a];
+                    atom.ends[which] = Radial<T>::end_of(plan.sources[s], c.intervals[s][z], atom, z);
+                    most = std::max(most, atom.ends[which] - atom.groups[z]);
+                }
                 // In step over the batch, so that the same rows of the table stay close.
-                for (int q = 0; q < most; q++) {
-                    int found = 0;
-                    for (int a = 0; a < count; a++) {
-                        Atom& atom = w.atoms[a];
-                        const int v = atom.groups[z] + q;
-                        if (v >= atom.groups[z + 1]) continue;
-                        const size_t at = static_cast<size_t>(v) * plan.columns + source.first;
-                        Located<T>& here = w.located[found];
-                        here.value = atom.radial.data() + at;
-                        here.slope = atom.slope.data() + at;
-                        if (locate(source, interval, atom, v, here))
-                            found++;
-                        else
-                            for (int k = 0; k < source.padded; k++)
-                                here.value[k] = here.slope[k] = V{};
-                    }
-                    if (source.narrow)
-                        narrow(source.padded, w.located, found, interval.scale);
-                    else
-                        wide(source.padded, w.located, found, interval.scale, s > 0);
-                }
-            }
-    }
-
-    // Rows of the table and places within their bins; false if all of them are zero.
-    ACE_INLINE bool locate(const Source& source, const Interval<T>& t, Atom& atom, int v,
-                           Located<T>& to) {
-        using D = Simd<double>;
-        typedef int32_t Bins __attribute__((vector_size(BYTES / 2)));
-        const size_t size =
-            static_cast<size_t>(source.padded) * (source.narrow ? narrow_row<T> : 6);
-        unsigned some = 0;
-#pragma GCC unroll 2
-        for (int h = 0; h < W; h += D::W) {
-            const size_t at = static_cast<size_t>(v) * W + h;
-            D::V place = (D::load(&atom.distance[at]) - t.begin) * t.inverse;
-            if (const unsigned inside = below(place, 0.0))
-                for (int q = 0; q < D::W; q++)
-                    if (inside >> q & 1) {
-                        if (t.refuse) too_close(atom, at + q, t.begin);
-                        place[q] = t.limit;
-                    }
-            some |= below(place, t.silent);
-            place = place < t.limit ? place : D::set(t.limit);
-            const Bins bins = __builtin_convertvector(place, Bins);
-            const D::V fraction = place - __builtin_convertvector(bins, D::V);
-#pragma GCC unroll 8
-            for (int q = 0; q < D::W; q++) {
-                to.u[h + q] = static_cast<T>(fraction[q]);
-                to.rows[h + q] = t.rows + bins[q] * size;
+                for (int q = 0; q < most; q++) step(c, w, count, static_cast<int>(s), z, q);
             }
         }
-        return some != 0;
     }
 
-    static void wide(int columns, const Located<T>* located, int count, T scale, bool scaled) {
-        for (int k = 0; k < columns; k += W)
-            for (int a = 0; a < count; a++) {
-                const Located<T>& here = located[a];
-                V f[W], d[W];
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) {
-                    const T* c = here.rows[q] + 6 * k;
-                    const V x = S::set(here.u[q]);
-                    V p = S::load(c + 5 * W), g = p;
-                    p = p * x + S::load(c + 4 * W);
-#pragma GCC unroll 4
-                    for (int power = 3; power >= 0; power--) {
-                        g = g * x + p;
-                        p = p * x + S::load(c + power * W);
-                    }
-                    f[q] = p;
-                    d[q] = g;
-                }
-                S::transpose(f);
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.value[k + q] = f[q];
-                S::transpose(d);
-                if (scaled)
-                    for (int q = 0; q < W; q++) d[q] *= scale;
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.slope[k + q] = d[q];
-            }
-    }
-
-    static void narrow(int columns, const Located<T>* located, int count, T scale) {
+    // The q-th vector of neighbours of species z of every atom of the batch, from one source.
+    void step(const Centre<T>& c, Work& w, int count, int s, int z, int q) {
+        const Source& source = c.plan.sources[s];
+        const Interval<T>& interval = c.intervals[s][z];
+        int found = 0;
         for (int a = 0; a < count; a++) {
-            const Located<T>& here = located[a];
-            const V x = S::load(here.u);
-            for (int k = 0; k < columns; k++) {
-                V c[narrow_row<T>];
-#pragma GCC unroll 4
-                for (int part = 0; part < narrow_row<T>; part += W) {
-#pragma GCC unroll 16
-                    for (int q = 0; q < W; q++)
-                        c[part + q] = S::load(here.rows[q] + k * narrow_row<T> + part);
-                    S::transpose(c + part);
-                }
-                V p = c[5] * x + c[4], g = c[5];
-#pragma GCC unroll 4
-                for (int power = 3; power >= 0; power--) {
-                    g = g * x + p;
-                    p = p * x + c[power];
-                }
-                here.value[k] = p;
-                here.slope[k] = g * scale;
+            Atom& atom = w.atoms[a];
+            const int v = atom.groups[z] + q;
+            if (v >= atom.ends[s * tables_.species + z]) continue;
+            const size_t at = static_cast<size_t>(v) * c.plan.columns + source.first;
+            Located<T>& here = w.located[found];
+            here.value = atom.radial.data() + at;
+            here.slope = atom.slope.data() + at;
+            if (Radial<T>::locate(source, interval, atom, v, here)) {
+                found++;
+            } else {
+                for (int k = 0; k < source.padded; k++) here.value[k] = here.slope[k] = V{};
             }
         }
-    }
-
-    [[noreturn]] void too_close(const Atom& atom, size_t k, double begin) {
-        Atom& at = const_cast<Atom&>(atom);
-        throw Error("atoms " + std::to_string(at.piece->original(at.index)) + " and " +
-                    std::to_string(at.piece->original(at.neighbour[k])) + " are " +
-                    std::to_string(at.distance[k]) + " A apart; this model's tables begin at " +
-                    std::to_string(begin) + " A");
+        if (source.narrow)
+            Radial<T>::narrow(source.padded, interval, w.located, found);
+        else
+            Radial<T>::wide(source.padded, interval, w.located, found);
     }
 
     // ---- A
@@ -476,7 +258,7 @@ class Job {
                 gather(plan, r, y, {count, part == 0, part == parts - 1}, width, acc, out);
                 v0 += count;
             }
-            add_direct(plan, atom, begin, end);
+            add_direct(plan, atom, z);
             std::fill(out + plan.used, out + plan.components, T(0));
         }
     }
@@ -496,14 +278,15 @@ class Job {
         }
     }
 
-    void add_direct(const Plan& plan, Atom& atom, int begin, int end) {
-        for (const Source& source : plan.sources) {
+    void add_direct(const Plan& plan, Atom& atom, int z) {
+        for (size_t s = 0; s < plan.sources.size(); s++) {
+            const Source& source = plan.sources[s];
             if (source.committee && outputs_ == 1) continue;
             for (size_t c = 0; c < source.columns.size(); c++) {
                 const Column& column = source.columns[c];
                 if (column.kind == Column::channel) continue;
                 V sum = V{};
-                for (int v = begin; v < end; v++)
+                for (int v = atom.groups[z]; v < atom.ends[s * tables_.species + z]; v++)
                     sum += atom.radial[static_cast<size_t>(v) * plan.columns + source.first + c];
                 (column.kind == Column::core ? atom.core : atom.folded[column.index]) +=
                     S::total(sum);
@@ -622,22 +405,24 @@ class Job {
 
     // ---- forces
 
-    // Columns that enter the energy directly: place, and dE/d(column).
+    // Columns that enter the energy directly: place, dE/d(column), and the first vector of
+    // neighbours (of one species) from which on they are zero.
     struct Direct {
-        int count = 0, place[most_direct];
+        int count = 0, place[most_direct], source[most_direct], end[most_direct];
         T weight[most_direct];
     };
 
     Direct direct(const Plan& plan, const Atom& atom, int a, int output, const V* slope) {
         Direct out;
         const int P = tables_.densities;
-        for (const Source& source : plan.sources)
-            for (size_t q = 0; q < source.columns.size(); q++) {
-                const Column& column = source.columns[q];
+        for (size_t s = 0; s < plan.sources.size(); s++)
+            for (size_t q = 0; q < plan.sources[s].columns.size(); q++) {
+                const Column& column = plan.sources[s].columns[q];
                 if (column.kind == Column::channel ||
                     (column.kind == Column::folded && column.index / P != output))
                     continue;
-                out.place[out.count] = source.first + static_cast<int>(q);
+                out.source[out.count] = static_cast<int>(s);
+                out.place[out.count] = plan.sources[s].first + static_cast<int>(q);
                 out.weight[out.count++] = column.kind == Column::core
                                               ? static_cast<T>(atom.core_weight)
                                               : slope[column.index % P][a];
@@ -651,13 +436,15 @@ class Job {
         const Spans spans{plan.spans.data(), plan.span_first.data()};
         const size_t row = output * points_ + atom.piece->point;
         double* buffer = w.forces.data() + 4 * row;
-        const Direct pairs = direct(plan, atom, a, output, slope);
+        Direct pairs = direct(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
             const T inverse = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
             const int end = atom.groups[z + 1];
+            for (int q = 0; q < pairs.count; q++)
+                pairs.end[q] = atom.ends[pairs.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
                 pull<2>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
@@ -695,7 +482,8 @@ class Job {
             const int v = v0 + u;
             V radial = out.radial[u];
             for (int q = 0; q < pairs.count; q++)
-                radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
+                if (v < pairs.end[q])
+                    radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);
@@ -704,7 +492,7 @@ class Job {
             const V along = radial - (gx * x[u] + gy * y[u] + gz * z[u]) * inverse;
             const V fx = along * x[u] + gx * inverse, fy = along * y[u] + gy * inverse,
                     fz = along * z[u] + gz * inverse;
-            const V r = distances(&atom.distance[static_cast<size_t>(v) * W]);
+            const V r = distances<T>(&atom.distance[static_cast<size_t>(v) * W]);
             const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
             sums[0] += fx;
             sums[1] += fy;
@@ -723,23 +511,12 @@ class Job {
         }
     }
 
-    static ACE_INLINE V distances(const double* from) {
-        V out;
-        if constexpr (W == Simd<double>::W) {
-            out = Simd<double>::load(from);
-        } else {
-            T both[W];
-            for (int h = 0; h < W; h += Simd<double>::W) put(both + h, Simd<double>::load(from + h));
-            out = S::load(both);
-        }
-        return out;
-    }
-
     const Tables& tables_;
     const std::vector<std::unique_ptr<Centre<T>>>& centres_;
     const Tiles<T>& tiles_;
     const AngularTable<T, most_l>& angular_;
     const std::vector<Curve>& curves_;
+    const double cutoff_;
     std::vector<std::unique_ptr<Work>> work_;
     std::vector<std::unique_ptr<Piece>> pieces_;
     std::vector<Member> members_;

@@ -1,10 +1,11 @@
 // The row builder for one instruction set. Compiled once for each, in a namespace of its own, so
 // that the linker cannot mix code for different processors.
 //
-// Atoms of one species go in batches of W:
+// Atoms of one species in one block of W places go together:
 //   sites      neighbours, R and Y of each atom; A_v and the sums of dA_v/dr over neighbours
-//   products   W atoms across the lanes: B_k, and dB_k/dA_v in the fixed pattern of (k, v)
-//   forces     for a few vectors of neighbours at a time dA_v/dr, which stays in the cache, and
+//   products   atoms across the lanes: B_k, and dB_k/dA_v in the fixed pattern of (k, v)
+//   whole      atoms across the lanes: the virial, and the forces on the central atoms
+//   tiles      for W neighbours of a few atoms at a time dA_v/dr, which stays in the cache, and
 //              sum_v dB_k/dA_v dA_v/dr in registers, function after function
 // The force rows are summed up in an internal order of the atoms (row_site.hpp) and put into the
 // caller's order at the end. Threads share the sites and products of a batch each, then own
@@ -51,8 +52,10 @@ typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may
 #include "row_geometry.hpp"
 #include "row_products.hpp"
 
-// Blocks of neighbours, and sites that touch them, whose dA_v/dr is held at a time.
-constexpr int tile_blocks = 1, tile_sites = 4;
+// Sites that touch a block whose dA_v/dr is held at a time.
+constexpr int tile_sites = 4;
+// How many functions ahead force rows are asked for.
+constexpr int ahead = 8;
 
 // Lets all threads of a call through once all have come.
 class Barrier {
@@ -102,8 +105,10 @@ struct Work {
 struct Workspace {
     Site sites[W];
     Geometry::Scratch scratch;
-    Buffer<V> variables, tile;
-    Buffer<V> energy, sums;  // [function], W atoms apart; [function][sum_vectors]
+    Buffer<V> variables, weights;  // by atom of the batch in lanes: x of the plan; dB_k/dA_v, [pair]
+    Buffer<V> sums, moments;       // [column][lane][sum_vectors]; [column and kept][moment_count]
+    Buffer<V> tile;
+    Buffer<V> energy, virial;      // [function], lanes apart; [function][virial_vectors]
     Buffer<double> column;
     std::vector<Work> work;
 };
@@ -131,6 +136,7 @@ class Job {
     }
 
   private:
+    // Atoms of one species in one block; each has the lane of its place.
     struct Batch {
         int species, begin, count;
     };
@@ -162,12 +168,16 @@ class Job {
         batches_.clear();
         for (int begin = 0; begin < atoms_;) {
             int end = begin;
-            while (end < atoms_ && end < begin + W && order_.species[end] == order_.species[begin])
+            while (end < atoms_ && end / W == begin / W &&
+                   order_.species[end] == order_.species[begin])
                 end++;
             batches_.push_back({order_.species[begin], begin, end - begin});
             begin = end;
         }
-        if (out_.forces >= 0) rest_.zeroed(static_cast<size_t>(3) * W * tables_.functions);
+        // Of the caller's columns only whole vectors at aligned places are used.
+        direct_ = std::max(0, 3 * atoms_ - (W - 1)) / (3 * W);
+        rest_stride_ = static_cast<size_t>(3) * (order_.blocks - direct_);
+        if (out_.forces >= 0) rest_.zeroed(rest_stride_ * tables_.functions);
     }
 
     // A thread's share of everything. After a failure all stop at the next barrier.
@@ -178,7 +188,7 @@ class Job {
         const int last = static_cast<int>(int64_t(functions) * (t + 1) / threads_);
         guarded([&] {
             w.energy.zeroed(functions);
-            w.sums.zeroed(static_cast<size_t>(functions) * sum_vectors);
+            w.virial.zeroed(static_cast<size_t>(functions) * virial_vectors);
             if (out_.forces >= 0)
                 for (int k = first; k < last; k++)
                     std::fill_n(out_.data + k * out_.stride + out_.forces, 3 * size_t(atoms_), 0.0);
@@ -191,7 +201,7 @@ class Job {
             if (failed_) return;
             guarded([&] {
                 for (int u = 0; u < threads_ && begin + u < batches_.size(); u++)
-                    spread(batches_[begin + u], workspaces_[u]->sites, t, w);
+                    spread(batches_[begin + u], *workspaces_[u], t, w);
             });
             barrier.wait();
             if (failed_) return;
@@ -212,18 +222,23 @@ class Job {
 
     // ---- sites and products of one batch
 
-    void sites(const Batch& batch, Workspace& w) {
+    __attribute__((noinline)) void sites(const Batch& batch, Workspace& w) {
         const RowPlan& plan = *shared_.plans[batch.species];
-        V* x = w.variables.need(plan.variables);
-        std::memset(static_cast<void*>(x), 0, sizeof(V) * plan.one);
-        double* a = reinterpret_cast<double*>(x);
+        const int lane = batch.begin % W;
+        w.sums.need(static_cast<size_t>(shared_.geometry.columns()) * W * sum_vectors);
+        w.moments.need(static_cast<size_t>(plan.patterns.back().begin +
+                                           shared_.families.back().columns +
+                                           plan.patterns.back().kept) * moment_count);
         for (int k = 0; k < batch.count; k++) {
             Site& site = w.sites[k];
             site.place = batch.begin + k;
             shared_.geometry.fill(site, cells_, order_, w.scratch);
-            if (out_.virial >= 0) shared_.geometry.sum<true>(site, plan, a + k);
-            else shared_.geometry.sum<false>(site, plan, a + k);
+            V* sums = w.sums.data() + (lane + k) * sum_vectors;
+            if (out_.virial >= 0) shared_.geometry.sum<true>(site, sums);
+            else shared_.geometry.sum<false>(site, sums);
         }
+        V* x = w.variables.need(plan.variables);
+        shared_.geometry.turn(plan, w.sums.data(), lane, lane + batch.count, x, w.moments.data());
         x[plan.one] = V{} + 1.0;
         multiply(plan, x);
         for (int f = 0; f < plan.values.size(); f++) {
@@ -232,232 +247,173 @@ class Job {
             if (plan.value_place[f] >= 0) x[plan.value_place[f]] = value;
         }
         if (out_.forces < 0 && out_.virial < 0) return;
-        double* weights[W];
-        const size_t padded = (plan.slopes.size() + W - 1) / W * W;
-        for (int k = 0; k < W; k++) weights[k] = w.sites[k].weights.need(padded);
-        slopes(plan.slopes, x, weights, batch.count);
+        V* weights = w.weights.need(plan.slopes.size());
+        for (int row = 0; row < plan.slopes.size(); row++) weights[row] = sum(plan.slopes, row, x);
     }
 
     // ---- forces and virials
 
-    // Where the force rows of function 0 of a block begin, and how far apart functions are. The
-    // last block may be incomplete and has a place of its own.
+    // Where the force rows of a block begin in every column, once rounded up to whole vectors, and
+    // how far apart functions are. The last blocks have a place of their own.
     double* rows_of(int block, size_t& stride) {
-        if (block < atoms_ / W) {
+        if (block < direct_) {
             stride = out_.stride;
             return out_.data + out_.forces + static_cast<size_t>(3) * W * block;
         }
-        stride = 3 * W;
-        return rest_.data();
+        stride = rest_stride_ * W;
+        return reinterpret_cast<double*>(rest_.data() + 3 * (block - direct_));
+    }
+
+    static ACE_INLINE V* aligned(double* place) {
+        return reinterpret_cast<V*>((reinterpret_cast<uintptr_t>(place) + sizeof(V) - 1) &
+                                    ~(sizeof(V) - 1));
     }
 
     // The blocks of thread t.
-    void spread(const Batch& batch, Site* sites, int t, Workspace& w) {
+    void spread(const Batch& batch, Workspace& from, int t, Workspace& w) {
         const RowPlan& plan = *shared_.plans[batch.species];
         for (size_t f = 0; f < plan.patterns.size(); f++) {
             if (out_.forces >= 0) {
                 w.work.clear();
                 for (int k = 0; k < batch.count; k++)
-                    for (const Touched& touched : sites[k].touched[f])
+                    for (const Touched& touched : from.sites[k].touched[f])
                         if (touched.block % threads_ == t) w.work.push_back({k, touched});
                 std::sort(w.work.begin(), w.work.end(), [](const Work& a, const Work& b) {
                     return std::make_pair(a.touched.block, a.site) <
                            std::make_pair(b.touched.block, b.site);
                 });
-                tiles(f, plan.patterns[f], sites, w);
+                tiles(f, plan.patterns[f], from, w);
             }
-            if (out_.forces < 0 && out_.virial < 0) continue;
-            for (int k = 0; k < batch.count;) {
-                // Sites of one block have one owner.
-                const int block = sites[k].place / W;
-                int end = k + 1;
-                while (end < batch.count && sites[end].place / W == block) end++;
-                for (; k < end; k++) {
-                    if (block % threads_ != t) continue;
-                    if (end - k >= 4) {
-                        whole<4>(shared_.families[f], plan.patterns[f], sites + k, w);
-                        k += 3;
-                    } else if (end - k >= 2) {
-                        whole<2>(shared_.families[f], plan.patterns[f], sites + k, w);
-                        k += 1;
-                    } else {
-                        whole<1>(shared_.families[f], plan.patterns[f], sites + k, w);
-                    }
-                }
+            if (batch.begin / W % threads_ != t) continue;
+            if (out_.virial >= 0) whole<0>(f, plan.patterns[f], batch.begin / W, from, w);
+            else if (out_.forces >= 0) whole<moment_move>(f, plan.patterns[f], batch.begin / W, from, w);
+        }
+    }
+
+    // Takes the work of one block and a few sites at a time.
+    void tiles(size_t f, const Pattern& pattern, const Workspace& from, Workspace& w) {
+        for (size_t begin = 0, end; begin < w.work.size(); begin = end) {
+            for (end = begin; end < w.work.size() && end < begin + tile_sites &&
+                              w.work[end].touched.block == w.work[begin].touched.block;)
+                end++;
+            const Work* work = w.work.data() + begin;
+            switch (end - begin) {
+                case 4: tile<4>(f, pattern, from, work, w); break;
+                case 3: tile<3>(f, pattern, from, work, w); break;
+                case 2: tile<2>(f, pattern, from, work, w); break;
+                default: tile<1>(f, pattern, from, work, w);
             }
         }
     }
 
-    // Takes the work of a few blocks and sites at a time.
-    void tiles(size_t f, const Pattern& pattern, const Site* sites, Workspace& w) {
-        size_t begin = 0;
-        while (begin < w.work.size()) {
-            int blocks[tile_blocks] = {}, count = 0;
-            const Touched* touched[W][tile_blocks] = {};
-            size_t end = begin;
-            for (; end < w.work.size(); end++) {
-                const Work& work = w.work[end];
-                if (count == 0 || work.touched.block != blocks[count - 1]) {
-                    if (count == tile_blocks) break;
-                    blocks[count++] = work.touched.block;
-                }
-                touched[work.site][count - 1] = &work.touched;
-            }
-            const Site* chosen[W];
-            int number = 0;
-            for (int k = 0; k < W; k++) {
-                bool any = false;
-                for (int b = 0; b < count; b++) any = any || touched[k][b];
-                if (!any) continue;
-                std::copy_n(touched[k], tile_blocks, touched[number]);
-                chosen[number++] = sites + k;
-            }
-            for (int k = 0; k < number;) {
-                const int some = std::min(number - k, tile_sites);
-                if (count == tile_blocks) tile<tile_blocks>(some, f, pattern, chosen + k, blocks, touched + k, w);
-                else tile<1>(some, f, pattern, chosen + k, blocks, touched + k, w);
-                k += some;
-            }
-            begin = end;
-        }
-    }
-
-    template <int count>
-    void tile(int sites, size_t f, const Pattern& pattern, const Site* const* site,
-              const int* blocks, const Touched* (*touched)[tile_blocks], Workspace& w) {
-        if (sites >= 4) tile<count, 4>(f, pattern, site, blocks, touched, w);
-        else if (sites == 3) tile<count, 3>(f, pattern, site, blocks, touched, w);
-        else if (sites == 2) tile<count, 2>(f, pattern, site, blocks, touched, w);
-        else tile<count, 1>(f, pattern, site, blocks, touched, w);
-    }
-
-    // -dB_k/dr of the atoms of some blocks, summed over some sites.
-    template <int count, int sites> __attribute__((noinline))
-    void tile(size_t f, const Pattern& pattern, const Site* const* site, const int* blocks,
-              const Touched* (*touched)[tile_blocks], Workspace& w) {
-        constexpr int size = 3 * count;
+    // -dB_k/dr of the atoms of a block, summed over some sites. Rows hold three vectors a site.
+    template <int sites>
+    __attribute__((noinline)) void tile(size_t f, const Pattern& pattern, const Workspace& from,
+                                        const Work* work, Workspace& w) {
+        constexpr int size = 3 * sites;
         const Family& family = shared_.families[f];
-        const size_t all = static_cast<size_t>(family.columns + pattern.kept) * size;
-        V* d = w.tile.need(all * sites);
+        V* d = w.tile.need(static_cast<size_t>(family.columns + pattern.kept) * size);
         const double* weight[sites];
         for (int s = 0; s < sites; s++) {
-            weight[s] = site[s]->weights.data();
-            for (int b = 0; b < count; b++) {
-                V* to = d + s * all + 3 * b;
-                if (touched[s][b]) {
-                    shared_.geometry.slopes(*site[s], family, *touched[s][b], order_.span, to, size);
-                } else {
-                    for (int v = 0; v < family.columns; v++, to += size) to[0] = to[1] = to[2] = V{};
-                }
-            }
+            const Site& site = from.sites[work[s].site];
+            weight[s] = reinterpret_cast<const double*>(from.weights.data()) + site.place % W;
+            shared_.geometry.slopes(site, family, work[s].touched, order_.span, d + 3 * s, size);
         }
-        double* to[count];
-        size_t stride[count];
-        for (int b = 0; b < count; b++) to[b] = rows_of(blocks[b], stride[b]);
-        for (int s = 0; s < sites; s++) keep<size>(family, pattern, weight[s], d + s * all);
-        for (int k = 0; k < pattern.kept; k++) {
-            V sum[size] = {};
-            for (int s = 0; s < sites; s++)
-                for (int q = 0; q < size; q++) sum[q] += d[s * all + (family.columns + k) * size + q];
-            subtract<count>(sum, to, stride, pattern.function[k]);
-        }
+        size_t stride;
+        double* to = rows_of(work[0].touched.block, stride);
         const int* first = pattern.first.data();
-        const int* column = pattern.column.data() + first[pattern.kept] - first[0];
-        const int results = static_cast<int>(pattern.function.size());
-        for (int k = pattern.kept; k < results; k++) {
+        const int* column = pattern.column.data();
+        V* kept = d + static_cast<size_t>(family.columns) * size;
+        for (int k = 0; k < pattern.kept; k++, kept += size) {
             V sum[size] = {};
             for (int p = first[k]; p < first[k + 1]; p++) {
                 const V* row = d + static_cast<size_t>(*column++) * size;
 #pragma GCC unroll 4
                 for (int s = 0; s < sites; s++) {
-                    const V c = V{} + weight[s][p];
-#pragma GCC unroll 12
-                    for (int q = 0; q < size; q++) sum[q] += c * row[s * all + q];
+                    const V c = V{} + weight[s][static_cast<size_t>(p) * W];
+#pragma GCC unroll 3
+                    for (int q = 0; q < 3; q++) sum[3 * s + q] += c * row[3 * s + q];
                 }
             }
-            subtract<count>(sum, to, stride, pattern.function[k]);
-        }
-    }
-
-    template <int count>
-    static ACE_INLINE void subtract(const V* sum, double* const* to, const size_t* stride, size_t k) {
-#pragma GCC unroll 4
-        for (int b = 0; b < count; b++) {
-            U* place = reinterpret_cast<U*>(to[b] + k * stride[b]);
-#pragma GCC unroll 3
-            for (int q = 0; q < 3; q++) place[q] -= sum[3 * b + q];
-        }
-    }
-
-    // The results that are columns of others, of one site: rows of `size` vectors.
-    template <int size>
-    static __attribute__((noinline)) void keep(const Family& family, const Pattern& pattern, const double* weight, V* rows) {
-        const int *column = pattern.column.data(), *first = pattern.first.data();
-        V* out = rows + static_cast<size_t>(family.columns) * size;
-        for (int k = 0; k < pattern.kept; k++, out += size) {
-            V sum[size] = {};
-            for (int p = first[k]; p < first[k + 1]; p++) {
-                const V c = V{} + weight[p];
-                const V* row = rows + static_cast<size_t>(*column++) * size;
+            V all[3] = {};
 #pragma GCC unroll 12
-                for (int q = 0; q < size; q++) sum[q] += c * row[q];
+            for (int q = 0; q < size; q++) {
+                kept[q] = sum[q];
+                all[q % 3] += sum[q];
             }
-#pragma GCC unroll 12
-            for (int q = 0; q < size; q++) out[q] = sum[q];
+            V* out = aligned(to + pattern.function[k] * stride);
+#pragma GCC unroll 3
+            for (int q = 0; q < 3; q++) out[q] -= all[q];
+        }
+        const int results = static_cast<int>(pattern.function.size());
+        for (int k = pattern.kept; k < results; k++) {
+            // Columns of the matrix are far apart, and too many for the near caches.
+            if (k + ahead < results) {
+                const V* next = aligned(to + pattern.function[k + ahead] * stride);
+                for (int q = 0; q < 3; q++) __builtin_prefetch(next + q, 1);
+            }
+            V* out = aligned(to + pattern.function[k] * stride);
+            V sum[3] = {out[0], out[1], out[2]};
+            for (int p = first[k]; p < first[k + 1]; p++) {
+                const V* row = d + static_cast<size_t>(*column++) * size;
+#pragma GCC unroll 4
+                for (int s = 0; s < sites; s++) {
+                    const V c = V{} + weight[s][static_cast<size_t>(p) * W];
+#pragma GCC unroll 3
+                    for (int q = 0; q < 3; q++) sum[q] -= c * row[3 * s + q];
+                }
+            }
+#pragma GCC unroll 3
+            for (int q = 0; q < 3; q++) out[q] = sum[q];
         }
     }
 
-    // The sums over all neighbours of some sites: virial, and the forces on the central atoms.
-    template <int sites> __attribute__((noinline))
-    void whole(const Family& family, const Pattern& pattern, Site* site, Workspace& w) {
-        const V* d[sites];
-        const double* weight[sites];
-        double* to[sites];
-        size_t stride[sites] = {};
-        for (int s = 0; s < sites; s++) {
-            V* rows = site[s].sums.data() + static_cast<size_t>(pattern.begin) * sum_vectors;
-            d[s] = rows;
-            weight[s] = site[s].weights.data();
-            keep<sum_vectors>(family, pattern, weight[s], rows);
-            if (out_.forces >= 0) to[s] = rows_of(site[s].place / W, stride[s]) + site[s].place % W;
-        }
+    // The sums over all neighbours of a batch, atoms in their lanes: virial, and the forces on the
+    // central atoms.
+    template <int begin>
+    __attribute__((noinline)) void whole(size_t f, const Pattern& pattern, int block,
+                                         Workspace& from, Workspace& w) {
+        const Family& family = shared_.families[f];
+        V* rows = from.moments.data() + static_cast<size_t>(pattern.begin) * moment_count;
+        const V* weight = from.weights.data();
+        size_t stride = 0;
+        double* to = out_.forces >= 0 ? rows_of(block, stride) : nullptr;
         const int* first = pattern.first.data();
-        const int* column = pattern.column.data() + first[pattern.kept] - first[0];
+        const int* column = pattern.column.data();
         const int results = static_cast<int>(pattern.function.size());
         for (int k = 0; k < results; k++) {
-            V sum[sites][sum_vectors] = {};
-            if (k < pattern.kept)
-                for (int s = 0; s < sites; s++)
-                    std::copy_n(d[s] + (family.columns + k) * sum_vectors, sum_vectors, sum[s]);
-            else
-                for (int p = first[k]; p < first[k + 1]; p++) {
-                    const size_t row = static_cast<size_t>(*column++) * sum_vectors;
-#pragma GCC unroll 4
-                    for (int s = 0; s < sites; s++) {
-                        const V c = V{} + weight[s][p];
-#pragma GCC unroll 8
-                        for (int q = 0; q < sum_vectors; q++) sum[s][q] += c * d[s][row + q];
-                    }
-                }
+            V sum[moment_count] = {};
+            for (int p = first[k]; p < first[k + 1]; p++) {
+                const V c = weight[p], *row = rows + static_cast<size_t>(*column++) * moment_count;
+#pragma GCC unroll 9
+                for (int q = begin; q < moment_count; q++) sum[q] += c * row[q];
+            }
+            if (k < pattern.kept) {
+                V* kept = rows + static_cast<size_t>(family.columns + k) * moment_count;
+#pragma GCC unroll 9
+                for (int q = begin; q < moment_count; q++) kept[q] = sum[q];
+            }
             const size_t function = pattern.function[k];
-            V* all = w.sums.data() + function * sum_vectors;
-#pragma GCC unroll 4
-            for (int s = 0; s < sites; s++) {
-#pragma GCC unroll 8
-                for (int q = 0; q < sum_vectors; q++) all[q] += sum[s][q];
-                if (out_.forces < 0) continue;
+            if (to) {
+                V* out = aligned(to + function * stride);
 #pragma GCC unroll 3
-                for (int q = 0; q < 3; q++)
-                    to[s][function * stride[s] + q * W] +=
-                        sum[s][(sum_move + q) / W][(sum_move + q) % W];
+                for (int q = 0; q < 3; q++) out[q] += sum[moment_move + q];
+            }
+            if constexpr (begin == 0) {
+                V* all = w.virial.data() + function * virial_vectors;
+                V padded[virial_vectors * W] = {};
+#pragma GCC unroll 6
+                for (int q = 0; q < moment_move; q++) padded[q] = sum[q];
+#pragma GCC unroll 3
+                for (int v = 0; v < virial_vectors; v++) all[v] += lane_sums<W>(padded + v * W);
             }
         }
     }
 
     // Sums over threads, and the caller's order of atoms.
-    void finish(int first, int last, Workspace& w) {
-        const size_t full = static_cast<size_t>(atoms_ / W) * 3 * W;
-        double* column = w.column.need(full + 3 * W);
+    __attribute__((noinline)) void finish(int first, int last, Workspace& w) {
+        const size_t full = static_cast<size_t>(direct_) * 3 * W, rest = rest_stride_ * W;
+        double* column = w.column.need(full + rest);
         for (int k = first; k < last; k++) {
             double* out = out_.data + k * out_.stride;
             if (out_.energy >= 0) {
@@ -470,11 +426,11 @@ class Job {
                 out[out_.virial + q] = 0;
                 for (int t = 0; t < threads_; t++)
                     out[out_.virial + q] += reinterpret_cast<const double*>(
-                        workspaces_[t]->sums.data() + static_cast<size_t>(k) * sum_vectors)[q];
+                        workspaces_[t]->virial.data() + static_cast<size_t>(k) * virial_vectors)[q];
             }
             if (out_.forces < 0) continue;
-            std::copy_n(out + out_.forces, full, column);
-            std::copy_n(rest_.data() + static_cast<size_t>(k) * 3 * W, 3 * W, column + full);
+            std::copy_n(reinterpret_cast<const double*>(aligned(out + out_.forces)), full, column);
+            std::copy_n(reinterpret_cast<const double*>(rest_.data()) + k * rest, rest, column + full);
             const size_t rows = source_.size();
             const int* source = source_.data();
             for (size_t r = 0; r < rows; r++) out[out_.forces + r] = column[source[r]];
@@ -487,10 +443,12 @@ class Job {
     Cells cells_;
     Order order_;
     int atoms_ = 0, threads_ = 1;
+    int direct_ = 0;            // blocks that lie in the caller's matrix
+    size_t rest_stride_ = 0;    // vectors of the other blocks
     std::vector<int> source_;  // of every force row in blocks of places
     std::vector<Batch> batches_;
     std::vector<std::unique_ptr<Workspace>> workspaces_;
-    Buffer<double> rest_;  // force rows of the last block, [function][xyz][lane]
+    Buffer<V> rest_;  // force rows of the last blocks, [function][block][xyz]
     std::atomic<bool> failed_{false};
     std::exception_ptr failure_;
     std::mutex lock_;

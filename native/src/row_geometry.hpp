@@ -29,8 +29,9 @@ class Geometry {
     struct Scratch {
         std::vector<Run> runs;
         std::vector<double> x, y, z, square;   // of the neighbours
+        std::vector<double> limit;             // largest square, by species
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
-        std::vector<int> images, layers, start, reached;  // by place; by block
+        std::vector<int> images, layers, start;  // by place; by block and table; by block
         Buffer<V> value, slope;
     };
 
@@ -49,40 +50,51 @@ class Geometry {
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
+        for (size_t k = 0; k < w.place.size(); k++) prefetch(site, order, w.place[k], w.square[k]);
         arrange(site, order, w);
         const size_t n = site.vectors;
+        site.channels = channels_;
+        site.harmonic = harmonics_.size();
         site.unit.need(3 * n);
         site.distance.need(n);
         site.radial.zeroed(channels_ * n);
-        site.stretch.zeroed(3 * channels_ * n);
+        site.slope.zeroed(channels_ * n);
         site.harmonics.need(harmonics_.size() * n);
         site.gradient.need(3 * harmonics_.size() * n);
         distances(site);
         for (size_t q = 0; q < n; q++) angular(site, q);
-        for (size_t k = 0; k < w.place.size(); k++) {
-            if (k + 2 < w.place.size()) prefetch(site, order, w.place[k + 2], w.square[k + 2]);
+        for (size_t k = 0; k < w.place.size(); k++)
             radial(site, order, w.place[k], w.lane[k], w);
-        }
-        for (int c = 0; c < channels_; c++)
-            for (size_t q = 0; q < n; q++) {
-                V* s = site.stretch.data() + 3 * c * n + q;
-                const V slope = s[0];
-                for (int d = 0; d < 3; d++) s[d * n] = slope * site.unit.data()[d * n + q];
-            }
     }
 
-    // The sums of all A's; A itself also goes to a[v * W].
+    // A's of all families.
+    int columns() const { return families_.back().begin + families_.back().columns; }
+
+    // The sums of all A's of one atom of a batch.
     template <bool virial>
-    void sum(Site& site, const RowPlan& plan, double* a) const {
-        const size_t rows = plan.patterns.back().begin + families_.back().columns +
-                            plan.patterns.back().kept;
-        site.sums.need(rows * sum_vectors);
-        for (size_t f = 0; f < families_.size(); f++) {
-            V* sums = site.sums.data() + static_cast<size_t>(plan.patterns[f].begin) * sum_vectors;
+    __attribute__((noinline)) void sum(const Site& site, V* sums) const {
+        for (size_t f = 0; f < families_.size(); f++)
             for (const Shell& shell : families_[f].shells)
-                for (int m = 0; m <= 2 * shell.l; m++, sums += sum_vectors) {
-                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.touched[f], sums);
-                    a[(shell.v + m) * W] = reinterpret_cast<const double*>(sums)[sum_value];
+                for (int m = 0; m <= 2 * shell.l; m++, sums += W * sum_vectors)
+                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.used[f], sums);
+    }
+
+    // The sums of a batch with the atoms in lanes begin ... end: A's and moments.
+    void turn(const RowPlan& plan, const V* sums, int begin, int end, V* a, V* moments) const {
+        for (size_t f = 0; f < families_.size(); f++) {
+            V* to = moments + static_cast<size_t>(plan.patterns[f].begin) * moment_count;
+            for (const Shell& shell : families_[f].shells)
+                for (int m = 0; m <= 2 * shell.l; m++, to += moment_count) {
+                    V turned[sum_vectors * W];
+                    for (int k = 0; k < sum_vectors; k++) {
+                        for (int q = 0; q < W; q++)
+                            turned[k * W + q] =
+                                q >= begin && q < end ? sums[q * sum_vectors + k] : V{};
+                        transpose(turned + k * W);
+                    }
+                    std::copy_n(turned, moment_count, to);
+                    a[shell.v + m] = turned[sum_value];
+                    sums += W * sum_vectors;
                 }
         }
     }
@@ -101,7 +113,7 @@ class Geometry {
         return g;
     }
 
-    // All points within the cut-off.
+    // All points in reach of a table of their species.
     void collect(const Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         const int sorted = order.sorted[site.place], self = cells.place(sorted);
         cells.runs(sorted, w.runs);
@@ -109,7 +121,10 @@ class Geometry {
         for (const Run& run : w.runs) room += run.end - run.begin;
         for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(room);
         w.place.resize(room);
-        const double cutoff = tables_.longest_cutoff(), limit = cutoff * cutoff;
+        w.limit.assign(tables_.species, 0.0);
+        for (int z = 0; z < tables_.species; z++)
+            for (const Grid& g : grids_[order.species[site.place] * tables_.species + z])
+                w.limit[z] = std::max(w.limit[z], g.reach);
         const double at[3] = {cells.x[self], cells.y[self], cells.z[self]};
         size_t count = 0;
         for (const Run& run : w.runs)
@@ -123,7 +138,7 @@ class Geometry {
                 w.z[count] = z;
                 w.square[count] = square;
                 w.place[count] = order.place[cells.owner[p]];
-                count += square < limit && p != self;
+                count += square < w.limit[order.species[w.place[count]]] && p != self;
             }
         for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(count);
         w.place.resize(count);
@@ -139,24 +154,30 @@ class Geometry {
         const size_t count = w.place.size();
         const int repeats = W / order.span;
         w.lane.resize(count);
-        w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next two are
-        w.layers.resize(order.blocks, 0);
-        w.reached.resize(order.blocks, 0);
-        w.start.resize(order.blocks);
+        w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next
+        w.layers.resize(order.blocks * tables_.radial.size(), 0);
+        w.start.resize(order.blocks, -1);
         site.touched.assign(families_.size(), {});
+        site.used.assign(families_.size(), {});
         site.vectors = 0;
         for (int z = 0; z < tables_.species; z++) {
             const auto& grids = grids_[order.species[site.place] * tables_.species + z];
+            double nearest = grids[0].reach;
+            for (const Grid& g : grids) nearest = std::min(nearest, g.reach);
             w.blocks.clear();
-            for (size_t k = 0; k < count; k++) {
-                const int p = w.place[k], block = p / W;
-                if (order.species[p] != z) continue;
-                w.lane[k] = w.images[p]++;
-                if (w.layers[block] == 0) w.blocks.push_back(block);
-                w.layers[block] = std::max(w.layers[block], w.lane[k] / repeats + 1);
-                for (size_t t = 0; t < grids.size(); t++)
-                    w.reached[block] |= (w.square[k] < grids[t].reach) << t;
-            }
+            // Images in reach of all tables come first: others then have fewer layers.
+            for (const bool near : {true, false})
+                for (size_t k = 0; k < count; k++) {
+                    const int p = w.place[k], block = p / W;
+                    if (order.species[p] != z || (w.square[k] < nearest) != near) continue;
+                    w.lane[k] = w.images[p]++;
+                    if (w.start[block] < 0) w.blocks.push_back(block);
+                    w.start[block] = 0;
+                    int* layers = w.layers.data() + block * grids.size();
+                    for (size_t t = 0; t < grids.size(); t++)
+                        if (w.square[k] < grids[t].reach)
+                            layers[t] = std::max(layers[t], w.lane[k] / repeats + 1);
+                }
             touch(site, z, w);
             for (size_t k = 0; k < count; k++) {
                 const int p = w.place[k];
@@ -165,6 +186,7 @@ class Geometry {
                 w.lane[k] = first + image / repeats * W + image % repeats * order.span + p % W;
                 w.images[p] = 0;
             }
+            for (const int block : w.blocks) w.start[block] = -1;
         }
         place(site, w);
     }
@@ -174,12 +196,18 @@ class Geometry {
         const size_t tables = tables_.radial.size();
         std::sort(w.blocks.begin(), w.blocks.end());
         for (const int block : w.blocks) {
-            const Touched t{block, site.vectors, w.layers[block]};
-            for (size_t k = 0; k < tables; k++)
-                if (w.reached[block] >> k & 1) site.touched[z * tables + k].push_back(t);
+            int* layers = w.layers.data() + block * tables;
             w.start[block] = site.vectors * W;
-            site.vectors += t.layers;
-            w.layers[block] = w.reached[block] = 0;
+            int most = 0;
+            for (size_t k = 0; k < tables; k++) {
+                if (layers[k] > 0)
+                    site.touched[z * tables + k].push_back({block, site.vectors, layers[k]});
+                for (int q = 0; q < layers[k]; q++)
+                    site.used[z * tables + k].push_back(site.vectors + q);
+                most = std::max(most, layers[k]);
+                layers[k] = 0;
+            }
+            site.vectors += most;
         }
     }
 
@@ -212,19 +240,20 @@ class Geometry {
         const size_t n = site.vectors;
         const V* unit = site.unit.data() + q;
         const V at[3] = {unit[0], unit[n], unit[2 * n]};
-        harmonics_.evaluate(at, 1.0 / site.distance.data()[q], site.harmonics.data() + q,
-                            site.gradient.data() + q, n);
+        harmonics_.evaluate(at, 1.0 / site.distance.data()[q],
+                            site.harmonics.data() + q * harmonics_.size(),
+                            site.gradient.data() + 3 * q * harmonics_.size());
     }
 
-    // Tables are larger than the first cache, and a row of them is read once: it is asked for while
-    // others are worked on.
+    // Tables are larger than the near caches, and a row of them is read once: it is asked for long
+    // before.
     void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
         const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
         for (const Grid& g : grids_[pair]) {
             const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
             if (bin < 0 || bin >= g.bins) continue;
             const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
-            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b);
+            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b, 0, 2);
         }
     }
 
@@ -232,9 +261,9 @@ class Geometry {
     void radial(Site& site, const Order& order, int neighbour, int lane, Scratch& w) const {
         const int centre = order.species[site.place], z = order.species[neighbour];
         const double r = reinterpret_cast<const double*>(site.distance.data())[lane];
-        const size_t step = static_cast<size_t>(site.vectors) * W;
-        double* value = reinterpret_cast<double*>(site.radial.data()) + lane;
-        double* slope = reinterpret_cast<double*>(site.stretch.data()) + lane;
+        const size_t q = lane / W * channels_;
+        double* value = reinterpret_cast<double*>(site.radial.data() + q) + lane % W;
+        double* slope = reinterpret_cast<double*>(site.slope.data() + q) + lane % W;
         for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
             if (r < g.begin) {
                 if (g.refuse)
@@ -258,8 +287,8 @@ class Geometry {
                 df[c] = b * g.inverse;
             }
             for (int c = 0; c < g.channels; c++) {
-                value[(g.first + c) * step] = reinterpret_cast<double*>(f)[c];
-                slope[3 * (g.first + c) * step] = reinterpret_cast<double*>(df)[c];
+                value[(g.first + c) * W] = reinterpret_cast<double*>(f)[c];
+                slope[(g.first + c) * W] = reinterpret_cast<double*>(df)[c];
             }
         }
     }

@@ -19,8 +19,8 @@ class Harmonics {
 
     int size() const { return (lmax_ + 1) * (lmax_ + 1); }
 
-    // Writes value[lm * step] and gradient[(3 * lm + d) * step]; inverse is 1/r.
-    void evaluate(const V* unit, V inverse, V* value, V* gradient, size_t step) const {
+    // Writes value[lm] and gradient[3 * lm + d]; inverse is 1/r.
+    void evaluate(const V* unit, V inverse, V* value, V* gradient) const {
         V q[(most_l + 2) * (most_l + 2)], c[most_l + 2], s[most_l + 2];
         legendre(unit[2], q);
         c[0] = V{} + 1.0;
@@ -34,13 +34,13 @@ class Harmonics {
                 const V p = q[at(l, m)], dp = q[at(l, m + 1)], n = V{} + norms_[l * l + l + m];
                 const V below_c = m ? c[m - 1] * double(m) : V{};
                 const V below_s = m ? s[m - 1] * double(m) : V{};
-                const size_t even = static_cast<size_t>(l * l + l + m) * step;
-                const size_t odd = static_cast<size_t>(l * l + l - m) * step;
+                const int even = l * l + l + m;
+                const int odd = l * l + l - m;
                 write(unit, inverse, n * p * c[m], n * p * below_c, -(n * p * below_s),
-                      n * dp * c[m], value + even, gradient + 3 * even, step);
+                      n * dp * c[m], value + even, gradient + 3 * even);
                 if (m)
                     write(unit, inverse, n * p * s[m], n * p * below_s, n * p * below_c,
-                          n * dp * s[m], value + odd, gradient + 3 * odd, step);
+                          n * dp * s[m], value + odd, gradient + 3 * odd);
             }
     }
 
@@ -64,12 +64,12 @@ class Harmonics {
     }
 
     static ACE_INLINE void write(const V* unit, V inverse, V y, V x0, V x1, V x2, V* value,
-                                 V* gradient, size_t step) {
+                                 V* gradient) {
         const V along = x0 * unit[0] + x1 * unit[1] + x2 * unit[2];
         *value = y;
         gradient[0] = (x0 - along * unit[0]) * inverse;
-        gradient[step] = (x1 - along * unit[1]) * inverse;
-        gradient[2 * step] = (x2 - along * unit[2]) * inverse;
+        gradient[1] = (x1 - along * unit[1]) * inverse;
+        gradient[2] = (x2 - along * unit[2]) * inverse;
     }
 
     int lmax_;

@@ -74,10 +74,11 @@ class Compiler {
     struct Entry {
         int family, function, column, place;
         double coefficient;
-        int width;  // columns of the function, among those of the family
         int rank;   // kept results come first, by the number of their factors
-        std::tuple<int, int, int, int, int, int> key() const {
-            return {family, rank, width, function, column, place};
+        int width = 0;  // columns of the function, among those of the family
+        int lead = 0;   // the last of them
+        std::tuple<int, int, int, int, int, int, int> key() const {
+            return {family, rank, width, lead, function, column, place};
         }
     };
 
@@ -105,7 +106,7 @@ class Compiler {
 
     // B_k += C_kT Re(product).
     void value(int k, const Term& term, std::vector<Entry>& values) {
-        values.push_back({0, k, 0, real_part(term.key), scaled(term), 0, 0});
+        values.push_back({0, k, 0, real_part(term.key), scaled(term), 0});
     }
 
     // dB_k/dA_v += C_kT Re(the rest of the product) for both real A's of every factor.
@@ -116,10 +117,10 @@ class Compiler {
             const Value p = get(without(term.key, t));
             const int f = term.key[t], m = tables_.a_m[f], z = family_[f];
             const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
-            slopes.push_back({z, k, column_[cosine], p.re, c, 0, rank});
+            slopes.push_back({z, k, column_[cosine], p.re, c, rank});
             if (m == 0 || p.im < 0) continue;
             const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
-            slopes.push_back({z, k, column_[sine], p.im, c * sign, 0, rank});
+            slopes.push_back({z, k, column_[sine], p.im, c * sign, rank});
         }
     }
 
@@ -128,12 +129,12 @@ class Compiler {
                  std::vector<Entry>& slopes) {
         const auto& [v, other, factor] = reduced;
         const int rank = rank_of(k, functions.at(k)[0].key.size());
-        slopes.push_back({family_[v], k, column_[v], kept_.at(other), factor, 0, rank});
+        slopes.push_back({family_[v], k, column_[v], kept_.at(other), factor, rank});
         std::set<int> families;
         for (const Term& term : functions.at(other))
             for (const int f : term.key) families.insert(family_[f]);
         for (const int f : families)
-            slopes.push_back({f, k, kept_mark + other, v, factor, 0, rank});
+            slopes.push_back({f, k, kept_mark + other, v, factor, rank});
     }
 
     double scaled(const Term& term) const {
@@ -308,7 +309,8 @@ class Compiler {
     }
 
     // Functions of as many columns follow each other: loops over columns that all have one length
-    // are what processors predict.
+    // are what processors predict. Of these, functions of one last column (the kept result, as a
+    // rule) follow each other: they find it in the nearest cache.
     static void sort_by_width(std::vector<Entry>& entries) {
         for (size_t begin = 0, end; begin < entries.size(); begin = end) {
             int width = 0;
@@ -317,8 +319,12 @@ class Compiler {
                               entries[end].function == first.function && entries[end].rank == first.rank;
                  end++)
                 width += end == begin || entries[end].column != entries[end - 1].column;
-            for (size_t e = begin; e < end; e++)
-                entries[e].width = entries[e].rank == last_rank ? width : 0;
+            if (first.rank != last_rank) continue;
+            const int lead = entries[end - 1].column;
+            for (size_t e = begin; e < end; e++) {
+                entries[e].width = width;
+                entries[e].lead = lead;
+            }
         }
         merge(entries);
     }

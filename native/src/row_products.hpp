@@ -45,15 +45,3 @@ ACE_INLINE V sum(const Sums& sums, int row, const V* x) {
         out += sums.coefficient[e] * x[sums.place[e]];
     return out;
 }
-
-// The sums of W atoms, sorted atom by atom: weights[atom][row], padded to a multiple of W.
-inline void slopes(const Sums& sums, const V* x, double* const* weights, int atoms) {
-    for (int row = 0; row < sums.size(); row += W) {
-        V block[W];
-        const int last = std::min(W, sums.size() - row);
-        for (int r = 0; r < last; r++) block[r] = sum(sums, row + r, x);
-        for (int r = last; r < W; r++) block[r] = V{};
-        transpose(block);
-        for (int k = 0; k < atoms; k++) *reinterpret_cast<V*>(weights[k] + row) = block[k];
-    }
-}

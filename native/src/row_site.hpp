@@ -59,63 +59,77 @@ struct Touched {
 // dA/dr_y, dA/dr_z and A itself.
 constexpr int sum_count = 10, sum_value = 9, sum_move = 6;
 constexpr int sum_vectors = (sum_count + W - 1) / W;
+// All of them but A, for W atoms in the lanes.
+constexpr int moment_count = 9, moment_move = sum_move;
+constexpr int virial_vectors = (moment_move + W - 1) / W;
 
 struct Site {
     int place = 0, vectors = 0;
     std::vector<std::vector<Touched>> touched;  // by family, ascending
+    std::vector<std::vector<int>> used;         // by family, all its vectors
     Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
-    Buffer<V> radial, stretch;                  // [channel][q]; [channel][xyz][q]: R' times unit
-    Buffer<V> harmonics, gradient;              // [lm][q]; [lm][xyz][q]
-    Buffer<V> sums;                             // [column of all families][sum_vectors]
-    Buffer<double> weights;                     // dB_k/dA_v, [pair]
+    int channels = 0, harmonic = 0;             // their numbers
+    Buffer<V> radial, slope;                    // [q][channel]: R and R'
+    Buffer<V> harmonics, gradient;              // [q][lm]; [q][lm][xyz]
 
     // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
     ACE_INLINE void slopes(int channel, int l, const Touched& t, V* out, int out_step) const {
-        const size_t step = vectors, c = channel, y = l * l;
-        const V *r = radial.data() + c * step + t.q, *s = stretch.data() + 3 * c * step + t.q;
-        const V *h = harmonics.data() + y * step + t.q, *g = gradient.data() + 3 * y * step + t.q;
-        const V r0 = r[0], sx = s[0], sy = s[step], sz = s[2 * step];
-        for (int m = 0; m <= 2 * l; m++, h += step, g += 3 * step, out += out_step) {
-            V x = sx * h[0] + r0 * g[0], yy = sy * h[0] + r0 * g[step],
-              z = sz * h[0] + r0 * g[2 * step];
-            for (int k = 1; k < t.layers; k++) {
-                x += s[k] * h[k] + r[k] * g[k];
-                yy += s[step + k] * h[k] + r[k] * g[step + k];
-                z += s[2 * step + k] * h[k] + r[k] * g[2 * step + k];
+        const size_t c = channel, y = l * l, q = t.q;
+        const V *r = radial.data() + q * channels + c, *dr = slope.data() + q * channels + c;
+        const V *h = harmonics.data() + q * harmonic + y, *g = gradient.data() + 3 * (q * harmonic + y);
+        const V* u = unit.data() + q;
+        const size_t step = vectors;
+        V sx = dr[0] * u[0], sy = dr[0] * u[step], sz = dr[0] * u[2 * step];
+        V* to = out;
+        for (int m = 0; m <= 2 * l; m++, to += out_step) {
+            to[0] = sx * h[m] + r[0] * g[3 * m];
+            to[1] = sy * h[m] + r[0] * g[3 * m + 1];
+            to[2] = sz * h[m] + r[0] * g[3 * m + 2];
+        }
+        for (int k = 1; k < t.layers; k++) {
+            r += channels;
+            dr += channels;
+            h += harmonic;
+            g += 3 * harmonic;
+            sx = dr[0] * u[k];
+            sy = dr[0] * u[step + k];
+            sz = dr[0] * u[2 * step + k];
+            to = out;
+            for (int m = 0; m <= 2 * l; m++, to += out_step) {
+                to[0] += sx * h[m] + r[0] * g[3 * m];
+                to[1] += sy * h[m] + r[0] * g[3 * m + 1];
+                to[2] += sz * h[m] + r[0] * g[3 * m + 2];
             }
-            out[0] = x;
-            out[1] = yy;
-            out[2] = z;
         }
     }
 
     // All sums of one A.
     template <bool virial>
-    ACE_INLINE void sum(int channel, int lm, const std::vector<Touched>& touched, V* out) const {
-        const size_t step = vectors, c = channel, y = lm;
-        const V *r = radial.data() + c * step, *s = stretch.data() + 3 * c * step;
-        const V *h = harmonics.data() + y * step, *g = gradient.data() + 3 * y * step;
-        const V* at = vector.data();
+    ACE_INLINE void sum(int channel, int lm, const std::vector<int>& used, V* out) const {
+        const size_t step = vectors;
+        const V *at = vector.data(), *u = unit.data();
         V t[sum_vectors * W] = {};
-        for (const Touched& block : touched)
-            for (int q = block.q; q < block.q + block.layers; q++) {
-                const V dx = s[q] * h[q] + r[q] * g[q];
-                const V dy = s[step + q] * h[q] + r[q] * g[step + q];
-                const V dz = s[2 * step + q] * h[q] + r[q] * g[2 * step + q];
-                t[6] += dx;
-                t[7] += dy;
-                t[8] += dz;
-                t[9] += r[q] * h[q];
-                if (virial) {
-                    const V x = at[q], y1 = at[step + q];
-                    t[0] -= x * dx;
-                    t[1] -= y1 * dy;
-                    t[2] -= at[2 * step + q] * dz;
-                    t[3] -= y1 * dz;
-                    t[4] -= x * dz;
-                    t[5] -= x * dy;
-                }
+        for (const int q : used) {
+            const size_t c = static_cast<size_t>(q) * channels + channel;
+            const size_t y = static_cast<size_t>(q) * harmonic + lm;
+            const V r = radial.data()[c], h = harmonics.data()[y];
+            const V along = slope.data()[c] * h, *g = gradient.data() + 3 * y;
+            const V dx = along * u[q] + r * g[0], dy = along * u[step + q] + r * g[1],
+                    dz = along * u[2 * step + q] + r * g[2];
+            t[6] += dx;
+            t[7] += dy;
+            t[8] += dz;
+            t[9] += r * h;
+            if (virial) {
+                const V x = at[q], y1 = at[step + q];
+                t[0] -= x * dx;
+                t[1] -= y1 * dy;
+                t[2] -= at[2 * step + q] * dz;
+                t[3] -= y1 * dz;
+                t[4] -= x * dz;
+                t[5] -= x * dy;
             }
+        }
 #pragma GCC unroll 8
         for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
         if constexpr (sum_count % W != 0)

@@ -25,6 +25,9 @@ struct Found {
     }
 };
 
+// Squares of distances at which two atoms count as being at the same point.
+constexpr double tiny = 1e-30;
+
 [[noreturn]] inline void coincide(int i, int j) {
     throw Error("positions: atoms " + std::to_string(std::min(i, j)) + " and " +
                 std::to_string(std::max(i, j)) + " sit at the same point");
@@ -57,7 +60,7 @@ inline int search_run(const Cells& cells, Run run, const double* at, double limi
     int32_t *found = to.owner.data(), *found_kind = to.species.data();
 #if defined(__AVX512F__)
     const __m512d ax = _mm512_set1_pd(at[0]), ay = _mm512_set1_pd(at[1]), az = _mm512_set1_pd(at[2]);
-    const __m512d far = _mm512_set1_pd(limit), zero = _mm512_setzero_pd();
+    const __m512d far = _mm512_set1_pd(limit), same_point = _mm512_set1_pd(tiny);
     for (int p = run.begin; p < run.end; p += 8) {
         const __mmask8 tail = run.end - p >= 8 ? 0xff : (1u << (run.end - p)) - 1;
         const __m512d dx = _mm512_sub_pd(_mm512_loadu_pd(px + p), ax);
@@ -66,7 +69,7 @@ inline int search_run(const Cells& cells, Run run, const double* at, double limi
         const __m512d square =
             _mm512_fmadd_pd(dx, dx, _mm512_fmadd_pd(dy, dy, _mm512_mul_pd(dz, dz)));
         const __mmask8 near = _mm512_mask_cmp_pd_mask(tail, square, far, _CMP_LT_OQ);
-        const __mmask8 apart = _mm512_mask_cmp_pd_mask(near, square, zero, _CMP_GT_OQ);
+        const __mmask8 apart = _mm512_mask_cmp_pd_mask(near, square, same_point, _CMP_GT_OQ);
         same += __builtin_popcount(near ^ apart);
         _mm512_storeu_pd(rx + count, _mm512_maskz_compress_pd(apart, dx));
         _mm512_storeu_pd(ry + count, _mm512_maskz_compress_pd(apart, dy));
@@ -82,7 +85,7 @@ inline int search_run(const Cells& cells, Run run, const double* at, double limi
     }
 #elif defined(__AVX2__)
     const __m256d ax = _mm256_set1_pd(at[0]), ay = _mm256_set1_pd(at[1]), az = _mm256_set1_pd(at[2]);
-    const __m256d far = _mm256_set1_pd(limit), zero = _mm256_setzero_pd();
+    const __m256d far = _mm256_set1_pd(limit), same_point = _mm256_set1_pd(tiny);
     for (int p = run.begin; p < run.end; p += 4) {
         const unsigned tail = run.end - p >= 4 ? 0xf : (1u << (run.end - p)) - 1;
         const __m256d dx = _mm256_sub_pd(_mm256_loadu_pd(px + p), ax);
@@ -93,7 +96,7 @@ inline int search_run(const Cells& cells, Run run, const double* at, double limi
         const unsigned near =
             tail & unsigned(_mm256_movemask_pd(_mm256_cmp_pd(square, far, _CMP_LT_OQ)));
         const unsigned apart =
-            near & unsigned(_mm256_movemask_pd(_mm256_cmp_pd(square, zero, _CMP_GT_OQ)));
+            near & unsigned(_mm256_movemask_pd(_mm256_cmp_pd(square, same_point, _CMP_GT_OQ)));
         same += __builtin_popcount(near ^ apart);
         const __m256i front =
             _mm256_load_si256(reinterpret_cast<const __m256i*>(compress.doubles[apart]));
@@ -123,8 +126,8 @@ inline int search_run(const Cells& cells, Run run, const double* at, double limi
         rz[count] = dz;
         found[count] = owner[p];
         if (species) found_kind[count] = kind[p];
-        same += square == 0.0;
-        count += square < limit && square > 0.0;
+        same += square <= tiny;
+        count += square < limit && square > tiny;
     }
 #endif
     return count;
@@ -148,7 +151,9 @@ inline int search_cells(const Piece& piece, int atom, double cutoff, bool specie
     if (same != 1) {
         for (const Run& run : runs)
             for (int p = run.begin; p < run.end; p++)
-                if (p != self && cells.x[p] == at[0] && cells.y[p] == at[1] && cells.z[p] == at[2])
+                if (const double x = cells.x[p] - at[0], y = cells.y[p] - at[1],
+                    z = cells.z[p] - at[2];
+                    p != self && x * x + y * y + z * z <= tiny)
                     coincide(piece.original(atom), cells.original(cells.owner[p]));
         throw Error("positions: atom " + std::to_string(piece.original(atom)) +
                     " cannot be told apart from another");
@@ -171,7 +176,7 @@ inline int search_list(const Structure& in, int i, double cutoff, Found& to) {
         to.z[count] = dz;
         to.owner[count] = j;
         to.species[count] = in.species[j];
-        if (!(square > 0)) coincide(i, j);
+        if (!(square > tiny)) coincide(i, j);
         count += square < limit;
     }
     return count;

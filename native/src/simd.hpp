@@ -23,7 +23,7 @@ class Scratch {
     }
     void zero(size_t count) {
         need(count);
-        std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
+        if (count) std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
     }
     T* data() { return data_; }
     T& operator[](size_t k) { return data_[k]; }

@@ -17,6 +17,15 @@ namespace {
 constexpr char magic[8] = {'A', 'C', 'E', 'T', 'A', 'B', 'L', 'E'};
 constexpr uint64_t version = 1;
 
+static_assert(sizeof(double) == 8 && sizeof(int32_t) == 4, "the byte form");
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the byte form is read on little-endian machines only"
+#endif
+
+// What evaluators can compile in a few GB: interpolation tables with folded columns in bytes,
+// products, and A's of all species. The largest models known need a hundredth of each.
+constexpr double most_table_bytes = 4e9, most_products = 5e6, most_components = 2e6;
+
 struct Array {
     char type = 0;
     std::vector<uint64_t> shape;
@@ -127,15 +136,18 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
     const std::string c = name + ".coefficients";
     t.coefficients = in.doubles(c, 5);
     const auto& shape = in.get(c, 'd', 5).shape;
-    require(shape[0] * shape[1] == pairs && shape[3] == 6, name + " has a wrong shape");
+    require(shape[0] * shape[1] == pairs && shape[3] == 6 && shape[4] >= 1,
+            name + " has a wrong shape");
     t.bins = static_cast<int>(shape[2]);
     t.channels = static_cast<int>(shape[4]);
     t.zero_inside = in.ints(name + ".zero_inside", 2);
-    require(t.zero_inside.size() == pairs && t.begin.size() == pairs && t.spacing.size() == pairs && t.count.size() == pairs,
+    require(t.zero_inside.size() == pairs && t.begin.size() == pairs &&
+                t.spacing.size() == pairs && t.count.size() == pairs,
             name + " does not fit the number of species");
     for (size_t p = 0; p < pairs; p++)
         require(t.begin[p] > 0 && t.begin[p] < 100 && t.spacing[p] > 1e-6 && t.spacing[p] < 100 &&
-                    t.count[p] >= 1 && t.count[p] <= t.bins,
+                    t.count[p] >= 1 && t.count[p] <= t.bins &&
+                    t.begin[p] + t.spacing[p] * t.count[p] <= 101,
                 name + " has an impossible grid");
     return t;
 }
@@ -204,6 +216,22 @@ void one_particle(const Reader& in, Tables& t) {
     }
 }
 
+// Refuses what would exhaust memory when an evaluator is made of it.
+void check_size(const Tables& t) {
+    const double folded = double(t.outputs) * t.densities, pairs = double(t.species) * t.species;
+    double bytes = 0, products = 0;
+    for (const RadialTable& table : t.radial)
+        bytes += pairs * table.bins * 6 * sizeof(double) * (table.channels + folded);
+    for (const Products& p : t.products) products += p.terms;
+    require(bytes <= most_table_bytes, "radial functions, species and outputs would take " +
+                                           std::to_string(bytes / 1e9) + " GB");
+    require(products <= most_products, "more than " + std::to_string(int(most_products)) +
+                                           " products are not supported");
+    require(double(t.a_l.size()) * t.species <= most_components,
+            "more than " + std::to_string(int(most_components)) +
+                " one-particle functions of all species are not supported");
+}
+
 Embeddings read_embeddings(const Reader& in, int species, int densities) {
     Embeddings e;
     if (!in.has("embedding.weight")) return e;
@@ -254,6 +282,8 @@ Tables Tables::read(const unsigned char* data, size_t size) {
             "impossible number of outputs or densities");
     t.outputs = static_cast<int>(shape[0]);
     t.densities = static_cast<int>(shape[1]);
+    require(in.has("functions") == in.has("products0.function"),
+            "basis functions need both their number and their products");
     if (in.has("functions")) {
         const std::vector<int32_t> functions = in.ints("functions", 1);
         require(functions.size() == 1 && functions[0] > 0 && functions[0] <= 1 << 24,
@@ -262,6 +292,7 @@ Tables Tables::read(const unsigned char* data, size_t size) {
     }
     for (int s = 0; s < t.species; s++)
         t.products.push_back(read_products(in, "products" + std::to_string(s), t));
+    check_size(t);
     t.embeddings = read_embeddings(in, t.species, t.densities);
     require(t.embeddings.present || t.densities == 1, "several densities need an embedding");
     require(!t.embeddings.present || t.outputs == 1, "a nonlinear model has no committee");

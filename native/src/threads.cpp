@@ -1,5 +1,6 @@
 #include "ace/threads.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -45,6 +46,19 @@ struct Threads::Pool {
         }
     }
 
+    // Starts threads up to `wanted`, and returns how many of these there are: where the machine
+    // gives no more, the caller does their work itself.
+    int grow(int wanted) {
+        try {
+            while (static_cast<int>(threads.size()) < wanted) {
+                const int t = static_cast<int>(threads.size()) + 1;
+                threads.emplace_back([this, t] { serve(t); });
+            }
+        } catch (const std::exception&) {
+        }
+        return std::min(wanted, static_cast<int>(threads.size()));
+    }
+
     void stop() {
         {
             const std::lock_guard<std::mutex> guard(lock);
@@ -70,20 +84,18 @@ void Threads::run(int count, const std::function<void(int)>& work) {
     if (pool_ && pool_->owner != getpid()) pool_.release();
     if (!pool_) pool_ = std::make_unique<Pool>();
     Pool& pool = *pool_;
+    const int helpers = pool.grow(count - 1);
     {
         const std::lock_guard<std::mutex> guard(pool.lock);
         pool.work = &work;
-        pool.count = count;
-        pool.busy = count - 1;
+        pool.count = helpers + 1;
+        pool.busy = helpers;
         pool.failure = nullptr;
-        while (static_cast<int>(pool.threads.size()) < count - 1) {
-            const int t = static_cast<int>(pool.threads.size()) + 1;
-            pool.threads.emplace_back([&pool, t] { pool.serve(t); });
-        }
         pool.round++;
     }
     pool.start.notify_all();
     pool.guarded(work, 0);
+    for (int t = helpers + 1; t < count; t++) pool.guarded(work, t);
     std::unique_lock<std::mutex> guard(pool.lock);
     pool.done.wait(guard, [&] { return pool.busy == 0; });
     if (pool.failure) std::rethrow_exception(pool.failure);

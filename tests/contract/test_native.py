@@ -1,15 +1,21 @@
 """The compiled evaluator is held to the oracle: every path, instruction set and thread count."""
 
 import copy
+import os
 import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import acepot
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.native import NativeEvaluator, instruction_sets
+from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lower import expansion, lower
 from acepot.model import Model
@@ -17,6 +23,8 @@ from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
+
+MODELS = sorted((Path(__file__).parents[2] / "models").glob("*/model.acepot"))
 
 
 def _assert_agree(tables: Tables, structures: list[Structure], isa: str, threads: int, what: str):
@@ -75,6 +83,72 @@ def test_native_equals_the_oracle_on_random_structures(isa):
         if distances.min(initial=9.0) > 0.5:
             found.append(structure)
     _assert_agree(tables, found, isa, 2, "random")
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("file", MODELS, ids=lambda p: p.parent.name)
+def test_native_equals_the_oracle_for_every_shipped_model(file, isa, structures_of, random_cluster):
+    """On nasty structures and random ones, the committee included."""
+    model = acepot.load(file)
+    tables = lower(model)
+    stretched = [
+        replace(s, positions=1.25 * s.positions, cell=1.25 * s.cell, forces=None)
+        for s in structures_of(model.numbers).values()
+    ]
+    rng = np.random.default_rng(21)
+    cutoff = float(tables.cutoff.max())
+    while len(stretched) < 60:
+        cell = rng.uniform(5, 9) * (np.eye(3) + 0.15 * rng.normal(size=(3, 3)))
+        positions = rng.uniform(-1, 2, size=(int(rng.integers(1, 12)), 3)) @ cell
+        structure = Structure(
+            rng.choice(model.numbers, len(positions)), positions, cell, rng.random(3) < 0.7
+        )
+        if np.linalg.norm(build(structure, cutoff).vector, axis=1).min(initial=9.0) > 1.3:
+            stretched.append(structure)
+    for threads in (1, 2):
+        _assert_agree(tables, stretched, isa, threads, file.parent.name)
+
+
+def _crystals(model: Model, rng: np.random.Generator) -> Iterator[Structure]:
+    """Triclinic, perturbed crystals with a bond length as the model's cut-off lets expect."""
+    bond = float(lower(model).cutoff.max()) / 2.8
+    sites = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    for _ in range(8):
+        cell = bond * rng.uniform(0.95, 1.2) * (np.eye(3) + 0.1 * rng.normal(size=(3, 3)))
+        positions = sites @ cell + rng.normal(scale=0.05 * bond, size=sites.shape)
+        yield Structure(rng.choice(model.numbers, len(sites)), positions, 3 * cell, True)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("which", ["silicon", "oxygen and silicon"])
+def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, caplog):
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", isa)
+    model = acepot.load(MODELS[0]) if which == "silicon" else _silicon_oxygen()
+    single = acepot.Potential(model, threads=1, precision="single")
+    stated = single.single_error
+    assert str(stated) in caplog.text
+    assert 1e-12 < stated.forces < 1e-3 * stated.scale
+    double = acepot.Potential(model, threads=1)
+    structures = list(_crystals(model, np.random.default_rng(8)))
+    exact, rounded = double.compute_all(structures), single.compute_all(structures)
+    gap = max(abs(a.energy - b.energy) / len(a.energies)
+              for a, b in zip(exact, rounded, strict=True))  # fmt: skip
+    assert gap < 5 * stated.energy
+    errors = np.concatenate([a.forces - b.forces for a, b in zip(exact, rounded, strict=True)])
+    scale = np.sqrt(np.mean(np.concatenate([a.forces for a in exact]) ** 2))
+    assert 0 < np.sqrt(np.mean(errors**2)) < 5 * stated.forces * max(1, scale / stated.scale)
+    virials = [np.abs(a.virial - b.virial).max() / np.abs(a.virial).max()
+               for a, b in zip(exact, rounded, strict=True)]  # fmt: skip
+    assert max(virials) < 1e-3
+
+
+def test_single_precision_is_the_native_evaluators_alone():
+    model = _silicon_oxygen()
+    with pytest.raises(InputError, match="only the native evaluator has single"):
+        acepot.Potential(model, evaluator="reference", precision="single")
+    with pytest.raises(InputError, match="expected double or single, got 'half'"):
+        acepot.Potential(model, precision="half")
+    assert acepot.Potential(model).single_error is None
 
 
 def test_one_call_for_many_structures_is_the_same_as_one_each():
@@ -145,6 +219,28 @@ def test_a_callers_list_with_ghosts_gives_the_same_forces():
     np.testing.assert_allclose(virials[0], result.virials, atol=1e-11 * scale)
 
 
+def test_several_threads_of_a_program_may_share_an_evaluator():
+    tables = lower(_silicon_oxygen())
+    rng = np.random.default_rng(17)
+    cell = 3.0 * np.eye(3)
+    sites = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    structures = []
+    for repeat in (2, 3, 4):
+        kept = sites[(sites < repeat).all(axis=1)]
+        positions = kept @ cell + rng.normal(scale=0.1, size=kept.shape)
+        structures.append(Structure(rng.choice([8, 14], len(kept)), positions, repeat * cell, True))
+    species = [species_indices((8, 14), s.numbers) for s in structures]
+    native = NativeEvaluator(tables, 1)
+    alone = [native.evaluate([s], [z])[0].forces for s, z in zip(structures, species, strict=True)]
+
+    def work(k: int) -> bool:
+        found = native.evaluate([structures[k % 3]], [species[k % 3]])[0].forces
+        return bool(np.array_equal(found, alone[k % 3]))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(300)))
+
+
 def test_copies_and_pickles_evaluate_the_same():
     structure = _random_structure(np.random.default_rng(9), 5)
     species = species_indices((8, 14), structure.numbers)
@@ -212,3 +308,55 @@ def test_damaged_tables_are_refused():
         except ValueError:
             refused += 1
     assert refused > 50
+
+
+def test_threads_without_linux_are_the_processors(monkeypatch):
+    """os.sched_getaffinity is Linux's alone."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert available_threads() == 5
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert available_threads() == 2
+
+
+def test_numbers_that_are_not_finite_are_an_error():
+    """Coefficients that overflow in a sum: the engines' fast arithmetic cannot tell."""
+    model = _silicon_oxygen()
+    huge = replace(model, coefficients=np.full_like(model.coefficients, 1e308), committee=None)
+    structure = _random_structure(np.random.default_rng(8), 12)
+    with pytest.raises(InputError, match="finite"):
+        species = species_indices((8, 14), structure.numbers)
+        NativeEvaluator(lower(huge), 1).evaluate([structure], [species])
+
+
+def test_lists_that_point_nowhere_are_refused():
+    native = NativeEvaluator(lower(_silicon_oxygen()), 1)
+    positions = np.array([[0.0, 0, 0], [1.7, 0, 0]])
+    species = np.zeros(2, dtype=np.int32)
+
+    def call(first, neighbours, threads=1, outputs=1):
+        return native._handle.evaluate_list(
+            positions, species, np.array(first), np.array(neighbours, dtype=np.int32), threads,
+            outputs,
+        )  # fmt: skip
+
+    call([0, 1, 2], [1, 0])
+    for first, neighbours, message in (
+        ([0, 1, 2], [1, 2], "atom 1 has the neighbour 2"),
+        ([0, 1, 2], [1, -1], "atom 1 has the neighbour -1"),
+        ([0, 2, 1], [1, 0], "ascend"),
+        ([-1, 1, 2], [1, 0], "ascend"),
+        ([0, 1, 3], [1, 0], "beyond the neighbours"),
+        ([0, 1, 2, 2], [1, 0], "do not fit together"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call(first, neighbours)
+    for threads in (0, -1, 10**6):
+        with pytest.raises(ValueError, match="threads: expected"):
+            call([0, 1, 2], [1, 0], threads)
+    for outputs in (0, -1, 7):
+        with pytest.raises(ValueError, match="outputs: expected 1 to 4"):
+            call([0, 1, 2], [1, 0], 1, outputs)

@@ -276,7 +276,7 @@ def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...
                 stored = cores.at("coefficients").at(key)
                 ri, e0, a, b = (stored.at(name).number() for name in ("ri", "e0", "A", "B"))
                 inner = (ri, e0, a, b)
-                stored.at("ri").number(0.0, functions.cutoff - 0.1)
+                stored.at("ri").number(_NARROW, functions.cutoff - 0.1)
             rows[-1].append(SplicedRadial(functions, c, inner))
             check(listed, rows[-1][-1])
     return tuple(tuple(row) for row in rows)

@@ -13,6 +13,8 @@ from acepot.model import Model
 
 #: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.
 _CHARACTERS = 100_000_000
+#: What a compressed file of some bytes may hold: these many more, and these times its size.
+_SMALL, _RATIO = 1_000_000, 100
 
 
 def read_yace(path: str | Path) -> Model:
@@ -52,13 +54,14 @@ def read_ace(path: str | Path) -> Model:
 def _read(path: str | Path, yaml: bool) -> Model:
     try:
         with opened(path) as file:
-            text = file.read(_CHARACTERS + 1)
+            limit = min(_CHARACTERS, _SMALL + _RATIO * Path(path).stat().st_size)
+            text = file.read(limit + 1)
     except InputError as error:
         if not Path(path).is_file():
             raise
         raise ModelFileError(str(error)) from error
-    if len(text) > _CHARACTERS:
-        raise ModelFileError(f"{path}: expected at most {_CHARACTERS} characters, got more")
+    if len(text) > limit:
+        raise ModelFileError(f"{path}: expected at most {limit} characters, got more")
     kind = "PACE .yace" if yaml else "PACE .ace"
     return model_of_text(text, str(path), {"format": kind, "file": Path(path).name}, yaml=yaml)
 

@@ -2,7 +2,7 @@
  *
  * Lengths are in angstrom, energies in eV. Arrays are contiguous, matrices row by row; the rows
  * of `cell` are lattice vectors. Functions that can fail return 0 on success; otherwise the
- * message is in ace_last_error(). */
+ * message is in ace_last_error(). Threads of the host that share an evaluator take turns. */
 #ifndef ACE_C_API_H
 #define ACE_C_API_H
 #include <stddef.h>
@@ -22,13 +22,15 @@ const char* ace_last_error(void);
 ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set);
 void ace_destroy(ace_evaluator* evaluator);
 
+/* Of null: "", 0, 0, -1 and 0. */
 const char* ace_instruction_set(const ace_evaluator* evaluator);
 double ace_cutoff(const ace_evaluator* evaluator);
 int ace_species(const ace_evaluator* evaluator);              /* number of elements */
 int ace_atomic_number(const ace_evaluator* evaluator, int species);
 int ace_outputs(const ace_evaluator* evaluator);              /* 1 + members of the committee */
 
-/* Energies, forces and per-atom virials of atoms in a cell. Any result may be null. With
+/* Energies, forces and per-atom virials of atoms in a cell. Any result may be null, and `cell`
+ * and `pbc` if nothing repeats. One evaluator serves one call at a time. With
  * outputs > 1 the arrays hold the model first, then the committee:
  * energies [outputs][n], forces [outputs][n][3], virials [outputs][n][3][3]. */
 int ace_evaluate(ace_evaluator* evaluator, int n, const double* positions, const int32_t* species,
@@ -36,7 +38,8 @@ int ace_evaluate(ace_evaluator* evaluator, int n, const double* positions, const
                  double* forces, double* virials);
 
 /* The same with a caller's full neighbour list. Points beyond n are ghosts: neighbours of atom i
- * are neighbours[first[i]] ... neighbours[first[i + 1] - 1], forces are [outputs][points][3]. */
+ * are neighbours[first[i]] ... neighbours[first[i + 1] - 1], forces are [outputs][points][3].
+ * Indices are checked; that `neighbours` has first[n] entries is not and cannot be. */
 int ace_evaluate_list(ace_evaluator* evaluator, int n, int points, const double* positions,
                       const int32_t* species, const int64_t* first, const int32_t* neighbours,
                       int threads, int outputs, double* energies, double* forces, double* virials);

@@ -33,7 +33,7 @@ struct Results {
 class Evaluator {
   public:
     virtual ~Evaluator() = default;
-    // Not reentrant: one object serves one caller at a time, with as many threads as asked for.
+    // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void evaluate(const Structure* structures, int count, int threads,
                           const Results* results) = 0;
@@ -41,9 +41,11 @@ class Evaluator {
     virtual const Tables& tables() const = 0;
 };
 
-// The best instruction set of this machine, or a named one: "avx512", "avx2", "baseline".
-std::string best_instruction_set();
+// Instruction sets, the best last: "baseline", "avx2", "avx512", or "neon" on aarch64; those this
+// library was built with, and those of them that this machine has.
+std::vector<std::string> built_instruction_sets();
 std::vector<std::string> instruction_sets();
+std::string best_instruction_set();
 // Throws Error, which names those there are, if this machine or build lacks one.
 void require_instruction_set(const std::string& name);
 // `single`: in float rather than double, from the distances on.

@@ -247,6 +247,26 @@ def test_a_fit_from_data_and_its_written_configuration_are_one(
     assert differing <= {"e0 origin"}
 
 
+def test_a_configuration_with_comments_is_not_replaced(here: Path, run: Run) -> None:
+    own = write_toml(here / "fit.toml")
+    text = "# why this cut-off: see the paper\n" + own.read_text()
+    own.write_text(text)
+    said = run("fit", "fit.toml", "--out", ".", "--no-plots")
+    assert said.status == 0 and own.read_text() == text
+    assert "fit.toml has comments and stays; every default is in fit.resolved.toml" in said.out
+    assert run("fit", "fit.resolved.toml", "--out", "again", "--no-plots").status == 0
+    assert (here / "again" / "model.acepot").read_bytes() == (here / "model.acepot").read_bytes()
+
+
+@pytest.mark.parametrize("value", ["'a#b.xyz'", '"a#b.xyz"'])
+def test_a_number_sign_in_a_name_is_no_comment(value: str, here: Path, run: Run) -> None:
+    (here / "a#b.xyz").write_bytes((here / "train.xyz").read_bytes())
+    text = write_toml(here / "x.toml").read_text().replace('"train.xyz"', value)
+    (here / "fit.toml").write_text(text)
+    assert run("fit", "fit.toml", "--out", ".", "--no-plots").status == 0
+    assert not (here / "fit.resolved.toml").exists()
+
+
 def test_options_mean_what_the_file_says(here: Path, run: Run) -> None:
     words = ("--order", 2, "--degree", "4,3.5", "--cutoff", 3.9, "--solver", "qr",
              "--keys", "energy=REF_energy,forces=REF_forces")  # fmt: skip
@@ -325,6 +345,32 @@ def test_info_of_a_model_and_of_a_configuration(fitted: Path, here: Path, run: R
         assert said.status == 0 and f"{size} (" in said.out
     (here / "short.toml").write_text('data.train = "train.xyz"\nbasis.order = 1\n')
     assert "O Si" in run("info", "short.toml").out
+
+
+def test_info_of_the_compiled_evaluator(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from acepot.evaluate.native import instruction_sets
+
+    monkeypatch.delenv("ACEPOT_INSTRUCTION_SET", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    lines = run("info", "--native").out.splitlines()
+    values = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in lines}
+    here = instruction_sets()
+    assert values["instruction set"].startswith(f"{here[-1]} (the best")
+    assert values["on this machine"] == ", ".join(here)
+    assert set(here) <= set(values["in this build"].split(", "))
+    assert values["threads"] == "3 (OMP_NUM_THREADS=3)"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert "(all processors; OMP_NUM_THREADS sets them)" in run("info", "--native").out
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", here[0])
+    assert f"{here[0]} (forced by ACEPOT_INSTRUCTION_SET)" in run("info", "--native").out
+    monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", "avx9000")
+    error = run("info", "--native").error()
+    assert f"ACEPOT_INSTRUCTION_SET: expected one of {', '.join(here)}, got 'avx9000'" in error
+
+
+def test_info_describes_one_thing(fitted: Path, run: Run) -> None:
+    assert "expected a file or --native" in run("info").error()
+    assert "expected a file or --native" in run("info", "--native", "Si/model.acepot").error()
 
 
 def test_info_writes_out_what_could_steer_a_terminal(fitted: Path, run: Run) -> None:

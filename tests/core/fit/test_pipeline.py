@@ -300,6 +300,8 @@ def test_elements_of_the_test_set_are_part_of_the_model(
     }
     fit = run_fit(config, threads=1)
     assert fit.model.numbers == (8, 14) and fit.config.basis.elements == ("O", "Si")
+    assert fit.report["e0"]["O"] == {"energy": 0.0, "origin": "not in the training data"}
+    assert fit.report["e0"]["Si"]["origin"] == "least squares"
     with pytest.raises(InputError, match=r"basis.elements: the data hold O, which is not among"):
         run_fit(config | {"basis": basis | {"elements": ["Si"]}}, threads=1)
 
@@ -540,6 +542,67 @@ def test_too_few_rows_are_an_error_that_names_the_remedies(
 def test_slips_in_a_configuration_name_the_key(config: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
         run_fit(config)
+
+
+def test_weights_of_a_group_that_is_not_there_are_an_error(written: Callable[..., str]) -> None:
+    with pytest.raises(InputError, match=r"weights: .*'Hot'; the data hold .*'cold'.*'hot'"):
+        fit_of(written(), weights={"Hot": {"forces": 2.0}})
+
+
+@pytest.mark.parametrize("name", ["cutoff", "inner", "r0"])
+def test_a_pair_that_is_not_there_is_an_error(written: Callable[..., str], name: str) -> None:
+    given = {"default": 4.0 if name == "cutoff" else 0.4, "Si-Q": 0.4}
+    with pytest.raises(InputError, match=rf"basis.{name}: expected pairs of O, Si .* got Si-Q"):
+        fit_of(written(), basis=BASIS | {name: given})
+    own = BASIS["pair"] | {"cutoff": {"default": 4.0, "O-H": 3.0}}
+    with pytest.raises(InputError, match=r"basis.pair.cutoff: .* got O-H"):
+        fit_of(written(), basis=BASIS | {"pair": own})
+
+
+def test_virials_that_are_not_there_cannot_be_fitted(
+    written: Callable[..., str], structures: list[Structure]
+) -> None:
+    path = written([replace(s, virial=None) for s in structures], "no virials.xyz")
+    with pytest.raises(InputError, match=r"data.fit: virial is to be fitted, but no training"):
+        fit_of(path, data={"fit": ["energy", "forces", "virial"]})
+
+
+EXTREMES = {
+    "a cut-off inside the first interval": ({"cutoff": 0.05}, r"basis.cutoff of .*0.2 to 50"),
+    "a window of nothing": (
+        {"radial": {"family": "cheb_exp_cos", "smoothing": 1e-9}},
+        r"radial.smoothing: expected 0 or 0.001 Å to the cut-off",
+    ),
+    "a window beyond the cut-off": (
+        {"radial": {"family": "cheb_exp_cos", "smoothing": 9.0}},
+        r"radial.smoothing: expected",
+    ),
+    "an exponent that overflows": (
+        {"radial": {"transform": {"p": 1.0, "q": 1e180}}},
+        r"radial.transform: expected p, q and offset up to 50",
+    ),
+    "a typical distance that overflows": (
+        {"r0": 1e-30, "radial": {"transform": {"p": 2.0, "q": 50.0}}},
+        r"radial.transform: expected a coordinate that tells 0.0 Å from 4.0 Å",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("part", ["basis", "pair"])
+def test_extreme_radial_settings_name_themselves(
+    written: Callable[..., str], name: str, part: str
+) -> None:
+    settings, match = EXTREMES[name]
+    if part == "pair":
+        if "r0" in settings:
+            pytest.skip("r0 is common to both")
+        basis = BASIS | {"pair": BASIS["pair"] | settings}
+        match = match.replace("basis.cutoff", "basis.pair.cutoff")
+    else:
+        basis = BASIS | settings
+    with pytest.raises(InputError, match=match):
+        fit_of(written(), basis=basis)
 
 
 def test_data_without_labels_are_an_error(written: Callable[..., str]) -> None:

@@ -76,7 +76,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "no committee": lambda: make(0),
     "sbessel": lambda: make(radial=Radial("sbessel"), elements=("Si",)),
     "chebyshev": lambda: make(radial=Radial("cheb_exp_cos", exponent=2.5), pair=Pair(degree=2)),
-    "per pair": lambda: make(cutoff={"Si-O": 3.1, "default": 4.0}, inner={"O-O": 0.4, "Si": 0.0,
+    "per pair": lambda: make(cutoff={"Si-O": 3.1, "default": 4.0}, inner={"O-O": 0.4, "Si-Si": 0.0,
                                                                           "default": 0.0}),
     "caps": lambda: make(degree=(6.0, 5.0), max_l=1, max_n=(4, 3)),
     "canonical": lambda: make(formulation="canonical", extend_lower_orders=True, degree=4.0),

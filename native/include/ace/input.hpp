@@ -1,0 +1,16 @@
+// What callers hand over, checked before an evaluator trusts it, and what they get back.
+#pragma once
+#include "ace/evaluator.hpp"
+
+namespace ace {
+
+// Throws Error on null arrays, impossible counts, list entries out of range and, with a list,
+// positions that are not finite. (With a cell the cell list looks at positions, and the evaluator
+// always looks at species.) The length of `neighbours` is the caller's word.
+void check_input(const Structure& in, int threads);
+
+// Throws Error on energies, forces or virials that are not finite: coefficients too large, or
+// atoms so close that powers overflow. The engines' fast arithmetic cannot tell.
+void check_results(const Structure& in, const Results& out);
+
+}  // namespace ace

@@ -1,0 +1,70 @@
+#include "ace/input.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "ace/errors.hpp"
+
+namespace ace {
+namespace {
+
+// More threads than any machine has are a mistake of the caller's.
+constexpr int most_threads = 4096;
+
+std::string text(int64_t number) { return std::to_string(number); }
+
+void check_list(const Structure& in) {
+    if (in.points < in.atoms)
+        throw Error("neighbours: expected at least as many points as atoms, got " +
+                    text(in.points) + " points for " + text(in.atoms) + " atoms");
+    for (int64_t k = 0; k < int64_t(3) * in.points; k++)
+        if (!(std::abs(in.positions[k]) < 1e8))
+            throw Error("positions: atom " + text(k / 3) +
+                        " is not at a finite position within 1e8 A");
+    if (in.first[0] < 0) throw Error("first: expected to ascend from 0, got " + text(in.first[0]));
+    for (int i = 0; i < in.atoms; i++)
+        if (in.first[i + 1] < in.first[i])
+            throw Error("first: expected to ascend, got " + text(in.first[i + 1]) + " after " +
+                        text(in.first[i]));
+    if (in.first[in.atoms] > in.first[0] && !in.neighbours)
+        throw Error("neighbours: expected an array, got null");
+    for (int i = 0; i < in.atoms; i++)
+        for (int64_t k = in.first[i]; k < in.first[i + 1]; k++)
+            if (in.neighbours[k] < 0 || in.neighbours[k] >= in.points)
+                throw Error("neighbours: atom " + text(i) + " has the neighbour " +
+                            text(in.neighbours[k]) + ", expected 0 to " + text(in.points - 1));
+}
+
+void check_finite(const double* values, int64_t atoms, int width, int outputs, const char* what) {
+    if (!values) return;
+    for (int64_t k = 0; k < atoms * width * outputs; k++)
+        if (!std::isfinite(values[k]))
+            throw Error(std::string(what) + " of atom " + text(k / width % atoms) +
+                        " is not a finite number");
+}
+
+}  // namespace
+
+void check_results(const Structure& in, const Results& out) {
+    check_finite(out.energies, in.atoms, 1, out.outputs, "the energy");
+    check_finite(out.forces, in.points, 3, out.outputs, "the force");
+    check_finite(out.virials, in.atoms, 9, out.outputs, "the virial");
+    check_finite(out.virial, 1, 9, out.outputs, "the virial");
+}
+
+void check_input(const Structure& in, int threads) {
+    if (threads < 1 || threads > most_threads)
+        throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
+    if (in.atoms < 0 || in.points < 0)
+        throw Error("expected 0 atoms or more, got " + text(in.atoms) + " atoms among " +
+                    text(in.points) + " points");
+    if (in.points > 0 && !in.positions) throw Error("positions: expected an array, got null");
+    if (in.points > 0 && !in.species) throw Error("species: expected an array, got null");
+    if (in.first) {
+        check_list(in);
+    } else if (!in.cell && (in.pbc[0] || in.pbc[1] || in.pbc[2])) {
+        throw Error("cell: expected lattice vectors for periodic directions, got null");
+    }
+}
+
+}  // namespace ace

@@ -1,0 +1,124 @@
+"""What mutants found in the readers, each as the smallest change that shows it."""
+
+import json
+import lzma
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seeds import seeds
+
+import acepot
+from acepot import Model
+from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Transform, resolve
+from acepot.basis.species import SYMBOLS
+from acepot.errors import InputError, ModelFileError
+from acepot.io import acefile
+from acepot.io.pace.read import read_yace
+from acepot.lower import lower
+
+
+def _explicit(tmp_path: Path, **change: object) -> Path:
+    """The explicit model with its polynomial radial functions changed."""
+    model = acefile.load(seeds()["acepot"]["explicit"])
+    assert isinstance(model.basis, ExplicitBasis)
+    first = replace(model.basis.radial[0][0], **change)
+    radial = ((first, model.basis.radial[0][1]), model.basis.radial[1])
+    path = tmp_path / "changed.acepot"
+    acepot.save(replace(model, basis=replace(model.basis, radial=radial)), path)
+    return path
+
+
+def test_a_core_that_ends_at_zero_was_a_division_by_zero(tmp_path):
+    text = seeds()["yace"]["julia"].replace(b"ri: 1.2", b"ri: 0")
+    (tmp_path / "core.yace").write_bytes(text)
+    with pytest.raises(ModelFileError, match=r"ri: expected a number from 0.001"):
+        read_yace(tmp_path / "core.yace")
+
+
+@pytest.mark.parametrize("transform", [Transform("agnesi", 1e200, 1e200), Transform("morse", 51.0)])
+def test_exponents_that_overflow_were_an_overflow_error(tmp_path, transform):
+    with pytest.raises((ModelFileError, InputError), match="p, q and offset up to 50"):
+        acepot.load(_explicit(tmp_path, transform=transform))
+
+
+def test_a_cutoff_where_tables_begin_was_a_negative_number_of_knots(tmp_path):
+    path = _explicit(tmp_path, cutoff=0.05)
+    with pytest.raises(ModelFileError, match="between the inner cut-off .* the cut-off 0.05 Å"):
+        acepot.Potential(acepot.load(path))
+
+
+def test_functions_that_overflow_were_a_warning(tmp_path):
+    model = acefile.load(seeds()["acepot"]["explicit"])
+    recurrence = np.full_like(model.basis.radial[0][0].recurrence, 1e300)
+    path = _explicit(tmp_path, recurrence=recurrence)
+    with pytest.raises(ModelFileError, match="expected finite radial functions"):
+        acepot.load(path)
+
+
+def test_a_typical_distance_that_overflows_was_a_warning(tmp_path):
+    """In the specification of a model whose header says r0 = 1e-30 Å."""
+    import mutations
+
+    members = mutations._members(seeds()["acepot"]["linear"])
+    header = json.loads(dict(members)["header.json"])
+    specification = header["basis"]["specification"]
+    specification["r0"] = dict.fromkeys(specification["r0"], 1e-30)
+    specification["radial"]["transform"] = {"kind": "agnesi", "p": 2.0, "q": 50.0}
+    changed = [(n, json.dumps(header).encode() if n == "header.json" else c) for n, c in members]
+    (tmp_path / "r0.acepot").write_bytes(mutations._archive(changed))
+    with pytest.raises((InputError, ModelFileError), match="coordinate that tells"):
+        acepot.Potential(acepot.load(tmp_path / "r0.acepot"))
+
+
+def _one_species(base: int, cutoff: float, n: int) -> bytes:
+    return (
+        "elements: [Si]\nE0: [0]\ndeltaSplineBins: 0.001\nembeddings:\n"
+        "  0: {ndensity: 1, FS_parameters: [1, 1], npoti: FinnisSinclair, rho_core_cutoff: 9, "
+        "drho_core_cutoff: 1}\n"
+        f"bonds:\n  [0, 0]: {{nradmax: 0, lmax: 0, nradbasemax: {base}, radbasename: ChebPow, "
+        f"radparameters: [1], radcoefficients: [], prehc: 0, lambdahc: 1, rcut: {cutoff}, "
+        "dcut: 0.01}\n"
+        "functions:\n  0:\n    - {mu0: 0, rank: 1, ndensity: 1, num_ms_combs: 1, mus: [0], "
+        f"ns: [{n}], ls: [0], ms_combs: [0], ctildes: [1]}}\n"
+    ).encode()
+
+
+def test_a_thousand_functions_to_fifty_angstrom_are_refused_before_they_are_tabulated(tmp_path):
+    """A file of 600 bytes whose tables would take 4 GB."""
+    path = tmp_path / "high.yace"
+    path.write_bytes(_one_species(20, 5.0, 20))
+    acepot.Potential(read_yace(path))
+    path.write_bytes(_one_species(1000, 50.0, 1000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"radial functions: tables .* are too large"):
+        acepot.Potential(read_yace(path))
+    assert tracemalloc.get_traced_memory()[1] < 2**30
+    tracemalloc.stop()
+
+
+def test_a_hundred_elements_are_refused_before_they_are_tabulated():
+    """Their ordered pairs alone would take hundreds of GB."""
+    elements = tuple(SYMBOLS[1:101])
+    chosen = (ChosenFunction("H", ("H",), (1,), (0,)),)
+    spec = resolve(
+        BasisSpec(elements, order=1, functions=chosen, cutoff=50.0, r0=2.0, pair=Pair(degree=0))
+    )
+    size = basis_size(spec)["total"]
+    with pytest.raises(InputError, match=r"of 10000 pairs .* are too large"):
+        lower(Model(spec, np.ones(size), np.zeros(100)))
+
+
+def test_a_compressed_file_holds_at_most_a_hundred_times_its_size(tmp_path):
+    path = tmp_path / "bomb.yace"
+    path.write_bytes(lzma.compress(b"a: [" + b"1, " * 20_000_000 + b"1]"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(ModelFileError, match="characters, got more"):
+        read_yace(path)
+    plain = seeds()["yace"]["density"]
+    path.write_bytes(lzma.compress(plain))
+    assert read_yace(path).numbers == (8, 14)
