@@ -50,7 +50,8 @@ test-native:
 # Python does not link it and the sanitizer must see its exceptions.
 SANITIZE  = build/sanitize
 SANITIZED = tests/contract/test_native.py tests/contract/test_neighbours.py \
-            tests/contract/test_robustness.py tests/contract/test_rows.py tests/engines
+            tests/contract/test_robustness.py tests/contract/test_rows.py \
+            tests/engines/test_ase.py
 
 test-sanitized: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
@@ -81,6 +82,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/rows.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/adapters.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ipi.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kernel.py
 
 clean:

@@ -4,6 +4,7 @@ from acepot.errors import AceError
 from acepot.evaluate.protocol import Result
 from acepot.fit.pipeline import Fit, run_fit
 from acepot.io.acefile import save
+from acepot.io.datasets import read_structures
 from acepot.io.registry import load
 from acepot.model import Model
 from acepot.potential import Potential
@@ -18,6 +19,7 @@ __all__ = [
     "Result",
     "Structure",
     "load",
+    "read_structures",
     "run_fit",
     "save",
 ]

@@ -93,7 +93,7 @@ def convert(
     found = Conversion(
         identify(source),
         kind,
-        tuple(SYMBOLS[z] for z in model.numbers),
+        model.elements,
         tables.functions,
         max((p.factors.shape[1] for p in tables.products), default=0),
         0,

@@ -37,15 +37,13 @@ def describe_model(path: str | Path) -> Lines:
     tables = lower(model)
     lines: Lines = [("file", f"{path} ({Path(path).stat().st_size} bytes)")]
     if isinstance(model.basis, ExplicitBasis):
-        lines.append(("elements", " ".join(SYMBOLS[z] for z in model.numbers)))
+        lines.append(("elements", " ".join(model.elements)))
         lines.append(("basis", f"{tables.functions} functions listed one by one"))
     else:
         lines += _describe_basis(model.basis)
     reach = sorted({f"{r:.4g}" for r in tables.cutoff.ravel()}, key=float)
     lines.append(("interacts to", f"{', '.join(reach)} Å"))
-    lines += [
-        (f"E0 {SYMBOLS[z]}", f"{e:.8g} eV") for z, e in zip(model.numbers, model.e0, strict=True)
-    ]
+    lines += [(f"E0 {s}", f"{e:.8g} eV") for s, e in zip(model.elements, model.e0, strict=True)]
     if model.nonlinear is not None:
         lines += _describe_nonlinear(model.nonlinear, model.numbers)
     members = 0 if model.committee is None else len(model.committee)

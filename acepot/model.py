@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.spec import BasisSpec
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 
 
@@ -78,3 +79,8 @@ class Model:
     def numbers(self) -> tuple[int, ...]:
         """Atomic numbers of the elements, ascending."""
         return self.basis.numbers
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Their symbols."""
+        return tuple(SYMBOLS[z] for z in self.numbers)

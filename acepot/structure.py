@@ -12,6 +12,8 @@ from acepot.errors import InputError
 
 #: A cell whose volume is below this fraction of the product of its edges is called flat.
 _FLAT = 1e-8
+#: Å, as far as the evaluators place atoms.
+_LONGEST = 1e8
 
 
 def _array(
@@ -106,9 +108,16 @@ class Structure:
         periodic = self.cell[self.pbc]
         if len(periodic) == 0:
             return
-        lengths = np.linalg.norm(periodic, axis=1)
-        spanned = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
-        if lengths.min() == 0.0 or spanned <= _FLAT * np.prod(lengths):
+        with np.errstate(all="ignore"):  # absurd lengths end as inf or nan and fail the tests
+            lengths = np.linalg.norm(periodic, axis=1)
+            spanned = np.sqrt(np.maximum(np.linalg.det(periodic @ periodic.T), 0.0))
+            sound = lengths.min() > 0.0 and spanned > _FLAT * np.prod(lengths)
+        if not lengths.max() < _LONGEST:
+            raise InputError(
+                f"{where}cell: expected vectors shorter than {_LONGEST:g} Å, "
+                f"got {periodic.tolist()}"
+            )
+        if not sound:
             raise InputError(
                 f"{where}cell: its periodic vectors {periodic.tolist()} span no volume; "
                 "give three independent lattice vectors or switch pbc off"

@@ -35,3 +35,7 @@ class EngineUnits:
 ASE = EngineUnits(length=1.0, energy=1.0)
 #: Nanometre and kJ/mol, exact: 1000 J over Avogadro's number and the elementary charge.
 OPENMM = EngineUnits(length=10.0, energy=1000.0 / (6.02214076e23 * 1.602176634e-19))
+
+#: i-PI's numbers for an ångström in Bohr and an electronvolt in Hartree: it converted the user's
+#: input with them, so that only they give the same Å and eV back.
+IPI = EngineUnits(length=1 / 1.8897261, energy=1 / 0.036749326)

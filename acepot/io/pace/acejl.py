@@ -12,7 +12,6 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
-from acepot.basis.species import SYMBOLS
 from acepot.io.pace.family import Channel
 from acepot.io.pace.terms import Terms
 from acepot.io.pace.text import head_lines, number, product_lines, row
@@ -46,7 +45,7 @@ def lines(model: Model, channels: Sequence[Channel], sites: Sequence[Terms]) -> 
     basis = model.basis
     if not isinstance(basis, ExplicitBasis):  # for the type: the caller has looked
         return []
-    symbols = [SYMBOLS[z] for z in model.numbers]
+    symbols = list(model.elements)
     linear = Embedding("FinnisSinclairShiftedScaled", (1.0,), (1.0,), 1e5, 1.0)
     out = list(head_lines(symbols, model.e0, [linear] * len(symbols), _KNOTS))
     out.append(f"lmax: {max(int(site.l.max(initial=0)) for site in sites)}")

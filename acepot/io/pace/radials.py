@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from acepot.basis.jet import Jet
 from acepot.basis.radial import ProductRadial
-from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.io.pace import spectral
 from acepot.io.pace.family import Channel, Combined, PaceFamily, in_own_family
@@ -41,7 +40,7 @@ class Radials:
         self.channels = channels
         self.sites = sites
         self.tolerance = tolerance
-        self.symbols = [SYMBOLS[z] for z in model.numbers]
+        self.symbols = list(model.elements)
         many = tuple(c for c in channels if c[0] > 0)
         pairs = tuple(c for c in channels if c[0] < 0)
         self.bodies, self.pair = families(model.basis, many, pairs)
