@@ -13,6 +13,9 @@ namespace {
 
 // 1.4 GB of images: a cell of 1 A with a cut-off of 100 A stays below.
 constexpr double most_images = 2e7;
+// Most layers of cells that a cut-off reaches: the box of all cells is at least two cut-offs wide,
+// so cells are at least 0.46 of one.
+constexpr int most_reach = 3;
 
 void cross(const double* a, const double* b, double* out) {
     out[0] = a[1] * b[2] - a[2] * b[1];
@@ -200,32 +203,33 @@ void Cells::sort(int n, const int32_t* kinds) {
 void Cells::runs(int k, std::vector<Run>& out) const {
     out.clear();
     const double at[3] = {x[centre_[k]], y[centre_[k]], z[centre_[k]]};
-    int q[3];
-    for (int d = 0; d < 3; d++)
-        q[d] = std::min(count_[d] - 1, static_cast<int>((at[d] - low_[d]) / step_[d]));
-    const double limit = cutoff_ * cutoff_ * (1 + 1e-12);
-    for (int a = std::max(0, q[0] - reach_[0]); a <= std::min(count_[0] - 1, q[0] + reach_[0]); a++) {
-        // Distance of the atom to the nearest point of this layer of cells.
-        const double dx = a < q[0]   ? at[0] - (low_[0] + (a + 1) * step_[0])
-                          : a > q[0] ? low_[0] + a * step_[0] - at[0]
-                                     : 0.0;
-        if (dx * dx > limit) continue;
-        for (int b = std::max(0, q[1] - reach_[1]); b <= std::min(count_[1] - 1, q[1] + reach_[1]);
-             b++) {
-            const double dy = b < q[1]   ? at[1] - (low_[1] + (b + 1) * step_[1])
-                              : b > q[1] ? low_[1] + b * step_[1] - at[1]
-                                         : 0.0;
-            const double left = limit - dx * dx - dy * dy;
+    int low[2], high[2];
+    double gap[2][2 * most_reach + 1];  // squared distance to each layer of cells
+    for (int d = 0; d < 2; d++) {
+        const int q = std::min(count_[d] - 1, static_cast<int>((at[d] - low_[d]) / step_[d]));
+        low[d] = std::max(0, q - reach_[d]);
+        high[d] = std::min(count_[d] - 1, q + reach_[d]);
+        for (int c = low[d]; c <= high[d]; c++) {
+            const double away = c < q   ? at[d] - (low_[d] + (c + 1) * step_[d])
+                                : c > q ? low_[d] + c * step_[d] - at[d]
+                                        : 0.0;
+            gap[d][c - low[d]] = away * away;
+        }
+    }
+    const double limit = cutoff_ * cutoff_ * (1 + 1e-12), inverse = 1 / step_[2];
+    const double place = (at[2] - low_[2]) * inverse;
+    for (int a = low[0]; a <= high[0]; a++)
+        for (int b = low[1]; b <= high[1]; b++) {
+            const double left = limit - gap[0][a - low[0]] - gap[1][b - low[1]];
             if (left < 0) continue;
-            const double half = std::sqrt(left);
-            const int c0 = std::max(0, static_cast<int>((at[2] - half - low_[2]) / step_[2]));
-            const int c1 = std::min(count_[2] - 1,
-                                    static_cast<int>((at[2] + half - low_[2]) / step_[2]));
+            // Half the length of the run in cells, a little too long rather than too short.
+            const double half = (std::sqrt(static_cast<float>(left)) * 1.000001 + 1e-6) * inverse;
+            const int c0 = std::max(0, static_cast<int>(place - half));
+            const int c1 = std::min(count_[2] - 1, static_cast<int>(place + half));
             const int base = (a * count_[1] + b) * count_[2];
             const Run run{first_[base + c0], first_[base + c1 + 1]};
             if (run.begin < run.end) out.push_back(run);
         }
-    }
 }
 
 }  // namespace ace
