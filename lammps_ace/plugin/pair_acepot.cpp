@@ -70,9 +70,6 @@ void PairACEPot::coeff(int narg, char **arg) {
                    "pair_coeff of acepot: expected * * FILE and an element or NULL for each of "
                    "{} atom types, got {} arguments",
                    types, narg);
-    if (std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-        error->all(FLERR, "pair_coeff of acepot: expected * * for all types, got {} {}", arg[0],
-                   arg[1]);
     read_model(arg[2]);
     if (!allocated) {
         allocated = 1;

@@ -49,6 +49,8 @@ def plugin_cache() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
         patch.setenv("OMP_NUM_THREADS", "1")
+        # Ranks that share a processor would poll in each other's time.
+        patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
         yield
 
 
@@ -226,6 +228,19 @@ def diamond(times: int, rattle: float) -> Structure:
     return repeated(two, (times, times, times), rattle)
 
 
+@cache
+def potential(model: Model) -> Potential:
+    return Potential(model)
+
+
+@cache
+def members(model: Model) -> list[Potential]:
+    """Each member of the committee as a potential of its own."""
+    assert model.committee is not None
+    each = [replace(model, coefficients=c, committee=None) for c in model.committee]
+    return [Potential(one) for one in each]
+
+
 @dataclass(frozen=True)
 class Job:
     """A structure, its model, and the name of the file of its tables."""
@@ -296,7 +311,7 @@ def close(found: np.ndarray, expected: np.ndarray, what: str, part: float = 1e-9
 def test_energies_forces_and_virials_are_those_of_the_core(runs: Runs) -> None:
     for name, job in runs.jobs.items():
         found = runs.numbers(name)
-        expected = Potential(job.model).compute(job.structure)
+        expected = potential(job.model).compute(job.structure)
         assert abs(found.energy - expected.energy) <= 1e-10 * abs(expected.energy), name
         assert np.abs(found.forces - expected.forces).max() <= 1e-9, name
         close(found.energies, expected.energies, f"{name}, energies of atoms", 1e-10)
@@ -311,12 +326,9 @@ def test_the_uncertainty_is_the_spread_of_the_committee(runs: Runs) -> None:
         if job.model.committee is None:
             assert found is None
             continue
-        each = [
-            Potential(replace(job.model, coefficients=c, committee=None)).compute(job.structure)
-            for c in (job.model.coefficients, *job.model.committee)
-        ]
-        members = np.array([one.energies for one in each])
-        expected = np.sqrt(np.mean((members[1:] - members[0]) ** 2, axis=0))
+        mean = potential(job.model).compute(job.structure).energies
+        each = [one.compute(job.structure).energies for one in members(job.model)]
+        expected = np.sqrt(np.mean((np.array(each) - mean) ** 2, axis=0))
         assert found is not None
         close(found, expected, name)
 
@@ -376,7 +388,7 @@ pair_coeff * 2 lj/cut 0.0 1.0
     alone = Structure(
         np.full(len(places), 14), mixed.positions[kinds == 14], silicon_atoms.cell, True
     )
-    expected = Potential(silicon()).compute(alone)
+    expected = potential(silicon()).compute(alone)
     assert abs(found.energy - expected.energy) < 1e-10 * abs(expected.energy)
     assert np.abs(found.forces[kinds == 14] - expected.forces).max() < 1e-9
     assert np.abs(found.forces[kinds == 18]).max() == 0.0
@@ -390,7 +402,7 @@ def test_a_short_communication_cutoff_changes_nothing(tmp_path: Path) -> None:
     text = setting("a", "p p p") + "comm_modify cutoff 1.0\n" + coefficients("one", (14,))
     lammps(tmp_path, text + single_point("a"), 2)
     found = numbers(tmp_path, "a", structure)
-    expected = Potential(silicon()).compute(structure)
+    expected = potential(silicon()).compute(structure)
     assert np.abs(found.forces - expected.forces).max() < 1e-9
 
 
@@ -418,8 +430,6 @@ def thermo(said: str) -> np.ndarray:
 def test_the_energy_is_conserved(tmp_path: Path) -> None:
     """216 atoms at 600 K; 0.3 ps to forget the lattice, 0.5 ps to measure."""
     (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
-    (tmp_path / "a.data").write_text(data_file(diamond(6, 0.0), (14,)))
-    text = setting("a", "p p p").replace("a.data", "a.data\nchange_box all x scale 0.75 remap")
     cubic = """
 clear
 units metal
@@ -429,7 +439,6 @@ create_box 1 box
 create_atoms 1 box
 mass 1 28.0855
 """
-    del text
     run = cubic + coefficients("one", (14,)) + DYNAMICS + "run 300\nrun 500\n"
     table = thermo(lammps(tmp_path, run))
     steps, total, temperature = table.T
@@ -443,11 +452,11 @@ def test_dynamics_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
     """Lists are renewed and atoms move from rank to rank on the way."""
     structure = hybrid_files(tmp_path)
     assert len(structure) == 54
-    text = setting("a", "p p p") + coefficients("one", (14,)) + DYNAMICS + "run 150\n"
+    text = setting("a", "p p p") + coefficients("one", (14,)) + DYNAMICS + "run 60\n"
     text = text.replace("1200", "4000")
     one, two, four = (lammps(tmp_path, text, ranks) for ranks in RANKS)
     builds = re.search(r"Neighbor list builds = (\d+)", one)
-    assert builds is not None and int(builds[1]) > 3
+    assert builds is not None and int(builds[1]) > 2
     for other in (two, four):
         np.testing.assert_allclose(thermo(other), thermo(one), rtol=1e-7)
 
@@ -472,7 +481,7 @@ def started(tmp_path: Path) -> str:
         (("one Si", "model.acepot Si"), "model.acepot: tables: not the byte form of acepot"),
         (("one Si", "short Si"), "short: tables: "),
         (("one Si", "empty Si"), "empty: tables: not the byte form"),
-        (("* * one", "1 1 one"), "expected * * for all types, got 1 1"),
+        (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
         (("acepot\n", "acepot 6.0\n"), "expected no arguments, got 1"),
         (("units metal", "units real"), "expected units metal, got units real"),
         (("units metal", "units metal\nnewton off"), "expected newton on, got newton off"),
@@ -520,13 +529,13 @@ def test_bonded_neighbours_that_lammps_drops_are_a_warning(tmp_path: Path, start
     start = started.replace("atomic", "bond") + "bond_style zero nocoeff\nbond_coeff *\n"
     run = start + coefficients("one", (14,)) + single_point("a")
     assert "does not see 1-2 neighbours" in lammps(tmp_path, run)
-    cure = re.search(r"special_bonds \S+( \S+)+?(?=\")", "special_bonds lj/coul 1e-50 1e-50 1e-50\"")
+    cure = re.search(r"special_bonds \S+( \S+)+?(?=\")", 'special_bonds lj/coul 1e-50 1e-50 1e-50"')
     assert cure is not None
     (tmp_path / "results").unlink()
     said = lammps(tmp_path, run.replace("pair_style", f"{cure[0]}\npair_style"))
     assert "does not see" not in said
     found = numbers(tmp_path, "a", diamond(3, 0.1))
-    expected = Potential(silicon()).compute(diamond(3, 0.1))
+    expected = potential(silicon()).compute(diamond(3, 0.1))
     assert np.abs(found.forces - expected.forces).max() < 1e-9
 
 
@@ -593,5 +602,5 @@ def test_two_ranks_that_start_without_a_plugin_compile_it_once(tmp_path: Path) -
     text = setting("a", "p p p") + coefficients("one", (14,)) + single_point("a")
     lammps(tmp_path, text, 2, ACEPOT_CACHE=str(tmp_path / "cache"))
     found = numbers(tmp_path, "a", structure)
-    assert np.abs(found.forces - Potential(silicon()).compute(structure).forces).max() < 1e-9
+    assert np.abs(found.forces - potential(silicon()).compute(structure).forces).max() < 1e-9
     assert len(list((tmp_path / "cache").rglob(build_module.PLUGIN))) == 1
