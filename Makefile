@@ -33,7 +33,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev test-native test-sanitized
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
@@ -50,7 +50,7 @@ test-native:
 # Python does not link it and the sanitizer must see its exceptions.
 SANITIZE  = build/sanitize
 SANITIZED = tests/contract/test_native.py tests/contract/test_neighbours.py \
-            tests/contract/test_robustness.py tests/contract/test_rows.py tests/engines
+            tests/contract/test_robustness.py tests/contract/test_rows.py tests/engines/test_ase.py
 
 test-sanitized: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \

@@ -1,6 +1,6 @@
 """pair_style acepot: its time against the bare kernel, and one rank against two.
 
-    OMP_NUM_THREADS=1 python benchmarks/lammps.py [--rounds 7] [--cells 20]
+    OMP_NUM_THREADS=1 python benchmarks/lammps.py [--rounds 7] [--parts one two]
 
 Times are CPU times of the processes where ranks do not wait for each other, wall times where they
 do. Rounds alternate between what is compared; ratios are medians over rounds.
@@ -89,7 +89,7 @@ def kernel(folder: Path, evaluator: NativeEvaluator, cells: tuple[int, int, int]
 
 def one_rank(folder: Path, rounds: int, cpu: str) -> None:
     evaluator = NativeEvaluator(lower(acepot.load(MODEL)), threads=1)
-    os.sched_setaffinity(0, {int(cpu)})
+    os.sched_setaffinity(0, {int(cpu)})  # the kernel runs where LAMMPS ran
     for cells in ((2, 2, 2), (5, 5, 5), (10, 10, 13)):
         ratios, pairs, bares = [], [], []
         for _ in range(rounds):
@@ -108,12 +108,12 @@ def one_rank(folder: Path, rounds: int, cpu: str) -> None:
         )
 
 
-def two_ranks(folder: Path, rounds: int, cells: int) -> None:
-    """A cube on two ranks against its halves, each a periodic system of its own on one."""
+def two_ranks(folder: Path, rounds: int) -> None:
+    """32,000 atoms on two ranks against two halves, each a periodic system on one rank."""
     ratios, pairs = [], []
     for _ in range(rounds):
-        both = finished(start(folder, "both", (cells, cells, cells), 2, "0,1"))
-        halves = [start(folder, f"half{k}", (cells // 2, cells, cells), 1, str(k)) for k in "01"]
+        both = finished(start(folder, "both", (20, 20, 10), 2, "0,1"))
+        halves = [start(folder, f"half{k}", (10, 20, 10), 1, k) for k in "01"]
         half = [finished(process) for process in halves]
         speed = sum(one["atoms"] / one["loop"] for one in half)
         ratios.append(both["atoms"] / both["loop"] / speed)
@@ -137,7 +137,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--rounds", type=int, default=7)
-    options.add_argument("--cells", type=int, default=16, help="edge of the cube on two ranks")
     options.add_argument("--cpu", default="0", help="processor of the runs on one rank")
     options.add_argument("--parts", nargs="+", choices=("one", "two"), default=["two", "one"])
     chosen = options.parse_args()
@@ -145,7 +144,7 @@ def main() -> None:
         folder = Path(name)
         export(MODEL, folder / "Si.tables")
         if "two" in chosen.parts:
-            two_ranks(folder, chosen.rounds, chosen.cells)
+            two_ranks(folder, chosen.rounds)
         if "one" in chosen.parts:
             one_rank(folder, chosen.rounds, chosen.cpu)
 

