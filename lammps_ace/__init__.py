@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from acepot.errors import AceError
-from lammps_ace.build import build, plugin_folder
+from lammps_ace.compilation import build, plugin_folder
 
 __all__ = ["build", "get_plugin_dir", "plugin_folder"]
 
