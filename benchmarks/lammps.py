@@ -90,7 +90,7 @@ def kernel(folder: Path, evaluator: NativeEvaluator, cells: tuple[int, int, int]
 def one_rank(folder: Path, rounds: int, cpu: str) -> None:
     evaluator = NativeEvaluator(lower(acepot.load(MODEL)), threads=1)
     os.sched_setaffinity(0, {int(cpu)})  # the kernel runs where LAMMPS ran
-    for cells in ((2, 2, 2), (5, 5, 5), (10, 10, 13)):
+    for cells in ((5, 5, 5), (10, 10, 5), (10, 10, 13)):
         ratios, pairs, bares = [], [], []
         for _ in range(rounds):
             found = finished(start(folder, "in", cells, 1, cpu))
@@ -108,12 +108,12 @@ def one_rank(folder: Path, rounds: int, cpu: str) -> None:
         )
 
 
-def two_ranks(folder: Path, rounds: int) -> None:
-    """32,000 atoms on two ranks against two halves, each a periodic system on one rank."""
+def two_ranks(folder: Path, rounds: int, x: int, y: int, z: int) -> None:
+    """A box on two ranks against its two halves, each a periodic system on one rank."""
     ratios, pairs = [], []
     for _ in range(rounds):
-        both = finished(start(folder, "both", (20, 20, 10), 2, "0,1"))
-        halves = [start(folder, f"half{k}", (10, 20, 10), 1, k) for k in "01"]
+        both = finished(start(folder, "both", (x, y, z), 2, "0,1"))
+        halves = [start(folder, f"half{k}", (x // 2, y, z), 1, k) for k in "01"]
         half = [finished(process) for process in halves]
         speed = sum(one["atoms"] / one["loop"] for one in half)
         ratios.append(both["atoms"] / both["loop"] / speed)
@@ -144,7 +144,8 @@ def main() -> None:
         folder = Path(name)
         export(MODEL, folder / "Si.tables")
         if "two" in chosen.parts:
-            two_ranks(folder, chosen.rounds)
+            for cells in ((20, 20, 10), (20, 10, 5), (10, 5, 5)):
+                two_ranks(folder, chosen.rounds, *cells)
         if "one" in chosen.parts:
             one_rank(folder, chosen.rounds, chosen.cpu)
 
