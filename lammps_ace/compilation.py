@@ -89,14 +89,13 @@ def _compiled(scratch: Path) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    if done.returncode != 0:
+    try:
+        subprocess.check_output(command, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except subprocess.CalledProcessError as error:
         raise MissingDependency(
             "the LAMMPS plugin does not compile (a C++17 compiler is needed); "
-            f"`{' '.join(command)}` ended with\n{done.stdout[-2000:]}"
-        )
+            f"`{' '.join(command)}` ended with\n{error.output[-2000:]}"
+        ) from error
 
 
 def _program(name: str) -> str | None:
