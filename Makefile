@@ -33,7 +33,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev test-native test-sanitized
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow

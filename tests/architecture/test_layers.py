@@ -34,9 +34,10 @@ ROWS = (
     ("acepot.potential",),
     ("acepot.fit",),
     ("acepot.check", "acepot.description", "acepot.plots"),
-    ("acepot.delivery", "acepot.conversion"),
+    ("acepot.delivery", "acepot.conversion", "acepot.export"),
     ("acepot",),
-    ("acepot.cli", *ADAPTERS),
+    ADAPTERS,
+    ("acepot.cli",),
 )
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (

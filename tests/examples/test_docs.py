@@ -201,7 +201,7 @@ def test_design_has_a_sentence_for_every_file() -> None:
     folders = tuple(name for name in named if name.endswith("/"))
     there = {
         str(path.relative_to(ROOT))
-        for package in ("acepot", "ase_ace", "openmm_ace", "ipi_driver")
+        for package in ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
         for path in (ROOT / package).rglob("*.py")
         if path.name not in ("__init__.py", "__main__.py")
     }

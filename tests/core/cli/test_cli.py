@@ -31,7 +31,7 @@ from acepot.io import extxyz
 ROOT = Path(__file__).parents[3]
 FILES = {"model.acepot", "report.json", "fit.toml"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
-VERBS = ("fit", "eval", "info", "check", "plot", "convert")
+VERBS = ("fit", "eval", "info", "check", "plot", "convert", "export", "build")
 
 Run = Callable[..., "Said"]
 

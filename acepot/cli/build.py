@@ -1,0 +1,35 @@
+"""`acepot build`: compile what an engine loads."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import lammps_ace
+from acepot.cli.terminal import show
+
+_EPILOG = """\
+lammps: the plugin with pair_style acepot, for the LAMMPS in this Python. LAMMPS does this itself
+where the plugin is missing; after `acepot build lammps` many ranks may start at once without
+waiting. It is kept in ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot.
+lammps_ace/README.md tells how to compile it for a cluster's own LAMMPS.
+
+examples:
+  acepot build lammps
+"""
+
+
+def add_to(verbs: Any) -> argparse.ArgumentParser:
+    """Describe the verb."""
+    text = "compile what an engine loads"
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        "build", help=text, description=text, epilog=_EPILOG
+    )
+    verb.add_argument("engine", choices=("lammps",), help="which engine")
+    return verb
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    show(f"{options.engine}  {lammps_ace.build()}")
+    return 0

@@ -1,0 +1,60 @@
+// pair_style acepot: atomic cluster expansion potentials on acepot's native kernel.
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef LMP_PAIR_ACEPOT_H
+#define LMP_PAIR_ACEPOT_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ace/c_api.h"
+#include "pair.h"
+
+namespace LAMMPS_NS {
+
+class PairACEPot : public Pair {
+  public:
+    explicit PairACEPot(class LAMMPS *);
+    ~PairACEPot() override;
+    void compute(int, int) override;
+    void settings(int, char **) override;
+    void coeff(int, char **) override;
+    void init_style() override;
+    double init_one(int, int) override;
+    // "ace_uncertainty_flag": 1 asks for the spread in the next step (fix pair sets it).
+    void *extract(const char *, int &) override;
+    // "ace_uncertainty": spread of the committee's energies of each atom, eV.
+    void *extract_peratom(const char *, int &) override;
+    double memory_usage() override;
+
+  private:
+    struct Destroy {
+        void operator()(ace_evaluator *e) const { ace_destroy(e); }
+    };
+    std::unique_ptr<ace_evaluator, Destroy> evaluator;
+    int wants_uncertainty = 0;
+
+    // The neighbour list and the order of atoms in it, renewed when LAMMPS renews its own.
+    // Point k is LAMMPS' atom order[k]; empty where the two agree.
+    std::vector<int32_t> order, neighbours;
+    std::vector<int64_t> first;
+    int centres = 0, points = 0;
+    // Of one step; vectors grow and never shrink.
+    std::vector<int32_t> species;
+    std::vector<double> packed, energies, forces, virials, members, uncertainty;
+
+    std::string file_bytes(const char *);
+    void read_model(const char *);
+    void renew_list();
+    const double *positions();
+    void evaluate(int outputs, double *energies, double *forces, double *virials);
+    void add_forces();
+    void add_energies();
+    void add_virials();
+    void find_uncertainty();
+    int atom_of(int point) const { return order.empty() ? point : order[point]; }
+};
+
+}  // namespace LAMMPS_NS
+#endif

