@@ -88,17 +88,10 @@ struct Centre {
         }
         double sum = 0;
         for (const Fold& fold : plan.folds) {
-            if (fold.species != z || !same_grid(tables, source, fold.table)) continue;
             const RadialTable& t = tables.radial[fold.table];
+            if (fold.species != z || !t.same_grid(tables.radial[source.grid])) continue;
             sum += fold.weight[column.index] * t.row(pair, bin)[k * t.channels + fold.channel];
         }
         return sum * 0.28209479177387814;  // Y_00
-    }
-
-    static bool same_grid(const Tables& tables, const Source& source, int table) {
-        if (source.grid < 0) return false;
-        const RadialTable &a = tables.radial[source.grid], &b = tables.radial[table];
-        return a.begin == b.begin && a.spacing == b.spacing && a.count == b.count &&
-               a.zero_inside == b.zero_inside;
     }
 };

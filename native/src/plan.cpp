@@ -26,11 +26,6 @@ struct Value {
     int level = 0;
 };
 
-bool same_grid(const RadialTable& a, const RadialTable& b) {
-    return a.begin == b.begin && a.spacing == b.spacing && a.count == b.count &&
-           a.zero_inside == b.zero_inside;
-}
-
 class Compiler {
   public:
     Compiler(Plan& plan, const Tables& tables, int centre, int lanes, int tile_components)
@@ -202,7 +197,7 @@ class Compiler {
     int source_of(int table) {
         for (size_t k = 0; k < plan_.sources.size(); k++)
             if (plan_.sources[k].grid >= 0 &&
-                same_grid(tables_.radial[plan_.sources[k].grid], tables_.radial[table]))
+                tables_.radial[plan_.sources[k].grid].same_grid(tables_.radial[table]))
                 return static_cast<int>(k);
         plan_.sources.push_back({table, false, false, {}, 0, 0});
         return static_cast<int>(plan_.sources.size()) - 1;

@@ -16,6 +16,11 @@ struct RadialTable {
     std::vector<int32_t> zero_inside;    // below begin: zero, or refused
     std::vector<double> coefficients;    // [pair][bin][6][channel]
 
+    bool same_grid(const RadialTable& other) const {
+        return begin == other.begin && spacing == other.spacing && count == other.count &&
+               zero_inside == other.zero_inside;
+    }
+
     const double* row(int pair, int bin) const {
         return coefficients.data() + (static_cast<size_t>(pair) * bins + bin) * 6 * channels;
     }
