@@ -1,6 +1,6 @@
 """Speed of the native evaluator: against the prototype, in small cells, with threads, at scale.
 
-    OMP_NUM_THREADS=1 python benchmarks/kernel.py [--rounds 7] [--parts copper synthetic ...]
+    OMP_NUM_THREADS=1 python benchmarks/kernel.py [--rounds 7] [--parts copper small threads large]
 
 Energies, forces and virial from positions, neighbour list included, as engines call it.
 PROTOTYPE is a folder with the sources of the kernel prototype, which has no virial and is handed
