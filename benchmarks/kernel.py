@@ -81,10 +81,10 @@ def median(call: Callable[[], float], calls: int) -> float:
     return statistics.median(call() for _ in range(calls))
 
 
-def compiled(folder: Path, isa: str, into: Path, source: str = "bench.cpp") -> Path:
-    program = into / f"{source}-{isa}"
+def compiled(source: Path, isa: str, into: Path, *options: str) -> Path:
+    program = into / f"{source.stem}-{isa}"
     subprocess.run(
-        ["g++", *FLAGS, *TARGETS[isa], str(folder / source), "-o", str(program)], check=True
+        ["g++", *FLAGS, *TARGETS[isa], *options, str(source), "-o", str(program)], check=True
     )
     return program
 
@@ -103,7 +103,7 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     if not (file.exists() and (options.prototype / "bench.cpp").exists()):
         return print(f"copper, {isa}: skipped, no prototype or no potential")
     tables = lower(read_ace(file))
-    program = compiled(options.prototype, isa, scratch)
+    program = compiled(options.prototype / "bench.cpp", isa, scratch)
     ours = {n: prepared(tables, [fcc((c, c, c))], isa) for c, n in ((5, 500), (10, 4000))}
     rounds: list[tuple[dict[int, float], dict[int, float]]] = []
     for _ in range(options.rounds):
@@ -116,7 +116,7 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
         ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
         print(f"copper, {isa}, {n} atoms: prototype {statistics.median(a):.2f}, "
               f"acepot {statistics.median(b):.2f} µs/atom, {ratio:.3f} times as fast")  # fmt: skip
-    speed = fma_peak(options.prototype, scratch)
+    speed = fma_peak(isa, scratch)
     bound = 6.8 * 5.4 / speed
     best = statistics.median(r[1][500] for r in rounds)
     print(f"  {speed:.2f} FMAs of 8 doubles per ns: bound with shuffles and reductions "
@@ -124,11 +124,11 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     synthetic(options, isa, scratch, statistics.median(r[0][500] for r in rounds))
 
 
-def fma_peak(folder: Path, scratch: Path) -> float:
-    """Fused multiply-adds of eight doubles per ns, as the prototype's probe measures them."""
-    program = compiled(folder, "avx512", scratch, "peak.cpp")
-    text = subprocess.run([program], check=True, capture_output=True, text=True).stdout
-    return max(map(float, re.findall(r"zmm FMA: .*\(([\d.]+) FMA/ns\)", text)))
+def fma_peak(isa: str, scratch: Path) -> float:
+    """Fused multiply-adds of eight doubles per ns of one thread with this instruction set."""
+    lanes = "-DLANES=8" if isa == "avx512" else "-DLANES=4"
+    program = compiled(Path(__file__).parent / "fma_peak.cpp", isa, scratch, lanes)
+    return float(subprocess.run([program], check=True, capture_output=True).stdout)
 
 
 def synthetic(options: argparse.Namespace, isa: str, scratch: Path, unit: float) -> None:
