@@ -47,13 +47,19 @@ class ACECalculator(host.Calculator):
     (M, n, 3), committee_stress (M, 6, where there is a stress) of the M members, energy_std and
     forces_std (n, 3): their root-mean-square deviations from the model.
 
+    There is no skin: the neighbour list is made anew in every step, which costs a tenth of it, so
+    that results do not depend on earlier ones.
+
     Args:
         model: a model, a potential or the path of a model file.
         committee: also evaluate the model's committee.
+        threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors. A Potential
+            has its own.
 
     Raises:
-        InputError: a committee asked of a model that has none; at each calculation: unknown
-            elements, numbers that are not finite, a periodic cell without volume.
+        InputError: threads beside a Potential; a committee asked of a model that has none; at each
+            calculation: unknown elements, numbers that are not finite, a periodic cell without
+            volume.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", *_STRESS]
@@ -62,13 +68,21 @@ class ACECalculator(host.Calculator):
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
     def __init__(
-        self, model: Model | Potential | str | os.PathLike[str], *, committee: bool = False
+        self,
+        model: Model | Potential | str | os.PathLike[str],
+        *,
+        committee: bool = False,
+        threads: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         path = None
         if isinstance(model, (str, os.PathLike)):
             path, model = os.fspath(model), acepot.load(model)
-        potential = Potential(model) if isinstance(model, Model) else model
+        if threads is not None and isinstance(model, Potential):
+            raise CalculatorInputError(
+                "threads: expected none beside a Potential, which has its own"
+            )
+        potential = Potential(model, threads=threads) if isinstance(model, Model) else model
         if not isinstance(potential, Potential):
             kind = type(model).__name__
             raise CalculatorInputError(f"model: expected a Model, Potential or path, got {kind}")

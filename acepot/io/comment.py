@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
+from acepot.io.ipicomment import is_ipi, parse_ipi
 from acepot.io.values import numbers
 
 _TEXT = r'"(?:[^"\\]|\\.)*"(?=\s|$)|' r"'(?:[^'\\]|\\.)*'(?=\s|$)"
@@ -48,6 +49,7 @@ class Comment:
         columns: the columns of the atom lines.
         species: the column of the elements.
         positions: the column of the positions.
+        unit: of the positions, in Å: not 1 in i-PI's files alone.
     """
 
     free: bool
@@ -57,6 +59,7 @@ class Comment:
     columns: tuple[Column, ...]
     species: Column
     positions: Column
+    unit: float = 1.0
 
 
 def parse(text: str, where: str) -> Comment:
@@ -68,6 +71,7 @@ def parse(text: str, where: str) -> Comment:
 
     Returns:
         Its content; a key may be "quoted", a value "quoted", 'quoted', {in} or [in] brackets.
+        A line of i-PI gives cell and unit, and all directions are periodic.
 
     Raises:
         InputError: Lattice, Properties or pbc is there and wrong, or there and anything else
@@ -84,6 +88,9 @@ def parse(text: str, where: str) -> Comment:
             f"{where}: expected species:S:1 (or Z:I:1) and pos:R:3 in Properties, "
             f"got {special['properties'][:200]!r}"
         )
+    if not special and is_ipi(text):
+        cell, unit = parse_ipi(text, where)
+        return Comment(True, {}, cell, (True, True, True), columns, species, positions, unit)
     return Comment(
         free=not special,
         info=info,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from acepot.errors import InputError, MissingDependency
@@ -22,7 +23,8 @@ def read_structures(
     """Read every structure of a file with its labels.
 
     A file that begins with a number of atoms is read as (extended) XYZ, compressed or not;
-    every other one (.traj, .db, vasprun.xml, OUTCAR, ...) by ASE, if it is installed.
+    every other one (.traj, .db, vasprun.xml, OUTCAR, ...) by ASE, if it is installed. Data files of
+    LAMMPS are known by their header; they are read in its metal units, elements by their Masses.
 
     Args:
         path: the file.
@@ -47,12 +49,19 @@ def read_structures(
             "install it with: pip install acepot[ase]"
         ) from error
     try:
-        atoms = ase.io.read(path, ":")
+        atoms = ase.io.read(path, ":", format="lammps-data" if _is_lammps(path) else None)
     except Exception as error:  # ASE's many readers raise whatever they meet
         raise InputError(
             f"{path}: neither (extended) XYZ nor read by ASE ({type(error).__name__}: {error})"
         ) from error
     return from_atoms_list(atoms, labels, config_type_key=config_type_key, source=str(path))
+
+
+def _is_lammps(path: Path) -> bool:
+    """Whether the header is that of a LAMMPS data file: a title, then counts and a box."""
+    with opened(path) as text:
+        words = [line.split() for line in islice(text, 1, 40)]
+    return any(w[1:2] == ["atoms"] for w in words) and any(w[2:4] == ["xlo", "xhi"] for w in words)
 
 
 def _is_xyz(path: Path) -> bool:

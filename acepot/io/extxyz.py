@@ -3,7 +3,8 @@
 A frame is a line with the number of atoms, a comment line of key=value pairs and a line per
 atom. Known keys are Lattice (the vectors a1 a2 a3 one after the other, in Å), pbc and
 Properties (the columns); a comment without any of these is free text, and the atom lines are
-then a symbol and a position. Units and signs of labels: see `acepot.io.labels`.
+then a symbol and a position. Units and signs of labels: see `acepot.io.labels`. The comments of
+i-PI's XYZ files are understood as well (`acepot.io.ipicomment`).
 """
 
 from __future__ import annotations
@@ -92,9 +93,9 @@ class _Block:
             )
         return np.array(values).reshape(len(self.rows), column.width)
 
-    def positions(self, column: Column) -> NDArray[np.float64]:
+    def positions(self, column: Column, unit: float) -> NDArray[np.float64]:
         """The positions in Å, shape (n, 3), all finite and of a possible size."""
-        positions = self.reals(column)
+        positions = self.reals(column) * unit
         good = (np.abs(positions) < FAR).all(axis=1)
         if not good.all():
             atom = int(np.argmin(good))
@@ -156,7 +157,7 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
     name = f"{block.path.name} frame {block.index}"
     atoms: dict[str, Any] = {
         "numbers": block.elements(comment.species),
-        "positions": block.positions(comment.positions),
+        "positions": block.positions(comment.positions, comment.unit),
     }
     try:
         bare = Structure(

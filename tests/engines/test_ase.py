@@ -525,3 +525,11 @@ def test_dynamics_at_constant_energy_conserve_it() -> None:
     np.testing.assert_allclose(
         voigt_6_to_full_3x3_stress(atoms.get_stress()), atoms.get_stress(voigt=False)
     )
+
+
+def test_threads_are_the_evaluators_and_change_no_number() -> None:
+    atoms = Atoms("SiOSi", [[0, 0, 0], [1.7, 0.2, 0], [0.3, 2.1, 0.4]], cell=[4, 5, 6], pbc=True)
+    one, two = (ACECalculator(_model(), threads=threads) for threads in (1, 2))
+    np.testing.assert_allclose(one.get_forces(atoms), two.get_forces(atoms), atol=1e-12)
+    with pytest.raises(InputError, match="threads: expected none beside a Potential"):
+        ACECalculator(Potential(_model()), threads=1)
