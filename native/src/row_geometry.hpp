@@ -33,18 +33,16 @@ class Geometry {
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
         std::vector<int> images, layers, start;  // by place; by block and table; by block
         Buffer<V> value, slope;
+        Buffer<V> vector, gradients;  // of a site: [xyz and r][q]; [q][lm][xyz]
     };
 
-    // dA_v/dr for all A's of one family, `step` apart.
-    __attribute__((noinline)) void slopes(const Site& site, const Family& family, const Touched& t, int span, V* out,
-                int step) const {
-        V* at = out;
-        for (const Shell& shell : family.shells) {
-            site.slopes(shell.channel, shell.l, t, at, step);
-            at += (2 * shell.l + 1) * step;
-        }
+    // -dA_v/dr for all A's of one family, `step` apart.
+    __attribute__((noinline)) void slopes(const Site& site, const Family& family, const Touched& t,
+                                          int span, V* out, int step) const {
+        layer<false>(site, family, t.q, out, step);
+        for (int k = 1; k < t.layers; k++) layer<true>(site, family, t.q + k, out, step);
         if (span == W) return;
-        for (; out < at; out += step)
+        for (int v = 0; v < family.columns; v++, out += step)
             for (int q = 0; q < 3; q++) out[q] = repeats(out[q], span);
     }
 
@@ -52,17 +50,17 @@ class Geometry {
         collect(site, cells, order, w);
         for (size_t k = 0; k < w.place.size(); k++) prefetch(site, order, w.place[k], w.square[k]);
         arrange(site, order, w);
-        const size_t n = site.vectors;
         site.channels = channels_;
-        site.harmonic = harmonics_.size();
-        site.unit.need(3 * n);
-        site.distance.need(n);
-        site.radial.zeroed(channels_ * n);
-        site.slope.zeroed(channels_ * n);
-        site.harmonics.need(harmonics_.size() * n);
-        site.gradient.need(3 * harmonics_.size() * n);
-        distances(site);
-        for (size_t q = 0; q < n; q++) angular(site, q);
+        site.harmonics = harmonics_.size();
+        site.records.need(site.vectors * site.record());
+        w.gradients.need(size_t(3) * site.vectors * site.harmonics);
+        for (int q = 0; q < site.vectors; q++) {
+            direct(site, q, w.vector.data());
+            harmonics_.evaluate(site.unit(q), site.harmonic(q));
+            harmonics_.gradients(tables_.lmax, site.harmonic(q),
+                                 w.gradients.data() + size_t(3) * q * site.harmonics);
+            std::fill_n(site.radial(q), 2 * channels_, V{});
+        }
         for (size_t k = 0; k < w.place.size(); k++)
             radial(site, order, w.place[k], w.lane[k], w);
     }
@@ -72,11 +70,12 @@ class Geometry {
 
     // The sums of all A's of one atom of a batch.
     template <bool virial>
-    __attribute__((noinline)) void sum(const Site& site, V* sums) const {
+    __attribute__((noinline)) void sum(const Site& site, const Scratch& w, V* sums) const {
         for (size_t f = 0; f < families_.size(); f++)
             for (const Shell& shell : families_[f].shells)
                 for (int m = 0; m <= 2 * shell.l; m++, sums += W * sum_vectors)
-                    site.sum<virial>(shell.channel, shell.l * shell.l + m, site.used[f], sums);
+                    site.sum<virial>(shell.channel, shell.l, shell.l * shell.l + m, site.used[f],
+                                     w.vector.data(), w.gradients.data(), sums);
     }
 
     // The sums of a batch with the atoms in lanes begin ... end: A's and moments.
@@ -157,8 +156,10 @@ class Geometry {
         w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next
         w.layers.resize(order.blocks * tables_.radial.size(), 0);
         w.start.resize(order.blocks, -1);
-        site.touched.assign(families_.size(), {});
-        site.used.assign(families_.size(), {});
+        site.touched.resize(families_.size());
+        site.used.resize(families_.size());
+        for (auto& touched : site.touched) touched.clear();
+        for (auto& used : site.used) used.clear();
         site.vectors = 0;
         for (int z = 0; z < tables_.species; z++) {
             const auto& grids = grids_[order.species[site.place] * tables_.species + z];
@@ -212,37 +213,37 @@ class Geometry {
     }
 
     // Coordinates into their lanes; empty lanes hold something harmless of no weight.
-    static void place(Site& site, const Scratch& w) {
+    static void place(const Site& site, Scratch& w) {
         const size_t n = site.vectors;
-        double* at = reinterpret_cast<double*>(site.vector.zeroed(3 * n));
+        double* at = reinterpret_cast<double*>(w.vector.zeroed(4 * n));
         std::fill_n(at + 2 * n * W, n * W, 1e3);
         const std::vector<double>* from[3] = {&w.x, &w.y, &w.z};
         for (int d = 0; d < 3; d++)
             for (size_t k = 0; k < w.lane.size(); k++) at[d * n * W + w.lane[k]] = (*from[d])[k];
     }
 
-    static void distances(Site& site) {
-        const size_t n = site.vectors * static_cast<size_t>(W);
-        const double* at = reinterpret_cast<const double*>(site.vector.data());
-        double* unit = reinterpret_cast<double*>(site.unit.data());
-        double* distance = reinterpret_cast<double*>(site.distance.data());
-        for (size_t k = 0; k < n; k++) {
-            const double r = std::sqrt(at[k] * at[k] + at[n + k] * at[n + k] +
-                                       at[2 * n + k] * at[2 * n + k]);
-            distance[k] = r;
-            unit[k] = at[k] / r;
-            unit[n + k] = at[n + k] / r;
-            unit[2 * n + k] = at[2 * n + k] / r;
-        }
+    // The unit vectors and distances of vector q.
+    static void direct(Site& site, int q, V* at) {
+        const int n = site.vectors;
+        const V x = at[q], y = at[n + q], z = at[2 * n + q], square = x * x + y * y + z * z;
+        V r;
+        for (int k = 0; k < W; k++) r[k] = std::sqrt(square[k]);
+        const V inverse = 1.0 / r;
+        V* unit = site.unit(q);
+        at[3 * n + q] = r;
+        unit[0] = x * inverse;
+        unit[1] = y * inverse;
+        unit[2] = z * inverse;
     }
 
-    void angular(Site& site, size_t q) const {
-        const size_t n = site.vectors;
-        const V* unit = site.unit.data() + q;
-        const V at[3] = {unit[0], unit[n], unit[2 * n]};
-        harmonics_.evaluate(at, 1.0 / site.distance.data()[q],
-                            site.harmonics.data() + q * harmonics_.size(),
-                            site.gradient.data() + 3 * q * harmonics_.size());
+    template <bool add>
+    ACE_INLINE void layer(const Site& site, const Family& family, int q, V* out, int step) const {
+        V gradient[3 * (most_l + 1) * (most_l + 1)];
+        harmonics_.gradients(family.lmax, site.harmonic(q), gradient);
+        for (const Shell& shell : family.shells) {
+            site.slopes<add>(shell.channel, shell.l, q, gradient, out, step);
+            out += (2 * shell.l + 1) * step;
+        }
     }
 
     // Tables are larger than the near caches, and a row of them is read once: it is asked for long
@@ -257,13 +258,12 @@ class Geometry {
         }
     }
 
-    // R and R' of all channels of one neighbour, lanes across channels.
+    // R/r and R' of all channels of one neighbour, lanes across channels.
     void radial(Site& site, const Order& order, int neighbour, int lane, Scratch& w) const {
         const int centre = order.species[site.place], z = order.species[neighbour];
-        const double r = reinterpret_cast<const double*>(site.distance.data())[lane];
-        const size_t q = lane / W * channels_;
-        double* value = reinterpret_cast<double*>(site.radial.data() + q) + lane % W;
-        double* slope = reinterpret_cast<double*>(site.slope.data() + q) + lane % W;
+        const double r = reinterpret_cast<const double*>(w.vector.data() + 3 * site.vectors)[lane];
+        const double inverse = 1.0 / r;
+        double* to = reinterpret_cast<double*>(site.radial(lane / W)) + lane % W;
         for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
             if (r < g.begin) {
                 if (g.refuse)
@@ -287,8 +287,8 @@ class Geometry {
                 df[c] = b * g.inverse;
             }
             for (int c = 0; c < g.channels; c++) {
-                value[(g.first + c) * W] = reinterpret_cast<double*>(f)[c];
-                slope[(g.first + c) * W] = reinterpret_cast<double*>(df)[c];
+                to[2 * (g.first + c) * W] = inverse * reinterpret_cast<double*>(f)[c];
+                to[(2 * (g.first + c) + 1) * W] = reinterpret_cast<double*>(df)[c];
             }
         }
     }

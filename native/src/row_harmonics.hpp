@@ -4,10 +4,12 @@
 
 constexpr int most_l = 20;  // the largest that Tables may hold
 
-// Y_lm and dY_lm/dr of unit vectors, lm = l^2 + l + m, docs/conventions.md "Harmonics".
+// Y_lm of unit vectors, lm = l^2 + l + m (docs/conventions.md, "Harmonics"), and the gradients of
+// r^l Y_lm there. With F_lm = r^(l-m) d^m P_l/dz^m (x + i y)^m and n = l + m:
+//   dF_lm/dz = n F_l-1,m   (d/dx + i d/dy) F_lm = -F_l-1,m+1   (d/dx - i d/dy) F_lm = n (n - 1) F_l-1,m-1
 class Harmonics {
   public:
-    explicit Harmonics(int lmax) : lmax_(lmax), norms_((lmax + 1) * (lmax + 1)) {
+    explicit Harmonics(int lmax) : lmax_(lmax), norms_(size()), slopes_(size()) {
         for (int l = 0; l <= lmax; l++)
             for (int m = 0; m <= l; m++) {
                 double ratio = 1;
@@ -15,44 +17,86 @@ class Harmonics {
                 const double norm = std::sqrt((m ? 2 : 1) * (2 * l + 1) / (4 * M_PI) / ratio);
                 norms_[l * l + l + m] = norms_[l * l + l - m] = norm;
             }
+        for (int l = 1; l <= lmax; l++)
+            for (int m = 0; m <= l; m++) relate(l, m);
     }
 
     int size() const { return (lmax_ + 1) * (lmax_ + 1); }
 
-    // Writes value[lm] and gradient[3 * lm + d]; inverse is 1/r.
-    void evaluate(const V* unit, V inverse, V* value, V* gradient) const {
-        V q[(most_l + 2) * (most_l + 2)], c[most_l + 2], s[most_l + 2];
+    // Writes value[lm].
+    void evaluate(const V* unit, V* value) const {
+        V q[(most_l + 1) * (most_l + 1)], c = V{} + 1.0, s = V{};
         legendre(unit[2], q);
-        c[0] = V{} + 1.0;
-        s[0] = V{};
-        for (int m = 1; m <= lmax_; m++) {
-            c[m] = unit[0] * c[m - 1] - unit[1] * s[m - 1];
-            s[m] = unit[0] * s[m - 1] + unit[1] * c[m - 1];
-        }
-        for (int l = 0; l <= lmax_; l++)
-            for (int m = 0; m <= l; m++) {
-                const V p = q[at(l, m)], dp = q[at(l, m + 1)], n = V{} + norms_[l * l + l + m];
-                const V below_c = m ? c[m - 1] * double(m) : V{};
-                const V below_s = m ? s[m - 1] * double(m) : V{};
-                const int even = l * l + l + m;
-                const int odd = l * l + l - m;
-                write(unit, inverse, n * p * c[m], n * p * below_c, -(n * p * below_s),
-                      n * dp * c[m], value + even, gradient + 3 * even);
-                if (m)
-                    write(unit, inverse, n * p * s[m], n * p * below_s, n * p * below_c,
-                          n * dp * s[m], value + odd, gradient + 3 * odd);
+        for (int m = 0; m <= lmax_; m++) {
+            for (int l = m; l <= lmax_; l++) {
+                const V p = q[at(l, m)] * norms_[l * l + l + m];
+                if (m) value[l * l + l - m] = p * s;
+                value[l * l + l + m] = p * c;
             }
+            const V next = unit[0] * c - unit[1] * s;
+            s = unit[0] * s + unit[1] * c;
+            c = next;
+        }
+    }
+
+    // Writes gradient[3 * lm + d] up to some l from the values.
+    ACE_INLINE void gradients(int lmax, const V* value, V* gradient) const {
+        gradient[0] = gradient[1] = gradient[2] = V{};
+        for (int lm = 1; lm < (lmax + 1) * (lmax + 1); lm++) {
+            const Slope& t = slopes_[lm];
+            const V *up = value + t.up, *down = value + t.down;
+            gradient[3 * lm] = t.x[0] * *up + t.x[1] * *down;
+            gradient[3 * lm + 1] = t.y[0] * value[t.up_other] + t.y[1] * value[t.down_other];
+            gradient[3 * lm + 2] = t.z * value[t.same];
+        }
     }
 
   private:
-    int at(int l, int m) const { return l * (lmax_ + 2) + m; }
+    // A gradient in terms of the values one l below: two for x, two for y, one for z.
+    struct Slope {
+        int up = 0, down = 0, up_other = 0, down_other = 0, same = 0;
+        double x[2] = {0, 0}, y[2] = {0, 0}, z = 0;
+    };
 
-    // Q_lm = d^m P_l/dz^m, so that dQ_lm/dz = Q_l,m+1.
+    void relate(int l, int m) {
+        const int below = (l - 1) * (l - 1) + l - 1;  // place of m = 0
+        const double norm = norms_[l * l + l + m], n = l + m;
+        Slope& cosine = slopes_[l * l + l + m];
+        Slope& sine = slopes_[l * l + l - m];
+        if (m + 1 < l) {
+            // For m = 0 one derivative is the conjugate of the other.
+            const double up = (m ? 0.5 : 1.0) * norm / norms_[below + m + 1];
+            sine.up = below - m - 1;
+            sine.up_other = below + m + 1;
+            sine.x[0] = -up;
+            sine.y[0] = up;
+            cosine.up = below + m + 1;  // last: for m = 0 the two are one
+            cosine.up_other = below - m - 1;
+            cosine.x[0] = cosine.y[0] = -up;
+        }
+        if (m < l) {
+            sine.same = below - m;
+            cosine.same = below + m;
+            cosine.z = sine.z = n * norm / norms_[below + m];
+        }
+        if (m) {
+            const double down = 0.5 * n * (n - 1) * norm / norms_[below + m - 1];
+            cosine.down = sine.down_other = below + m - 1;
+            cosine.x[1] = sine.y[1] = down;
+            if (m > 1) {
+                sine.down = cosine.down_other = below - m + 1;
+                sine.x[1] = down;
+                cosine.y[1] = -down;
+            }
+        }
+    }
+
+    int at(int l, int m) const { return l * (lmax_ + 1) + m; }
+
+    // d^m P_l/dz^m.
     void legendre(V z, V* q) const {
         double first = 1;
-        for (int m = 0; m <= lmax_ + 1; m++) {
-            for (int l = 0; l < m && l <= lmax_; l++) q[at(l, m)] = V{};
-            if (m > lmax_) break;
+        for (int m = 0; m <= lmax_; m++) {
             q[at(m, m)] = V{} + first;
             for (int l = m + 1; l <= lmax_; l++) {
                 V next = z * q[at(l - 1, m)] * double(2 * l - 1);
@@ -63,17 +107,9 @@ class Harmonics {
         }
     }
 
-    static ACE_INLINE void write(const V* unit, V inverse, V y, V x0, V x1, V x2, V* value,
-                                 V* gradient) {
-        const V along = x0 * unit[0] + x1 * unit[1] + x2 * unit[2];
-        *value = y;
-        gradient[0] = (x0 - along * unit[0]) * inverse;
-        gradient[1] = (x1 - along * unit[1]) * inverse;
-        gradient[2] = (x2 - along * unit[2]) * inverse;
-    }
-
     int lmax_;
     std::vector<double> norms_;
+    std::vector<Slope> slopes_;
 };
 
 template <int step, size_t... lane>

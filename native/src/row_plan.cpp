@@ -13,8 +13,8 @@ namespace ace {
 namespace {
 
 using Key = std::vector<int>;  // factors of a product, ascending
-// Results that are no columns of others come last; the columns that others are, are marked until
-// they are numbered.
+// Results that no others are taken from come last; columns that are derivatives of functions are
+// marked until they are numbered.
 constexpr int last_rank = 100, kept_mark = 1 << 29;
 
 // Complex A's are written as factors s_m (A_m + i A_-m) for m > 0, h (A_m - i A_-m) for m < 0 and
@@ -46,10 +46,11 @@ class Compiler {
         factorise(functions);
         for (const auto& [k, terms] : functions) {
             for (const Term& term : terms) value(k, term, values);
+            const int rank = rank_of(k, terms);
             const auto reduced = reduced_.find(k);
-            if (reduced != reduced_.end()) product(k, reduced->second, functions, slopes);
+            if (reduced != reduced_.end()) product(k, rank, reduced->second, functions, slopes);
             else
-                for (const Term& term : terms) slope(k, term, slopes);
+                for (const Term& term : terms) slope(k, rank, term, slopes);
         }
         order_nodes();
         write_values(values);
@@ -74,12 +75,17 @@ class Compiler {
     struct Entry {
         int family, function, column, place;
         double coefficient;
-        int rank;   // kept results come first, by the number of their factors
-        int width = 0;  // columns of the function, among those of the family
-        int lead = 0;   // the last of them
-        std::tuple<int, int, int, int, int, int, int> key() const {
-            return {family, rank, width, lead, function, column, place};
+        int rank;  // results that others are taken from come first, by the number of their factors
+        std::tuple<int, int, int, int, int> key() const {
+            return {family, rank, function, column, place};
         }
+    };
+    // The entries of one function in one family, by column.
+    struct Row {
+        int begin, end, function, rank;
+        int columns = 0, last = 0;  // their number, and the last of them
+        std::vector<const Row*> multiples{}, products{};
+        bool kept = false;
     };
 
     Key key_of(int t) const {
@@ -110,9 +116,8 @@ class Compiler {
     }
 
     // dB_k/dA_v += C_kT Re(the rest of the product) for both real A's of every factor.
-    void slope(int k, const Term& term, std::vector<Entry>& slopes) {
+    void slope(int k, int rank, const Term& term, std::vector<Entry>& slopes) {
         const double c = scaled(term);
-        const int rank = rank_of(k, term.key.size());
         for (size_t t = 0; t < term.key.size(); t++) {
             const Value p = get(without(term.key, t));
             const int f = term.key[t], m = tables_.a_m[f], z = family_[f];
@@ -125,10 +130,9 @@ class Compiler {
     }
 
     // dB_k = factor (B_other dA_v + A_v dB_other).
-    void product(int k, const Reduced& reduced, const std::map<int, std::vector<Term>>& functions,
-                 std::vector<Entry>& slopes) {
+    void product(int k, int rank, const Reduced& reduced,
+                 const std::map<int, std::vector<Term>>& functions, std::vector<Entry>& slopes) {
         const auto& [v, other, factor] = reduced;
-        const int rank = rank_of(k, functions.at(k)[0].key.size());
         slopes.push_back({family_[v], k, column_[v], kept_.at(other), factor, rank});
         std::set<int> families;
         for (const Term& term : functions.at(other))
@@ -143,8 +147,11 @@ class Compiler {
         return c;
     }
 
-    int rank_of(int k, size_t factors) const {
-        return kept_.count(k) ? static_cast<int>(factors) : last_rank;
+    int rank_of(int k, const std::vector<Term>& terms) const {
+        if (!kept_.count(k)) return last_rank;
+        size_t most = 0;
+        for (const Term& term : terms) most = std::max(most, term.key.size());
+        return static_cast<int>(most);
     }
 
     static Key without(const Key& key, size_t t) {
@@ -308,27 +315,6 @@ class Compiler {
         entries.resize(kept);
     }
 
-    // Functions of as many columns follow each other: loops over columns that all have one length
-    // are what processors predict. Of these, functions of one last column (the kept result, as a
-    // rule) follow each other: they find it in the nearest cache.
-    static void sort_by_width(std::vector<Entry>& entries) {
-        for (size_t begin = 0, end; begin < entries.size(); begin = end) {
-            int width = 0;
-            const Entry& first = entries[begin];
-            for (end = begin; end < entries.size() && entries[end].family == first.family &&
-                              entries[end].function == first.function && entries[end].rank == first.rank;
-                 end++)
-                width += end == begin || entries[end].column != entries[end - 1].column;
-            if (first.rank != last_rank) continue;
-            const int lead = entries[end - 1].column;
-            for (size_t e = begin; e < end; e++) {
-                entries[e].width = width;
-                entries[e].lead = lead;
-            }
-        }
-        merge(entries);
-    }
-
     static void add(Sums& sums, const Entry& e) {
         sums.place.push_back(e.place);
         sums.coefficient.push_back(e.coefficient);
@@ -336,9 +322,11 @@ class Compiler {
 
     void write_values(std::vector<Entry>& entries) {
         merge(entries);
+        plan_.number.assign(tables_.functions, -1);
         for (size_t e = 0; e < entries.size(); e++) {
             if (e == 0 || entries[e].function != entries[e - 1].function) {
                 if (e) plan_.values.first.push_back(static_cast<int>(e));
+                plan_.number[entries[e].function] = static_cast<int>(plan_.functions.size());
                 plan_.functions.push_back(entries[e].function);
                 const auto kept = kept_.find(entries[e].function);
                 plan_.value_place.push_back(kept == kept_.end() ? -1 : kept->second);
@@ -350,41 +338,97 @@ class Compiler {
 
     void write_slopes(std::vector<Entry>& entries) {
         merge(entries);
-        sort_by_width(entries);
-        const Entry* before = nullptr;
-        std::map<int, int> row;  // of the kept results of the family
-        for (const Entry& e : entries) {
-            Pattern& pattern = plan_.patterns[e.family];
-            if (before && before->family != e.family) row.clear();
-            const bool other = pattern.function.empty() || before->function != e.function;
-            if (other) {
-                pattern.function.push_back(e.function);
-                pattern.first.push_back(plan_.slopes.size() + (before ? 1 : 0));
-                if (e.rank != last_rank) row[e.function] = columns_[e.family] + pattern.kept++;
+        size_t at = 0;
+        int columns = 0;
+        for (size_t f = 0; f < plan_.patterns.size(); f++) {
+            std::vector<Row> rows;
+            for (size_t end; at < entries.size() && entries[at].family == int(f); at = end) {
+                Row row{int(at), int(at), entries[at].function, entries[at].rank};
+                for (end = at; end < entries.size() && entries[end].family == int(f) &&
+                               entries[end].function == row.function;
+                     end++) {
+                    row.columns += end == at || entries[end].column != row.last;
+                    row.last = entries[end].column;
+                }
+                row.end = static_cast<int>(end);
+                rows.push_back(row);
             }
-            if (other || before->column != e.column) {
-                if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
-                pattern.column.push_back(e.column < kept_mark ? e.column
-                                                              : row.at(e.column - kept_mark));
-            }
-            add(plan_.slopes, e);
-            before = &e;
+            Pattern& pattern = plan_.patterns[f];
+            pattern.begin = columns;
+            pattern.weights = plan_.slopes.size();
+            write_pattern(entries, rows, columns_[f], pattern);
+            columns += columns_[f] + pattern.kept;
         }
-        if (before) plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
-        close_patterns();
     }
 
-    // `first` gets the end of the last result, so that ranges are [first[f], first[f + 1]).
-    void close_patterns() {
-        int end = 0, begin = 0;
-        for (size_t f = 0; f < plan_.patterns.size(); f++) {
-            Pattern& pattern = plan_.patterns[f];
-            pattern.begin = begin;
-            begin += columns_[f] + pattern.kept;
-            if (pattern.first.empty()) pattern.first.push_back(end);
-            else pattern.first.push_back(pattern.first[0] + static_cast<int>(pattern.column.size()));
-            end = pattern.first.back();
+    // Results of as many columns follow each other: loops of one length are what processors
+    // predict.
+    void write_pattern(const std::vector<Entry>& entries, std::vector<Row>& rows, int columns,
+                       Pattern& pattern) {
+        std::map<int, Row*> parents;
+        for (Row& row : rows)
+            if (row.rank != last_rank) parents[row.function] = &row;
+        std::vector<Row*> order;
+        for (Row& row : rows) {
+            if (row.last < kept_mark) {
+                order.push_back(&row);
+                continue;
+            }
+            Row& parent = *parents.at(row.last - kept_mark);
+            if (row.rank != last_rank) {
+                parent.kept = true;
+                order.push_back(&row);
+            } else {
+                (row.columns == 1 ? parent.multiples : parent.products).push_back(&row);
+            }
         }
+        std::stable_sort(order.begin(), order.end(), [](const Row* a, const Row* b) {
+            return std::make_tuple(a->rank, a->columns, a->multiples.size(), a->products.size()) <
+                   std::make_tuple(b->rank, b->columns, b->multiples.size(), b->products.size());
+        });
+        std::map<int, int> place;  // of the kept results
+        for (const Row* row : order) {
+            pattern.parents += row->rank != last_rank;
+            const int kept = row->kept ? columns + pattern.kept++ : -1;
+            if (row->kept) place[row->function] = kept;
+            pattern.results.push_back({row->function, kept, row->columns,
+                                       int(row->multiples.size()), int(row->products.size())});
+            write_row(entries, *row, place, pattern.column);
+            for (const Row* other : row->multiples) {
+                pattern.function.push_back(other->function);
+                write_sum(entries, other->begin, other->end);
+            }
+            for (const Row* other : row->products) {
+                const int second = last_column(entries, *other);
+                pattern.function.push_back(other->function);
+                pattern.column.push_back(entries[other->begin].column);
+                write_sum(entries, other->begin, second);
+                write_sum(entries, second, other->end);
+            }
+        }
+    }
+
+    // The sums of all columns of a row.
+    void write_row(const std::vector<Entry>& entries, const Row& row,
+                   const std::map<int, int>& place, std::vector<int>& column) {
+        for (int e = row.begin, end; e < row.end; e = end) {
+            const int c = entries[e].column;
+            for (end = e; end < row.end && entries[end].column == c;) end++;
+            column.push_back(c < kept_mark ? c : place.at(c - kept_mark));
+            write_sum(entries, e, end);
+        }
+    }
+
+    // The first entry of the last column.
+    static int last_column(const std::vector<Entry>& entries, const Row& row) {
+        int at = row.begin;
+        while (entries[at].column != row.last) at++;
+        return at;
+    }
+
+    void write_sum(const std::vector<Entry>& entries, int begin, int end) {
+        for (int e = begin; e < end; e++) add(plan_.slopes, entries[e]);
+        plan_.slopes.first.push_back(static_cast<int>(plan_.slopes.place.size()));
     }
 
     RowPlan& plan_;
@@ -405,7 +449,7 @@ std::vector<Family> families(const Tables& tables) {
     std::vector<Family> out;
     for (int z = 0; z < tables.species; z++)
         for (int t = 0; t < static_cast<int>(tables.radial.size()); t++)
-            out.push_back({z, t, 0, 0, {}});
+            out.push_back({z, t, 0, 0, 0, {}});
     for (int v = 0; v < static_cast<int>(tables.a_l.size()); v += 2 * tables.a_l[v] + 1) {
         int table = 0;
         for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
@@ -413,6 +457,7 @@ std::vector<Family> families(const Tables& tables) {
         Family& family = out[tables.a_species[v] * tables.radial.size() + table];
         family.shells.push_back({tables.a_channel[v], tables.a_l[v], v, family.columns});
         family.columns += 2 * tables.a_l[v] + 1;
+        family.lmax = std::max(family.lmax, tables.a_l[v]);
     }
     for (size_t f = 1; f < out.size(); f++) out[f].begin = out[f - 1].begin + out[f - 1].columns;
     return out;

@@ -33,16 +33,29 @@ struct Shell {
 // The A's of one neighbour species and radial table: they all end at one distance.
 struct Family {
     int species, table, begin, columns;  // `begin`: number of columns of the families before
+    int lmax;
     std::vector<Shell> shells;
 };
 std::vector<Family> families(const Tables& tables);
 
-// The pairs (k, v) of one family. Results are derivatives of functions; the first `kept` of them
-// are columns of later ones too, numbered from `columns` of the family on.
+// A function's derivative in one family: a sum over columns, which are A's or derivatives of other
+// functions. Others take theirs from it at once: `multiples` are w dB, `products` w dA + w' dB.
+struct Result {
+    int function;
+    int place;  // the column that it is to later results, or -1
+    int columns, multiples, products;
+};
+
+// The pairs (k, v) of one family, in the order of their weights: for every result its columns, its
+// multiples, and two for each of its products.
 struct Pattern {
-    int begin = 0;  // columns and kept results of the families before
-    int kept = 0;
-    std::vector<int> function, first, column;  // of every result, with the range of its pairs
+    int begin = 0;    // columns and kept results of the families before
+    int kept = 0;     // results that are columns, numbered from `columns` of the family on
+    int weights = 0;  // number of the first weight
+    int parents = 0;  // results that others are taken from or are kept; they come first
+    std::vector<Result> results;
+    std::vector<int> column;    // of each result, then of its products
+    std::vector<int> function;  // of each result's multiples and products
 };
 
 struct RowPlan {
@@ -52,11 +65,12 @@ struct RowPlan {
     int one = 0;        // place of the constant 1
     std::vector<Node> nodes;
     std::vector<NodeRange> ranges;
-    std::vector<int> functions;      // those that this species has
+    std::vector<int> functions;      // those that this species has, ascending
+    std::vector<int> number;         // of every function in `functions`
     Sums values;                     // B_k of `functions`
     std::vector<int> value_place;    // where B_k goes if others need it, or -1
     Sums slopes;                     // dB_k/dA_v, numbered through all patterns
-    std::vector<Pattern> patterns;   // by family; `first` counts `slopes`
+    std::vector<Pattern> patterns;   // by family
 };
 
 // Internal order of atoms: by species, and close together in space within each run of `lanes`.

@@ -67,59 +67,63 @@ struct Site {
     int place = 0, vectors = 0;
     std::vector<std::vector<Touched>> touched;  // by family, ascending
     std::vector<std::vector<int>> used;         // by family, all its vectors
-    Buffer<V> vector, unit, distance;           // [xyz][q], [xyz][q], [q]
-    int channels = 0, harmonic = 0;             // their numbers
-    Buffer<V> radial, slope;                    // [q][channel]: R and R'
-    Buffer<V> harmonics, gradient;              // [q][lm]; [q][lm][xyz]
+    int channels = 0, harmonics = 0;            // their numbers
+    // Of every vector q, all that dA_v/dr is made of, so that it is read in one stretch: the unit
+    // vector; Y by lm; R/r and R' by channel.
+    Buffer<V> records;
+    Buffer<double> weights;  // dB_k/dA_v, as the plan numbers them
 
-    // dA_v/dr of the atoms in the lanes, summed over their images, for all m of one channel and l.
-    ACE_INLINE void slopes(int channel, int l, const Touched& t, V* out, int out_step) const {
-        const size_t c = channel, y = l * l, q = t.q;
-        const V *r = radial.data() + q * channels + c, *dr = slope.data() + q * channels + c;
-        const V *h = harmonics.data() + q * harmonic + y, *g = gradient.data() + 3 * (q * harmonic + y);
-        const V* u = unit.data() + q;
-        const size_t step = vectors;
-        V sx = dr[0] * u[0], sy = dr[0] * u[step], sz = dr[0] * u[2 * step];
-        V* to = out;
-        for (int m = 0; m <= 2 * l; m++, to += out_step) {
-            to[0] = sx * h[m] + r[0] * g[3 * m];
-            to[1] = sy * h[m] + r[0] * g[3 * m + 1];
-            to[2] = sz * h[m] + r[0] * g[3 * m + 2];
-        }
-        for (int k = 1; k < t.layers; k++) {
-            r += channels;
-            dr += channels;
-            h += harmonic;
-            g += 3 * harmonic;
-            sx = dr[0] * u[k];
-            sy = dr[0] * u[step + k];
-            sz = dr[0] * u[2 * step + k];
-            to = out;
-            for (int m = 0; m <= 2 * l; m++, to += out_step) {
-                to[0] += sx * h[m] + r[0] * g[3 * m];
-                to[1] += sy * h[m] + r[0] * g[3 * m + 1];
-                to[2] += sz * h[m] + r[0] * g[3 * m + 2];
-            }
-        }
+    size_t record() const { return 3 + static_cast<size_t>(harmonics) + 2 * channels; }
+    V* unit(int q) { return records.data() + q * record(); }
+    V* harmonic(int q) { return unit(q) + 3; }
+    V* radial(int q) { return unit(q) + 3 + harmonics; }
+    const V* unit(int q) const { return records.data() + q * record(); }
+    const V* harmonic(int q) const { return unit(q) + 3; }
+    const V* radial(int q) const { return unit(q) + 3 + harmonics; }
+
+    // About what is kept, with so many weights.
+    size_t bytes(int pairs) const {
+        return vectors * record() * sizeof(V) + pairs * sizeof(double);
     }
 
-    // All sums of one A.
+    // Asks for what slopes() reads.
+    void prefetch(const Touched& t) const {
+        const char* from = reinterpret_cast<const char*>(unit(t.q));
+        for (size_t b = 0; b < t.layers * record() * sizeof(V); b += 64)
+            __builtin_prefetch(from + b, 0, 2);
+    }
+
+    // -dA_v/dr of the atoms in the lanes due to vector q, for all m of one channel and l, added to
+    // what is there or not. `gradient` is that of r^l Y_lm.
+    template <bool add>
+    ACE_INLINE void slopes(int channel, int l, int q, const V* gradient, V* out, int step) const {
+        const V *u = unit(q), *y = harmonic(q) + l * l, *r = radial(q) + 2 * channel;
+        const V *g = gradient + 3 * l * l, value = -r[0], along = -(value * double(l) + r[1]);
+        const V s[3] = {along * u[0], along * u[1], along * u[2]};
+        for (int m = 0; m <= 2 * l; m++, out += step, g += 3, y++)
+#pragma GCC unroll 3
+            for (int d = 0; d < 3; d++) {
+                const V slope = s[d] * *y + value * g[d];
+                out[d] = add ? out[d] + slope : slope;
+            }
+    }
+
+    // All sums of one A; positions and distances [4][q], gradients [q][lm][xyz].
     template <bool virial>
-    ACE_INLINE void sum(int channel, int lm, const std::vector<int>& used, V* out) const {
+    ACE_INLINE void sum(int channel, int l, int lm, const std::vector<int>& used, const V* at,
+                        const V* gradients, V* out) const {
         const size_t step = vectors;
-        const V *at = vector.data(), *u = unit.data();
         V t[sum_vectors * W] = {};
         for (const int q : used) {
-            const size_t c = static_cast<size_t>(q) * channels + channel;
-            const size_t y = static_cast<size_t>(q) * harmonic + lm;
-            const V r = radial.data()[c], h = harmonics.data()[y];
-            const V along = slope.data()[c] * h, *g = gradient.data() + 3 * y;
-            const V dx = along * u[q] + r * g[0], dy = along * u[step + q] + r * g[1],
-                    dz = along * u[2 * step + q] + r * g[2];
+            const V *u = unit(q), y = harmonic(q)[lm], *r = radial(q) + 2 * channel;
+            const V *g = gradients + 3 * (static_cast<size_t>(q) * harmonics + lm), value = r[0];
+            const V along = (r[1] - value * double(l)) * y;
+            const V dx = along * u[0] + value * g[0], dy = along * u[1] + value * g[1],
+                    dz = along * u[2] + value * g[2];
             t[6] += dx;
             t[7] += dy;
             t[8] += dz;
-            t[9] += r * h;
+            t[9] += value * at[3 * step + q] * y;
             if (virial) {
                 const V x = at[q], y1 = at[step + q];
                 t[0] -= x * dx;
