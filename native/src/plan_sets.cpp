@@ -11,10 +11,21 @@ namespace {
 
 // Terms are recoupled if their weights are an invariant to within this, relative to the largest.
 constexpr double tolerance = 1e-12;
-// Work on trees is bounded by the number of terms: a full set of products has at least 1/48 of
-// the combinations of m (permutations and conjugation).
-constexpr double most_combinations = 128;
+// Work and memory for trees are bounded: sets with less than this part of the products that they
+// could have are left, and trees are forgotten when they hold so many numbers.
+constexpr double least_part = 1.0 / 16;
+constexpr size_t most_kept = 10'000'000;
 constexpr int most_l_sum = 60;
+
+// Products that are one by exchanging equal shells and by conjugation, at most.
+double equivalent(const std::vector<int>& shells) {
+    double count = 2;
+    for (size_t k = 1, run = 1; k < shells.size(); k++) {
+        run = shells[k] == shells[k - 1] ? run + 1 : 1;
+        count *= run;
+    }
+    return count;
+}
 
 class Sets {
   public:
@@ -57,7 +68,7 @@ class Sets {
             {{0, 1, 2, 3}, {0, 2, 1, 3}, {0, 3, 1, 2}}};
         std::vector<int> l;
         for (const int shell : set.shells) l.push_back(l_of(shell));
-        if (combinations(l) > most_combinations * set.terms.size()) return;
+        if (set.terms.size() < least_part * combinations(l) / equivalent(set.shells)) return;
         std::set<std::vector<int>> seen;
         for (const std::array<int, 4>& order : orders[set.shells.size() - 2]) {
             std::vector<int> in_order;
@@ -75,9 +86,14 @@ class Sets {
             kinds.push_back(static_cast<int>(
                 std::find(shells.begin(), shells.end(), shell) - shells.begin()));
         const auto key = std::make_tuple(l, kinds, order);
-        const auto at = trees_.find(key);
-        return at != trees_.end() ? at->second
-                                  : trees_.emplace(key, Trees(l, kinds, order)).first->second;
+        if (const auto at = trees_.find(key); at != trees_.end()) return at->second;
+        if (kept_ > most_kept) {
+            trees_.clear();
+            kept_ = 0;
+        }
+        const Trees& made = trees_.emplace(key, Trees(l, kinds, order)).first->second;
+        kept_ += 2 * made.couplings.size() * made.products.size();
+        return made;
     }
 
     // The set as dot products of these trees; nothing if it is no invariant.
@@ -143,6 +159,7 @@ class Sets {
     std::vector<const Term*>& rest_;
     std::vector<Set> sets_;
     std::map<std::tuple<std::vector<int>, std::vector<int>, std::array<int, 4>>, Trees> trees_;
+    size_t kept_ = 0;  // numbers in trees_
 };
 
 }  // namespace
