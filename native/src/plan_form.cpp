@@ -35,7 +35,8 @@ void Form::write(Plan& plan) const {
 // Estimated cost of a block, in loads and FMAs of a full vector.
 double Form::cost(int width, size_t rows, size_t columns) const {
     const double p = densities_;
-    return columns * (rows * (0.5 * (p + 1) * width + 0.85 * p) + width) + 2 * rows * p * width + 20;
+    const double entry = 0.5 * (p + 1) * width + 0.85 * p;
+    return columns * (rows * entry + width) + 2 * rows * p * width + 20;
 }
 
 // Greedily joins rows whose column lists overlap most, up to four, where it pays.
