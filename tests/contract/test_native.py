@@ -90,14 +90,16 @@ def test_any_number_of_densities(densities, isa):
 def test_products_that_are_coupled_and_those_that_are_no_invariants(nonlinear, kept, isa):
     """Orders 2 to 5; with some of their products only, functions cannot be recoupled."""
     spec = resolve(
-        BasisSpec(("Si",), order=5, degree=(9.0, 8.0, 8.0, 9.5, 6.0), wl=0.7,
+        BasisSpec(("Si",), order=5, degree=(9.0, 8.0, 8.0, 11.0, 6.0), wl=0.7,
                   r0={"default": 2.0}, cutoff={"default": 3.9})
     )  # fmt: skip
     rng = np.random.default_rng(3)
     size = expansion(spec).size
     if nonlinear:
-        embedding = Nonlinear((Embedding("FinnisSinclair", (1.0, 0.4), (1.0, 0.5)),))
-        coefficients = 0.05 * rng.normal(size=(size, 2))
+        embedding = Nonlinear(
+            (Embedding("FinnisSinclair", (1.0, 0.4, 0.3, 0.2), (1.0, 0.5, 1.0, 2.0)),)
+        )
+        coefficients = 0.05 * rng.normal(size=(size, 4))
         model = Model(spec, coefficients, np.zeros(1), None, {}, embedding)
     else:
         members = rng.normal(size=(2, size))
