@@ -20,7 +20,7 @@ constexpr int narrow_row = Simd<T>::W > 8 ? Simd<T>::W : 8;
 template <class T>
 struct Centre {
     Plan plan;
-    std::vector<T> norms, pull_norms;
+    std::vector<T> norms, pull_norms, clebsch_gordan;
     // As plan.coefficients, densities_at_once densities after the other.
     std::vector<std::vector<std::vector<T>>> coefficients;
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
@@ -28,7 +28,8 @@ struct Centre {
     Centre(const Tables& tables, int centre)
         : plan(tables, centre, Simd<T>::W, tile_components),
           norms(plan.norms.begin(), plan.norms.end()),
-          pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()) {
+          pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()),
+          clebsch_gordan(plan.clebsch_gordan.begin(), plan.clebsch_gordan.end()) {
         for (std::vector<double>& c : plan.coefficients) {
             coefficients.emplace_back();
             for (int p = 0; p < tables.densities; p += densities_at_once)

@@ -2,84 +2,112 @@
 // Included by engine.hpp.
 #pragma once
 
-// One block forward: u = C x_column (kept), rho += x_row u.
-template <class T, int complex, int R, int P, class V = typename Simd<T>::V>
-ACE_INLINE void block_forward(const Plan& plan, const Block& b, const T* __restrict c,
-                              const V* __restrict x, V* __restrict u, V* __restrict rho) {
-    V re[R][P] = {}, im[complex ? R : 1][P] = {};
-    const int* cr = plan.column_re.data() + b.column;
-    const int* ci = plan.column_im.data() + b.column;
-    for (int e = 0; e < b.columns; e++, c += R * P) {
-        const V xr = x[cr[e]], xi = complex ? x[ci[e]] : V{};
+// Calls f(first, N) for the parts of a shell, N of at most three variables.
+template <class F>
+ACE_INLINE void each_part(int width, F f) {
+    int first = 0;
+    for (; width - first > 4 || width - first == 3; first += 3)
+        f(first, std::integral_constant<int, 3>());
+    for (; width - first > 1; first += 2) f(first, std::integral_constant<int, 2>());
+    if (first < width) f(first, std::integral_constant<int, 1>());
+}
+
+// Rows of a block whose sums for P densities and K variables are kept in registers.
+constexpr int rows_at_once(int rows, int P, int K) {
+    while (rows > 1 && rows * P * K > most_sums) rows /= 2;
+    return rows;
+}
+
+// Some rows and variables of a block forward: u = C x_column (kept), rho += x_row u.
+template <class T, int rows, int P, int K, class V = typename Simd<T>::V>
+ACE_INLINE void part_forward(const Plan& plan, const Block& b, int r0, int k0,
+                             const T* __restrict c, const V* __restrict x, V* __restrict u,
+                             V* __restrict rho) {
+    constexpr int R = rows_at_once(rows, P, K);
+    V sum[R][P][K] = {};
+    const int* columns = plan.column_places.data() + b.column;
+    c += r0 * P;
+    for (int e = 0; e < b.columns; e++, c += rows * P) {
+        const V* column = x + columns[e] + k0;
+        V at[K];
+#pragma GCC unroll 4
+        for (int k = 0; k < K; k++) at[k] = column[k];
 #pragma GCC unroll 4
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
             for (int p = 0; p < P; p++) {
                 const V w = Simd<T>::set(c[r * P + p]);
-                re[r][p] += w * xr;
-                if (complex) im[r][p] += w * xi;
+#pragma GCC unroll 4
+                for (int k = 0; k < K; k++) sum[r][p][k] += w * at[k];
             }
     }
-    const T sign = b.sign;
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-        const V xr = x[plan.row_re[b.row + r]], xi = complex ? x[plan.row_im[b.row + r]] : V{};
+        const V* row = x + plan.row_places[b.row + r0 + r] + k0;
 #pragma GCC unroll 4
-        for (int p = 0; p < P; p++) {
-            rho[p] += xr * re[r][p];
-            *u++ = re[r][p];
-            if (complex) {
-                const V signed_im = im[r][p] * sign;
-                rho[p] += xi * signed_im;
-                *u++ = signed_im;
+        for (int p = 0; p < P; p++)
+#pragma GCC unroll 4
+            for (int k = 0; k < K; k++) {
+                rho[p] += row[k] * sum[r][p][k];
+                u[((r0 + r) * P + p) * b.width + k0 + k] = sum[r][p][k];
             }
-        }
     }
 }
 
-// One block backward: w_row += F u, w_column += C (F x_row).
-template <class T, int complex, int R, int P, class V = typename Simd<T>::V>
+template <class T, int R, int P, class V = typename Simd<T>::V>
+ACE_INLINE void block_forward(const Plan& plan, const Block& b, const T* c, const V* x, V* u,
+                              V* rho) {
+    each_part(b.width, [&](int k0, auto K) ACE_LAMBDA {
+        for (int r0 = 0; r0 < R; r0 += rows_at_once(R, P, K()))
+            part_forward<T, R, P, K()>(plan, b, r0, k0, c, x, u, rho);
+    });
+}
+
+// One block backward: w_row += F u, w_column += (F C) x_row.
+template <class T, int R, int P, class V = typename Simd<T>::V>
 ACE_INLINE void block_backward(const Plan& plan, const Block& b, const T* __restrict c,
                                const V* __restrict x, const V* __restrict u, V* __restrict w,
                                const V* __restrict slope) {
-    V re[R][P], im[complex ? R : 1][P];
-    const T sign = b.sign;
-#pragma GCC unroll 4
+    const V* rows[R];
     for (int r = 0; r < R; r++) {
-        const int at_re = plan.row_re[b.row + r], at_im = plan.row_im[b.row + r];
-        const V xr = x[at_re], xi = complex ? x[at_im] * sign : V{};
-        V wr = V{}, wi = V{};
-#pragma GCC unroll 4
-        for (int p = 0; p < P; p++) {
-            re[r][p] = slope[p] * xr;
-            wr += slope[p] * *u++;
-            if (complex) {
-                im[r][p] = slope[p] * xi;
-                wi += slope[p] * *u++;
-            }
-        }
-        w[at_re] += wr;
-        if (complex) w[at_im] += wi;
+        rows[r] = x + plan.row_places[b.row + r];
+        V* to = w + plan.row_places[b.row + r];
+        for (int p = 0; p < P; p++)
+            for (int k = 0; k < b.width; k++) to[k] += slope[p] * *u++;
     }
-    const int* cr = plan.column_re.data() + b.column;
-    const int* ci = plan.column_im.data() + b.column;
-    for (int e = 0; e < b.columns; e++, c += R * P) {
-        V wr[P] = {}, wi[P] = {};
-#pragma GCC unroll 4
+    const int* columns = plan.column_places.data() + b.column;
+    if (b.width == 1) {  // F x_row once for all columns
+        V pulled[R][P];
         for (int r = 0; r < R; r++)
+            for (int p = 0; p < P; p++) pulled[r][p] = slope[p] * rows[r][0];
+        for (int e = 0; e < b.columns; e++, c += R * P) {
+            V sum[P] = {};
 #pragma GCC unroll 4
-            for (int p = 0; p < P; p++) {
-                const V k = Simd<T>::set(c[r * P + p]);
-                wr[p] += k * re[r][p];
-                if (complex) wi[p] += k * im[r][p];
-            }
+            for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-        for (int p = 1; p < P; p++) {
-            wr[0] += wr[p];
-            if (complex) wi[0] += wi[p];
+                for (int p = 0; p < P; p++)
+                    sum[p] += Simd<T>::set(c[r * P + p]) * pulled[r][p];
+#pragma GCC unroll 4
+            for (int p = 1; p < P; p++) sum[0] += sum[p];
+            w[columns[e]] += sum[0];
         }
-        w[cr[e]] += wr[0];
-        if (complex) w[ci[e]] += wi[0];
+        return;
+    }
+    for (int e = 0; e < b.columns; e++, c += R * P) {
+        V pulled[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+            pulled[r] = slope[0] * Simd<T>::set(c[r * P]);
+#pragma GCC unroll 4
+            for (int p = 1; p < P; p++) pulled[r] += slope[p] * Simd<T>::set(c[r * P + p]);
+        }
+        V* to = w + columns[e];
+        for (int k = 0; k < b.width; k++) {
+            V sum = to[k];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; r++) sum += pulled[r] * rows[r][k];
+            to[k] = sum;
+        }
     }
 }
 
@@ -88,16 +116,12 @@ void form_forward(const Plan& plan, const T* c, const V* x, V* u, V* rho) {
     V r[P] = {};
     for (const Block& b : plan.blocks) {
         const T* bc = c + b.coefficient * P;
-        const int which = 4 * b.complex + b.rows;
-        switch (which) {
-            case 1: block_forward<T, 0, 1, P>(plan, b, bc, x, u, r); break;
-            case 2: block_forward<T, 0, 2, P>(plan, b, bc, x, u, r); break;
-            case 4: block_forward<T, 0, 4, P>(plan, b, bc, x, u, r); break;
-            case 5: block_forward<T, 1, 1, P>(plan, b, bc, x, u, r); break;
-            case 6: block_forward<T, 1, 2, P>(plan, b, bc, x, u, r); break;
-            default: block_forward<T, 1, 4, P>(plan, b, bc, x, u, r); break;
+        switch (b.rows) {
+            case 1: block_forward<T, 1, P>(plan, b, bc, x, u, r); break;
+            case 2: block_forward<T, 2, P>(plan, b, bc, x, u, r); break;
+            default: block_forward<T, 4, P>(plan, b, bc, x, u, r); break;
         }
-        u += (b.complex ? 2 : 1) * b.rows * P;
+        u += b.rows * P * b.width;
     }
     for (int p = 0; p < P; p++) rho[p] = r[p];
 }
@@ -107,56 +131,51 @@ void form_backward(const Plan& plan, const T* c, const V* x, const V* u, V* w,
                    const V* slope) {
     for (const Block& b : plan.blocks) {
         const T* bc = c + b.coefficient * P;
-        switch (4 * b.complex + b.rows) {
-            case 1: block_backward<T, 0, 1, P>(plan, b, bc, x, u, w, slope); break;
-            case 2: block_backward<T, 0, 2, P>(plan, b, bc, x, u, w, slope); break;
-            case 4: block_backward<T, 0, 4, P>(plan, b, bc, x, u, w, slope); break;
-            case 5: block_backward<T, 1, 1, P>(plan, b, bc, x, u, w, slope); break;
-            case 6: block_backward<T, 1, 2, P>(plan, b, bc, x, u, w, slope); break;
-            default: block_backward<T, 1, 4, P>(plan, b, bc, x, u, w, slope); break;
+        switch (b.rows) {
+            case 1: block_backward<T, 1, P>(plan, b, bc, x, u, w, slope); break;
+            case 2: block_backward<T, 2, P>(plan, b, bc, x, u, w, slope); break;
+            default: block_backward<T, 4, P>(plan, b, bc, x, u, w, slope); break;
         }
-        u += (b.complex ? 2 : 1) * b.rows * P;
+        u += b.rows * P * b.width;
     }
 }
 
-// One block of a linear model, where dE/drho = 1: forward and backward in one pass.
-template <class T, int complex, int R, class V = typename Simd<T>::V>
-ACE_INLINE void block_linear(const Plan& plan, const Block& b, const T* __restrict c,
-                             const V* __restrict x, V* __restrict w, V& rho) {
-    V re[R] = {}, im[complex ? R : 1] = {}, xr[R], xi[complex ? R : 1];
-    const T sign = b.sign;
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++) {
-        xr[r] = x[plan.row_re[b.row + r]];
-        if (complex) xi[r] = x[plan.row_im[b.row + r]] * sign;
-    }
-    const int* cr = plan.column_re.data() + b.column;
-    const int* ci = plan.column_im.data() + b.column;
+// A part of one block of a linear model, where dE/drho = 1: forward and backward in one pass.
+template <class T, int R, int K, class V = typename Simd<T>::V>
+ACE_INLINE void part_linear(const Plan& plan, const Block& b, int k0, const T* __restrict c,
+                            const V* __restrict x, V* __restrict w, V& rho) {
+    V sum[R][K] = {};
+    const int* columns = plan.column_places.data() + b.column;
+    const V* rows[R];
+    for (int r = 0; r < R; r++) rows[r] = x + plan.row_places[b.row + r] + k0;
     for (int e = 0; e < b.columns; e++, c += R) {
-        const V yr = x[cr[e]], yi = complex ? x[ci[e]] : V{};
-        V wr = w[cr[e]], wi = complex ? w[ci[e]] : V{};
+        const V* column = x + columns[e] + k0;
+        V* to = w + columns[e] + k0;
+        V at[K], pulled[K];
+#pragma GCC unroll 4
+        for (int k = 0; k < K; k++) {
+            at[k] = column[k];
+            pulled[k] = to[k];
+        }
 #pragma GCC unroll 4
         for (int r = 0; r < R; r++) {
-            const V k = Simd<T>::set(c[r]);
-            re[r] += k * yr;
-            wr += k * xr[r];
-            if (complex) {
-                im[r] += k * yi;
-                wi += k * xi[r];
+            const V q = Simd<T>::set(c[r]);
+#pragma GCC unroll 4
+            for (int k = 0; k < K; k++) {
+                sum[r][k] += q * at[k];
+                pulled[k] += q * rows[r][k];
             }
         }
-        w[cr[e]] = wr;
-        if (complex) w[ci[e]] = wi;
+#pragma GCC unroll 4
+        for (int k = 0; k < K; k++) to[k] = pulled[k];
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < R; r++) {
-        rho += xr[r] * re[r];
-        w[plan.row_re[b.row + r]] += re[r];
-        if (complex) {
-            rho += xi[r] * im[r];
-            w[plan.row_im[b.row + r]] += im[r] * sign;
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int k = 0; k < K; k++) {
+            rho += rows[r][k] * sum[r][k];
+            w[plan.row_places[b.row + r] + k0 + k] += sum[r][k];
         }
-    }
 }
 
 template <class T, class V = typename Simd<T>::V>
@@ -164,14 +183,13 @@ V form_linear(const Plan& plan, const T* c, const V* x, V* w) {
     V rho = V{};
     for (const Block& b : plan.blocks) {
         const T* bc = c + b.coefficient;
-        switch (4 * b.complex + b.rows) {
-            case 1: block_linear<T, 0, 1>(plan, b, bc, x, w, rho); break;
-            case 2: block_linear<T, 0, 2>(plan, b, bc, x, w, rho); break;
-            case 4: block_linear<T, 0, 4>(plan, b, bc, x, w, rho); break;
-            case 5: block_linear<T, 1, 1>(plan, b, bc, x, w, rho); break;
-            case 6: block_linear<T, 1, 2>(plan, b, bc, x, w, rho); break;
-            default: block_linear<T, 1, 4>(plan, b, bc, x, w, rho); break;
-        }
+        each_part(b.width, [&](int k0, auto K) ACE_LAMBDA {
+            switch (b.rows) {
+                case 1: part_linear<T, 1, K()>(plan, b, k0, bc, x, w, rho); break;
+                case 2: part_linear<T, 2, K()>(plan, b, k0, bc, x, w, rho); break;
+                default: part_linear<T, 4, K()>(plan, b, k0, bc, x, w, rho); break;
+            }
+        });
     }
     return rho;
 }

@@ -148,7 +148,8 @@ class Job {
         transpose_in(c, w, total, x);
         x[plan.one] = S::set(1);
         nodes_forward(plan, x);
-        w.rows.need(plan.largest_rows * tables_.densities);
+        couple<T>(plan, c.clebsch_gordan.data(), x);
+        w.rows.need(plan.kept * tables_.densities);
         w.adjoints.need(plan.variables);
         V* adjoint = w.adjoints.data();
         for (int o = 0; o < outputs_; o++) {
@@ -173,6 +174,7 @@ class Job {
             if (!wanted_) continue;
             if (tables_.embeddings.present)
                 backward(c, o, x, w.rows.data(), adjoint, slope);
+            uncouple<T>(plan, c.clebsch_gordan.data(), x, adjoint);
             nodes_backward(plan, x, adjoint);
             transpose_out(c, w, adjoint);
             for (int a = 0; a < b.count; a++)
@@ -297,13 +299,15 @@ class Job {
         for (int z = 0; z < tables_.species; z++)
             for (int k = 0; k < c.plan.components; k += W) {
                 const int at = z * c.plan.components + k;
+                V* to = x + z * c.plan.components;
+                const int* places = c.plan.places.data() + k;
                 V t[W];
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++)
                     t[q] = S::load(w.components.data() + static_cast<size_t>(q) * total + at);
                 S::transpose(t);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) x[at + q] = t[q] * c.norms[k + q];
+                for (int q = 0; q < W; q++) to[places[q]] = t[q] * c.norms[k + q];
             }
     }
 
@@ -331,7 +335,7 @@ class Job {
     void forward(const Centre<T>& c, int output, const V* x, V* rows, V* rho) {
         for (int p = 0; p < tables_.densities; p += densities_at_once) {
             const T* coefficients = c.coefficients[output][p / densities_at_once].data();
-            V* u = rows + c.plan.largest_rows * p;
+            V* u = rows + c.plan.kept * p;
             switch (tables_.densities - p) {
                 case 1: form_forward<T, 1>(c.plan, coefficients, x, u, rho + p); break;
                 case 2: form_forward<T, 2>(c.plan, coefficients, x, u, rho + p); break;
@@ -346,7 +350,7 @@ class Job {
         std::memset(static_cast<void*>(w), 0, sizeof(V) * c.plan.variables);
         for (int p = 0; p < tables_.densities; p += densities_at_once) {
             const T* coefficients = c.coefficients[output][p / densities_at_once].data();
-            const V* u = rows + c.plan.largest_rows * p;
+            const V* u = rows + c.plan.kept * p;
             switch (tables_.densities - p) {
                 case 1: form_backward<T, 1>(c.plan, coefficients, x, u, w, slope + p); break;
                 case 2: form_backward<T, 2>(c.plan, coefficients, x, u, w, slope + p); break;

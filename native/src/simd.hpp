@@ -2,6 +2,7 @@
 // by engine.hpp inside a namespace of its own for every instruction set, which defines BYTES.
 #pragma once
 #define ACE_INLINE inline __attribute__((always_inline))
+#define ACE_LAMBDA __attribute__((always_inline))
 
 // A growing array aligned to cache lines; contents are lost when it grows.
 template <class T>

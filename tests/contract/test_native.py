@@ -84,6 +84,38 @@ def test_any_number_of_densities(densities, isa):
     _assert_agree(lower(model), apart, isa, 2, f"{densities} densities")
 
 
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("kept", ["all products", "some products of every function"])
+@pytest.mark.parametrize("nonlinear", [False, True])
+def test_products_that_are_coupled_and_those_that_are_no_invariants(nonlinear, kept, isa):
+    """Orders 2 to 5; with some of their products only, functions cannot be recoupled."""
+    spec = resolve(
+        BasisSpec(("Si",), order=5, degree=(9.0, 8.0, 8.0, 11.0, 6.0), wl=0.7,
+                  r0={"default": 2.0}, cutoff={"default": 3.9})
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    size = expansion(spec).size
+    if nonlinear:
+        embedding = Nonlinear(
+            (Embedding("FinnisSinclair", (1.0, 0.4, 0.3, 0.2), (1.0, 0.5, 1.0, 2.0)),)
+        )
+        coefficients = 0.05 * rng.normal(size=(size, 4))
+        model = Model(spec, coefficients, np.zeros(1), None, {}, embedding)
+    else:
+        members = rng.normal(size=(2, size))
+        model = Model(spec, rng.normal(size=size), np.zeros(1), members)
+    tables = lower(model)
+    assert max(tables.a_l) >= 4
+    if kept != "all products":
+        products = tables.products[0]
+        some = rng.random(products.weights.shape[-1]) < 0.7
+        tables = replace(tables, products=(replace(products, weights=products.weights * some),))
+    structures = [_random_structure(rng, 8) for _ in range(8)]
+    apart = [replace(s, numbers=np.full(len(s), 14)) for s in structures if _shortest(s) > 0.5]
+    assert len(apart) > 1
+    _assert_agree(tables, apart, isa, 1, kept)
+
+
 def _shortest(structure: Structure) -> float:
     return float(np.linalg.norm(build(structure, 3.9).vector, axis=1).min(initial=9.0))
 

@@ -1,6 +1,6 @@
 // What the engine executes for one central species, compiled once from the Tables: where radial
-// functions and one-particle functions lie, and the products as interior nodes and a real sparse
-// bilinear form in A's and nodes.
+// functions and one-particle functions lie, and the products as interior nodes (pairs of A's
+// coupled to L, or plain products) and a real sparse bilinear form in A's and nodes.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -59,10 +59,24 @@ struct OpRange {
     int kind, begin, end;
 };
 
-// Up to four rows that share their columns: rho += sum c x_row x_col; complex rows and columns
-// are pairs of places: rho += c (re re + sign im im).
+// Shells a and b of A's coupled to up to most_coupled L of one parity, L descending: x[place] on is
+// sum CG x_a x_b for M = 0, then cosine and sine of M = 1, 2, ... (all of norm one together).
+// With l_a + l_b + L odd it is that times i.
+constexpr int most_coupled = 4;
+struct Coupled {
+    int l, place;
+};
+struct Coupling {
+    int a, b, la, lb;
+    bool same, odd;
+    int count, first;  // in Plan::coupled
+    int coefficient;   // in Plan::clebsch_gordan: [M][product][L], as couple.hpp walks through them
+};
+
+// Up to four rows that share their columns, each a shell of `width` consecutive variables:
+// rho += sum c x_row . x_column.
 struct Block {
-    int complex, sign, rows, row, columns, column;
+    int width, rows, row, columns, column;
     size_t coefficient;  // of the first entry, in units of densities
 };
 
@@ -78,19 +92,23 @@ class Plan {
     int lmax = 0;
     int used = 0;               // real components of A for one neighbour species
     int components = 0;         // with padding
-    std::vector<double> norms;  // N_lm of the components of one species
+    std::vector<double> norms;  // of the components of one species: N_lm, times sqrt 2 if m > 0
+    std::vector<int> places;    // of the components, among the variables of one species
     std::vector<Span> spans;    // l by l
     std::vector<int> span_first;   // [lmax + 2]
-    std::vector<int> pull_order;   // component at each place of the force stage, padded
+    std::vector<int> pull_order;   // variable at each place of the force stage, padded
     std::vector<double> pull_norms;
     int variables = 0;          // A's of all species, the constant 1, nodes
     int one = 0;                // place of the constant 1
     std::vector<Op> ops;
     std::vector<OpRange> op_ranges;
+    std::vector<Coupling> couplings;
+    std::vector<Coupled> coupled;
+    std::vector<double> clebsch_gordan;
     std::vector<Block> blocks;
-    std::vector<int> row_re, row_im, column_re, column_im;
+    std::vector<int> row_places, column_places;
     std::vector<std::vector<double>> coefficients;  // [output]: [entry][row][density]
-    size_t largest_rows = 0;                        // complex rows of all blocks together
+    size_t kept = 0;  // variables of the rows of all blocks together
 };
 
 }  // namespace ace

@@ -1,0 +1,171 @@
+#include "plan_layout.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace ace {
+namespace {
+
+// Most columns that are cheaper to interpolate one by one than as a padded vector (measured).
+constexpr int most_narrow = 3;
+
+// Complex Condon-Shortley harmonics are this times q(z) (x + iy)^m, q being d^m P_l/dz^m
+// divided by its leading coefficient (2l - 1)!!/(l - m)!. For m > 0 times sqrt 2, so that
+// A_lm = (cosine + i sine)/sqrt 2, and rotations keep the sum of squares of a shell.
+double norm(int l, int m) {
+    double ratio = 1, leading = m ? M_SQRT2 : 1;
+    for (int k = l - m + 1; k <= l + m; k++) ratio *= k;
+    for (int k = 1; k <= l; k++) leading *= 2 * k - 1;
+    for (int k = 1; k <= l - m; k++) leading /= k;
+    return (m % 2 ? -1 : 1) * std::sqrt((2 * l + 1) / (4 * M_PI) / ratio) * leading;
+}
+
+void add_folded(Source& source, int begin, int end) {
+    for (int d = begin; d < end; d++) source.columns.push_back({Column::folded, 0, d});
+}
+
+}  // namespace
+
+Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms, int lanes,
+               int tile_components)
+    : plan_(plan), tables_(tables), lanes_(lanes) {
+    place_columns(terms);
+    place_components(tile_components);
+    order_pulls();
+    plan_.one = plan_.components * tables_.species;
+    plan_.variables = plan_.one + 1;
+}
+
+int Layout::shell(int f) const {
+    const Channel channel = channel_of(tables_, tables_.a_channel[f]);
+    return plan_.components * tables_.a_species[f] +
+           shells_.at({channel.table, channel.index, tables_.a_l[f]});
+}
+
+void Layout::place_columns(const std::vector<Term>& terms) {
+    // Channels that each l needs, over all neighbour species.
+    std::map<std::pair<int, int>, std::set<int>> needed;  // (table, l) -> channels
+    for (const Term& term : terms)
+        for (const int f : term.key) {
+            const Channel channel = channel_of(tables_, tables_.a_channel[f]);
+            needed[{channel.table, tables_.a_l[f]}].insert(channel.index);
+        }
+    for (int t = 0; t < static_cast<int>(tables_.radial.size()); t++) source_of(t);
+    std::vector<std::pair<std::pair<int, int>, std::vector<int>>> wanted;
+    for (const auto& [which, set] : needed)
+        wanted.emplace_back(which, std::vector<int>(set.begin(), set.end()));
+    std::stable_sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) {
+        return a.second.size() > b.second.size();
+    });
+    for (const auto& [which, channels] : wanted) {
+        std::vector<Column> run;
+        for (const int c : channels) run.push_back({Column::channel, which.first, c});
+        std::vector<Column>& have = plan_.sources[source_of(which.first)].columns;
+        const auto equal = [](const Column& a, const Column& b) {
+            return a.kind == b.kind && a.table == b.table && a.index == b.index;
+        };
+        auto at = std::search(have.begin(), have.end(), run.begin(), run.end(), equal);
+        const int begin = static_cast<int>(at - have.begin());
+        if (at == have.end()) have.insert(have.end(), run.begin(), run.end());
+        plan_.groups.push_back({which.second, begin, static_cast<int>(run.size()), {}});
+        group_table_.push_back(which.first);
+        plan_.lmax = std::max(plan_.lmax, which.second);
+    }
+    place_direct();
+    for (Source& source : plan_.sources) {
+        source.first = plan_.columns;
+        const int count = static_cast<int>(source.columns.size());
+        source.padded = source.narrow ? count : padded(count);
+        plan_.columns += source.padded;
+    }
+    for (size_t g = 0; g < plan_.groups.size(); g++)
+        plan_.groups[g].column += plan_.sources[source_of(group_table_[g])].first;
+}
+
+// Columns that enter the energy directly: in the padding of a wide source where they fit,
+// else, if there are few, in a narrow source of their own. Those of a committee stand apart.
+void Layout::place_direct() {
+    std::set<int> grids;
+    for (const Fold& fold : plan_.folds) grids.insert(source_of(fold.table));
+    const int densities = tables_.densities, outputs = tables_.outputs * densities;
+    for (const int s : grids) {
+        const int channels = static_cast<int>(plan_.sources[s].columns.size());
+        const bool narrow =
+            densities <= most_narrow && padded(channels + densities) > padded(channels);
+        if (narrow && channels) {
+            plan_.sources.push_back({plan_.sources[s].grid, true, false, {}, 0, 0});
+            add_folded(plan_.sources.back(), 0, densities);
+        } else {
+            plan_.sources[s].narrow = narrow;
+            add_folded(plan_.sources[s], 0, densities);
+        }
+        const int members = outputs - densities;
+        if (members == 0) continue;
+        plan_.sources.push_back({plan_.sources[s].grid, members <= most_narrow, true, {}, 0, 0});
+        add_folded(plan_.sources.back(), densities, outputs);
+    }
+    if (!tables_.core.empty())
+        plan_.sources.push_back({-1, true, false, {{Column::core, 0, 0}}, 0, 0});
+}
+
+int Layout::source_of(int table) {
+    for (size_t k = 0; k < plan_.sources.size(); k++)
+        if (plan_.sources[k].grid >= 0 &&
+            tables_.radial[plan_.sources[k].grid].same_grid(tables_.radial[table]))
+            return static_cast<int>(k);
+    plan_.sources.push_back({table, false, false, {}, 0, 0});
+    return static_cast<int>(plan_.sources.size()) - 1;
+}
+
+void Layout::place_components(int tile_components) {
+    for (size_t g = 0; g < plan_.groups.size(); g++) {
+        Group& group = plan_.groups[g];
+        const int width = 2 * group.l + 1, first = plan_.components;
+        const int tiles = (width + tile_components - 1) / tile_components;
+        group_first_.push_back(first);
+        for (int q = 0, k0 = 0; q < tiles; q++) {
+            const int wide = (width - k0 + tiles - q - 1) / (tiles - q);
+            group.tiles.push_back({k0, wide, plan_.components});
+            for (int n = 0; n < group.count; n++)
+                for (int k = k0; k < k0 + wide; k++) {
+                    plan_.norms.push_back(norm(group.l, (k + 1) / 2));
+                    plan_.places.push_back(first + n * width + k);
+                }
+            plan_.components += wide * group.count;
+            k0 += wide;
+        }
+        for (const Source& source : plan_.sources) {
+            const int begin = group.column - source.first;
+            if (begin < 0 || begin >= source.padded) continue;
+            for (int n = 0; n < group.count; n++)
+                shells_[{group_table_[g], source.columns[begin + n].index, group.l}] =
+                    first + n * width;
+        }
+    }
+    plan_.used = plan_.components;
+    plan_.components = padded(plan_.components);
+    plan_.norms.resize(plan_.components, 0.0);
+    for (int k = plan_.used; k < plan_.components; k++) plan_.places.push_back(k);
+}
+
+void Layout::order_pulls() {
+    plan_.span_first.assign(1, 0);
+    for (int l = 0; l <= plan_.lmax; l++) {
+        for (const Group& group : plan_.groups)
+            if (group.l == l) plan_.spans.push_back({group.column, group.count});
+        plan_.span_first.push_back(static_cast<int>(plan_.spans.size()));
+    }
+    for (int m = 0; m <= plan_.lmax; m++)
+        for (int l = m; l <= plan_.lmax; l++)
+            for (size_t g = 0; g < plan_.groups.size(); g++)
+                for (int n = 0; plan_.groups[g].l == l && n < plan_.groups[g].count; n++)
+                    for (int k = m ? 2 * m - 1 : 0; k <= 2 * m; k++) {
+                        plan_.pull_order.push_back(group_first_[g] + n * (2 * l + 1) + k);
+                        plan_.pull_norms.push_back(norm(l, m));
+                    }
+    plan_.pull_order.resize(plan_.components, 0);
+    plan_.pull_norms.resize(plan_.components, 0.0);
+}
+
+}  // namespace ace
