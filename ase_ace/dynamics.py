@@ -43,7 +43,7 @@ class AseEngine:
 
     def __init__(self, task: Task, state: Path | None) -> None:
         self._random = task.generator()
-        self._atoms = Atoms(
+        self._atoms: Any = Atoms(
             numbers=task.numbers,
             positions=task.start.positions,
             masses=task.masses,
@@ -55,7 +55,9 @@ class AseEngine:
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
         self._atoms.calc = ACECalculator(potential)
         self._dynamics = _dynamics(task, self._atoms, self._random, barostat)
-        self._trajectory = Trajectory(task.folder / _TRAJECTORY, "a")
+        self._trajectory = Trajectory(  # type: ignore[no-untyped-call]
+            task.folder / _TRAJECTORY, "a"
+        )
 
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
@@ -111,7 +113,7 @@ class AseEngine:
             raise InputError(f"{path}: not a state of a run in ASE: {error}") from error
 
 
-def _dynamics(task: Task, atoms: Atoms, random: np.random.Generator, barostat: float) -> Any:
+def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: float) -> Any:
     ensemble, step = task.ensemble, task.config.run.timestep * units.fs
     if ensemble.kind == "nve":
         return VelocityVerlet(atoms, step)
@@ -125,7 +127,7 @@ def _dynamics(task: Task, atoms: Atoms, random: np.random.Generator, barostat: f
         }
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Using heuristic P_mass")
-        dynamics = LangevinBAOAB(
+        dynamics = LangevinBAOAB(  # type: ignore[no-untyped-call]
             atoms,
             step,
             temperature_K=ensemble.temperature,

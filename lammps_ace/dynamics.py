@@ -79,8 +79,7 @@ class LammpsEngine:
     def phase(self) -> Phase:
         """The present positions, velocities and cell."""
         lines = self._process.tell(
-            f"write_dump all custom {_NOW} xu yu zu vx vy vz modify sort id "
-            f"format float {_DIGITS}",
+            f"write_dump all custom {_NOW} xu yu zu vx vy vz modify sort id format float {_DIGITS}",
             'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX[:-1]) + '"',
         )
         box = np.array(lines[-1].split(), dtype=float)
@@ -130,7 +129,9 @@ def _fixes(task: Task, step: int) -> list[str]:
     if ensemble.kind == "nve":
         return ["fix move all nve"]
     kelvin = ensemble.temperature
-    bath = f"fix bath all langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+    bath = (
+        f"fix bath all langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+    )
     if ensemble.kind == "nvt":
         return ["fix move all nve", bath]
     bar = ensemble.pressure * _BAR

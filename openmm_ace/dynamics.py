@@ -50,7 +50,9 @@ class OpenmmEngine:
         if state is None:
             self._context.setPositions(task.start.positions / OPENMM.length)
             velocities = task.start.velocities / OPENMM.length / _PICOSECOND
-            self._context.setVelocities(velocities)
+            cell = task.start.cell if task.periodic else np.zeros((3, 3))
+            _, forces, _ = self._bound.compute(task.start.positions, cell)
+            self._context.setVelocities(velocities - self._half_kick(forces))
         else:
             self._load(state)
         self._file, self._trajectory = self._open_trajectory(task.folder / _TRAJECTORY)
@@ -66,7 +68,7 @@ class OpenmmEngine:
         """The present energies, virial and volume."""
         positions, velocities, cell = self._now()
         energies, forces, virial = self._bound.compute(positions, cell)
-        speeds = self._on_step(velocities, forces)
+        speeds = velocities + self._half_kick(forces)
         kinetic = 0.5 * float(self._task.masses @ (speeds**2).sum(1)) * OPENMM.energy
         volume = abs(float(np.linalg.det(cell))) if self._task.periodic else 0.0
         return Sample(float(energies.sum()), kinetic, float(np.trace(virial)), volume)
@@ -75,7 +77,7 @@ class OpenmmEngine:
         """The present positions, velocities and cell."""
         positions, velocities, cell = self._now()
         _, forces, _ = self._bound.compute(positions, cell)
-        velocities = self._on_step(velocities, forces)
+        velocities = velocities + self._half_kick(forces)
         return Phase(positions, velocities * OPENMM.length * _PICOSECOND, cell)
 
     def write_frame(self) -> None:
@@ -100,16 +102,19 @@ class OpenmmEngine:
         velocities = state.getVelocities(asNumpy=True)._value
         return positions, velocities, cell if self._task.periodic else np.zeros((3, 3))
 
-    def _on_step(self, velocities: Floats, forces: Floats) -> Floats:
-        """Velocities at the time of the positions, in nm/ps.
+    def _half_kick(self, forces: Floats) -> Floats | float:
+        """What velocities at the time of the positions have more than the integrator's, in nm/ps.
 
         VerletIntegrator leaps: its velocities lie half a step back. Those of the middle scheme
         are in thermal equilibrium as they are.
+
+        Args:
+            forces: in eV/Å.
         """
         if self._task.ensemble.kind != "nve":
-            return velocities
+            return 0.0
         half = 0.5 * self._task.config.run.timestep * _PICOSECOND
-        return velocities + half * forces / OPENMM.force / self._task.masses[:, None]
+        return half * forces / OPENMM.force / self._task.masses[:, None]
 
     def _load(self, path: Path) -> None:
         try:

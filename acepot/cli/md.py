@@ -38,9 +38,7 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Do it."""
     config = load_config(options.config)
-    simulate(
-        config, options.out, _KINDS[options.engine](), say=show, plots=not options.no_plots
-    )
+    simulate(config, options.out, _KINDS[options.engine](), say=show, plots=not options.no_plots)
     show(f"written  {Path(options.out)}")
     return 0
 
