@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -43,14 +44,7 @@ class AseEngine:
 
     def __init__(self, task: Task, state: Path | None) -> None:
         self._random = task.generator()
-        self._atoms: Any = Atoms(
-            numbers=task.numbers,
-            positions=task.start.positions,
-            masses=task.masses,
-            cell=task.start.cell if task.periodic else None,
-            pbc=task.periodic,
-        )
-        self._atoms.set_velocities(task.start.velocities / units.fs)
+        self._atoms = _atoms(task)
         barostat = 0.0 if state is None else self._load(state)
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
         self._atoms.calc = ACECalculator(potential)
@@ -109,8 +103,22 @@ class AseEngine:
                 self._atoms.set_momenta(state["momenta"])
                 self._random.bit_generator.state = json.loads(str(state["random"]))
                 return float(state["barostat"])
-        except (ValueError, KeyError, OSError, TypeError) as error:
+        except (ValueError, KeyError, OSError, TypeError, EOFError, BadZipFile) as error:
             raise InputError(f"{path}: not a state of a run in ASE: {error}") from error
+
+
+def _atoms(task: Task) -> Any:
+    """The atoms at step 0 of a stage."""
+    start = task.start
+    atoms: Any = Atoms(
+        numbers=task.numbers,
+        positions=start.positions,
+        masses=task.masses,
+        cell=start.cell if task.periodic else None,
+        pbc=task.periodic,
+        velocities=start.velocities / units.fs,
+    )
+    return atoms
 
 
 def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: float) -> Any:
