@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from acepot.basis.species import species_indices
-from acepot.errors import ConvergenceError, InputError, MissingDependency
+from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Quantity, Result
 from acepot.fit.assemble import VOIGT
@@ -24,7 +24,7 @@ from acepot.io.files import replaced
 from acepot.io.labels import LabelKeys, require_labels
 from acepot.io.registry import load
 from acepot.model import Model
-from acepot.plots import ParityData, dimer_curves, parity
+from acepot.plots import ParityData, dimer_curves, parity, require_matplotlib
 from acepot.potential import Potential
 from acepot.structure import Structure
 
@@ -110,20 +110,6 @@ def _made(folder: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
     return folder
-
-
-def require_matplotlib() -> None:
-    """Fail before the work, not after it, when pictures cannot be drawn.
-
-    Raises:
-        MissingDependency: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(
-            "plots need matplotlib: pip install acepot[plot], or fit with --no-plots"
-        ) from error
 
 
 def verify(model: Model, probes: Sequence[Probe]) -> float:

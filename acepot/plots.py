@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["ParityData", "dimer_curves", "parity"]
+__all__ = ["ParityData", "dimer_curves", "parity", "picture", "require_matplotlib"]
 
 Quantity = Literal["energy", "forces", "virial"]
 
@@ -62,8 +62,22 @@ _TITLES = {"energy": "Energy", "forces": "Forces", "virial": "Virial"}
 _UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
 
 
+def require_matplotlib() -> None:
+    """Say at once, rather than after hours, that pictures cannot be drawn.
+
+    Raises:
+        MissingDependency: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(
+            "plots need matplotlib: pip install acepot[plot], or do without: --no-plots"
+        ) from error
+
+
 @contextmanager
-def _picture(path: str | Path, width: float, height: float) -> Iterator[Figure]:
+def picture(path: str | Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of the given size in inches, saved as PNG when the block ends well.
 
     No pyplot, the user's own settings do not matter and the file holds no date or version, so
@@ -160,7 +174,7 @@ def parity(path: str | Path, panels: Sequence[ParityData]) -> None:
     per_line = max(1, int(cell_w * len(columns) / 1.5))
     key = 0.1 + 0.16 * ceil(len(groups) / per_line) if len(groups) > _NAMED else 0.0
     width, height = cell_w * len(columns) + 0.18, cell_h * len(rows) + key
-    with _picture(path, width, height) as figure:
+    with picture(path, width, height) as figure:
         for column, quantity in enumerate(columns):
             of_quantity = [d for d in panels if d.quantity == quantity]
             for row, split in enumerate(rows):
@@ -297,7 +311,7 @@ def dimer_curves(
     rows = ceil(len(pairs) / columns)
     only_pair = _pair_part(potential)
     side = 1.5 if len(pairs) == 1 else 1.0
-    with _picture(path, 3.0 * columns * side, 2.4 * rows * side) as figure:
+    with picture(path, 3.0 * columns * side, 2.4 * rows * side) as figure:
         figure.set_layout_engine("constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid[len(pairs) :]:

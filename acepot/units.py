@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_CHARGE = 1.602176634e-19  # C, exact
+
 
 @dataclass(frozen=True)
 class EngineUnits:
@@ -34,8 +36,18 @@ class EngineUnits:
 
 ASE = EngineUnits(length=1.0, energy=1.0)
 #: Nanometre and kJ/mol, exact: 1000 J over Avogadro's number and the elementary charge.
-OPENMM = EngineUnits(length=10.0, energy=1000.0 / (6.02214076e23 * 1.602176634e-19))
+OPENMM = EngineUnits(length=10.0, energy=1000.0 / (6.02214076e23 * _CHARGE))
 
 #: i-PI's numbers for an ångström in Bohr and an electronvolt in Hartree: it converted the user's
 #: input with them, so that only they give the same Å and eV back.
 IPI = EngineUnits(length=1 / 1.8897261, energy=1 / 0.036749326)
+
+#: Boltzmann's constant in eV/K, exact.
+BOLTZMANN = 1.380649e-23 / _CHARGE
+#: A gigapascal in eV/Å³, exact.
+GIGAPASCAL = 1e9 * 1e-30 / _CHARGE
+#: An atomic mass unit in eV fs²/Å² (CODATA 2022).
+AMU = 1.66053906892e-27 * 1e10 / _CHARGE
+
+#: LAMMPS' units metal: eV and Å are ours; its bar in eV/Å³, with its own constant.
+LAMMPS_BAR = 1 / 1.6021765e6

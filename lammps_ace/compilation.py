@@ -68,14 +68,40 @@ def build() -> Path:
     return folder
 
 
+def program(name: str) -> str | None:
+    """Find a program in this Python's environment, which need not be activated, or on the machine.
+
+    Args:
+        name: of the program.
+
+    Returns:
+        Its path; None: there is none.
+    """
+    here = sysconfig.get_path("scripts")
+    return shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", os.defpath)]))
+
+
+def mpi_library() -> Path:
+    """The folder that holds the MPI library of the package mpich.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    _version("mpich")
+    for file in metadata.files("mpich") or ():
+        if file.name.startswith("libmpi.so"):
+            return Path(str(file.locate())).resolve().parent
+    raise MissingDependency(f"the package mpich has no libmpi.so: {_INSTALL}")
+
+
 def _compiled(scratch: Path) -> Path:
     """The plugin, made in a folder that may be filled."""
-    cmake = _program("cmake")
+    cmake = program("cmake")
     if cmake is None:
         raise MissingDependency(f"lammps_ace needs CMake: {_INSTALL}")
     headers = _headers()
     make = [cmake, "-S", str(_HERE / "plugin"), "-B", str(scratch)]
-    if ninja := _program("ninja"):
+    if ninja := program("ninja"):
         make += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
     make += [
         f"-DLAMMPS_SOURCE_DIR={headers}",
@@ -96,12 +122,6 @@ def _run(command: list[str]) -> None:
             "the LAMMPS plugin does not compile (a C++17 compiler is needed); "
             f"`{' '.join(command)}` ended with\n{error.output[-2000:]}"
         ) from error
-
-
-def _program(name: str) -> str | None:
-    """A program of this Python's environment, which need not be activated, or of the machine."""
-    here = sysconfig.get_path("scripts")
-    return shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", os.defpath)]))
 
 
 def _version(package: str) -> str:

@@ -17,6 +17,7 @@ _EPILOG = """examples:
   acepot check Si/model.acepot                         test it against the laws it must obey
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
+  acepot md silicon.toml --engine ase --out run        molecular dynamics
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot
   acepot build lammps                                  compile pair_style acepot
 """
@@ -35,13 +36,13 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from acepot.cli import build, check, convert, eval, export, fit, info, plot  # noqa: A004 - own name
+    from acepot.cli import build, check, convert, eval, export, fit, info, md, plot  # noqa: A004 - own name
 
     top = Parser(prog="acepot", description=__doc__, epilog=_EPILOG)
     top.description = "The Atomic Cluster Expansion: fit potentials and try them."
     top.add_argument("--version", action="version", version=f"acepot {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    for module in (fit, eval, info, check, plot, convert, export, build):
+    for module in (fit, eval, info, check, plot, convert, md, export, build):
         verb = module.add_to(verbs)
         verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
         verb.set_defaults(run=module.run)

@@ -35,6 +35,7 @@ ROWS = (
     ("acepot.fit",),
     ("acepot.check", "acepot.description", "acepot.plots"),
     ("acepot.delivery", "acepot.conversion", "acepot.export"),
+    ("acepot.md",),
     ("acepot",),
     ADAPTERS,
     ("acepot.cli",),
@@ -55,7 +56,7 @@ PUBLIC = (
 #: Who may import packages from outside that must stay in one place.
 ONLY_IN = {
     "vesin": ("acepot.neighbours",),
-    "matplotlib": ("acepot.plots", "acepot.delivery"),
+    "matplotlib": ("acepot.plots",),
     "ase": ("acepot.io.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
@@ -141,9 +142,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_adapters_see_only_the_public_library(adapter: str) -> None:
-    allowed = {"acepot", "acepot.units", "acepot.errors"}
     for module, targets in graph().items():
         if module.split(".")[0] == adapter:
+            allowed = {"acepot", "acepot.units", "acepot.errors"}
+            if module == f"{adapter}.dynamics":
+                allowed |= {"acepot.md.engine"}
             inner = {t for t in targets if t.split(".")[0] == "acepot"}
             assert inner <= allowed, f"{module} imports {sorted(inner - allowed)}"
 
@@ -218,7 +221,9 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
         if module.startswith(("acepot.cli", "acepot.progress", "ipi_driver.command")):
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr"):
+            if not isinstance(node, ast.Attribute) or node.attr not in ("stdout", "stderr"):
+                continue
+            if module != "lammps_ace.process":  # its pipe to LAMMPS has these names
                 pytest.fail(f"{module} line {node.lineno}: {node.attr}")
 
 

@@ -15,11 +15,12 @@ import pytest
 from acepot.basis.spec import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.fit.config import FitConfig, load_config
+from acepot.md import config as md
 from acepot.schema import to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [p for p in [ROOT / "README.md"] if p.exists()]
-FIT_TOML = ROOT / "docs" / "fit_toml.md"
+FIT_TOML, MD_TOML = ROOT / "docs" / "fit_toml.md", ROOT / "docs" / "md_toml.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -72,6 +73,11 @@ def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "toml"):
         text = block.text
+        if page == MD_TOML:
+            path = tmp_path / "md.toml"
+            path.write_text(text, encoding="utf-8")
+            assert md.load_config(path).model.endswith("model.acepot")
+            continue
         if "data" not in tomllib.loads(text):  # the one table that has no default
             text = f'data.train = "train.xyz"\n{text}'
         path = tmp_path / f"{page.stem}_line_{block.line}.toml"
@@ -90,7 +96,7 @@ def test_lines_are_short_and_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: no such page: {target}"
 
 
-# ------------------------------------------------------------------ fit_toml.md
+# ------------------------------------------------------------------ fit_toml.md, md_toml.md
 
 
 @dataclass(frozen=True)
@@ -131,24 +137,31 @@ def choices(hint: Any) -> Iterator[Any]:
             yield from choices(arm)
 
 
-KEYS = {key.name: key for key in keys(FitConfig)}
+KEYS = {
+    FIT_TOML: {key.name: key for key in keys(FitConfig)},
+    MD_TOML: {key.name: key for key in keys(md.MDConfig)},
+}
+SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 
 
-def described() -> dict[str, str]:
+def described(page: Path) -> dict[str, str]:
     """What the page says about each key, by its name."""
-    text = FIT_TOML.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     found = re.findall(r"^- `([^`]+)` (\(.*?)(?=\n- |\n\n|\n#)", text, re.MULTILINE | re.DOTALL)
     assert len({name for name, _ in found}) == len(found), "a key is described twice"
     return {name: " ".join(about.split()) for name, about in found}
 
 
-def test_fit_toml_describes_every_key_and_no_other() -> None:
-    assert set(described()) == set(KEYS)
+@SETTINGS
+def test_a_page_of_settings_describes_every_key_and_no_other(page: Path) -> None:
+    assert set(described(page)) == set(KEYS[page])
 
 
-@pytest.mark.parametrize("name", KEYS)
-def test_fit_toml_tells_the_default_and_the_choices(name: str) -> None:
-    key, about = KEYS[name], described()[name]
+@pytest.mark.parametrize(
+    ("page", "name"), [pytest.param(p, n, id=f"{p.stem}-{n}") for p in KEYS for n in KEYS[p]]
+)
+def test_a_page_of_settings_tells_the_default_and_the_choices(page: Path, name: str) -> None:
+    key, about = KEYS[page][name], described(page)[name]
     if key.default is MISSING:
         assert "required)" in about
     elif key.default is None or key.default == () or key.default == {}:
@@ -157,14 +170,15 @@ def test_fit_toml_tells_the_default_and_the_choices(name: str) -> None:
         value = to_toml({"x": key.default}).removeprefix("x = ").strip()
         assert f"default `{value}`)" in about
     if "as `" in about.partition(",")[0]:  # the choices stand at the other key
-        about = described()[about.split("`")[1]]
+        about = described(page)[about.split("`")[1]]
     missing = [c for c in key.choices if f"`{to_toml({'x': c})[4:].strip()}`" not in about]
     assert not missing, f"{name}: the choices {missing} are not on the page"
 
 
-def test_fit_toml_shows_every_key_in_an_example() -> None:
-    shown = {n for block in blocks(FIT_TOML, "toml") for n in flat(tomllib.loads(block.text))}
-    assert set(KEYS) - shown == set()
+@SETTINGS
+def test_a_page_of_settings_shows_every_key_in_an_example(page: Path) -> None:
+    shown = {n for block in blocks(page, "toml") for n in flat(tomllib.loads(block.text))}
+    assert set(KEYS[page]) - shown == set()
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -85,3 +85,17 @@ def test_shipped_models_can_be_refitted_from_their_folder(path):
         # Coefficients may differ by rounding between processors; predictions must not.
         assert abs(one.energy - other.energy) < 1e-5 * len(structure), structure.name
         assert np.abs(one.forces - other.forces).max() < 1e-3, structure.name
+
+
+def test_the_md_example(monkeypatch, tmp_path):
+    pytest.importorskip("ase")
+    monkeypatch.chdir(ROOT / "examples" / "md")
+    text = Path("silicon.toml").read_text()
+    assert "acepot md silicon.toml --engine ase --out ase" in text
+    short = tmp_path / "silicon.toml"
+    paths = text.replace('"../', f'"{ROOT.as_posix()}/examples/')
+    paths = paths.replace(f'"{ROOT.as_posix()}/examples/../', f'"{ROOT.as_posix()}/')
+    short.write_text(paths.replace("steps = 2000", "steps = 100"))
+    words = ["md", str(short), "--engine", "ase", "--out", str(tmp_path / "ase"), "--no-plots"]
+    assert main(words) == 0
+    assert len((tmp_path / "ase" / "log.csv").read_text().splitlines()) == 3

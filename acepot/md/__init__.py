@@ -1,0 +1,1 @@
+"""Molecular dynamics in the engine of choice: what `acepot md` runs."""

@@ -1,0 +1,230 @@
+"""What a simulation needs to know, as frozen data: the one TOML file of `acepot md`.
+
+The same file runs in every engine. `dump_config` writes every value out, so that the file kept
+in a run's folder says all about it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from acepot.errors import InputError
+from acepot.schema import from_mapping, to_mapping, to_toml
+
+__all__ = [
+    "Ensemble", "Lammps", "MDConfig", "Output", "Run", "Start", "dump_config", "load_config",
+]  # fmt: skip
+
+#: The largest number of steps; engines count in 32 bits.
+_MOST_STEPS = 2_000_000_000
+
+
+def _above_zero(name: str, value: float, unit: str) -> None:
+    if not 0.0 < value <= 1e9:
+        raise InputError(f"{name}: expected more than 0 {unit}, up to 1e9, got {value:g}")
+
+
+def _between(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise InputError(f"{name}: expected {least} to {most}, got {value}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The atoms at the beginning.
+
+    Args:
+        file: any file of structures that acepot reads, relative to the folder of the TOML file.
+        frame: index of the structure in it; negative ones count from the end.
+        repeat: how often it is repeated along a, b and c.
+    """
+
+    file: str
+    frame: int = 0
+    repeat: tuple[int, int, int] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        for index, count in enumerate(self.repeat):
+            _between(f"repeat[{index}]", count, 1, 1000)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What is kept constant, and how.
+
+    Args:
+        kind: nvt: Langevin dynamics at constant volume; npt: also at constant pressure, the cell
+            keeping its shape; nve: constant energy.
+        temperature: K. In nve: of the velocities at the start and of the equilibration.
+        pressure: GPa (npt).
+        friction: of the Langevin thermostat, 1/ps (nvt, npt, equilibration).
+        barostat_time: time constant of the barostat, ps (npt; OpenMM's has none).
+    """
+
+    temperature: float
+    kind: Literal["nvt", "npt", "nve"] = "nvt"
+    pressure: float = 0.0
+    friction: float = 10.0
+    barostat_time: float = 1.0
+
+    def __post_init__(self) -> None:
+        _above_zero("temperature", self.temperature, "K")
+        _above_zero("friction", self.friction, "1/ps")
+        _above_zero("barostat_time", self.barostat_time, "ps")
+        if not abs(self.pressure) <= 1e6:
+            raise InputError(f"pressure: expected -1e6 to 1e6 GPa, got {self.pressure:g}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How long, and from which velocities.
+
+    Args:
+        steps: of the run, after the equilibration.
+        timestep: fs.
+        equilibration: steps before step 0: the same ensemble, or nvt before nve. They are in the
+            log under negative numbers, and not in the trajectory.
+        initial_temperature: K, of the Maxwell-Boltzmann velocities at the start; 0: at rest;
+            None: the temperature of the ensemble.
+        seed: of every random number.
+        threads: of the evaluator (in LAMMPS: of each rank). Results are the same for the same
+            number of threads.
+    """
+
+    steps: int
+    timestep: float = 1.0
+    equilibration: int = 0
+    initial_temperature: float | None = None
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        _between("steps", self.steps, 1, _MOST_STEPS)
+        _between("equilibration", self.equilibration, 0, _MOST_STEPS)
+        _between("seed", self.seed, 0, 2**53)
+        _between("threads", self.threads, 1, 1024)
+        _above_zero("timestep", self.timestep, "fs")
+        if (start := self.initial_temperature) is not None and not 0.0 <= start <= 1e9:
+            raise InputError(f"initial_temperature: expected 0 to 1e9 K, got {start:g}")
+
+
+@dataclass(frozen=True)
+class Output:
+    """How often something is written.
+
+    Args:
+        every: steps between rows of the log, and between frames of the trajectory.
+        checkpoint: steps between checkpoints, a multiple of `every`.
+    """
+
+    every: int = 100
+    checkpoint: int = 5000
+
+    def __post_init__(self) -> None:
+        _between("every", self.every, 1, _MOST_STEPS)
+        _between("checkpoint", self.checkpoint, 1, _MOST_STEPS)
+        if self.checkpoint % self.every:
+            raise InputError(
+                f"checkpoint: expected a multiple of every ({self.every}), got {self.checkpoint}"
+            )
+
+
+@dataclass(frozen=True)
+class Lammps:
+    """What only LAMMPS looks at.
+
+    Args:
+        ranks: processes, started by mpirun where there are several.
+    """
+
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        _between("ranks", self.ranks, 1, 1024)
+
+
+@dataclass(frozen=True)
+class MDConfig:
+    """Everything that determines a simulation, but for the engine.
+
+    Args:
+        model: a model file of any format that acepot reads, relative to the folder of the TOML
+            file.
+        structure: the atoms at the beginning.
+        ensemble: what is kept constant.
+        run: how long, and from which velocities.
+        output: how often something is written.
+        lammps: what only LAMMPS looks at.
+    """
+
+    model: str
+    structure: Start
+    ensemble: Ensemble
+    run: Run
+    output: Output = field(default_factory=Output)
+    lammps: Lammps = field(default_factory=Lammps)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "equilibration"):
+            if (count := getattr(self.run, name)) % self.output.every:
+                raise InputError(
+                    f"run.{name}: expected a multiple of output.every ({self.output.every}), "
+                    f"got {count}"
+                )
+
+
+def load_config(path: str | Path) -> MDConfig:
+    """Read the TOML file of a simulation.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The configuration; names of files are joined to the folder of the file.
+
+    Raises:
+        InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
+            the message names the file and the line or key.
+    """
+    path = Path(path)
+    try:
+        config = from_mapping(MDConfig, tomllib.loads(path.read_bytes().decode()), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8 text, got {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    return replace(
+        config,
+        model=str(path.parent / config.model),
+        structure=replace(config.structure, file=str(path.parent / config.structure.file)),
+    )
+
+
+def dump_config(config: MDConfig, folder: str | Path) -> str:
+    """The TOML text that repeats a simulation, every default written out.
+
+    Args:
+        config: as loaded or made.
+        folder: where the file will lie; names of files are written relative to it.
+    """
+
+    def relative(name: str) -> str:
+        return Path(os.path.relpath(name, folder)).as_posix()
+
+    start = config.run.initial_temperature
+    resolved = replace(
+        config,
+        model=relative(config.model),
+        structure=replace(config.structure, file=relative(config.structure.file)),
+        run=replace(
+            config.run,
+            initial_temperature=config.ensemble.temperature if start is None else start,
+        ),
+    )
+    return to_toml(to_mapping(resolved))

@@ -1,0 +1,156 @@
+"""What a simulation asks of an engine, and what it tells it.
+
+An engine's part is one function `open_engine(task, state)` that returns an `Engine`. The loop,
+the log, checkpoints and files are in the other modules of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.species import SYMBOLS
+from acepot.export import export
+from acepot.io import extxyz
+from acepot.md.config import Ensemble, MDConfig
+from acepot.structure import Structure
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Where the atoms are and how they move.
+
+    Args:
+        positions: in Å, shape (n, 3).
+        velocities: in Å/fs, shape (n, 3).
+        cell: lattice vectors as rows in Å, lower triangular, shape (3, 3).
+    """
+
+    positions: Floats
+    velocities: Floats
+    cell: Floats
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a row of the log is made of.
+
+    Args:
+        potential: energy in eV.
+        kinetic: energy of all 3n degrees of freedom in eV.
+        virial: trace of W = -∂E/∂ε in eV.
+        volume: of the cell in Å³; 0 without a cell.
+    """
+
+    potential: float
+    kinetic: float
+    virial: float
+    volume: float
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One stage of a simulation, in full.
+
+    Args:
+        config: of the simulation.
+        ensemble: of this stage.
+        numbers: atomic numbers, shape (n,).
+        masses: in amu, shape (n,).
+        periodic: whether all three directions are (else none is).
+        start: the atoms at step 0 of this stage.
+        stage: 0: equilibration, 1: the run.
+        folder: where the engine may write files.
+    """
+
+    config: MDConfig
+    ensemble: Ensemble
+    numbers: NDArray[np.int64]
+    masses: Floats
+    periodic: bool
+    start: Phase
+    stage: int
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The model file."""
+        return Path(self.config.model)
+
+    @property
+    def structure(self) -> Structure:
+        """The atoms at step 0 of this stage."""
+        cell = self.start.cell if self.periodic else None
+        return Structure(self.numbers, self.start.positions, cell, self.periodic, name="start")
+
+    @property
+    def symbols(self) -> list[str]:
+        """The chemical symbol of every atom."""
+        return [SYMBOLS[number] for number in self.numbers.tolist()]
+
+    def generator(self, step: int = 0) -> np.random.Generator:
+        """The random numbers of this stage from a step on."""
+        return np.random.default_rng([self.config.run.seed, 1 + self.stage, step])
+
+    def seed(self, step: int = 0) -> int:
+        """A number from 1 to 900,000,000 for engines that are seeded with one."""
+        return int(self.generator(step).integers(1, 900_000_001))
+
+    def write_structure(self, path: Path) -> None:
+        """Write the atoms at step 0 of this stage as extended XYZ."""
+        extxyz.write(path, [self.structure])
+
+    def export_tables(self, path: Path) -> None:
+        """Write the model as LAMMPS' pair_style acepot reads it."""
+        export(self.config.model, str(path), "tables")
+
+
+class Engine(Protocol):
+    """One stage of a simulation in one engine; its steps are counted from 0."""
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of steps."""
+        ...
+
+    def sample(self) -> Sample:
+        """The present energies, virial and volume."""
+        ...
+
+    def phase(self) -> Phase:
+        """The present positions, velocities and cell; the velocities are those of `sample`."""
+        ...
+
+    def write_frame(self) -> None:
+        """Append the present atoms to the trajectory."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write everything from which `open_engine` goes on as if nothing had happened."""
+        ...
+
+    def close(self) -> None:
+        """Close files and end processes."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """An engine as `simulate` takes it.
+
+    Args:
+        name: of the engine.
+        trajectory: name of the trajectory in the folder of a run. All its files may grow, and
+            change within their first 64 bytes, but not elsewhere.
+        open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
+    """
+
+    name: str
+    trajectory: str
+    open: Callable[[Task, Path | None], Engine]

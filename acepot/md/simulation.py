@@ -1,0 +1,194 @@
+"""A simulation from its TOML to its picture, in any engine; it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from acepot.md import log
+from acepot.md.config import MDConfig, dump_config
+from acepot.md.engine import EngineKind, Phase, Task
+from acepot.md.folder import Checkpoint, RunFolder, run_folder
+from acepot.md.plot import draw
+from acepot.md.start import Atoms, prepare
+from acepot.plots import require_matplotlib
+from acepot.progress import Progress
+
+__all__ = ["LOG", "PICTURE", "simulate"]
+
+LOG, PICTURE = "log.csv", "md.png"
+_EQUILIBRATION, _RUN = 0, 1
+
+
+def simulate(
+    config: MDConfig,
+    folder: str | Path,
+    kind: EngineKind,
+    *,
+    say: Callable[[str], None],
+    plots: bool = True,
+) -> None:
+    """Run a simulation to its end, from its beginning or its last checkpoint.
+
+    Leaves `md.toml`, `log.csv`, the trajectory and, with plots, `md.png` in the folder. However
+    the process ends, the same call goes on from the last checkpoint: rows and frames after it
+    are written again, none twice and none left out. Ctrl-C and SIGTERM make a checkpoint first.
+
+    Args:
+        config: of the simulation.
+        folder: of the run.
+        kind: the engine that runs it.
+        say: takes lines for people.
+        plots: draw the picture, which needs matplotlib.
+
+    Raises:
+        InputError: a wrong configuration or structure, or a folder that belongs to another run.
+        ModelFileError: not a model file, or a damaged one.
+        MissingDependency: plots without matplotlib, or a structure that needs ASE.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+    """
+    if plots:
+        require_matplotlib()
+    with run_folder(folder) as home:
+        atoms = prepare(config)
+        inputs = {"model": config.model, "structure": config.structure.file}
+        toml = dump_config(config, home.path.resolve())
+        last = home.begin(toml, kind.name, inputs)
+        count, steps = len(atoms.numbers), config.run.steps
+        picture = home.path / PICTURE
+        if last is not None and last.step == steps:
+            say(f"{home.path}: this run of {steps} steps is finished")
+        else:
+            start = "" if last is None else f", from step {last.step}"
+            say(f"{kind.name}: {count} atoms, {config.ensemble.kind}, {steps} steps{start}")
+            picture.unlink(missing_ok=True)
+            _Simulation(config, home, kind, atoms, last).run(say)
+        if plots and not picture.exists():
+            draw(log.read(home.path / LOG), count, _targets(config), picture)
+
+
+def _targets(config: MDConfig) -> dict[str, float]:
+    """What columns of the log should be on average."""
+    ensemble = config.ensemble
+    targets = {} if ensemble.kind == "nve" else {"temperature_K": ensemble.temperature}
+    return targets | ({"pressure_GPa": ensemble.pressure} if ensemble.kind == "npt" else {})
+
+
+class _Simulation:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        config: MDConfig,
+        home: RunFolder,
+        kind: EngineKind,
+        atoms: Atoms,
+        last: Checkpoint | None,
+    ) -> None:
+        self._config, self._home, self._kind, self._atoms = config, home, kind, atoms
+        self._last = last
+        self._step = -config.run.equilibration if last is None else last.step
+        self._stage = _EQUILIBRATION if self._step < 0 else _RUN
+        if last is None:
+            (home.path / kind.trajectory).unlink(missing_ok=True)
+        state = None if last is None else home.path / last.state
+        self._engine = kind.open(self._task(atoms.start), state)
+        self._log = (home.path / LOG).open("w" if last is None else "a", encoding="utf-8")
+
+    def run(self, say: Callable[[str], None]) -> None:
+        """Go to the end."""
+        steps, every = self._config.run.steps, self._config.output.every
+        progress = Progress(f"md {self._kind.name}", steps - self._step)
+        begin = self._step
+        try:
+            if self._last is None:
+                self._log.write(log.HEADER)
+                self._write()
+                self._checkpoint()
+            with _stop_request() as stopped:
+                while self._step < steps:
+                    self._engine.advance(every)
+                    self._step += every
+                    if self._step == 0:
+                        self._enter_run()
+                    self._write()
+                    progress.update(self._step - begin)
+                    if self._is_due() or stopped.is_set():
+                        self._checkpoint()
+                    if stopped.is_set() and self._step < steps:
+                        say(f"stopped at step {self._step}; the same command goes on from there")
+                        raise KeyboardInterrupt
+        finally:
+            self._engine.close()
+            self._log.close()
+
+    def _task(self, start: Phase) -> Task:
+        ensemble = self._config.ensemble
+        if self._stage == _EQUILIBRATION and ensemble.kind == "nve":
+            ensemble = replace(ensemble, kind="nvt")
+        atoms = self._atoms
+        return Task(
+            self._config,
+            ensemble,
+            atoms.numbers,
+            atoms.masses,
+            atoms.periodic,
+            start,
+            self._stage,
+            self._home.path,
+        )
+
+    def _enter_run(self) -> None:
+        """The equilibration is over: step 0 of the run, in an engine of its own."""
+        phase = self._engine.phase()
+        self._engine.close()
+        self._stage = _RUN
+        self._engine = self._kind.open(self._task(phase), None)
+
+    def _write(self) -> None:
+        sample = self._engine.sample()
+        row = log.row(self._step, self._config.run.timestep, len(self._atoms.numbers), sample)
+        self._log.write(log.line(row))
+        self._log.flush()
+        if self._stage == _RUN:
+            self._engine.write_frame()
+
+    def _is_due(self) -> bool:
+        run, output = self._config.run, self._config.output
+        done = self._step + run.equilibration
+        return done % output.checkpoint == 0 or self._step in (0, run.steps)
+
+    def _checkpoint(self) -> None:
+        self._engine.save(self._home.new_state(self._last))
+        files = (LOG, self._kind.trajectory)
+        self._last = self._home.record(self._step, self._last, files)
+
+
+@contextmanager
+def _stop_request() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request(number: int, frame: object) -> None:
+        event.set()
+        restore()
+
+    for number in signals:
+        signal.signal(number, request)
+    try:
+        yield event
+    finally:
+        restore()

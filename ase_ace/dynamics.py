@@ -1,0 +1,151 @@
+"""`acepot md` in ASE: LangevinBAOAB for nvt and npt, VelocityVerlet for nve.
+
+The state is an NPZ file with positions, momenta, cell, momentum of the barostat and the state of
+the random numbers: a run that goes on from it is the same bit by bit.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+import acepot
+from acepot import Potential
+from acepot.errors import InputError, MissingDependency
+from acepot.md.engine import EngineKind, Phase, Sample, Task
+from acepot.units import GIGAPASCAL
+
+try:
+    from ase import Atoms, units
+    from ase.io import Trajectory
+    from ase.md.langevinbaoab import LangevinBAOAB
+    from ase.md.verlet import VelocityVerlet
+except ImportError as error:
+    raise MissingDependency("acepot md needs ASE 3.29 or newer: pip install acepot[ase]") from error
+
+from ase_ace.calculator import ACECalculator
+
+_TRAJECTORY = "trajectory.traj"
+
+
+class AseEngine:
+    """One stage of a simulation in ASE.
+
+    Args:
+        task: what to simulate.
+        state: file to go on from; None: from the start.
+    """
+
+    def __init__(self, task: Task, state: Path | None) -> None:
+        self._random = task.generator()
+        self._atoms = _atoms(task)
+        barostat = 0.0 if state is None else self._load(state)
+        potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
+        self._atoms.calc = ACECalculator(potential)
+        self._dynamics = _dynamics(task, self._atoms, self._random, barostat)
+        self._trajectory = Trajectory(  # type: ignore[no-untyped-call]
+            task.folder / _TRAJECTORY, "a"
+        )
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of steps."""
+        step: Callable[[], object] = self._dynamics.step
+        for _ in range(steps):
+            step()
+
+    def sample(self) -> Sample:
+        """The present energies, virial and volume."""
+        atoms = self._atoms
+        volume = atoms.get_volume() if atoms.pbc.all() else 0.0
+        stress = atoms.get_stress()[:3].sum() if volume else 0.0
+        energy, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
+        return Sample(float(energy), float(kinetic), float(-stress * volume), float(volume))
+
+    def phase(self) -> Phase:
+        """The present positions, velocities and cell."""
+        atoms = self._atoms
+        velocities = atoms.get_velocities() * units.fs
+        return Phase(atoms.get_positions(), velocities, np.array(atoms.cell))
+
+    def write_frame(self) -> None:
+        """Append the present atoms, with energy, forces and momenta, to the trajectory."""
+        self._trajectory.write(self._atoms)
+
+    def save(self, path: Path) -> None:
+        """Write the state."""
+        atoms = self._atoms
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                positions=atoms.positions,
+                momenta=atoms.get_momenta(),
+                cell=np.array(atoms.cell),
+                barostat=getattr(self._dynamics, "p_eps", 0.0),
+                random=json.dumps(self._random.bit_generator.state),
+            )
+
+    def close(self) -> None:
+        """Close the trajectory."""
+        self._trajectory.close()
+
+    def _load(self, path: Path) -> float:
+        """Go back to a state; the momentum of the barostat is returned."""
+        try:
+            with np.load(path, allow_pickle=False) as state:
+                self._atoms.set_cell(state["cell"])
+                self._atoms.positions[:] = state["positions"]
+                self._atoms.set_momenta(state["momenta"])
+                self._random.bit_generator.state = json.loads(str(state["random"]))
+                return float(state["barostat"])
+        except (ValueError, KeyError, OSError, TypeError, EOFError, BadZipFile) as error:
+            raise InputError(f"{path}: not a state of a run in ASE: {error}") from error
+
+
+def _atoms(task: Task) -> Any:
+    """The atoms at step 0 of a stage."""
+    start = task.start
+    atoms: Any = Atoms(
+        numbers=task.numbers,
+        positions=start.positions,
+        masses=task.masses,
+        cell=start.cell if task.periodic else None,
+        pbc=task.periodic,
+        velocities=start.velocities / units.fs,
+    )
+    return atoms
+
+
+def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: float) -> Any:
+    ensemble, step = task.ensemble, task.config.run.timestep * units.fs
+    if ensemble.kind == "nve":
+        return VelocityVerlet(atoms, step)
+    picosecond = 1000 * units.fs
+    options: dict[str, Any] = {}
+    if ensemble.kind == "npt":
+        options = {
+            "externalstress": -ensemble.pressure * GIGAPASCAL,
+            "hydrostatic": True,
+            "P_tau": ensemble.barostat_time * picosecond,
+        }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Using heuristic P_mass")
+        dynamics = LangevinBAOAB(  # type: ignore[no-untyped-call]
+            atoms,
+            step,
+            temperature_K=ensemble.temperature,
+            T_tau=picosecond / ensemble.friction,
+            rng=random,
+            **options,
+        )
+    if ensemble.kind == "npt":
+        dynamics.p_eps = barostat
+    return dynamics
+
+
+ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine)

@@ -1,0 +1,190 @@
+"""`acepot md` in LAMMPS: fix langevin, nve and nph, with pair_style acepot, on any number of ranks.
+
+The state is LAMMPS' restart file. It lacks the random numbers of fix langevin, so every
+checkpoint reads its own restart file and seeds the fix anew, from the seed of the run and the
+step: a run that was stopped and goes on is the same, bit by bit, as one that was not, if both
+made the same checkpoints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from acepot.errors import InputError
+from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
+from acepot.units import LAMMPS_BAR
+from lammps_ace.process import LammpsProcess
+
+_TRAJECTORY = "trajectory.dump"
+_TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
+#: fs in a ps; bar in a GPa.
+_PICOSECOND, _BAR = 1e-3, 1e4
+#: Å of vacuum around atoms without a cell, before LAMMPS shrinks the box.
+_VACUUM = 1.0
+_DIGITS = "%.17g"
+_BOX = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz", "step")
+
+
+class LammpsEngine:
+    """One stage of a simulation in LAMMPS.
+
+    Args:
+        task: what to simulate.
+        state: file to go on from; None: from the start.
+    """
+
+    def __init__(self, task: Task, state: Path | None) -> None:
+        self._task = task
+        self._elements = list(dict.fromkeys(task.symbols))
+        task.export_tables(task.folder / _TABLES)
+        run = task.config.run
+        self._process = LammpsProcess(task.folder, task.config.lammps.ranks, run.threads)
+        try:
+            self._begin(state)
+        except BaseException:
+            self._process.close()
+            raise
+
+    def _begin(self, state: Path | None) -> None:
+        if state is not None:
+            return self._resume(state.name)
+        (self._task.folder / _START).write_text(_data(self._task, self._elements))
+        side = "p" if self._task.periodic else "s"
+        self._process.tell(
+            "units metal",
+            "atom_style atomic",
+            f"boundary {side} {side} {side}",
+            "box tilt large",
+            f"read_data {_START}",
+        )
+        self._setup(0)
+
+    def _resume(self, state: str) -> None:
+        lines = self._process.tell(
+            "clear", "box tilt large", f"read_restart {state}", 'print "$(step)"'
+        )
+        self._setup(int(lines[-1]))
+
+    def advance(self, steps: int) -> None:
+        """Go on by a number of steps."""
+        self._sample = _sample(self._process.tell(f"run {steps} pre no post no"))
+
+    def sample(self) -> Sample:
+        """The present energies, virial and volume."""
+        now = self._sample
+        return now if self._task.periodic else Sample(now.potential, now.kinetic, now.virial, 0.0)
+
+    def phase(self) -> Phase:
+        """The present positions, velocities and cell."""
+        lines = self._process.tell(
+            f"write_dump all custom {_NOW} xu yu zu vx vy vz modify sort id format float {_DIGITS}",
+            'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX[:-1]) + '"',
+        )
+        box = np.array(lines[-1].split(), dtype=float)
+        lx, ly, lz, xy, xz, yz = box[3:]
+        cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+        path = self._task.folder / _NOW
+        columns = np.loadtxt(path, skiprows=9, ndmin=2)
+        path.unlink()
+        return Phase(columns[:, :3] - box[:3], columns[:, 3:] * _PICOSECOND, cell)
+
+    def write_frame(self) -> None:
+        """Append the present atoms, with velocities, to the trajectory."""
+        self._process.tell(
+            f"write_dump all custom {_TRAJECTORY} id type element x y z vx vy vz modify "
+            f"append yes sort id format float %.10g element {' '.join(self._elements)}"
+        )
+
+    def save(self, path: Path) -> None:
+        """Write LAMMPS' restart file, and go on from it."""
+        self._process.tell(f"write_restart {path.name}")
+        self._resume(path.name)
+
+    def close(self) -> None:
+        """End LAMMPS."""
+        self._process.close()
+
+    def _setup(self, step: int) -> None:
+        """What no restart file holds, and the forces of this step."""
+        self._sample = _sample(
+            self._process.tell(
+                "pair_style acepot",
+                f"pair_coeff * * {_TABLES} {' '.join(self._elements)}",
+                f"timestep {self._task.config.run.timestep * _PICOSECOND!r}",
+                "compute virial all pressure NULL virial",
+                "compute_modify thermo_temp extra/dof 0",
+                "thermo 0",
+                "thermo_style custom step pe ke vol c_virial",
+                f"thermo_modify norm no format float {_DIGITS}",
+                *_fixes(self._task, step),
+                "run 0 post no",
+            )
+        )
+
+
+def _fixes(task: Task, step: int) -> list[str]:
+    ensemble = task.ensemble
+    if ensemble.kind == "nve":
+        return ["fix move all nve"]
+    kelvin = ensemble.temperature
+    bath = (
+        f"fix bath all langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+    )
+    if ensemble.kind == "nvt":
+        return ["fix move all nve", bath]
+    bar = ensemble.pressure * _BAR
+    return [
+        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r}",
+        "compute_modify move_temp extra/dof 0",
+        bath,
+    ]
+
+
+def _data(task: Task, elements: list[str]) -> str:
+    """LAMMPS' data file of the start."""
+    start = task.start
+    origin, cell = np.zeros(3), start.cell
+    if not task.periodic:
+        origin = start.positions.min(0) - _VACUUM
+        cell = np.diag(np.ptp(start.positions, axis=0) + 2 * _VACUUM)
+    types = [elements.index(symbol) + 1 for symbol in task.symbols]
+    masses = {kind: mass for kind, mass in zip(types, task.masses.tolist(), strict=True)}
+    sides = zip("xyz", origin.tolist(), (origin + cell.diagonal()).tolist(), strict=True)
+    return "\n".join(
+        [
+            "start of a run\n",
+            f"{len(types)} atoms\n{len(elements)} atom types",
+            *(f"{low!r} {high!r} {x}lo {x}hi" for x, low, high in sides),
+            f"{cell[1, 0].item()!r} {cell[2, 0].item()!r} {cell[2, 1].item()!r} xy xz yz",
+            "\nMasses\n",
+            *(f"{kind} {mass!r}" for kind, mass in sorted(masses.items())),
+            "\nAtoms # atomic\n",
+            *_numbered(start.positions, [f"{kind} " for kind in types]),
+            "\nVelocities\n",
+            *_numbered(start.velocities / _PICOSECOND, [""] * len(types)),
+            "",
+        ]
+    )
+
+
+def _numbered(vectors: Floats, before: list[str]) -> list[str]:
+    return [
+        f"{index} {text}{x!r} {y!r} {z!r}"
+        for index, (text, (x, y, z)) in enumerate(zip(before, vectors.tolist(), strict=True), 1)
+    ]
+
+
+def _sample(lines: list[str]) -> Sample:
+    """Energies, virial and volume of the last line of thermodynamic output."""
+    for line in reversed(lines):
+        try:
+            _, potential, kinetic, volume, bar = (float(word) for word in line.split())
+        except ValueError:
+            continue
+        return Sample(potential, kinetic, 3 * bar * LAMMPS_BAR * volume, volume)
+    raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
+
+
+LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine)
