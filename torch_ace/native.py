@@ -28,7 +28,7 @@ class _Kernel(torch.nn.Module):
 
 
 class NativeModule(_Kernel):
-    """The native evaluator for edges; only first derivatives are right under autograd.
+    """The native evaluator for edges, without autograd.
 
     Threads are torch's (`torch.set_num_threads`, OMP_NUM_THREADS). A process keeps one evaluator
     per model, whatever the number of modules.
@@ -68,25 +68,6 @@ class NativeModule(_Kernel):
             vector.detach().contiguous(),
         )
         return energies, gradient
-
-    @torch.jit.export
-    def energies(
-        self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor
-    ) -> Tensor:
-        """Site energies in eV, shape (n,), with exact first derivatives by `vector`.
-
-        E_i + Σ_e dE_i/dr_e · (r_e − r_e) has the value and the gradient of E_i. Second
-        derivatives come out as zero.
-
-        Args:
-            species: as `forward`.
-            centre: as `forward`.
-            neighbour: as `forward`.
-            vector: as `forward`; it may require a gradient.
-        """
-        energies, gradient = self.forward(species, centre, neighbour, vector)
-        slope = ((vector - vector.detach()) * gradient).sum(dim=1)
-        return energies.index_add(0, centre, slope)
 
 
 class NativeStructureModule(_Kernel):

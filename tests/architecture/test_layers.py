@@ -20,7 +20,7 @@ import pytest
 import acepot
 
 ROOT = Path(__file__).parents[2]
-ADAPTERS = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
+ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 
 #: From the ground up: a module imports only from rows below its own, or from its own package.
 #: A name stands for the module and, if it is a package, for what is in it.
@@ -36,11 +36,16 @@ ROWS = (
     ("acepot.check", "acepot.description", "acepot.plots"),
     ("acepot.delivery", "acepot.conversion", "acepot.export"),
     ("acepot",),
-    ADAPTERS,
+    ("torch_ace",),  # OpenMM's TorchForce is made of it
+    ADAPTERS[1:],
     ("acepot.cli",),
 )
 #: What some adapters see beyond the public library.
-FOR_ADAPTERS = {"lammps_ace": ("acepot.compilation",)}
+FOR_ADAPTERS = {
+    "lammps_ace": ("acepot.compilation",),
+    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch_module"),
+    "openmm_ace": ("acepot.evaluate.torch_module",),
+}
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (
     "AceError",
@@ -61,6 +66,10 @@ ONLY_IN = {
     "ase": ("acepot.io.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
+    "openmmtorch": ("openmm_ace.torchforce",),
+    "metatomic": ("torch_ace",),
+    "metatensor": ("torch_ace",),
+    "vesin_torch": ("torch_ace.structure",),
     "matscipy": (),
     "torch": (
         "acepot.evaluate.torch_embedding",
@@ -68,6 +77,9 @@ ONLY_IN = {
         "acepot.evaluate.torch_geometry",
         "acepot.evaluate.torch_module",
         "acepot.evaluate.torch_site",
+        "openmm_ace.torchforce",
+        "openmm_ace.torchmodule",
+        "torch_ace",
     ),
     "pickle": (),
 }
