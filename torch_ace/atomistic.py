@@ -1,6 +1,6 @@
 """A model as metatomic's AtomisticModel, for every program that runs those."""
 
-from typing import Optional
+from typing import Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -32,16 +32,16 @@ class EnergyModule(torch.nn.Module):
         species[edges.numbers] = torch.arange(len(edges.numbers))
         self.register_buffer("species", species)
 
-    def requested_neighbor_lists(self) -> list[NeighborListOptions]:
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The full list of all neighbours within the longest cut-off."""
         return [self.request]
 
     def forward(
         self,
-        systems: list[System],
-        outputs: dict[str, ModelOutput],
-        selected_atoms: Optional[Labels],  # noqa: UP045 - `|` is not for scripted classes
-    ) -> dict[str, TensorMap]:
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
         """Energies in eV, of systems or of atoms.
 
         Args:
@@ -49,12 +49,12 @@ class EnergyModule(torch.nn.Module):
             outputs: `energy`, or nothing.
             selected_atoms: (system, atom) whose energies are wanted; None: all.
         """
-        results: dict[str, TensorMap] = {}
+        results: Dict[str, TensorMap] = {}
         if "energy" not in outputs:
             return results
         atoms = outputs["energy"].sample_kind == "atom"
-        values: list[Tensor] = []
-        samples: list[Tensor] = []
+        values: List[Tensor] = []
+        samples: List[Tensor] = []
         for k, system in enumerate(systems):
             energies = self._energies(system)
             chosen = torch.arange(len(system), device=energies.device)
@@ -71,7 +71,7 @@ class EnergyModule(torch.nn.Module):
         block = TensorBlock(
             torch.cat(values).reshape(-1, 1),
             Labels(["system", "atom"] if atoms else ["system"], torch.cat(samples)),
-            torch.jit.annotate(list[Labels], []),
+            torch.jit.annotate(List[Labels], []),
             Labels("energy", torch.zeros((1, 1), dtype=torch.int64, device=self.species.device)),
         )
         keys = Labels("_", torch.zeros((1, 1), dtype=torch.int64, device=self.species.device))
