@@ -16,13 +16,15 @@ __all__ = ["TorchForceCheck", "check_torchforce", "create_force", "create_torch_
 
 def __getattr__(name: str) -> object:
     if name == "create_force":
-        from openmm_ace.force import create_force as found
-    elif name == "create_torch_force":
-        from openmm_ace.torchforce import create_torch_force as found
-    elif name in __all__:
+        from openmm_ace import force
+
+        return force.create_force
+    if name == "create_torch_force":
+        from openmm_ace import torchforce
+
+        return torchforce.create_torch_force
+    if name in __all__:
         from openmm_ace import torchcheck
 
         return getattr(torchcheck, name)
-    else:
-        raise AttributeError(f"module 'openmm_ace' has no attribute {name!r}")
-    return found
+    raise AttributeError(f"module 'openmm_ace' has no attribute {name!r}")

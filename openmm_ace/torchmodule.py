@@ -18,6 +18,10 @@ class ForceModule(torch.nn.Module):
         scaled: whether energy and forces are multiplied with a global parameter.
     """
 
+    atoms: Tensor
+    species: Tensor
+    pbc: Tensor
+
     def __init__(
         self,
         structure: torch.nn.Module,
