@@ -2,13 +2,14 @@
 # make test       all tests but the exhaustive ones
 # make test-slow  the exhaustive ones: native tests, sanitizers, mutants of files
 # make test-aarch64  native tests compiled for aarch64, under emulation
+# make test-torchforce  TorchForce, in an environment of its own (5 GB, made once)
 # make bench      accuracy and speed, printed
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-native test-sanitized test-aarch64 lint bench clean
+.PHONY: demo test test-slow test-native test-sanitized test-aarch64 test-torchforce lint bench clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -76,6 +77,38 @@ test-aarch64:
 	    -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64
 	cmake --build build/aarch64 --parallel 2
 	ctest --test-dir build/aarch64 --output-on-failure
+
+# torch, openmm-torch and OpenMM of versions that work together, which those of the other
+# environment do not. The wheel is what users install.
+TORCHFORCE = build/torchforce
+SOURCES    = pyproject.toml $(NATIVE) $(shell find acepot *_ace ipi_driver lammps_ace/plugin -type f -not -name '*.pyc')
+
+$(TORCHFORCE)/made: Makefile constraints.txt
+	@mkdir -p build; free=$$(df --output=avail -k build | tail -1); \
+	test -e $@ || test $$free -gt 8388608 || { \
+	    echo "test-torchforce: 8 GB are needed in build/, $$((free / 1048576)) GB are free"; exit 1; }
+	$(PYTHON) -m venv $(TORCHFORCE)
+	grep -v -i -E '^(torch|openmm|openmmml)==' constraints.txt > $(TORCHFORCE)/constraints.txt
+	$(TORCHFORCE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint $(TORCHFORCE)/constraints.txt torch==2.12.1 \
+	    acellera-openmmtorch-cpu==1.10 openmm==8.5.2 vesin-torch cmake ninja pytest
+	touch $@
+
+build/wheel/made: $(SOURCES)
+	rm -rf build/wheel
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	touch $@
+
+$(TORCHFORCE)/installed: $(TORCHFORCE)/made build/wheel/made
+	$(TORCHFORCE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint $(TORCHFORCE)/constraints.txt --force-reinstall --no-deps build/wheel/*.whl
+	$(TORCHFORCE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint $(TORCHFORCE)/constraints.txt build/wheel/*.whl
+	touch $@
+
+# -P keeps the source folder out: the wheel is tested.
+test-torchforce: $(TORCHFORCE)/installed
+	OMP_NUM_THREADS=1 $(TORCHFORCE)/bin/python -P -m pytest tests/engines/test_torchforce.py
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/accuracy.py

@@ -10,6 +10,7 @@ from acepot.evaluate.native import NativeEvaluator
 from acepot.io.files import replaced
 from acepot.io.registry import load
 from acepot.lower import lower
+from acepot.model import Model
 from acepot.tablebytes import table_bytes
 
 Form = Literal["tables"]
@@ -37,9 +38,22 @@ def export(source: str | Path, target: str | Path, form: Form = "tables") -> int
         raise InputError(f"form: expected {' or '.join(get_args(Form))}, got {form!r}")
     if Path(target).resolve() == Path(source).resolve():
         raise InputError(f"{target}: expected another file than the one that is read")
-    tables = lower(load(source))
-    NativeEvaluator(tables, threads=1)  # raises if the library does not take these tables
-    data = table_bytes(tables)
+    data = tables_of(load(source))
     with replaced(target, "wb") as file:
         file.write(data)
     return len(data)
+
+
+def tables_of(model: Model) -> bytes:
+    """The byte form of a model's Tables, which the native library was seen to read.
+
+    Args:
+        model: a model.
+
+    Raises:
+        InputError: a model that the native library cannot evaluate.
+        MissingDependency: the native library was not built.
+    """
+    tables = lower(model)
+    NativeEvaluator(tables, threads=1)  # raises if the library does not take these tables
+    return table_bytes(tables)

@@ -1,33 +1,24 @@
 """The plugin: compiled once for each LAMMPS, kept in the user's cache folder.
 
 The folder of a plugin is named after the versions of LAMMPS and acepot, the processor and a digest
-of the sources, so that a change of any of them compiles anew. One process compiles while others
-wait for its lock; a plugin is complete or not there.
+of its sources and of the native library, so that a change of any of them compiles anew.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import logging
-import os
 import platform
-import shutil
-import subprocess
-import sysconfig
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
 import acepot
+from acepot.compilation import build_with_cmake, compiled, digest, folder_of, native_library
 from acepot.errors import MissingDependency
 
 #: LAMMPS loads files that end in plugin.so.
 PLUGIN = "acepotplugin.so"
-_HERE = Path(__file__).parent
+_SOURCE = Path(__file__).parent / "plugin"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _INSTALL = "pip install acepot[lammps]"
-_LOG = logging.getLogger(__name__)
 
 
 def plugin_folder() -> Path:
@@ -36,12 +27,7 @@ def plugin_folder() -> Path:
     Below `lammps` in ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot. Deleting it
     is safe.
     """
-    root = os.environ.get("XDG_CACHE_HOME")
-    cache = (Path(root) if root else Path.home() / ".cache") / "acepot"
-    if chosen := os.environ.get("ACEPOT_CACHE"):
-        cache = Path(chosen)
-    about = (_version("lammps"), acepot.__version__, platform.machine(), _digest())
-    return cache / "lammps" / "-".join(about)
+    return folder_of(_place())
 
 
 def build() -> Path:
@@ -55,30 +41,15 @@ def build() -> Path:
             does not compile.
         OSError: the cache folder cannot be written.
     """
-    folder = plugin_folder()
-    if (folder / PLUGIN).is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / PLUGIN).is_file():
-            _LOG.warning("compiling pair_style acepot into %s: a minute or two, once", folder)
-            with tempfile.TemporaryDirectory(dir=folder, prefix="build.") as scratch:
-                os.replace(_compiled(Path(scratch)), folder / PLUGIN)
-    return folder
+    return compiled(_place(), PLUGIN, "pair_style acepot", _compiled).parent
 
 
-def program(name: str) -> str | None:
-    """Find a program in this Python's environment, which need not be activated, or on the machine.
-
-    Args:
-        name: of the program.
-
-    Returns:
-        Its path; None: there is none.
-    """
-    here = sysconfig.get_path("scripts")
-    return shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", os.defpath)]))
+def _place() -> str:
+    """The plugin's folder in the cache."""
+    library = native_library()
+    sources = digest([_SOURCE, library.archive, library.headers], _version("mpich"))
+    about = (_version("lammps"), acepot.__version__, platform.machine(), sources)
+    return f"lammps/{'-'.join(about)}"
 
 
 def mpi_library() -> Path:
@@ -96,32 +67,14 @@ def mpi_library() -> Path:
 
 def _compiled(scratch: Path) -> Path:
     """The plugin, made in a folder that may be filled."""
-    cmake = program("cmake")
-    if cmake is None:
-        raise MissingDependency(f"lammps_ace needs CMake: {_INSTALL}")
-    headers = _headers()
-    make = [cmake, "-S", str(_HERE / "plugin"), "-B", str(scratch)]
-    if ninja := program("ninja"):
-        make += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-    make += [
-        f"-DLAMMPS_SOURCE_DIR={headers}",
+    definitions = [
+        f"-DLAMMPS_SOURCE_DIR={_headers()}",
         f"-DLAMMPS_VERSION={_date(_version('lammps'))}",
         f"-DMPI_INCLUDE_DIR={_mpi_headers()}",
+        *native_library().definitions(),
     ]
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    _run(make)
-    _run([cmake, "--build", str(scratch), "--parallel", str(processors)])
+    build_with_cmake(_SOURCE, scratch, definitions, "the LAMMPS plugin")
     return scratch / PLUGIN
-
-
-def _run(command: list[str]) -> None:
-    try:
-        subprocess.check_output(command, stderr=subprocess.STDOUT, text=True, errors="replace")
-    except subprocess.CalledProcessError as error:
-        raise MissingDependency(
-            "the LAMMPS plugin does not compile (a C++17 compiler is needed); "
-            f"`{' '.join(command)}` ended with\n{error.output[-2000:]}"
-        ) from error
 
 
 def _version(package: str) -> str:
@@ -136,7 +89,7 @@ def _headers() -> Path:
     if not (headers / "pair.h").is_file():
         raise MissingDependency(
             f"this LAMMPS has no headers in {headers}; use that of the package index "
-            f"({_INSTALL}) or compile {_HERE / 'plugin'} against its source, as "
+            f"({_INSTALL}) or compile {_SOURCE} against its source, as "
             "lammps_ace/README.md tells"
         )
     return headers
@@ -154,17 +107,3 @@ def _date(version: str) -> str:
     """LAMMPS' name of a version of its package: 2025.7.22.4.0 is 22 Jul 2025."""
     year, month, day = version.split(".")[:3]
     return f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
-
-
-def _digest() -> str:
-    """Of all sources and of the MPI they are compiled for."""
-    native = _HERE / "native"
-    if not native.is_dir():  # in the repository
-        native = _HERE.parent / "native"
-    parts = [_HERE / "plugin", native / "CMakeLists.txt", native / "include", native / "src"]
-    files = [p for part in parts for p in ([part] if part.is_file() else part.rglob("*"))]
-    digest = hashlib.sha256(_version("mpich").encode())
-    for file in sorted(f for f in files if f.is_file()):
-        data = file.read_bytes()
-        digest.update(f"{file.name} {len(data)} ".encode() + data)
-    return digest.hexdigest()[:16]

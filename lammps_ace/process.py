@@ -7,8 +7,9 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from acepot.compilation import program
 from acepot.errors import InputError, MissingDependency
-from lammps_ace.compilation import build, mpi_library, program
+from lammps_ace.compilation import build, mpi_library
 
 #: Printed by LAMMPS when it has done what it was told.
 _DONE = "acepot: done"

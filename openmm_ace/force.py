@@ -20,6 +20,7 @@ import acepot
 from acepot import Model, Potential
 from acepot.errors import InputError, MissingDependency, ModelFileError
 from acepot.units import OPENMM
+from openmm_ace.particles import atomic_numbers, is_periodic
 
 _INSTALL = "openmm_ace needs OpenMM 8.6 or newer: pip install acepot[openmm]"
 try:
@@ -66,8 +67,8 @@ def create_force(
             or a Topology without a box for a periodic force.
         ModelFileError: a damaged or foreign model file, or one from a newer version.
     """
-    numbers = _numbers(elements, atoms)
-    periodic = _periodic(elements, periodic)
+    numbers = atomic_numbers(elements, atoms)
+    periodic = is_periodic(elements, periodic)
     with io.BytesIO() as file:
         acepot.save(model if isinstance(model, Model) else acepot.load(model), file)
         computation = ACEComputation(file.getvalue(), numbers, periodic, threads)
@@ -169,57 +170,3 @@ def _reopened(
             f"got {computation.digest}"
         )
     return computation
-
-
-def _numbers(
-    elements: app.Topology | Sequence[str | int], atoms: Sequence[int] | None
-) -> list[int]:
-    """Atomic numbers of the chosen particles."""
-    of_all: Sequence[Any]
-    if isinstance(elements, app.Topology):
-        of_all = [atom.element for atom in elements.atoms()]
-    else:
-        of_all = list(elements)
-    if atoms is None:
-        atoms = range(len(of_all))
-    if len(atoms) == 0:
-        raise InputError("atoms: expected at least one particle, got none")
-    if outside := [i for i in atoms if not 0 <= i < len(of_all)]:
-        raise InputError(f"atoms: expected indices 0 to {len(of_all) - 1}, got {outside[0]}")
-    if len(set(atoms)) < len(atoms):
-        raise InputError("atoms: expected every index once, got some twice")
-    return [_number(of_all[i], i) for i in atoms]
-
-
-def _number(element: Any, particle: int) -> int:
-    if isinstance(element, str):
-        try:
-            element = app.Element.getBySymbol(element.strip())
-        except KeyError:
-            raise InputError(
-                f"elements: particle {particle}: expected a chemical symbol such as Si, "
-                f"got {element!r}"
-            ) from None
-    if isinstance(element, app.Element):
-        return int(element.atomic_number)
-    if element is None:
-        raise InputError(
-            f"elements: particle {particle} has no element (a virtual site?); choose the "
-            "particles of the model with atoms="
-        )
-    return int(element)
-
-
-def _periodic(elements: object, wanted: bool | None) -> bool:
-    """Whether the force is periodic; OpenMM itself sees to it that boxes are reduced."""
-    if not isinstance(elements, app.Topology):
-        if wanted is None:
-            raise InputError("periodic: expected True or False when elements are given as a list")
-        return bool(wanted)
-    has_box = elements.getPeriodicBoxVectors() is not None
-    if wanted and not has_box:
-        raise InputError(
-            "periodic: expected a Topology with box vectors; give it some with "
-            "topology.setPeriodicBoxVectors, or choose periodic=False"
-        )
-    return has_box if wanted is None else bool(wanted)

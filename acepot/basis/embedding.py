@@ -12,7 +12,7 @@ from acepot.basis.jet import Array
 from acepot.errors import InputError
 
 #: Where the regularised power of `FinnisSinclair` begins (PACE's w).
-_REGULAR = 1e6
+REGULAR = 1e6
 
 #: How the core repulsion enters: density and distance switch the embedding off where the
 #: core density is large; zbl where a neighbour is near.
@@ -102,11 +102,11 @@ def embed(shifted: bool, m: float, rho: Array) -> tuple[Array, Array]:
             sign * (base**m - y * e),
             m * (1 - x * e) * base ** (m - 1) + y * e,
         )
-    scale = _REGULAR ** (1 - m)
-    cube = (_REGULAR * a) ** 3
+    scale = REGULAR ** (1 - m)
+    cube = (REGULAR * a) ** 3
     near = cube <= 30.0
     g = np.where(near, np.exp(-np.minimum(cube, 30.0)), 0.0)
-    slope = np.where(near, -3 * _REGULAR**3 * a**2 * g, 0.0)
+    slope = np.where(near, -3 * REGULAR**3 * a**2 * g, 0.0)
     tiny = a <= 1e-10
     safe = np.where(tiny, 1.0, a)
     value = (1 - g) * safe**m + scale * g * safe

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @cache
-def _norms(lmax: int) -> Array:
+def normalisation(lmax: int) -> Array:
     """N_lm = √((2l+1)/(4π) (l-m)!/(l+m)!), times √2 for m > 0, shape (lmax+1, lmax+1)."""
     norms = np.zeros((lmax + 1, lmax + 1))
     for l in range(lmax + 1):  # noqa: E741 - the field's own symbol
@@ -57,7 +57,7 @@ def real_harmonics(unit: Array, lmax: int) -> tuple[Array, Array]:
     for m in range(1, lmax + 1):
         c[m] = x * c[m - 1] - y * s[m - 1]
         s[m] = x * s[m - 1] + y * c[m - 1]
-    norms = _norms(lmax)
+    norms = normalisation(lmax)
     values = np.empty((count, (lmax + 1) ** 2))
     gradients = np.zeros((count, (lmax + 1) ** 2, 3))
     for l in range(lmax + 1):  # noqa: E741

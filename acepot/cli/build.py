@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 import lammps_ace
+import torch_ace
 from acepot.cli.terminal import show
 
 _EPILOG = """\
@@ -13,9 +14,12 @@ lammps: the plugin with pair_style acepot, for the LAMMPS in this Python. LAMMPS
 where the plugin is missing; after `acepot build lammps` many ranks may start at once without
 waiting. It is kept in ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot.
 lammps_ace/README.md tells how to compile it for a cluster's own LAMMPS.
+torch: the native kernel as operators of torch, for TorchForce and metatomic, which else compile
+them at their first use. One file serves every torch from 2.10 on.
 
 examples:
   acepot build lammps
+  acepot build torch
 """
 
 
@@ -25,11 +29,12 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = verbs.add_parser(
         "build", help=text, description=text, epilog=_EPILOG
     )
-    verb.add_argument("engine", choices=("lammps",), help="which engine")
+    verb.add_argument("engine", choices=("lammps", "torch"), help="which engine")
     return verb
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    show(f"{options.engine}  {lammps_ace.build()}")
+    built = lammps_ace.build() if options.engine == "lammps" else torch_ace.build()
+    show(f"{options.engine}  {built}")
     return 0

@@ -6,14 +6,20 @@ import argparse
 from typing import Any
 
 from acepot.cli.terminal import show
+from acepot.errors import InputError
 from acepot.export import export
 
 _EPILOG = """\
 tables: for LAMMPS' pair_style acepot. Such a file follows the version of acepot: keep the model.
+metatomic: an AtomisticModel, for ASE, i-PI, torch-sim and every other program that runs those, with
+the compiled kernel (--backend native, on a CPU) in the folder `extensions` beside OUT, or with the
+evaluator in torch (--backend torch, on GPUs). Running such files runs the code in them: take none
+from strangers. torch_ace/README.md tells more.
 
 examples:
   acepot export Si/model.acepot Si.tables
   acepot export Cu.yace Cu.tables --format tables
+  acepot export Si/model.acepot Si.pt --format metatomic
 """
 
 
@@ -25,12 +31,31 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
     )
     verb.add_argument("model", metavar="MODEL", help="model file of any known format")
     verb.add_argument("target", metavar="OUT", help="file to write")
-    verb.add_argument("--format", choices=("tables",), default="tables", help="form of OUT")
+    verb.add_argument(
+        "--format", choices=("tables", "metatomic"), default="tables", help="form of OUT"
+    )
+    verb.add_argument(
+        "--backend", choices=("native", "torch"), help="of metatomic: what computes (native)"
+    )
     return verb
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    if options.format == "metatomic":
+        return _metatomic(options)
+    if options.backend:
+        raise InputError("--backend: only --format metatomic has one")
     size = export(options.model, options.target, options.format)
     show(f"written  {options.target}: {options.format}, {size} bytes")
+    return 0
+
+
+def _metatomic(options: argparse.Namespace) -> int:
+    from torch_ace.metatomic import export_metatomic  # loads torch
+
+    extensions = export_metatomic(options.model, options.target, options.backend or "native")
+    show(f"written  {options.target}: metatomic")
+    if extensions:
+        show(f"written  {extensions}: compiled operators; give this folder with the file")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,15 @@ def built_instruction_sets() -> list[str]:
 def chosen_instruction_set() -> str:
     """What is used unless a caller says otherwise: as `VARIABLE` forces it, else the best."""
     return os.environ.get(VARIABLE) or instruction_sets()[-1]
+
+
+def extension_file() -> Path:
+    """The compiled extension; what the installation holds for other compiled code is beside it.
+
+    Raises:
+        MissingDependency: the extension was not built.
+    """
+    return Path(_module().__file__)
 
 
 def processors() -> int:

@@ -20,7 +20,7 @@ import pytest
 import acepot
 
 ROOT = Path(__file__).parents[2]
-ADAPTERS = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
+ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 
 #: From the ground up: a module imports only from rows below its own, or from its own package.
 #: A name stands for the module and, if it is a package, for what is in it.
@@ -31,15 +31,22 @@ ROWS = (
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.lower", "acepot.tablebytes"),
     ("acepot.evaluate", "acepot.io"),
-    ("acepot.potential",),
+    ("acepot.potential", "acepot.compilation"),
     ("acepot.fit",),
     ("acepot.check", "acepot.description", "acepot.plots"),
     ("acepot.delivery", "acepot.conversion", "acepot.export"),
     ("acepot.md",),
     ("acepot",),
-    ADAPTERS,
+    ("torch_ace",),  # OpenMM's TorchForce is made of it
+    ADAPTERS[1:],
     ("acepot.cli",),
 )
+#: What some adapters see beyond the public library.
+FOR_ADAPTERS = {
+    "lammps_ace": ("acepot.compilation",),
+    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch_module"),
+    "openmm_ace": ("acepot.evaluate.torch_module",),
+}
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (
     "AceError",
@@ -60,8 +67,21 @@ ONLY_IN = {
     "ase": ("acepot.io.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
+    "openmmtorch": ("openmm_ace.torchforce",),
+    "metatomic": ("torch_ace",),
+    "metatensor": ("torch_ace",),
+    "vesin_torch": ("torch_ace.structure",),
     "matscipy": (),
-    "torch": (),
+    "torch": (
+        "acepot.evaluate.torch_embedding",
+        "acepot.evaluate.torch_evaluator",
+        "acepot.evaluate.torch_geometry",
+        "acepot.evaluate.torch_module",
+        "acepot.evaluate.torch_site",
+        "openmm_ace.torchforce",
+        "openmm_ace.torchmodule",
+        "torch_ace",
+    ),
     "pickle": (),
 }
 #: Conversion constants (eV, Å, Hartree, Bohr, GPa, e²/4πε0), which only units.py may hold.
@@ -144,7 +164,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_adapters_see_only_the_public_library(adapter: str) -> None:
     for module, targets in graph().items():
         if module.split(".")[0] == adapter:
-            allowed = {"acepot", "acepot.units", "acepot.errors"}
+            allowed = {"acepot", "acepot.units", "acepot.errors", *FOR_ADAPTERS.get(adapter, ())}
             if module == f"{adapter}.dynamics":
                 allowed |= {"acepot.md.engine"}
             inner = {t for t in targets if t.split(".")[0] == "acepot"}
@@ -263,6 +283,6 @@ def test_the_library_works_without_the_optional_packages() -> None:
     blocked = (
         "import sys\nfor n in ('ase', 'matplotlib', 'openmm', 'torch'): sys.modules[n] = None\n"
     )
-    names = [m for m in _importable() if m.startswith("acepot")]
+    names = [m for m in _importable() if m.startswith("acepot") and m not in ONLY_IN["torch"]]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")
     assert set(names) <= loaded

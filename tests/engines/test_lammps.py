@@ -622,6 +622,17 @@ def test_a_failed_build_leaves_nothing_and_says_why(
         assert get_plugin_dir() == str(compilation.plugin_folder())
 
 
+def test_the_cmake_file_alone_compiles_the_kernel_of_its_sources(tmp_path: Path) -> None:
+    source = Path(compilation.__file__).parent / "plugin"
+    make = [str(PROGRAMS / "cmake"), "-S", str(source), "-B", str(tmp_path), "-G", "Ninja"]
+    make += [f"-DCMAKE_MAKE_PROGRAM={PROGRAMS / 'ninja'}", "-DLAMMPS_VERSION=22 Jul 2025"]
+    make += [f"-DLAMMPS_SOURCE_DIR={compilation._headers()}"]
+    make += [f"-DMPI_INCLUDE_DIR={compilation._mpi_headers()}"]
+    subprocess.run(make, check=True, capture_output=True)
+    rules = (tmp_path / "build.ninja").read_text()
+    assert "engine_baseline.cpp.o" in rules and compilation.PLUGIN in rules
+
+
 @pytest.mark.slow
 def test_two_ranks_that_start_without_a_plugin_compile_it_once(tmp_path: Path) -> None:
     structure = hybrid_files(tmp_path)

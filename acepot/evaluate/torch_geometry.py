@@ -1,0 +1,193 @@
+"""Radial tables and harmonics in torch: values, and derivatives by the rules of each.
+
+Written in the subset of Python that TorchScript compiles.
+"""
+
+from math import comb, factorial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acepot.basis.harmonics import normalisation
+from acepot.tables import RadialTable
+
+
+class Grid(torch.nn.Module):
+    """A radial table of one central species, for some of its channels.
+
+    Args:
+        table: of all ordered pairs of species.
+        centre: the central species.
+        channels: which of its channels, shape (C,).
+        dtype: of the numbers.
+    """
+
+    begin: Tensor
+    end: Tensor
+    spacing: Tensor
+    last: Tensor
+    coefficients: Tensor
+
+    def __init__(
+        self, table: RadialTable, centre: int, channels: NDArray[np.int64], dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        coefficients = table.coefficients[centre][..., channels]  # [z, bin, k, c]
+        self.width = coefficients.shape[1]
+        self.register_buffer("begin", torch.tensor(table.begin[centre], dtype=dtype))
+        self.register_buffer("end", torch.tensor(table.end[centre], dtype=dtype))
+        self.register_buffer("spacing", torch.tensor(table.spacing[centre], dtype=dtype))
+        self.register_buffer("last", torch.tensor(table.bins[centre] - 1, dtype=torch.int64))
+        flat = coefficients.reshape(coefficients.shape[0] * self.width, 6, len(channels))
+        self.register_buffer("coefficients", torch.tensor(flat, dtype=dtype))
+
+    def place(self, other: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which polynomial, where in it, and whether it is one at all.
+
+        Args:
+            other: species of the neighbours, shape (E,).
+            r: distances in Å, shape (E,).
+
+        Returns:
+            Rows of `coefficients`, u = t - bin, and whether r lies in the table, all (E,).
+        """
+        begin = self.begin.index_select(0, other)
+        inside = (r >= begin) & (r < self.end.index_select(0, other))
+        t = torch.where(inside, (r - begin) / self.spacing.index_select(0, other), 0.0)
+        index = torch.minimum(t.detach().long(), self.last.index_select(0, other))
+        return other * self.width + index, t - index, inside
+
+    def lookup(self, table: Tensor, other: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and slopes dR/dr of channels, zero outside the table, shape (E, C).
+
+        Args:
+            table: coefficients on this grid, shape (rows, 6, C): its own or sums of them.
+            other: as `place`.
+            r: as `place`.
+        """
+        row, u, inside = self.place(other, r)
+        value, slope = polynomial(table.index_select(0, row), u)
+        inside = inside.unsqueeze(1)
+        return value * inside, slope * inside / self.spacing.index_select(0, other).unsqueeze(1)
+
+
+def polynomial(c: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ_k c_k u^k and its derivative, by Horner's rule.
+
+    Args:
+        c: coefficients, shape (E, 6, C).
+        u: shape (E,).
+
+    Returns:
+        Shapes (E, C).
+    """
+    u = u.unsqueeze(1)
+    value, slope = c[:, 5], c[:, 5]
+    for k in range(4, -1, -1):
+        if k < 4:
+            slope = torch.addcmul(value, slope, u)
+        value = torch.addcmul(c[:, k], value, u)
+    return value, slope
+
+
+class Harmonics(torch.nn.Module):
+    """Real harmonics Y_lm = N_lm Q_lm(z) c_m (or s_m), as in `basis/harmonics.py`.
+
+    Q_lm are written in powers of z and c_m + i s_m = (x + iy)^m, so values and derivatives are
+    products of two small matrices.
+
+    Args:
+        lmax: largest l.
+        dtype: of the numbers.
+    """
+
+    legendre: Tensor
+    legendre_slope: Tensor
+    x_factor: Tensor
+    y_factor: Tensor
+    sum_m: Tensor
+    phase: Tensor
+    x_place: Tensor
+    y_place: Tensor
+
+    def __init__(self, lmax: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.lmax = lmax
+        legendre = np.zeros((lmax + 2, (lmax + 1) ** 2))  # [power of z, lm]
+        for l in range(lmax + 1):
+            for m in range(-l, l + 1):
+                for power, value in enumerate(_legendre(l, abs(m))):
+                    legendre[power, l * l + l + m] = normalisation(lmax)[l, abs(m)] * value
+        slope = legendre[1:] * np.arange(1, lmax + 2)[:, None]
+        every_m = np.concatenate([np.arange(-l, l + 1) for l in range(lmax + 1)])
+        phase = np.arange(-lmax, lmax + 1)  # s_lmax … s_1, c_0, … c_lmax
+        k = np.abs(phase)
+        lower = np.maximum(k - 1, 0)
+        x_factor = np.where((phase > 0) | (phase < -1), k, 0)
+        y_factor = np.where(phase < 0, k, np.where(phase > 1, -k, 0))
+        floats = {
+            "legendre": legendre[:-1],
+            "legendre_slope": slope,
+            "x_factor": x_factor,
+            "y_factor": y_factor,
+            "sum_m": (every_m[:, None] == phase).astype(float),
+        }
+        places = {
+            "phase": every_m + lmax,
+            "x_place": lmax + np.where(phase > 0, lower, -lower),
+            "y_place": lmax + np.where(phase > 0, -lower, lower),
+        }
+        for name, array in floats.items():
+            self.register_buffer(name, torch.tensor(array, dtype=dtype))
+        for name, array in places.items():
+            self.register_buffer(name, torch.tensor(array, dtype=torch.int64))
+
+    def forward(self, unit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, and what `pull` needs again.
+
+        Args:
+            unit: unit vectors, shape (E, 3).
+
+        Returns:
+            Y, shape (E, (lmax+1)²); powers of z, shape (E, lmax+1); c_m and s_m,
+            shape (E, 2 lmax + 1).
+        """
+        x, y, z = unit[:, 0], unit[:, 1], unit[:, 2]
+        one = torch.ones_like(x)
+        power, cosine, sine = [one], [one], [torch.zeros_like(x)]
+        for k in range(self.lmax):
+            power.append(power[k] * z)
+            cosine.append(cosine[k] * x - sine[k] * y)
+            sine.append(sine[k] * x + cosine[k] * y)
+        phases = sine[1:]
+        phases.reverse()
+        powers, phase = torch.stack(power, dim=1), torch.stack(phases + cosine, dim=1)
+        return (powers @ self.legendre) * phase.index_select(1, self.phase), powers, phase
+
+    def pull(self, weight: Tensor, powers: Tensor, phase: Tensor) -> Tensor:
+        """Σ_lm weight_lm ∇Y_lm of the extension off the sphere, shape (E, 3).
+
+        Args:
+            weight: shape (E, (lmax+1)²).
+            powers: of `forward`.
+            phase: of `forward`.
+        """
+        by_m = (weight * (powers @ self.legendre)) @ self.sum_m  # [e, m]
+        x = (by_m * phase.index_select(1, self.x_place)) @ self.x_factor
+        y = (by_m * phase.index_select(1, self.y_place)) @ self.y_factor
+        turned = weight * phase.index_select(1, self.phase)
+        z = ((turned @ self.legendre_slope.t()) * powers).sum(dim=1)
+        return torch.stack((x, y, z), dim=1)
+
+
+def _legendre(l: int, m: int) -> list[float]:
+    """Coefficients of d^m P_l/dz^m by powers of z."""
+    out = [0.0] * (l - m + 1)
+    for k in range(l // 2 + 1):
+        power = l - 2 * k
+        if power >= m:
+            value = (-1) ** k * comb(l, k) * comb(2 * l - 2 * k, l)
+            out[power - m] = value * (factorial(power) // factorial(power - m)) / 2**l
+    return out

@@ -1,0 +1,182 @@
+// The native evaluator as operators of torch, for TorchScript too. LibTorch's stable ABI only, so
+// that one binary serves every torch from 2.10 on. They have no derivatives of their own: callers
+// make energies differentiable from the forces and gradients (torch_ace/native.py).
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <limits>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ace/c_api.h"
+#include "sha256.hpp"
+
+namespace {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+// Models that stay open; a process seldom has more, and one that has waits for them to reopen.
+constexpr size_t most_models = 16;
+// Atoms a thread must have to be worth starting.
+constexpr int64_t per_thread = 64;
+
+void require(bool good, const std::string& message) {
+    if (!good) throw std::runtime_error("acepot: " + message);
+}
+
+void require(int status) { require(status == 0, ace_last_error()); }
+
+using Evaluator = std::shared_ptr<ace_evaluator>;
+
+// The evaluator of a model, made at its first use. Models are told apart by the SHA-256 of their
+// bytes: memory that is freed and used again never brings back another model.
+Evaluator evaluator(const Tensor& tables, const std::string& key) {
+    static std::mutex turn;
+    static std::list<std::pair<std::string, Evaluator>> open;  // the last used first
+    const std::lock_guard<std::mutex> lock(turn);
+    const auto known =
+        std::find_if(open.begin(), open.end(), [&](const auto& one) { return one.first == key; });
+    if (known != open.end()) {
+        open.splice(open.begin(), open, known);
+        return open.front().second;
+    }
+    require(tables.scalar_type() == ScalarType::Byte && tables.is_contiguous(),
+            "tables: expected contiguous bytes (uint8)");
+    const auto* data = static_cast<const unsigned char*>(tables.const_data_ptr());
+    const size_t size = tables.numel();
+    const std::string found = sha256(data, size);
+    require(found == key, "tables: expected bytes with SHA-256 " + key + ", got " + found);
+    Evaluator made(ace_create(data, size, nullptr), ace_destroy);
+    require(made != nullptr, ace_last_error());
+    open.emplace_front(key, made);
+    if (open.size() > most_models) open.pop_back();
+    return made;
+}
+
+// The elements of a tensor of the type and shape that are expected; -1 is any length.
+template <class T>
+const T* elements(const Tensor& t, ScalarType type, const std::vector<int64_t>& shape,
+                  const char* what) {
+    bool good = t.scalar_type() == type && t.is_contiguous() && t.is_cpu() &&
+                t.dim() == static_cast<int64_t>(shape.size());
+    for (size_t k = 0; good && k < shape.size(); k++)
+        good = shape[k] < 0 || t.size(k) == shape[k];
+    std::string text;
+    for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+    require(good, std::string(what) + ": expected a contiguous tensor on the CPU of shape [" + text +
+                      "] and type " + (type == ScalarType::Double ? "float64"
+                                       : type == ScalarType::Long ? "int64"
+                                                                  : "bool"));
+    return static_cast<const T*>(t.const_data_ptr());
+}
+
+Tensor results(const Tensor& like, const std::vector<int64_t>& shape) {
+    return torch::stable::new_empty(like, shape, ScalarType::Double);
+}
+
+double* values(const Tensor& t) { return static_cast<double*>(t.mutable_data_ptr()); }
+
+int threads(int64_t atoms) {
+    const int64_t most = torch::stable::get_num_threads();
+    return static_cast<int>(std::clamp<int64_t>(atoms / per_thread, 1, most));
+}
+
+// Species indices from outside; the library checks that the model has them.
+std::vector<int32_t> narrow(const int64_t* from, int64_t n) {
+    std::vector<int32_t> to(n);
+    for (int64_t i = 0; i < n; i++) {
+        require(from[i] >= 0 && from[i] <= std::numeric_limits<int32_t>::max(),
+                "species: expected indices of the model's elements, got " +
+                    std::to_string(from[i]));
+        to[i] = static_cast<int32_t>(from[i]);
+    }
+    return to;
+}
+
+// Energies [n] in eV, forces [n, 3] in eV/A and the virial [3, 3] in eV of atoms in a cell whose
+// rows are lattice vectors.
+std::tuple<Tensor, Tensor, Tensor> evaluate(Tensor tables, std::string key, Tensor species,
+                                            Tensor positions, Tensor cell, Tensor pbc) {
+    const int64_t n = species.numel();
+    const auto* places = elements<double>(positions, ScalarType::Double, {n, 3}, "positions");
+    const auto* elements_of = elements<int64_t>(species, ScalarType::Long, {n}, "species");
+    const auto* rows = elements<double>(cell, ScalarType::Double, {3, 3}, "cell");
+    const auto* repeats = elements<bool>(pbc, ScalarType::Bool, {3}, "pbc");
+    require(n <= std::numeric_limits<int>::max(), "positions: too many atoms");
+    const std::vector<int32_t> indices = narrow(elements_of, n);
+    const int periodic[3] = {repeats[0], repeats[1], repeats[2]};
+    const Tensor energies = results(positions, {n}), forces = results(positions, {n, 3}),
+                 virial = results(positions, {3, 3});
+    std::vector<double> parts(9 * n);
+    require(ace_evaluate(evaluator(tables, key).get(), static_cast<int>(n), places, indices.data(),
+                         rows, periodic, threads(n), 1, values(energies), values(forces),
+                         parts.data()));
+    double* total = values(virial);
+    std::fill_n(total, 9, 0.0);
+    for (int64_t k = 0; k < 9 * n; k++) total[k % 9] += parts[k];
+    return {energies, forces, virial};
+}
+
+// Site energies [n] in eV and their derivatives [E, 3] by the vectors from centres to neighbours,
+// in eV/A, for edges in any order. Every neighbour is a point of its own, seen from the origin:
+// the force on it is that edge's derivative.
+std::tuple<Tensor, Tensor> evaluate_edges(Tensor tables, std::string key, Tensor species,
+                                          Tensor centre, Tensor neighbour, Tensor vector) {
+    const int64_t n = species.numel(), count = centre.numel(), points = n + count;
+    const auto* from = elements<int64_t>(centre, ScalarType::Long, {count}, "centre");
+    const auto* to = elements<int64_t>(neighbour, ScalarType::Long, {count}, "neighbour");
+    const auto* apart = elements<double>(vector, ScalarType::Double, {count, 3}, "vector");
+    const auto* elements_of = elements<int64_t>(species, ScalarType::Long, {n}, "species");
+    require(points <= std::numeric_limits<int>::max(), "vector: too many edges");
+    std::vector<int32_t> indices = narrow(elements_of, n);
+    std::vector<int64_t> first(n + 1, 0);
+    for (int64_t e = 0; e < count; e++) {
+        require(from[e] >= 0 && from[e] < n && to[e] >= 0 && to[e] < n,
+                "edge " + std::to_string(e) + ": expected atoms 0 to " + std::to_string(n - 1) +
+                    ", got " + std::to_string(from[e]) + " and " + std::to_string(to[e]));
+        first[from[e] + 1]++;
+    }
+    for (int64_t i = 0; i < n; i++) first[i + 1] += first[i];
+    std::vector<int64_t> next(first.begin(), first.end() - 1), place(count);
+    std::vector<int32_t> neighbours(count);
+    std::vector<double> positions(3 * points, 0.0), forces(3 * points);
+    indices.resize(points);
+    for (int64_t e = 0; e < count; e++) {
+        const int64_t k = place[e] = next[from[e]]++;
+        neighbours[k] = static_cast<int32_t>(n + k);
+        indices[n + k] = indices[to[e]];
+        std::copy_n(apart + 3 * e, 3, &positions[3 * (n + k)]);
+    }
+    const Tensor energies = results(vector, {n}), gradient = results(vector, {count, 3});
+    require(ace_evaluate_list(evaluator(tables, key).get(), static_cast<int>(n),
+                              static_cast<int>(points), positions.data(), indices.data(),
+                              first.data(), neighbours.data(), threads(n), 1, values(energies),
+                              forces.data(), nullptr));
+    double* out = values(gradient);
+    for (int64_t e = 0; e < count; e++)
+        for (int d = 0; d < 3; d++) out[3 * e + d] = -forces[3 * (n + place[e]) + d];
+    return {energies, gradient};
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY(acepot, m) {
+    m.def("evaluate(Tensor tables, str key, Tensor species, Tensor positions, Tensor cell, "
+          "Tensor pbc) -> (Tensor energies, Tensor forces, Tensor virial)");
+    m.def("evaluate_edges(Tensor tables, str key, Tensor species, Tensor centre, "
+          "Tensor neighbour, Tensor vector) -> (Tensor energies, Tensor gradient)");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(acepot, CPU, m) {
+    m.impl("evaluate", TORCH_BOX(&evaluate));
+    m.impl("evaluate_edges", TORCH_BOX(&evaluate_edges));
+}
