@@ -27,15 +27,18 @@ class Potential:
 
     Args:
         model: a fitted model.
-        evaluator: native (compiled, fast) or reference (numpy, the oracle). There is no silent
-            fallback from one to the other.
-        threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
-        precision: double, or single for up to twice the speed of the native evaluator. What it
-            costs depends on how far the terms of the model cancel: it is measured when single
-            is chosen, logged as a warning and kept in `single_error`.
+        evaluator: native (compiled, fast), torch (for its devices) or reference (numpy, the
+            oracle). There is no silent fallback from one to another.
+        threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors. torch has
+            its own, set by torch.set_num_threads.
+        precision: double, or single for up to twice the speed. What it costs depends on how far
+            the terms of the model cancel: it is measured when single is chosen, logged as a
+            warning and kept in `single_error`. The reference has no single precision.
+        device: where torch computes: cpu, cuda, cuda:1 …; the others know cpu alone.
 
     Raises:
-        MissingDependency: native, and the extension was not built.
+        MissingDependency: native, and the extension was not built; torch, and there is none.
+        InputError: a choice the evaluator does not have.
     """
 
     #: Errors of single precision, None in double precision.
@@ -44,16 +47,21 @@ class Potential:
     def __init__(
         self,
         model: Model,
-        evaluator: Literal["native", "reference"] = "native",
+        evaluator: Literal["native", "torch", "reference"] = "native",
         threads: int | None = None,
         precision: Literal["double", "single"] = "double",
+        device: str = "cpu",
     ) -> None:
-        if evaluator not in ("native", "reference"):
-            raise InputError(f"evaluator: expected native or reference, got {evaluator!r}")
+        if evaluator not in ("native", "torch", "reference"):
+            raise InputError(f"evaluator: expected native, torch or reference, got {evaluator!r}")
         if precision not in ("double", "single"):
             raise InputError(f"precision: expected double or single, got {precision!r}")
-        if precision == "single" and evaluator != "native":
-            raise InputError("precision: only the native evaluator has single precision")
+        if precision == "single" and evaluator == "reference":
+            raise InputError("precision: the reference evaluator has no single precision")
+        if device != "cpu" and evaluator != "torch":
+            raise InputError(f"device: only the torch evaluator knows {device!r}, not {evaluator}")
+        if threads is not None and evaluator != "native":
+            raise InputError(f"threads: of the native evaluator alone, not of {evaluator}")
         self.model = model
         self.tables = lower(model)
         self._evaluate: Evaluate
@@ -61,13 +69,23 @@ class Potential:
         if evaluator == "reference":
             self._evaluate = ReferenceEvaluator(self.tables).evaluate_all
             return
-        self._native = NativeEvaluator(self.tables, threads)
-        if precision == "single":
-            single = NativeEvaluator(self.tables, threads, single=True)
-            self.single_error = single_error(self._native.evaluate, single.evaluate, self.tables)
-            _LOG.warning("%s", self.single_error)
-            self._native = single
+        single = precision == "single"
+        if evaluator == "torch":
+            from acepot.evaluate.torch_evaluator import TorchEvaluator
+
+            self._evaluate = TorchEvaluator(self.tables, device, single).evaluate
+            if single:
+                self._state_error(TorchEvaluator(self.tables, device).evaluate)
+            return
+        self._native = NativeEvaluator(self.tables, threads, single=single)
         self._evaluate = self._native.evaluate
+        if single:
+            self._state_error(NativeEvaluator(self.tables, threads).evaluate)
+
+    def _state_error(self, double: Evaluate) -> None:
+        """Measure and log what single precision costs."""
+        self.single_error = single_error(double, self._evaluate, self.tables)
+        _LOG.warning("%s", self.single_error)
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
         """What the model says about one structure.

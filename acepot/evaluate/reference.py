@@ -18,8 +18,8 @@ from acepot.basis.embedding import embed
 from acepot.basis.harmonics import real_harmonics
 from acepot.basis.jet import Jet
 from acepot.basis.pace_radial import inner_switch
-from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
+from acepot.evaluate.nearness import refuse_closer
 from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows
 from acepot.neighbours import Edges, build
 from acepot.structure import Structure
@@ -260,6 +260,7 @@ class ReferenceEvaluator:
             raise InputError(
                 f"edges: expected a list for {len(species)} atoms, got {len(edges.first) - 1}"
             )
+        refuse_closer(self.tables, species, edges)
         for s in range(len(self.tables.numbers)):
             atoms = np.flatnonzero(species == s)
             if len(atoms) == 0:
@@ -289,7 +290,7 @@ class ReferenceEvaluator:
         unit = np.where(mask[..., None], vector, (0.0, 0.0, 1.0))
         unit = unit / np.where(mask, distance, 1.0)[..., None]
         other = species[neighbour]
-        radial, slope = self._radial(s, other, distance, atoms, neighbour)
+        radial, slope = self._radial(s, other, distance)
         harmonics, gradient = real_harmonics(unit.reshape(-1, 3), self._lmax)
         harmonics = harmonics.reshape(*mask.shape, -1)
         gradient = gradient.reshape(*mask.shape, -1, 3)
@@ -310,16 +311,11 @@ class ReferenceEvaluator:
             gradient,
         )
 
-    def _radial(
-        self, s: int, other: Ints, distance: Floats, atoms: Ints, neighbour: Ints
-    ) -> tuple[Floats, Floats]:
+    def _radial(self, s: int, other: Ints, distance: Floats) -> tuple[Floats, Floats]:
         """R_c(r) and dR_c/dr of every pair, shape (a, J, C)."""
         values = np.zeros((*distance.shape, self._channels))
         slopes = np.zeros_like(values)
         start = 0
-        core = self.tables.core
-        for table in (*self.tables.radial, *((core,) if core else ())):
-            self._refuse_closer(table, s, other, distance, atoms, neighbour)
         for table in self.tables.radial:
             stop = start + table.coefficients.shape[-1]
             for z in np.unique(other):
@@ -329,28 +325,6 @@ class ReferenceEvaluator:
                 values[pair, start:stop], slopes[pair, start:stop] = value, slope
             start = stop
         return values, slopes
-
-    def _refuse_closer(
-        self,
-        table: RadialTable,
-        s: int,
-        other: Ints,
-        distance: Floats,
-        atoms: Ints,
-        neighbour: Ints,
-    ) -> None:
-        """Raise InputError for two atoms closer than a table begins."""
-        for z in np.unique(other):
-            pair = other == z
-            r = distance[pair]
-            if not table.zero_inside[s, z] and r.min(initial=np.inf) < table.begin[s, z]:
-                i, j = np.argwhere(pair)[int(r.argmin())]
-                numbers = self.tables.numbers
-                raise InputError(
-                    f"atoms {atoms[i]} ({SYMBOLS[numbers[s]]}) and {neighbour[i, j]} "
-                    f"({SYMBOLS[numbers[z]]}) are {r.min():.4g} Å apart; this model's tables "
-                    f"begin at {table.begin[s, z]:.4g} Å"
-                )
 
     # ------------------------------------------------------------------ A and its derivative
 

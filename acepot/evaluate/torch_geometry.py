@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from acepot.basis.harmonics import normalisation
 from acepot.tables import RadialTable
@@ -29,6 +30,7 @@ class Grid(torch.nn.Module):
     spacing: Tensor
     last: Tensor
     coefficients: Tensor
+    degree: Tensor
 
     def __init__(
         self, table: RadialTable, centre: int, channels: NDArray[np.int64], dtype: torch.dtype
@@ -40,6 +42,7 @@ class Grid(torch.nn.Module):
         self.register_buffer("end", torch.tensor(table.end[centre], dtype=dtype))
         self.register_buffer("spacing", torch.tensor(table.spacing[centre], dtype=dtype))
         self.register_buffer("last", torch.tensor(table.bins[centre] - 1, dtype=torch.int64))
+        self.register_buffer("degree", torch.arange(1, 6, dtype=dtype))
         flat = coefficients.reshape(coefficients.shape[0] * self.width, 6, len(channels))
         self.register_buffer("coefficients", torch.tensor(flat, dtype=dtype))
 
@@ -59,8 +62,8 @@ class Grid(torch.nn.Module):
         index = torch.minimum(t.detach().long(), self.last.index_select(0, other))
         return other * self.width + index, t - index, inside
 
-    def lookup(self, table: Tensor, other: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        """Values and slopes dR/dr of channels, zero outside the table, shape (E, C).
+    def values(self, table: Tensor, other: Tensor, r: Tensor) -> Tensor:
+        """Values of channels, zero outside the table, for autograd, shape (E, C).
 
         Args:
             table: coefficients on this grid, shape (rows, 6, C): its own or sums of them.
@@ -68,28 +71,35 @@ class Grid(torch.nn.Module):
             r: as `place`.
         """
         row, u, inside = self.place(other, r)
-        value, slope = polynomial(table.index_select(0, row), u)
-        inside = inside.unsqueeze(1)
-        return value * inside, slope * inside / self.spacing.index_select(0, other).unsqueeze(1)
+        c, u = table.index_select(0, row), u.unsqueeze(1)
+        value = c[:, 5]
+        for k in range(4, -1, -1):
+            value = torch.addcmul(c[:, k], value, u)
+        return value * inside.unsqueeze(1)
 
+    def lookup(self, table: Tensor, other: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and slopes dR/dr of channels, zero outside the table, shape (E, C).
 
-def polynomial(c: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ_k c_k u^k and its derivative, by Horner's rule.
+        Sums of six rows with weights u^k and k u^(k-1): no coefficient is copied.
 
-    Args:
-        c: coefficients, shape (E, 6, C).
-        u: shape (E,).
-
-    Returns:
-        Shapes (E, C).
-    """
-    u = u.unsqueeze(1)
-    value, slope = c[:, 5], c[:, 5]
-    for k in range(4, -1, -1):
-        if k < 4:
-            slope = torch.addcmul(value, slope, u)
-        value = torch.addcmul(c[:, k], value, u)
-    return value, slope
+        Args:
+            table: as `values`.
+            other: as `values`.
+            r: as `values`.
+        """
+        row, u, inside = self.place(other, r)
+        power = [inside.to(r.dtype)]
+        for _ in range(5):
+            power.append(power[-1] * u)
+        powers = torch.stack(power, dim=1)  # [e, k]
+        scale = self.spacing.index_select(0, other).unsqueeze(1)
+        slopes = torch.zeros_like(powers)
+        slopes[:, 1:] = powers[:, :-1] * self.degree / scale
+        rows = row.unsqueeze(1) * 6 + torch.arange(6, device=r.device)
+        flat = table.reshape(-1, table.shape[2])
+        value = embedding_bag(rows, flat, mode="sum", per_sample_weights=powers)
+        slope = embedding_bag(rows, flat, mode="sum", per_sample_weights=slopes)
+        return value, slope
 
 
 class Harmonics(torch.nn.Module):
@@ -144,15 +154,15 @@ class Harmonics(torch.nn.Module):
         for name, array in places.items():
             self.register_buffer(name, torch.tensor(array, dtype=torch.int64))
 
-    def forward(self, unit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, unit: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Values, and what `pull` needs again.
 
         Args:
             unit: unit vectors, shape (E, 3).
 
         Returns:
-            Y, shape (E, (lmax+1)²); powers of z, shape (E, lmax+1); c_m and s_m,
-            shape (E, 2 lmax + 1).
+            Y, shape (E, (lmax+1)²); N Q, the same shape; powers of z, shape (E, lmax+1); c_m
+            and s_m, shape (E, 2 lmax + 1).
         """
         x, y, z = unit[:, 0], unit[:, 1], unit[:, 2]
         one = torch.ones_like(x)
@@ -164,17 +174,19 @@ class Harmonics(torch.nn.Module):
         phases = sine[1:]
         phases.reverse()
         powers, phase = torch.stack(power, dim=1), torch.stack(phases + cosine, dim=1)
-        return (powers @ self.legendre) * phase.index_select(1, self.phase), powers, phase
+        q = powers @ self.legendre
+        return q * phase.index_select(1, self.phase), q, powers, phase
 
-    def pull(self, weight: Tensor, powers: Tensor, phase: Tensor) -> Tensor:
+    def pull(self, weight: Tensor, q: Tensor, powers: Tensor, phase: Tensor) -> Tensor:
         """Σ_lm weight_lm ∇Y_lm of the extension off the sphere, shape (E, 3).
 
         Args:
             weight: shape (E, (lmax+1)²).
+            q: of `forward`.
             powers: of `forward`.
             phase: of `forward`.
         """
-        by_m = (weight * (powers @ self.legendre)) @ self.sum_m  # [e, m]
+        by_m = (weight * q) @ self.sum_m  # [e, m]
         x = (by_m * phase.index_select(1, self.x_place)) @ self.x_factor
         y = (by_m * phase.index_select(1, self.y_place)) @ self.y_factor
         turned = weight * phase.index_select(1, self.phase)

@@ -72,32 +72,55 @@ class Direct(torch.nn.Module):
         """
         return self.grid.lookup(self.fold(weights), other, r)
 
+    def values(self, weights: Tensor, other: Tensor, r: Tensor) -> Tensor:
+        """Values as `forward`, for autograd."""
+        return self.grid.values(self.fold(weights), other, r)
+
+
+def _by_l(channel: Ints, l: Ints) -> Ints:
+    """Channels in order of their lowest l, so that those of one l lie close together."""
+    used = np.unique(channel)
+    lowest = np.array([l[channel == c].min() for c in used], dtype=np.int64)
+    return used[np.argsort(lowest, kind="stable")] if len(used) else np.zeros(1, dtype=np.int64)
+
+
+class Near(NamedTuple):
+    """The edges that lie in the table of the many-body channels.
+
+    Args:
+        local: numbers of their central atoms, shape (kept,).
+        other: species of their neighbours, shape (kept,).
+        r: distances in Å, shape (kept,).
+        unit: unit vectors, shape (kept, 3).
+        kept: their numbers among all edges, shape (kept,).
+    """
+
+    local: Tensor
+    other: Tensor
+    r: Tensor
+    unit: Tensor
+    kept: Tensor
+
 
 class OneParticle(NamedTuple):
     """A of some atoms, and what its derivative needs.
 
     Args:
-        raw: real A of all channels and l m, shape (atoms, species × C × LM).
-        radial: R in slots of atoms and species, shape (atoms × species, J, C).
-        harmonics: Y in slots, shape (atoms × species, J, LM).
-        slope: dR/dr, shape (kept, C).
+        raw: real A of all blocks, shape (atoms, raw).
+        radial: for each l R in slots of atoms and species, shape (atoms × species, J, channels).
+        harmonics: for each l Y in slots, shape (atoms × species, J, 2l + 1).
+        q: of `Harmonics`, shape (kept, LM).
         powers: of `Harmonics`, shape (kept, lmax + 1).
         phase: of `Harmonics`, shape (kept, 2 lmax + 1).
-        unit: unit vectors, shape (kept, 3).
-        r: distances in Å, shape (kept,).
-        kept: numbers of the edges that lie in the table, shape (kept,).
-        slot: their slots, shape (kept,).
+        slot: slots of the edges, shape (kept,).
     """
 
     raw: Tensor
-    radial: Tensor
-    harmonics: Tensor
-    slope: Tensor
+    radial: list[Tensor]
+    harmonics: list[Tensor]
+    q: Tensor
     powers: Tensor
     phase: Tensor
-    unit: Tensor
-    r: Tensor
-    kept: Tensor
     slot: Tensor
 
 
@@ -140,10 +163,10 @@ class Site(torch.nn.Module):
         species = tables.a_species.astype(np.int64)
         channel = tables.a_channel.astype(np.int64)
         starts = np.cumsum([0, *(t.coefficients.shape[-1] for t in tables.radial)])
-        used = np.unique(channel[plan.single])
-        if len(used) and used[-1] >= starts[1]:
-            raise InputError("products: expected functions of the first radial table alone")
         l, m = tables.a_l[plan.single].astype(np.int64), tables.a_m[plan.single].astype(np.int64)
+        used = _by_l(channel[plan.single], l)
+        if used.max(initial=0) >= starts[1]:
+            raise InputError("products: expected functions of the first radial table alone")
         self.harmonics = Harmonics(int(l.max(initial=0)), dtype)
         self.species = len(tables.numbers)
         self.functions = (self.harmonics.lmax + 1) ** 2
@@ -160,9 +183,8 @@ class Site(torch.nn.Module):
         self.outputs, self.densities = products.weights.shape[:2]
         self.singles, self.pairs = len(plan.single), len(plan.pairs)
         self.nodes = plan.nodes
-        raw = (species[plan.single] * len(used) + np.searchsorted(used, channel[plan.single])) * (
-            self.functions
-        ) + (l * l + l)
+        position = np.argsort(used)[np.searchsorted(np.sort(used), channel[plan.single])]
+        raw = self._register_blocks(species[plan.single], position, l)
         self._register_unitary(raw, m, dtype)
         self._register_sums(plan.pairs, plan.triples, raw, m)
         row, column = plan.row, plan.column
@@ -178,6 +200,34 @@ class Site(torch.nn.Module):
 
     def _integers(self, name: str, values: Ints) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.int64))
+
+    def _register_blocks(self, species: Ints, channel: Ints, l: Ints) -> Ints:
+        """For every l one range of channels; A of it is one matrix product.
+
+        Args:
+            species: of the neighbours in each A, shape (V,).
+            channel: place of its channel in the grid, shape (V,).
+            l: its l, shape (V,).
+
+        Returns:
+            Place of each A (of that with m = 0) among the real A of all blocks, shape (V,).
+        """
+        self.begin, self.end, self.offset = [], [], [0]
+        place = np.zeros(len(l), dtype=np.int64)
+        for degree in range(self.harmonics.lmax + 1):
+            mine = l == degree
+            begin = int(channel[mine].min(initial=self.grid.coefficients.shape[2]))
+            end = int(channel[mine].max(initial=begin - 1)) + 1
+            width = 2 * degree + 1
+            place[mine] = (
+                self.offset[-1]
+                + (species[mine] * (end - begin) + channel[mine] - begin) * width
+                + degree
+            )
+            self.begin.append(begin)
+            self.end.append(end)
+            self.offset.append(self.offset[-1] + self.species * (end - begin) * width)
+        return place
 
     def _register_unitary(self, raw: Ints, m: Ints, dtype: torch.dtype) -> None:
         """Re A_v and Im A_v are each one real A, times a factor.
@@ -200,9 +250,8 @@ class Site(torch.nn.Module):
         self._sums("to_pair", triples[:, 0], len(pairs))
         into = np.concatenate((pairs[:, 0], pairs[:, 1], triples[:, 1]))
         self._sums("to_single", into, self.singles)
-        size = self.species * self.grid.coefficients.shape[2] * self.functions
         into = np.concatenate((raw + np.abs(m), raw - np.abs(m)))
-        self._sums("to_raw", into, size)
+        self._sums("to_raw", into, self.offset[-1])
 
     def _sums(self, name: str, into: Ints, size: int) -> None:
         order = np.argsort(into, kind="stable")
@@ -244,7 +293,7 @@ class Site(torch.nn.Module):
         """All nodes from the real A, shape (N, atoms), complex.
 
         Args:
-            raw: shape (atoms, species × C × LM).
+            raw: shape (atoms, raw).
         """
         both = raw.index_select(1, self.real_imaginary).t().contiguous() * self.scale
         single = torch.complex(both[: self.singles], both[self.singles :])
@@ -256,23 +305,37 @@ class Site(torch.nn.Module):
             parts.append(left * single.index_select(0, self.triple_right))
         return torch.cat(parts)
 
-    def _one_particle(
-        self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor, atoms: int
-    ) -> OneParticle:
-        """A_v = Σ_j R Y of all channels and l m."""
+    def _near(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Near:
+        """The edges that lie in the table of the many-body channels."""
         _, _, inside = self.grid.place(other, r)
         kept = torch.nonzero(inside).squeeze(1)
-        local, other = local.index_select(0, kept), other.index_select(0, kept)
-        r = r.index_select(0, kept)
-        unit = vector.index_select(0, kept) / r.unsqueeze(1)
-        slot, width = self._layout(local, other, atoms)
-        radial, slope = self.grid.lookup(self.grid.coefficients, other, r)
-        harmonics, powers, phase = self.harmonics(unit)
+        length = r.index_select(0, kept)
+        unit = vector.index_select(0, kept) / length.unsqueeze(1)
+        return Near(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
+
+    def _one_particle(self, near: Near, radial: Tensor, atoms: int) -> OneParticle:
+        """A_v = Σ_j R Y of all blocks.
+
+        Args:
+            near: of `_near`.
+            radial: R of these edges, shape (kept, C).
+            atoms: how many central atoms there are.
+        """
+        slot, width = self._layout(near.local, near.other, atoms)
+        harmonics, q, powers, phase = self.harmonics(near.unit)
         radial = self._spread(radial, slot, atoms * self.species, width)
         harmonics = self._spread(harmonics, slot, atoms * self.species, width)
-        raw = torch.bmm(radial.transpose(1, 2), harmonics)
-        raw = raw.reshape(atoms, -1 if self.singles > 0 else 0)
-        return OneParticle(raw, radial, harmonics, slope, powers, phase, unit, r, kept, slot)
+        radials: list[Tensor] = []
+        angular: list[Tensor] = []
+        blocks: list[Tensor] = []
+        for l in range(self.harmonics.lmax + 1):
+            # Copies: bmm takes views only one matrix at a time.
+            radials.append(radial[:, :, self.begin[l] : self.end[l]].contiguous())
+            angular.append(harmonics[:, :, l * l : (l + 1) * (l + 1)].contiguous())
+            block = torch.bmm(radials[l].transpose(1, 2), angular[l])
+            blocks.append(block.reshape(atoms, self.offset[l + 1] - self.offset[l]))
+        raw = torch.cat(blocks, dim=1)
+        return OneParticle(raw, radials, angular, q, powers, phase, slot)
 
     def energies(self, local: Tensor, other: Tensor, vector: Tensor, atoms: int) -> Tensor:
         """Energies that autograd can differentiate as often as the tables are smooth.
@@ -289,10 +352,12 @@ class Site(torch.nn.Module):
         r = torch.linalg.vector_norm(vector, dim=1)
         density = torch.zeros((atoms, self.densities), dtype=r.dtype, device=r.device)
         for direct in self.direct:
-            density = density.index_add(0, local, direct(self.weights[0], other, r)[0])
+            density = density.index_add(0, local, direct.values(self.weights[0], other, r))  # type: ignore[operator]
         density = density.t()
         if self.singles > 0:
-            x = self._nodes(self._one_particle(local, other, r, vector, atoms).raw)
+            near = self._near(local, other, r, vector)
+            radial = self.grid.values(self.grid.coefficients, near.other, near.r)
+            x = self._nodes(self._one_particle(near, radial, atoms).raw)
             product = torch.real(x.index_select(0, self.row) * x.index_select(0, self.column))
             density = density + self.weights[0].index_select(1, self.term) @ product
         around = self.energy.surroundings(local, other, r, atoms)
@@ -317,7 +382,9 @@ class Site(torch.nn.Module):
             E_i in eV, shape (outputs, atoms), and dE_i/dr_ij in eV/Å, shape (outputs, E, 3).
         """
         r = torch.linalg.vector_norm(vector, dim=1)
-        a = self._one_particle(local, other, r, vector, atoms)
+        near = self._near(local, other, r, vector)
+        radial, slope = self.grid.lookup(self.grid.coefficients, near.other, near.r)
+        a = self._one_particle(near, radial, atoms)
         x = self._nodes(a.raw)
         around = self.energy.surroundings(local, other, r, atoms)
         energies: list[Tensor] = []
@@ -334,7 +401,8 @@ class Site(torch.nn.Module):
                 along = along.index_add(0, around.nearest, by_gap)
             pull = along.unsqueeze(1) * vector / r.unsqueeze(1)
             if self.singles > 0:
-                pull = pull.index_add(0, a.kept, self._pull(a, self._adjoint(x, g, by_density)))
+                adjoint = self._adjoint(x, g, by_density)
+                pull = pull.index_add(0, near.kept, self._pull(near, a, slope, adjoint))
             energies.append(energy)
             pulls.append(pull)
         return torch.stack(energies), torch.stack(pulls)
@@ -374,7 +442,7 @@ class Site(torch.nn.Module):
         return torch.view_as_complex(summed.reshape(first.shape[0], -1, 2))
 
     def _adjoint(self, x: Tensor, g: list[Tensor], by_density: Tensor) -> Tensor:
-        """dE_i/dA of the real A of all channels, shape (atoms, species × C × LM).
+        """dE_i/dA of the real A of all channels, shape (atoms, raw).
 
         Args:
             x: the nodes.
@@ -403,19 +471,31 @@ class Site(torch.nn.Module):
                 torch.cat(parts), self.to_single_order, self.to_single_first
             )
         both = torch.cat((torch.real(g_single), -torch.imag(g_single))) * self.scale
-        return embedding_bag(self.to_raw_order, both, self.to_raw_first, mode="sum").t()
+        return (
+            embedding_bag(self.to_raw_order, both, self.to_raw_first, mode="sum").t().contiguous()
+        )
 
-    def _pull(self, a: OneParticle, adjoint: Tensor) -> Tensor:
+    def _pull(self, near: Near, a: OneParticle, slope: Tensor, adjoint: Tensor) -> Tensor:
         """dE_i/dr_j = Σ_v dE_i/dA_v dA_v/dr_j of the edges in the table, shape (kept, 3).
 
         Args:
+            near: of `_near`.
             a: of `_one_particle`.
-            adjoint: dE_i/dA of all channels and l m, shape (atoms, species × C × LM).
+            slope: dR/dr of the edges, shape (kept, C).
+            adjoint: dE_i/dA of all blocks, shape (atoms, raw).
         """
-        channels = a.radial.shape[2]
-        weight = adjoint.reshape(-1, channels, self.functions)
-        turn = torch.bmm(a.radial, weight).reshape(-1, self.functions).index_select(0, a.slot)
-        stretch = torch.bmm(a.harmonics, weight.transpose(1, 2)).reshape(-1, channels)
-        along = (stretch.index_select(0, a.slot) * a.slope).sum(dim=1, keepdim=True)
-        turn = self.harmonics.pull(turn, a.powers, a.phase) / a.r.unsqueeze(1)
-        return turn + (along - (turn * a.unit).sum(dim=1, keepdim=True)) * a.unit
+        rows, width = a.harmonics[0].shape[0], a.harmonics[0].shape[1]
+        stretch = torch.zeros((rows, width, slope.shape[1]), dtype=slope.dtype, device=slope.device)
+        turns: list[Tensor] = []
+        for l in range(self.harmonics.lmax + 1):
+            begin, end = self.begin[l], self.end[l]
+            weight = adjoint[:, self.offset[l] : self.offset[l + 1]].reshape(
+                rows, end - begin, 2 * l + 1
+            )
+            turns.append(torch.bmm(a.radial[l], weight))
+            stretch[:, :, begin:end] += torch.bmm(a.harmonics[l], weight.transpose(1, 2))
+        turn = torch.cat(turns, dim=2).reshape(-1, self.functions).index_select(0, a.slot)
+        stretch = stretch.reshape(-1, stretch.shape[2])
+        along = (stretch.index_select(0, a.slot) * slope).sum(dim=1, keepdim=True)
+        turn = self.harmonics.pull(turn, a.q, a.powers, a.phase) / near.r.unsqueeze(1)
+        return turn + (along - (turn * near.unit).sum(dim=1, keepdim=True)) * near.unit

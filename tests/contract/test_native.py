@@ -198,9 +198,13 @@ def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, cap
     assert max(virials) < 1e-3
 
 
-def test_single_precision_is_the_native_evaluators_alone():
+def test_choices_an_evaluator_does_not_have_are_refused():
     model = _silicon_oxygen()
-    with pytest.raises(InputError, match="only the native evaluator has single"):
+    with pytest.raises(InputError, match="device: only the torch evaluator knows 'cuda'"):
+        acepot.Potential(model, device="cuda")
+    with pytest.raises(InputError, match="threads: of the native evaluator alone"):
+        acepot.Potential(model, evaluator="reference", threads=2)
+    with pytest.raises(InputError, match="the reference evaluator has no single precision"):
         acepot.Potential(model, evaluator="reference", precision="single")
     with pytest.raises(InputError, match="expected double or single, got 'half'"):
         acepot.Potential(model, precision="half")

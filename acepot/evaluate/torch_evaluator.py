@@ -1,0 +1,106 @@
+"""The torch module behind the contract of evaluators, on structures instead of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acepot.errors import InputError
+from acepot.evaluate.nearness import refuse_closer
+from acepot.evaluate.protocol import Committee, Floats, Result
+from acepot.evaluate.torch_module import AceModule, forces_and_virials
+from acepot.neighbours import Edges, build
+from acepot.structure import Structure
+from acepot.tables import Tables
+
+
+class TorchEvaluator:
+    """Evaluates Tables in torch; neighbour lists are made on the processor.
+
+    Args:
+        tables: a lowered model of scalars (total_l = 0).
+        device: where torch computes: cpu, cuda, cuda:1 …
+        single: in single precision from the edge vectors on; see evaluate/single.py.
+
+    Raises:
+        InputError: tables that cannot be evaluated, or a device torch does not have here.
+    """
+
+    def __init__(self, tables: Tables, device: str = "cpu", single: bool = False) -> None:
+        self.tables = tables
+        # E0 would cost single precision digits that differences of energies need.
+        module = AceModule(
+            replace(tables, e0=np.zeros_like(tables.e0)),
+            torch.float32 if single else torch.float64,
+        )
+        try:
+            self._module = module.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device: torch cannot use {device!r} here ({error})") from None
+        self._device = device
+
+    def evaluate(
+        self,
+        structures: Sequence[Structure],
+        species: Sequence[NDArray[np.int64]],
+        *,
+        committee: bool = False,
+    ) -> list[Result]:
+        """Energies, forces and virials of several structures in one call.
+
+        Args:
+            structures: atoms and cells.
+            species: species index of every atom, one array a structure.
+            committee: also evaluate the members of the committee.
+
+        Raises:
+            InputError: coinciding or too close atoms, results that are not finite.
+        """
+        if not structures:
+            return []
+        lists = [build(s, self._module.cutoff) for s in structures]
+        for z, edges in zip(species, lists, strict=True):
+            refuse_closer(self.tables, z, edges)
+        first = np.cumsum([0, *(len(s) for s in structures)])
+        outputs = self.tables.outputs if committee else 1
+        energies, forces, virials = self._run(np.concatenate(species), lists, first, outputs)
+        energies += self.tables.e0[np.concatenate(species)]
+        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
+            raise InputError("energies or forces: expected finite numbers, got others")
+        return [
+            _result(energies[:, a:b], forces[:, a:b], virials[:, a:b], committee)
+            for a, b in zip(first, first[1:], strict=False)
+        ]
+
+    def _run(
+        self, species: NDArray[np.int64], lists: list[Edges], first: NDArray[np.int64], outputs: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """Energies less E0, forces and virials of all atoms, by output."""
+
+        def tensor(arrays: list[NDArray[np.float64] | NDArray[np.int64]]) -> torch.Tensor:
+            return torch.from_numpy(np.concatenate(arrays)).to(self._device)
+
+        centre = tensor([e.centre + at for e, at in zip(lists, first, strict=False)])
+        neighbour = tensor([e.neighbour + at for e, at in zip(lists, first, strict=False)])
+        vector = tensor([e.vector for e in lists]).to(self._module.e0.dtype)
+        energies, gradients = self._module.evaluate(
+            outputs, tensor([species]), centre, neighbour, vector
+        )
+        made = [
+            forces_and_virials(gradient, centre, neighbour, vector, len(species))
+            for gradient in gradients
+        ]
+        stacked = (energies, torch.stack([f for f, _ in made]), torch.stack([w for _, w in made]))
+        one, two, three = (t.to(torch.float64).cpu().numpy() for t in stacked)
+        return one, two, three
+
+
+def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
+    members = None
+    if committee:
+        members = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
+    return Result(energies[0], forces[0], virials[0], members)
