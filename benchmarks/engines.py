@@ -89,7 +89,9 @@ def run(route: Route, folder: Path) -> list[Numbers] | None:
 
 
 def differences(found: Sequence[Numbers], expected: Sequence[Numbers]) -> np.ndarray:
-    """Relative of the energy, largest of the forces, relative of the virial; nan: there is none.
+    """Relative of the energy, largest of the forces, relative of the virial.
+
+    nan stands for a virial that the engine does not have, inf for what is not a number.
 
     Returns:
         Shape (cases, 3).
@@ -100,18 +102,15 @@ def differences(found: Sequence[Numbers], expected: Sequence[Numbers]) -> np.nda
         force = np.abs(one.forces - truth.forces).max()
         virial = np.nan
         if one.virial is not None and truth.virial is not None:
-            virial = np.abs(one.virial - truth.virial).max() / np.abs(truth.virial).max()
-        rows.append((energy, force, virial))
+            part = np.abs(one.virial - truth.virial).max() / np.abs(truth.virial).max()
+            virial = np.inf if np.isnan(part) else part
+        rows.append((*np.nan_to_num((energy, force), nan=np.inf, posinf=np.inf), virial))
     return np.array(rows)
 
 
 def worst(table: np.ndarray) -> np.ndarray:
-    """Of each column; nan where no case has the quantity, inf where a number is none."""
-    energies, forces, virials = table.T
-    known = virials[~np.isnan(virials)]
-    each = [energies.max(), forces.max(), known.max() if len(known) else np.nan]
-    lost = np.isnan(each[:2])
-    return np.array([*np.where(lost, np.inf, each[:2]), each[2]])
+    """Of each column; nan where no case has the quantity."""
+    return np.fmax.reduce(table)
 
 
 def verdict(route: Route, largest: np.ndarray) -> str:

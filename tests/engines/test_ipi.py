@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -559,6 +560,12 @@ def test_a_model_file_that_is_missing_damaged_or_without_committee(tmp_path: Pat
     broken.write_bytes(MODEL.read_bytes()[:2000])
     with pytest.raises(ModelFileError, match="broken.acepot"):
         open_forcefield(broken, path)
+    newer = tmp_path / "newer.acepot"
+    with zipfile.ZipFile(MODEL) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"version": 1', b'"version": 99'))
+    with pytest.raises(ModelFileError, match="newer.acepot.*version"):
+        open_forcefield(newer, path)
     single = tmp_path / "single.acepot"
     acepot.save(replace(acepot.load(MODEL), committee=None), single)
     with pytest.raises(InputError, match="committee: .*single.acepot has none"):

@@ -329,6 +329,42 @@ def test_path_integrals_do_not_depend_on_the_route(processes: Processes) -> None
     assert min(work[2:4]) > 0, "one of two clients had nothing to do"
 
 
+def test_a_run_goes_on_from_its_checkpoint_when_the_server_was_killed(
+    processes: Processes,
+) -> None:
+    """Every printed digit is that of the run that was left alone."""
+    folder, steps = processes.folder, 40
+    shutil.copy(EXAMPLES / "Si8.extxyz", folder)
+
+    def server(name: str) -> subprocess.Popen[str]:
+        text = PIMD.format(folder=folder, name=name, steps=steps, forcefield=unix(name))
+        stop = "<checkpoint filename='checkpoint' stride='10' overwrite='True'/> </output>"
+        (folder / f"{name}.xml").write_text(text.replace("</output>", stop))
+        return processes.start(BIN / "i-pi", f"{name}.xml")
+
+    whole = server("whole")
+    processes.finish(whole, processes.client("whole", "Si8.extxyz"))
+    doomed = server("killed")
+    client = processes.client("killed", "Si8.extxyz")
+    checkpoint = folder / "killed.checkpoint"
+    deadline = time.monotonic() + HANG
+    while "<step>20</step>" not in (checkpoint.read_text() if checkpoint.exists() else ""):
+        assert doomed.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    doomed.kill()
+    said, _ = client.communicate(timeout=HANG)
+    assert client.returncode == 3 and "the server" in said.splitlines()[-1], said
+    (folder / "killed").unlink()  # the socket, which i-PI leaves behind when it is killed
+    again = processes.start(BIN / "i-pi", checkpoint.name)
+    processes.finish(again, processes.client("killed", "Si8.extxyz"))
+    expected, found = (
+        {line.split()[0]: line for line in (folder / f"{name}.out").read_text().splitlines()[-25:]}
+        for name in ("whole", "killed")
+    )
+    last = f"{steps:.8e}"
+    assert found[last] == expected[last]
+
+
 def test_an_error_in_a_threaded_ffdirect_ends_the_run(processes: Processes) -> None:
     folder = processes.folder
     for name in ("Si8", "Si64"):
@@ -384,9 +420,9 @@ def test_lammps_with_fix_ipi_agrees_to_a_millionth(
     processes.finish(*servers.values())
     assert "Got EXIT message from i-PI" in client.communicate(timeout=HANG)[0]
     expected, found = (np.loadtxt(folder / f"{name}.out") for name in fields)
-    assert expected.shape == found.shape == (steps + 1, 8)
+    assert expected.shape == found.shape and len(found) == steps + 1
     error = np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)
-    print("largest differences of columns, of their largest value:", error)
+    sys.stdout.write(f"largest differences of columns to their largest value: {error}\n")
     assert error.max() < 1e-6, error
 
 
