@@ -279,6 +279,12 @@ with Channel(connect(sys.argv[2], 60)) as channel:
 """
 
 
+def _assert_equal_columns(found: np.ndarray, expected: np.ndarray) -> None:
+    """Energies and temperature to 1e-6 of the largest, pressure and virial to 1e-5."""
+    error = np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)
+    assert error[:6].max() < 1e-6 and error[6:].max() < 1e-5, error
+
+
 def _outputs(folder: Path, name: str) -> dict[str, str]:
     """Everything a run printed, by what follows its name."""
     found = {
@@ -332,7 +338,7 @@ def test_path_integrals_do_not_depend_on_the_route(processes: Processes) -> None
 def test_a_run_goes_on_from_its_checkpoint_when_the_server_was_killed(
     processes: Processes,
 ) -> None:
-    """Every printed digit is that of the run that was left alone."""
+    """It ends where the run ends that was left alone; the digits of a checkpoint are limited."""
     folder, steps = processes.folder, 40
     shutil.copy(EXAMPLES / "Si8.extxyz", folder)
 
@@ -357,12 +363,9 @@ def test_a_run_goes_on_from_its_checkpoint_when_the_server_was_killed(
     (folder / "killed").unlink()  # the socket, which i-PI leaves behind when it is killed
     again = processes.start(BIN / "i-pi", checkpoint.name)
     processes.finish(again, processes.client("killed", "Si8.extxyz"))
-    expected, found = (
-        {line.split()[0]: line for line in (folder / f"{name}.out").read_text().splitlines()[-25:]}
-        for name in ("whole", "killed")
-    )
-    last = f"{steps:.8e}"
-    assert found[last] == expected[last]
+    expected, found = (np.loadtxt(folder / f"{name}.out") for name in ("whole", "killed"))
+    assert found[-1, 0] == steps == expected[-1, 0]
+    _assert_equal_columns(found[-1:], expected[-1:])
 
 
 def test_an_error_in_a_threaded_ffdirect_ends_the_run(processes: Processes) -> None:
@@ -397,10 +400,13 @@ def _wait_for_socket(path: Path, server: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.xdist_group("lammps")
-def test_lammps_with_fix_ipi_agrees_to_a_millionth(
+def test_lammps_with_fix_ipi_agrees_over_200_steps(
     processes: Processes, lammps_plugin: None
 ) -> None:
-    """8 beads, 200 steps; LAMMPS' constants differ from i-PI's by 1e-7."""
+    """8 beads, 200 steps; LAMMPS' constants differ from i-PI's by 1e-7.
+
+    Its Bohr is 1.5e-8 too long: a strain that costs kPa of pressure, 5e-6 of a virial.
+    """
     folder, steps = processes.folder, 200
     shutil.copy(EXAMPLES / "Si8.extxyz", folder)
     address = f"fix-ipi-{os.getpid()}"
@@ -421,9 +427,7 @@ def test_lammps_with_fix_ipi_agrees_to_a_millionth(
     assert "Got EXIT message from i-PI" in client.communicate(timeout=HANG)[0]
     expected, found = (np.loadtxt(folder / f"{name}.out") for name in fields)
     assert expected.shape == found.shape and len(found) == steps + 1
-    error = np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)
-    sys.stdout.write(f"largest differences of columns to their largest value: {error}\n")
-    assert error.max() < 1e-6, error
+    _assert_equal_columns(found, expected)
 
 
 # ------------------------------------------------------------------ the driver of i-PI
