@@ -1,6 +1,7 @@
 """Langevin dynamics of 64 silicon atoms at 300 K with a fitted model, in ASE.
 
-Usage: python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
+pip install ".[ase]"
+python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
 """
 
 import argparse
@@ -18,7 +19,9 @@ MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("model", nargs="?", default=MODEL, type=Path)
     options.add_argument("--picoseconds", type=float, default=2.0)
     chosen = options.parse_args()

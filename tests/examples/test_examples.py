@@ -1,5 +1,6 @@
 """Every example runs, every command of the README does what it says, models can be refitted."""
 
+import ast
 import re
 import runpy
 import shlex
@@ -19,6 +20,10 @@ MODELS = sorted((ROOT / "models").glob("*/model.acepot"))
 
 
 def _run(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> None:
+    """The command of the header, with the options it shows made smaller."""
+    header = ast.get_docstring(ast.parse((ROOT / "examples" / name).read_text()))
+    (shown,) = re.findall(rf"^    python examples/{name}(.*)$", header, re.MULTILINE)
+    assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--\w+", shown))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
