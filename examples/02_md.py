@@ -1,7 +1,9 @@
 """Langevin dynamics of 64 silicon atoms at 300 K with a fitted model, in ASE.
 
-pip install ".[ase]"
-python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
+    pip install ".[ase]"
+    python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
+
+Prints temperature and energy on the way, and the speed.
 """
 
 import argparse

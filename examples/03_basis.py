@@ -1,7 +1,9 @@
 """How large a basis is before it is built, and what its functions are on an atom.
 
-pip install .
-python examples/03_basis.py
+    pip install .
+    python examples/03_basis.py
+
+Prints both.
 """
 
 import numpy as np
