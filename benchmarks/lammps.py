@@ -26,6 +26,10 @@ from acepot.lower import lower
 MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 STEPS = 20
+#: On paper: Å³ an atom, Å of cut-off and skin, seconds a message, bytes a second.
+VOLUME, LIST_CUTOFF, LATENCY, BANDWIDTH = 20.0, 8.0, 2e-6, 5e9
+#: µs an atom and step on the machine of README.md, used where the kernel is not measured.
+KERNEL = 5.7
 INPUT = """
 units metal
 atom_modify sort 0 0
@@ -87,7 +91,8 @@ def kernel(folder: Path, evaluator: NativeEvaluator, cells: tuple[int, int, int]
     return statistics.median(times)
 
 
-def one_rank(folder: Path, rounds: int, cpu: str) -> None:
+def one_rank(folder: Path, rounds: int, cpu: str) -> float:
+    """The pair style against the kernel; µs an atom of the kernel for the largest system."""
     evaluator = NativeEvaluator(lower(acepot.load(MODEL)), threads=1)
     os.sched_setaffinity(0, {int(cpu)})  # the kernel runs where LAMMPS ran
     for cells in ((5, 5, 5), (10, 10, 5), (10, 10, 13)):
@@ -106,6 +111,7 @@ def one_rank(folder: Path, rounds: int, cpu: str) -> None:
             f"{found['ghosts'] / found['atoms']:.2f} ghosts an atom",
             flush=True,
         )
+    return statistics.median(bares)
 
 
 def two_ranks(folder: Path, rounds: int, x: int, y: int, z: int) -> None:
@@ -132,13 +138,42 @@ def two_ranks(folder: Path, rounds: int, x: int, y: int, z: int) -> None:
     )
 
 
+def on_paper(kernel_time: float) -> None:
+    """What a step of 1,000 ranks costs, by the size of a rank's cube; nothing is run.
+
+    A cube of n silicon atoms has (1 + 16 Å / edge)³ - 1 ghosts an atom. Positions go out and forces
+    come back, 24 bytes each, in 6 messages each way.
+    """
+    print(
+        f"1,000 ranks on paper, {1e6 * LATENCY:g} µs a message, {BANDWIDTH / 1e9:g} GB/s, kernel "
+        f"{kernel_time:.2f} µs/atom:\natoms a rank, ghosts an atom, kB a step, communication in "
+        "µs, kernel in µs, its part"
+    )
+    for atoms in (250, 1000, 4000, 32_000):
+        edge = (VOLUME * atoms) ** (1 / 3)
+        ghosts = (1 + 2 * LIST_CUTOFF / edge) ** 3 - 1
+        size = 48 * ghosts * atoms
+        communication = 1e6 * (12 * LATENCY + size / BANDWIDTH)
+        work = kernel_time * atoms
+        print(
+            f"{atoms:7d} {ghosts:6.2f} {size / 1e3:8.0f} {communication:7.0f} {work:9.0f} "
+            f"{communication / work:8.1%}"
+        )
+
+
 def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--cpu", default="0", help="processor of the runs on one rank")
-    options.add_argument("--parts", nargs="+", choices=("one", "two"), default=["two", "one"])
+    options.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("one", "two"),
+        default=["two", "one"],
+        help="one rank against the kernel; two ranks against two runs",
+    )
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -146,8 +181,10 @@ def main() -> None:
         if "two" in chosen.parts:
             for cells in ((20, 20, 10), (20, 10, 5), (10, 5, 5)):
                 two_ranks(folder, chosen.rounds, *cells)
+        time_of_kernel = KERNEL
         if "one" in chosen.parts:
-            one_rank(folder, chosen.rounds, chosen.cpu)
+            time_of_kernel = one_rank(folder, chosen.rounds, chosen.cpu)
+        on_paper(time_of_kernel)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,10 @@
-"""Fit a small silicon potential in Python and look at its errors."""
+"""Fit a small silicon potential in Python and look at its errors.
+
+    pip install .
+    python examples/01_fit.py
+
+Writes small.acepot into the current folder.
+"""
 
 from pathlib import Path
 

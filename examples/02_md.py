@@ -1,6 +1,9 @@
 """Langevin dynamics of 64 silicon atoms at 300 K with a fitted model, in ASE.
 
-Usage: python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
+    pip install ".[ase]"
+    python examples/02_md.py [MODEL.acepot] [--picoseconds 2]
+
+Prints temperature and energy on the way, and the speed.
 """
 
 import argparse
@@ -18,7 +21,9 @@ MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("model", nargs="?", default=MODEL, type=Path)
     options.add_argument("--picoseconds", type=float, default=2.0)
     chosen = options.parse_args()

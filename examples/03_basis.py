@@ -1,4 +1,10 @@
-"""How large a basis is before it is built, and what its functions are on an atom."""
+"""How large a basis is before it is built, and what its functions are on an atom.
+
+    pip install .
+    python examples/03_basis.py
+
+Prints both.
+"""
 
 import numpy as np
 

@@ -122,4 +122,7 @@ def _attempt(address: Address) -> socket.socket:
 
 
 def _name(address: Address) -> str:
-    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+    if isinstance(address, str):
+        return address
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -79,7 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     add("template", metavar="TEMPLATE", help="file with one structure of the run, atoms in order")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("-u", "--unix", metavar="NAME", help="<address> of a unix socket")
-    mode.add_argument("--inet", metavar="HOST:PORT", help="<address> and <port> of an inet socket")
+    mode.add_argument(
+        "--inet",
+        metavar="HOST:PORT",
+        help="<address> and <port> of an inet socket, IPv6 as [::1]:PORT",
+    )
     mode.add_argument("--bench", action="store_true", help="time the template without a server")
     path = str(Path(__file__).with_name("pes.py"))
     add("--pes-path", action="version", version=path, help="print the path of i-PI's PES file")
@@ -131,8 +135,15 @@ def _address(options: argparse.Namespace) -> Address | None:
     if options.inet is None:
         return None
     host, colon, port = options.inet.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):  # an address of IPv6
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
     if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
-        raise InputError(f"--inet: expected HOST:PORT such as localhost:31415, got {options.inet}")
+        raise InputError(
+            "--inet: expected HOST:PORT such as localhost:31415, or [ADDRESS]:PORT with an "
+            f"address of IPv6, got {options.inet}"
+        )
     return host, int(port)
 
 

