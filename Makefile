@@ -120,6 +120,7 @@ bench: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/adapters.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ipi.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kernel.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torch_evaluator.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

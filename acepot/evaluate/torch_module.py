@@ -21,7 +21,7 @@ except ImportError as error:
 
 #: Numbers that the arrays of one block of atoms may hold: on a processor small enough for its
 #: caches, elsewhere large enough to fill the device (see benchmarks/torch_evaluator.py).
-_BLOCK, _DEVICE_BLOCK = 2**22, 2**28
+_BLOCK, _DEVICE_BLOCK = 2**23, 2**28
 
 
 class AceModule(torch.nn.Module):
