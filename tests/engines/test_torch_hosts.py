@@ -237,7 +237,7 @@ def test_selected_atoms_have_their_energy_and_its_gradient(
     """Two systems at once; the gradient is that of the chosen E_i alone, by finite differences."""
     pytest.importorskip("metatomic.torch")
     from metatensor.torch import Labels
-    from metatomic.torch import ModelOutput, System, register_autograd_neighbors
+    from metatomic.torch import ModelOutput, System
     from vesin.metatomic import neighbor_lists_for_model
 
     from torch_ace.metatomic import atomistic_model
