@@ -114,9 +114,8 @@ def _ending(status: int, text: str) -> str:
 
 
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"openmm": _version("openmm"), "torch": _version("torch")}
-    wheels = {name: version for name in _WHEELS if (version := _version(name))}
-    return found | (wheels or {"openmm-torch": None})
+    names = [name for name in _WHEELS if _version(name)] or [_WHEELS[-1]]
+    return {name: _version(name) for name in ("openmm", "torch", *names)}
 
 
 def _version(package: str) -> str | None:
