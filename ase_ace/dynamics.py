@@ -1,7 +1,7 @@
 """`acepot md` in ASE: LangevinBAOAB for nvt and npt, VelocityVerlet for nve.
 
-The state is an NPZ file with positions, momenta, cell, momentum of the barostat and the state of
-the random numbers: a run that goes on from it is the same bit by bit.
+The state is an NPZ file with positions, momenta, cell, momentum and force of the barostat and the
+state of the random numbers: a run that goes on from it is the same bit by bit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError, MissingDependency
-from acepot.md.engine import EngineKind, Phase, Sample, Task
+from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import GIGAPASCAL
 
 try:
@@ -43,9 +43,9 @@ class AseEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._random = task.generator()
+        self._random, self._has_barostat = task.generator(), task.ensemble.kind == "npt"
         self._atoms = _atoms(task)
-        barostat = 0.0 if state is None else self._load(state)
+        barostat = None if state is None else self._load(state)
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
         self._atoms.calc = ACECalculator(potential)
         self._dynamics = _dynamics(task, self._atoms, self._random, barostat)
@@ -79,14 +79,15 @@ class AseEngine:
 
     def save(self, path: Path) -> None:
         """Write the state."""
-        atoms = self._atoms
+        atoms, dynamics = self._atoms, self._dynamics
         with path.open("wb") as file:
             np.savez(
                 file,
                 positions=atoms.positions,
                 momenta=atoms.get_momenta(),
                 cell=np.array(atoms.cell),
-                barostat=getattr(self._dynamics, "p_eps", 0.0),
+                # The force is of the velocities before the last half kick: not to be had again.
+                barostat=(dynamics.p_eps, dynamics.force_eps) if self._has_barostat else (),
                 random=json.dumps(self._random.bit_generator.state),
             )
 
@@ -94,15 +95,18 @@ class AseEngine:
         """Close the trajectory."""
         self._trajectory.close()
 
-    def _load(self, path: Path) -> float:
-        """Go back to a state; the momentum of the barostat is returned."""
+    def _load(self, path: Path) -> Floats:
+        """Go back to a state; momentum and force of the barostat, if any, are returned."""
         try:
             with np.load(path, allow_pickle=False) as state:
                 self._atoms.set_cell(state["cell"])
                 self._atoms.positions[:] = state["positions"]
                 self._atoms.set_momenta(state["momenta"])
                 self._random.bit_generator.state = json.loads(str(state["random"]))
-                return float(state["barostat"])
+                barostat: Floats = state["barostat"]
+                if barostat.shape != ((2,) if self._has_barostat else (0,)):
+                    raise ValueError(f"a barostat of shape {barostat.shape}")
+                return barostat
         except (ValueError, KeyError, OSError, TypeError, EOFError, BadZipFile) as error:
             raise InputError(f"{path}: not a state of a run in ASE: {error}") from error
 
@@ -121,7 +125,7 @@ def _atoms(task: Task) -> Any:
     return atoms
 
 
-def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: float) -> Any:
+def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Floats | None) -> Any:
     ensemble, step = task.ensemble, task.config.run.timestep * units.fs
     if ensemble.kind == "nve":
         return VelocityVerlet(atoms, step)
@@ -143,8 +147,8 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: flo
             rng=random,
             **options,
         )
-    if ensemble.kind == "npt":
-        dynamics.p_eps = barostat
+    if ensemble.kind == "npt" and barostat is not None:
+        dynamics.p_eps, dynamics.force_eps = barostat.tolist()
     return dynamics
 
 

@@ -240,6 +240,8 @@ def _cut(path: Path, grown: Grown) -> None:
             f"{path}: expected {grown.size} bytes or more, got {path.stat().st_size}: it has lost "
             "what was in it at the last checkpoint; begin again in another folder, with --out"
         )
+    if _flushed(path) == grown:
+        return
     with path.open("r+b") as file:
         file.write(bytes.fromhex(grown.head))
         file.truncate(grown.size)

@@ -363,8 +363,10 @@ def test_the_saved_toml_repeats_the_run(make: Make) -> None:
 # ------------------------------------------------------------------ what is refused
 
 
-def refused(simulation: Simulation, message: str, capsys, engine: str = "ase") -> None:
-    words = simulation.command(engine, "run", "--no-plots")[3:]
+def refused(
+    simulation: Simulation, message: str, capsys, engine: str = "ase", out: str = "run"
+) -> None:
+    words = simulation.command(engine, out, "--no-plots")[3:]
     assert main(words) == 1
     said = capsys.readouterr().err
     assert re.search(message, said), said
@@ -405,7 +407,7 @@ def test_structures_that_do_not_suit_are_refused(make: Make, tmp_path: Path, cap
     wrong = make(structure__file="oxygen.xyz", structure__repeat=[1, 1, 1])
     for engine, package in PACKAGES.items():
         if find_spec(package):
-            refused(wrong, r"\bO\b|8", capsys, engine)
+            refused(wrong, r"\bO\b|8", capsys, engine, out=engine)
 
 
 def test_the_folder_of_another_run_is_refused(make: Make, capsys) -> None:
