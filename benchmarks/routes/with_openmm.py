@@ -6,6 +6,9 @@ wires stand in vacuum. It has no virial.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import openmm
 from boxes import Box, boxed, reduced
 from cases import Case, Numbers, read_cases, route_options, write_numbers
@@ -19,22 +22,32 @@ PER_EV = (1 * unit.ev * unit.AVOGADRO_CONSTANT_NA).value_in_unit(unit.kilojoule_
 PER_NM = (1 * unit.nanometer).value_in_unit(unit.angstrom)
 
 
-def evaluate(case: Case) -> Numbers:
+#: Makes a force of a model file, the elements and whether they repeat.
+Make = Callable[..., openmm.Force]
+
+
+def evaluate(case: Case, make: Make) -> Numbers:
+    """Numbers of one case.
+
+    Args:
+        case: a structure and its model.
+        make: called with the model file, the atomic numbers and `periodic`.
+    """
     periodic, box = bool(case.pbc.any()), boxed(case, ROOM)
-    context = _context(case, box, periodic)
+    context = _context(case, box, periodic, make)
     state = context.getState(getEnergy=True, getForces=True)
     energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
     forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     return Numbers(energy / PER_EV, box.vectors_back(forces / PER_EV / PER_NM), None)
 
 
-def _context(case: Case, box: Box, periodic: bool) -> openmm.Context:
+def _context(case: Case, box: Box, periodic: bool, make: Make) -> openmm.Context:
     system = openmm.System()
     for z in case.numbers:
         system.addParticle(app.Element.getByAtomicNumber(int(z)).mass)
     if periodic:
         system.setDefaultPeriodicBoxVectors(*reduced(box.cell) / PER_NM)
-    system.addForce(create_force(case.model, case.numbers, periodic=periodic, threads=1))
+    system.addForce(make(case.model, case.numbers.tolist(), periodic=periodic))
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(box.positions / PER_NM)
@@ -43,7 +56,8 @@ def _context(case: Case, box: Box, periodic: bool) -> openmm.Context:
 
 def main() -> None:
     chosen = route_options(__doc__).parse_args()
-    write_numbers(chosen.numbers, [evaluate(case) for case in read_cases(chosen.folder)])
+    make = partial(create_force, threads=1)
+    write_numbers(chosen.numbers, [evaluate(case, make) for case in read_cases(chosen.folder)])
 
 
 if __name__ == "__main__":
