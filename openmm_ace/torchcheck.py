@@ -89,28 +89,24 @@ def check_torchforce(timeout: float = 300.0) -> TorchForceCheck:
         probe = Path(folder) / "probe.py"  # a file, because TorchScript reads its source
         probe.write_text(_PROBE)
         command = [sys.executable, str(probe), str(Path(folder) / "trap.pt")]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=timeout
-            )
-            said, status = done.stdout.split(), done.returncode
-            reason = _ending(status, done.stderr)
-        except subprocess.TimeoutExpired as late:
-            said, status = (late.stdout or b"").decode().split(), 1
-            reason = f"no answer within {timeout:.0f} s"
-    passed = [stage for stage in _STAGES if stage in said]
-    failed = next((stage for stage in _STAGES if stage not in passed), None)
-    works = failed is None and status == 0
-    return TorchForceCheck(
-        works, _versions(), failed if not works else None, "" if works else reason
-    )
+        said, reason = _answer(command, timeout)
+    passed = [stage for stage in _STAGES if stage in said.splitlines()]
+    failed = next((stage for stage in _STAGES if stage not in passed), "exit" if reason else None)
+    return TorchForceCheck(failed is None, _versions(), failed, reason)
 
 
-def _ending(status: int, text: str) -> str:
-    if status < 0:
-        return f"the process was ended by {signal.Signals(-status).name}"
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else f"exit status {status}"
+def _answer(command: list[str], timeout: float) -> tuple[str, str]:
+    """What a process says, and why it ended if that was no success."""
+    try:
+        done = subprocess.check_output(command, stderr=subprocess.STDOUT, timeout=timeout)
+    except subprocess.TimeoutExpired as late:
+        return (late.output or b"").decode(errors="replace"), f"no answer within {timeout:.0f} s"
+    except subprocess.CalledProcessError as error:
+        said = error.output.decode(errors="replace")
+        if error.returncode < 0:
+            return said, f"the process was ended by {signal.Signals(-error.returncode).name}"
+        return said, (said.strip().splitlines() or ["it said nothing"])[-1]
+    return done.decode(errors="replace"), ""
 
 
 def _versions() -> dict[str, str | None]:

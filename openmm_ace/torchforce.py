@@ -80,7 +80,7 @@ def create_torch_force(
         periodic,
         scale is not None,
     )
-    torch.jit.script(module.eval()).save(os.fspath(path))
+    torch.jit.script(module.train(False)).save(os.fspath(path))
     force = openmmtorch.TorchForce(
         os.fspath(path), {"useCUDAGraphs": "true" if cuda_graphs else "false"}
     )

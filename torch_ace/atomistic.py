@@ -11,6 +11,9 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
+from acepot.evaluate.torch_module import AceModule
+from torch_ace.native import NativeModule
+
 
 class EnergyModule(torch.nn.Module):
     """Energies of metatomic's systems, exact in value and first derivatives.
@@ -24,10 +27,12 @@ class EnergyModule(torch.nn.Module):
             neighbour, vector) and returns (E_i, dE_centre/dvector).
     """
 
-    def __init__(self, edges: torch.nn.Module) -> None:
+    species: Tensor
+
+    def __init__(self, edges: NativeModule | AceModule) -> None:
         super().__init__()
         self.edges = edges
-        self.request = NeighborListOptions(float(edges.cutoff), full_list=True, strict=True)
+        self.request = NeighborListOptions(edges.cutoff, full_list=True, strict=True)
         species = torch.full((int(edges.numbers.max()) + 1,), -1)
         species[edges.numbers] = torch.arange(len(edges.numbers))
         self.register_buffer("species", species)
@@ -86,4 +91,6 @@ class EnergyModule(torch.nn.Module):
         species = self.species.index_select(0, system.types.to(torch.int64))
         vector = found.values.reshape(-1, 3)
         energies, gradient = self.edges(species, centre, neighbour, vector)
-        return energies.index_add(0, centre, ((vector - vector.detach()) * gradient).sum(dim=1))
+        slope = ((vector - vector.detach()) * gradient).sum(dim=1)
+        total: Tensor = energies.index_add(0, centre, slope)
+        return total

@@ -59,7 +59,7 @@ def atomistic_model(model: Model, backend: Backend = "native") -> AtomisticModel
         name=f"ACE for {', '.join(model.elements)}",
         description=f"Atomic Cluster Expansion, exported by acepot {acepot.__version__}",
     )
-    return AtomisticModel(EnergyModule(edges).eval(), metadata, capabilities)
+    return AtomisticModel(EnergyModule(edges).train(False), metadata, capabilities)
 
 
 def export_metatomic(

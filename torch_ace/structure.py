@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from vesin_torch import NeighborList
 
+from acepot.evaluate.torch_module import AceModule
+
 
 class StructureModule(torch.nn.Module):
     """Energies and forces of atoms in a cell.
@@ -12,14 +14,14 @@ class StructureModule(torch.nn.Module):
     cells smaller than the cut-off, open directions and atoms anywhere.
 
     Args:
-        edges: a module with attribute `cutoff` (Å) that takes (species, centre, neighbour,
-            vector) and returns (E_i, dE_centre/dvector).
+        edges: the module that takes (species, centre, neighbour, vector) and returns
+            (E_i, dE_centre/dvector).
     """
 
-    def __init__(self, edges: torch.nn.Module) -> None:
+    def __init__(self, edges: AceModule) -> None:
         super().__init__()
         self.edges = edges
-        self.cutoff = float(edges.cutoff)
+        self.cutoff = edges.cutoff
 
     def forward(
         self, species: Tensor, positions: Tensor, cell: Tensor, pbc: Tensor
