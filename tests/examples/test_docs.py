@@ -19,7 +19,9 @@ from acepot.md import config as md
 from acepot.schema import to_toml
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md")) + [p for p in [ROOT / "README.md"] if p.exists()]
+PAGES = sorted((ROOT / "docs").glob("*.md")) + [
+    p for p in [ROOT / "README.md", ROOT / "ase_ace" / "README.md"] if p.exists()
+]
 FIT_TOML, MD_TOML = ROOT / "docs" / "fit_toml.md", ROOT / "docs" / "md_toml.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
@@ -52,7 +54,7 @@ def blocks(page: Path, language: str) -> list[Block]:
 
 
 def pages_with(language: str) -> list[Any]:
-    return [pytest.param(p, id=p.name) for p in PAGES if blocks(p, language)]
+    return [pytest.param(p, id=str(p.relative_to(ROOT))) for p in PAGES if blocks(p, language)]
 
 
 # ------------------------------------------------------------------ code
@@ -60,8 +62,9 @@ def pages_with(language: str) -> list[Any]:
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page share their names and a folder that holds the example data."""
+    """The blocks of a page share their names and a folder with the example data and a model."""
     shutil.copytree(ROOT / "examples" / "data", tmp_path, dirs_exist_ok=True)
+    shutil.copy(ROOT / "models" / "Si-mlearn" / "model.acepot", tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
     for block in blocks(page, "python"):
