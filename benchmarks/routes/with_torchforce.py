@@ -1,7 +1,4 @@
-"""OpenMM: a TorchForce on the Reference platform, in the environment of `make test-torchforce`.
-
-Cells as in `with_openmm.py`.
-"""
+"""OpenMM: a TorchForce, in the environment of `make test-torchforce`."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 
 import torch
 from cases import read_cases, route_options, write_numbers
-from with_openmm import evaluate
+from openmm_reference import evaluate
 
 from openmm_ace import create_torch_force
 
