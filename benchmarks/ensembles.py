@@ -1,10 +1,10 @@
 """Temperatures and volumes of Langevin dynamics, the same simulation in every engine.
 
-    OMP_NUM_THREADS=1 python benchmarks/ensembles.py [--length 200] [--out benchmarks/results]
+    OMP_NUM_THREADS=1 python benchmarks/ensembles.py [--length 100] [--runs 2] [--out FOLDER]
 
 64 silicon atoms at 600 K, 1 fs, friction 10/ps, at constant volume and at constant pressure
-(1 bar), run by `acepot md`, each in a process of its own. Means with block-averaged errors: 20
-blocks, many correlation times long. Every pair of engines must agree within 3 combined errors, and
+(1 bar), run by `acepot md`, each in a process of its own, some times with other seeds. Means with
+block-averaged errors: 20 blocks of all runs, many correlation times long. Every pair of engines must agree within 3 combined errors, and
 every temperature with 600 K; the exit status is 1 otherwise. With --folder the runs stay there, and
 go on when the command is given again.
 """
@@ -58,11 +58,11 @@ checkpoint = 20000
 def simulated(kind: str, engine: str, steps: int, seed: int, folder: Path) -> np.ndarray:
     """The log of one run, from step 0, as a structured array."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / f"{kind}-{engine}.toml"
+    config = folder / f"{kind}-{engine}-{seed}.toml"
     config.write_text(
         CONFIG.format(root=ROOT, kind=kind, temperature=TEMPERATURE, steps=steps, seed=seed)
     )
-    out = folder / f"{kind}-{engine}"
+    out = folder / f"{kind}-{engine}-{seed}"
     command = [sys.executable, "-m", "acepot.cli", "md", config, "--engine", engine, "--out", out]
     done = subprocess.run([*command, "--no-plots"], capture_output=True, text=True)
     if done.returncode != 0:
@@ -116,7 +116,8 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--length", type=float, default=200.0, help="ps, each run")
+    options.add_argument("--length", type=float, default=100.0, help="ps, each run")
+    options.add_argument("--runs", type=int, default=2, help="of each engine and ensemble")
     options.add_argument("--kinds", nargs="+", choices=tuple(WATCHED), default=list(WATCHED))
     options.add_argument("--seed", type=int, default=3)
     options.add_argument("--folder", type=Path, help="of the runs")
@@ -125,21 +126,23 @@ def main() -> None:
     steps = round(1000 * chosen.length / 20) * 20
     head = ["", "", *ENGINES, ""]
     rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    thinned, good = ["ensemble,engine,time_ps,temperature_K,potential_eV,volume_A3"], True
+    thinned, good = ["ensemble,engine,step,temperature_K,potential_eV,volume_A3"], True
     with tempfile.TemporaryDirectory() as name:
         folder = chosen.folder or Path(name)
         for kind in chosen.kinds:
             logs = {}
             for k, engine in enumerate(ENGINES):
-                logs[engine] = simulated(kind, engine, steps, chosen.seed + k, folder)
+                seeds = [chosen.seed + k + len(ENGINES) * run for run in range(chosen.runs)]
+                runs = [simulated(kind, engine, steps, seed, folder) for seed in seeds]
+                logs[engine] = np.concatenate(runs)
                 print(f"{kind}, {engine}: done", file=sys.stderr, flush=True)
                 every = max(1, len(logs[engine]) // 200)
                 thinned += [
-                    f"{kind},{engine},{row['time']:.3f},{row['temperature']:.3f},"
+                    f"{kind},{engine},{row['step']:.0f},{row['temperature']:.3f},"
                     f"{row['potential']:.6f},{row['volume']:.4f}"
                     for row in logs[engine][::every]
                 ]
-            part, agree = table(kind, logs, chosen.length)
+            part, agree = table(kind, logs, chosen.runs * chosen.length)
             rows += part
             good = good and agree
     text = "\n".join(rows) + "\n"
