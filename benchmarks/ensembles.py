@@ -4,9 +4,9 @@
 
 64 silicon atoms at 600 K, 1 fs, friction 10/ps, at constant volume and at constant pressure
 (1 bar), run by `acepot md`, each in a process of its own, some times with other seeds. Means with
-block-averaged errors: 20 blocks of all runs, many correlation times long. Every pair of engines must agree within 3 combined errors, and
-every temperature with 600 K; the exit status is 1 otherwise. With --folder the runs stay there, and
-go on when the command is given again.
+block-averaged errors: 20 blocks of all runs, many correlation times long. Every pair of engines
+must agree within 3 combined errors, and every temperature with 600 K; the exit status is 1
+otherwise. With --folder the runs stay there, and go on when the command is given again.
 """
 
 from __future__ import annotations
