@@ -92,10 +92,16 @@ def pes_path() -> str:
     return done.stdout.strip()
 
 
-def direct(template: Path, extra: str = "", name: str = "acepot", **options: object) -> str:
+def direct(
+    template: Path,
+    extra: str = "",
+    name: str = "acepot",
+    pes: Path | str | None = None,
+    **options: object,
+) -> str:
     attributes = "".join(f" {key}='{value}'" for key, value in options.items())
     return f"""<ffdirect name='{name}'{attributes}>
-      <pes> custom </pes> <pes_path> {pes_path()} </pes_path>
+      <pes> custom </pes> <pes_path> {pes or pes_path()} </pes_path>
       <parameters> {{template: {template}, model: {MODEL}}} </parameters> {extra}
     </ffdirect>"""
 
@@ -279,9 +285,23 @@ with Channel(connect(sys.argv[2], 60)) as channel:
 """
 
 
+#: The PES file with the constants of LAMMPS' `fix ipi` in units metal in the place of i-PI's.
+LAMMPS_CONSTANTS = """
+from acepot.units import EngineUnits
+from ipi_driver import forcefield
+forcefield.IPI = EngineUnits(length=0.52917721, energy=8.617343e-5 / 3.1668152e-06)
+from ipi_driver.pes import *
+from ipi_driver.pes import __DRIVER_CLASS__, __DRIVER_NAME__
+"""
+
+
+def _column_errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)
+
+
 def _assert_equal_columns(found: np.ndarray, expected: np.ndarray) -> None:
     """Energies and temperature to 1e-6 of the largest, pressure and virial to 1e-5."""
-    error = np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)
+    error = _column_errors(found, expected)
     assert error[:6].max() < 1e-6 and error[6:].max() < 1e-5, error
 
 
@@ -412,9 +432,10 @@ def _wait_for_socket(path: Path, server: subprocess.Popen[str]) -> None:
 def test_lammps_with_fix_ipi_agrees_over_200_steps(
     processes: Processes, lammps_plugin: None
 ) -> None:
-    """8 beads, 200 steps; LAMMPS' constants differ from i-PI's by 1e-7.
+    """8 beads, 200 steps; to 1e-8 in every column once LAMMPS' constants are used on both sides.
 
-    Its Bohr is 1.5e-8 too long: a strain that costs kPa of pressure, 5e-6 of a virial.
+    Its Hartree differs from i-PI's by 9e-8 and its Bohr by 1.5e-8: a strain, which costs
+    kPa of pressure, 5e-6 of a virial.
     """
     folder, steps = processes.folder, 200
     shutil.copy(EXAMPLES / "Si8.extxyz", folder)
@@ -423,7 +444,13 @@ def test_lammps_with_fix_ipi_agrees_over_200_steps(
     assert " acepot-lammps 1 unix" in text
     (folder / "in.ipi").write_text(text.replace("acepot-lammps", address))
     export(MODEL, folder / "Si.tables")
-    fields = {"direct": direct(folder / "Si8.extxyz"), "lammps": unix(address)}
+    (folder / "constants.py").write_text(LAMMPS_CONSTANTS)
+    template = folder / "Si8.extxyz"
+    fields = {
+        "direct": direct(template),
+        "constants": direct(template, pes=folder / "constants.py"),
+        "lammps": unix(address),
+    }
     servers = {}
     for name, forcefield in fields.items():
         xml = PIMD.format(folder=folder, name=name, steps=steps, forcefield=forcefield)
@@ -434,9 +461,11 @@ def test_lammps_with_fix_ipi_agrees_over_200_steps(
     client = processes.start(BIN / "lmp", "-in", "in.ipi", "-log", "none")
     processes.finish(*servers.values())
     assert "Got EXIT message from i-PI" in client.communicate(timeout=HANG)[0]
-    expected, found = (np.loadtxt(folder / f"{name}.out") for name in fields)
+    expected, same, found = (np.loadtxt(folder / f"{name}.out") for name in fields)
     assert expected.shape == found.shape and len(found) == steps + 1
     _assert_equal_columns(found, expected)
+    error = _column_errors(found, same)
+    assert error.max() < 1e-8, error
 
 
 # ------------------------------------------------------------------ the driver of i-PI
