@@ -75,8 +75,8 @@ struct ACE_ANGULAR {
         }
         ACE_UNROLL
         for (int m = 1; m <= lmax; m++) {
-            V f[M] = {}, g[M] = {}, tc[M] = {}, ts[M] = {}, fz[M] = {}, gz[M] = {};
-            ACE_UNROLL
+            // All sums over n first: with those over l, they would not stay in registers.
+            V sums[lmax + 1][4][M];
             for (int l = m; l <= lmax; l++) {
                 V pc[M] = {}, ps[M] = {}, dc[M] = {}, ds[M] = {};
                 for (int k = spans.first[l]; k < spans.first[l + 1]; k++) {
@@ -95,29 +95,37 @@ struct ACE_ANGULAR {
                 }
 #pragma GCC unroll 4
                 for (int u = 0; u < M; u++) {
-                    const V ql = q[u][at(l, m)];
-                    f[u] += ql * pc[u];
-                    g[u] += ql * ps[u];
-                    tc[u] += ql * dc[u];
-                    ts[u] += ql * ds[u];
-                    if (l > m) {
-                        const V qn = q[u][at(l, m + 1)] * T(l - m);
-                        fz[u] += qn * pc[u];
-                        gz[u] += qn * ps[u];
-                    }
+                    sums[l][0][u] = pc[u];
+                    sums[l][1][u] = ps[u];
+                    sums[l][2][u] = dc[u];
+                    sums[l][3][u] = ds[u];
                 }
             }
 #pragma GCC unroll 4
             for (int u = 0; u < M; u++) {
-                f[u] *= T(m);
-                g[u] *= T(m);
-                out.x[u] += f[u] * c[u] + g[u] * s[u];
-                out.y[u] += g[u] * c[u] - f[u] * s[u];
+                V f = {}, g = {}, tc = {}, ts = {}, fz = {}, gz = {};
+                ACE_UNROLL
+                for (int l = m; l <= lmax; l++) {
+                    const V ql = q[u][at(l, m)];
+                    f += ql * sums[l][0][u];
+                    g += ql * sums[l][1][u];
+                    tc += ql * sums[l][2][u];
+                    ts += ql * sums[l][3][u];
+                    if (l > m) {
+                        const V qn = q[u][at(l, m + 1)] * T(l - m);
+                        fz += qn * sums[l][0][u];
+                        gz += qn * sums[l][1][u];
+                    }
+                }
+                f *= T(m);
+                g *= T(m);
+                out.x[u] += f * c[u] + g * s[u];
+                out.y[u] += g * c[u] - f * s[u];
                 const V next = x[u] * c[u] - y[u] * s[u];
                 s[u] = x[u] * s[u] + y[u] * c[u];
                 c[u] = next;
-                out.radial[u] += tc[u] * c[u] + ts[u] * s[u];
-                out.z[u] += fz[u] * c[u] + gz[u] * s[u];
+                out.radial[u] += tc * c[u] + ts * s[u];
+                out.z[u] += fz * c[u] + gz * s[u];
             }
         }
     }

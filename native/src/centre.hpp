@@ -60,9 +60,9 @@ struct Centre {
         if ((bins + 1) * size > static_cast<size_t>(INT32_MAX))
             throw Error("tables: a radial table is too large");
         storage_.push_back(std::make_unique<Scratch<T>>());
-        storage_.back()->zero((bins + 1) * size + narrow_row<T>);
-        T* rows = storage_.back()->data();
         constexpr int W = Simd<T>::W;
+        storage_.back()->zero((bins + 1) * size + std::max(narrow_row<T>, 6 * W));  // read ahead
+        T* rows = storage_.back()->data();
         for (size_t c = 0; c < source.columns.size(); c++)
             for (int bin = 0; bin < bins; bin++)
                 for (int k = 0; k < 6; k++)

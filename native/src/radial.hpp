@@ -55,6 +55,9 @@ struct Radial {
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++) {
                     const T* c = t.rows + here.at[q] + 6 * k;
+                    // The table is as large as the second cache, and its rows come in no order.
+                    for (int next = 6 * W; next < 12 * W; next += 64 / int(sizeof(T)))
+                        __builtin_prefetch(c + next);
                     const V x = S::set(here.u[q]);
                     V p = S::load(c + 5 * W), g = p;
                     p = p * x + S::load(c + 4 * W);
