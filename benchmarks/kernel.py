@@ -4,14 +4,15 @@
 
 Energies, forces and virial from positions, neighbour list included, as engines call it.
 PROTOTYPE is a folder with the sources of the kernel prototype, which has no virial and is handed
-its list; it is compiled and timed in alternation, process by process, with the same compiler. DATA
+its list; it is compiled with the same compiler and its calls and ours take turns, so that a clock
+that changes within seconds slows both. DATA
 holds the potential Cu-PBE-core-rep. Parts whose folders are absent are skipped. Medians over the
 rounds; compare ratios, not times, between machines.
 """
 
 import argparse
+import ctypes
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -89,13 +90,24 @@ def compiled(source: Path, isa: str, into: Path, *options: str) -> Path:
     return program
 
 
-def prototype_times(program: Path, folder: Path) -> dict[int, float]:
-    """µs per atom of the prototype in double precision, by number of atoms."""
-    text = subprocess.run(
-        [program, folder / "model_Cu.txt"], check=True, capture_output=True, text=True
-    ).stdout
-    found = re.findall(r"f64 .*? (\d+) atoms .*? median +([\d.]+)", text)
-    return {int(atoms): float(micro) for atoms, micro in found}
+def prototype(options: argparse.Namespace, isa: str, cells: int, scratch: Path) -> Callable:
+    """A call of the prototype that returns µs per atom, as `prepared`."""
+    source = Path(__file__).parent / "prototype.cpp"
+    program = compiled(source, isa, scratch, "-shared", "-fPIC", f"-I{options.prototype}")
+    library = ctypes.CDLL(str(program))
+    library.prototype_open.restype = ctypes.c_void_p
+    library.prototype_call.restype = ctypes.c_double
+    library.prototype_call.argtypes = [ctypes.c_void_p]
+    handle = library.prototype_open(str(options.prototype / "model_Cu.txt").encode(), cells)
+    return lambda: library.prototype_call(handle)
+
+
+def in_turn(one: Callable[[], float], two: Callable[[], float], calls: int) -> tuple[float, ...]:
+    """Medians of both and of the ratio of neighbouring calls; the lesser of all calls of each."""
+    pairs = [(one(), two()) if k % 2 else (two(), one())[::-1] for k in range(calls)]
+    ratio = statistics.median(a / b for a, b in pairs)
+    a, b = zip(*pairs, strict=True)
+    return statistics.median(a), statistics.median(b), ratio, min(a), min(b)
 
 
 def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
@@ -103,25 +115,23 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     if not (file.exists() and (options.prototype / "bench.cpp").exists()):
         return print(f"copper, {isa}: skipped, no prototype or no potential")
     tables = lower(read_ace(file))
-    program = compiled(options.prototype / "bench.cpp", isa, scratch)
-    ours = {n: prepared(tables, [fcc((c, c, c))], isa) for c, n in ((5, 500), (10, 4000))}
-    rounds: list[tuple[dict[int, float], dict[int, float]]] = []
-    for _ in range(options.rounds):
-        theirs = prototype_times(program, options.prototype)
-        rounds.append(
-            (theirs, {n: median(call, 12 if n < 4000 else 5) for n, call in ours.items()})
-        )
-    for n in ours:
-        a, b = ([r[k][n] for r in rounds] for k in (0, 1))
-        ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
-        print(f"copper, {isa}, {n} atoms: prototype {statistics.median(a):.2f}, "
-              f"acepot {statistics.median(b):.2f} µs/atom, {ratio:.3f} times as fast")  # fmt: skip
+    best, unit = 0.0, 0.0
+    for cells, calls in ((10, 5), (5, 12)):
+        theirs = prototype(options, isa, cells, scratch)
+        ours = prepared(tables, [fcc((cells, cells, cells))], isa)
+        theirs()
+        rounds = [in_turn(theirs, ours, calls) for _ in range(options.rounds)]
+        unit, best, ratio = (statistics.median(r[k] for r in rounds) for k in range(3))
+        least = [min(r[k] for r in rounds) for k in (3, 4)]
+        ratios = " ".join(f"{r[2]:.2f}" for r in rounds)
+        print(f"copper, {isa}, {4 * cells**3} atoms: prototype {unit:.2f}, acepot {best:.2f} "
+              f"µs/atom, {ratio:.3f} times as fast ({ratios}); least times {least[0]:.2f}, "
+              f"{least[1]:.2f}, {least[0] / least[1]:.3f}")  # fmt: skip
     speed = fma_peak(isa, scratch)
     bound = 6.8 * 5.4 / speed
-    best = statistics.median(r[1][500] for r in rounds)
     print(f"  {speed:.2f} FMAs of 8 doubles per ns: bound with shuffles and reductions "
           f"{bound:.1f} µs/atom, reached {bound / best:.0%}")  # fmt: skip
-    synthetic(options, isa, scratch, statistics.median(r[0][500] for r in rounds))
+    synthetic(options, isa, scratch, unit)
 
 
 def fma_peak(isa: str, scratch: Path) -> float:
