@@ -73,6 +73,7 @@ ONLY_IN = {
     "vesin_torch": ("torch_ace.structure",),
     "matscipy": (),
     "torch": (
+        "acepot.evaluate.torch_direct",
         "acepot.evaluate.torch_embedding",
         "acepot.evaluate.torch_evaluator",
         "acepot.evaluate.torch_geometry",
