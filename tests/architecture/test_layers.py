@@ -78,6 +78,7 @@ ONLY_IN = {
         "acepot.evaluate.torch_evaluator",
         "acepot.evaluate.torch_geometry",
         "acepot.evaluate.torch_module",
+        "acepot.evaluate.torch_one_particle",
         "acepot.evaluate.torch_site",
         "openmm_ace.torchforce",
         "openmm_ace.torchmodule",
