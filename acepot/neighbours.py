@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import vesin
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
@@ -46,6 +45,9 @@ def build(structure: Structure, cutoff: float) -> Edges:
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"cutoff: expected a positive length in Å, got {cutoff}")
+    # Here, because vesin imports torch wherever it is installed: seconds that most runs can save.
+    import vesin
+
     calculator = vesin.NeighborList(cutoff=float(cutoff), full_list=True, n_threads=1)
     centre, neighbour, shift, vector = calculator.compute(
         points=structure.positions,

@@ -159,7 +159,7 @@ class Tables:
                 continue
             for entry in fields(item):
                 value = getattr(item, entry.name)
-                if not isinstance(value, (tuple, RadialTable, Embeddings)):
+                if value is not None and not isinstance(value, (tuple, RadialTable, Embeddings)):
                     array = np.asarray(value)
                     digest.update(f"{entry.name}{array.dtype.str}{array.shape}".encode())
                     digest.update(np.ascontiguousarray(array).tobytes())

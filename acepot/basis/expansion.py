@@ -173,10 +173,10 @@ class Assembly:
             m, t = np.nonzero(value)
             kept = value[m, t]
             kept = np.where(conjugate[t], kept.conj() * (1 - 2 * (ms[t].sum(axis=1) % 2)), kept)
-            keys.append(
-                np.pad(key[t], ((0, 0), (0, width - key.shape[1])), constant_values=int(offset[-1]))
-            )
-            each = np.broadcast_to(function, len(ms))[t]
+            padded = np.full((len(t), width), offset[-1])
+            padded[:, : key.shape[1]] = key[t]
+            keys.append(padded)
+            each = function[t] if isinstance(function, np.ndarray) else function
             functions.append(each * (2 * self.total_l + 1) + m)
             values.append(kept)
         if not keys:

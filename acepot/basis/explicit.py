@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,6 +48,7 @@ class ExplicitBasis:
 _Group = tuple[int, tuple[tuple[int, int, int], ...]]
 
 
+@lru_cache(maxsize=2)  # one model is expanded for its tables, its check and its export
 def expand_explicit(basis: ExplicitBasis) -> Expansion:
     """Number the products of an explicit basis, one function for each."""
     assembly = Assembly(len(basis.numbers))

@@ -239,13 +239,7 @@ class NativeRowBuilder:
         quantities: Sequence[Quantity],
         out: Floats,
     ) -> None:
-        """Write the rows of one structure, and nothing else.
-
-        Args:
-            structure: atoms and cell.
-            species: species index of every atom, shape (n,).
-            quantities: which rows, one quantity below the other.
-            out: takes them, shape (m, K), in Fortran order.
+        """Write the rows of one structure, and nothing else (see `RowBuilder`).
 
         Raises:
             InputError: a matrix of another shape or order, positions that are not finite,

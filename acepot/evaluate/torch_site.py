@@ -5,8 +5,7 @@ last in arrays of nodes, so that sums over few nodes of many atoms are one call 
 `embedding_bag`. Written in the subset of Python that TorchScript compiles.
 """
 
-from math import pi, sqrt
-from typing import NamedTuple
+from math import sqrt
 
 import numpy as np
 import torch
@@ -16,65 +15,13 @@ from torch.nn.functional import embedding_bag
 
 from acepot.errors import InputError
 from acepot.evaluate.contraction import contract
+from acepot.evaluate.torch_direct import Direct
 from acepot.evaluate.torch_embedding import SiteEnergy
-from acepot.evaluate.torch_geometry import Grid, Harmonics
+from acepot.evaluate.torch_geometry import Grid
+from acepot.evaluate.torch_one_particle import OneParticles
 from acepot.tables import Tables
 
 Ints = NDArray[np.int64]
-
-
-class Direct(torch.nn.Module):
-    """Functions Σ_j R_c(r_ij) of one radial table, summed over c before they are evaluated.
-
-    Args:
-        grid: the table of the channels.
-        species: species of the neighbours of each function, shape (D,).
-        channel: its channel of the grid, shape (D,).
-        term: its number among the weights, shape (D,).
-    """
-
-    target: Tensor
-    term: Tensor
-
-    def __init__(self, grid: Grid, species: Ints, channel: Ints, term: Ints) -> None:
-        super().__init__()
-        self.grid = grid
-        self.y00 = 1 / sqrt(4 * pi)
-        channels = grid.coefficients.shape[2]
-        self.register_buffer("target", torch.tensor(species * channels + channel))
-        self.register_buffer("term", torch.tensor(term))
-
-    def fold(self, weights: Tensor) -> Tensor:
-        """The table of the sums.
-
-        Args:
-            weights: of all terms, shape (P, T).
-
-        Returns:
-            Coefficients as those of a `Grid`, of one channel per density.
-        """
-        table = self.grid.coefficients
-        species, channels = self.grid.begin.shape[0], table.shape[2]
-        mine = weights.index_select(1, self.term).t() * self.y00
-        each = torch.zeros(
-            (species * channels, mine.shape[1]), dtype=table.dtype, device=table.device
-        ).index_add(0, self.target, mine)
-        folded = table.reshape(species, -1, channels) @ each.reshape(species, channels, -1)
-        return folded.reshape(-1, 6, mine.shape[1])
-
-    def forward(self, weights: Tensor, other: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        """Values and slopes of the sums, one for each density, shape (E, P).
-
-        Args:
-            weights: as `fold`.
-            other: species of the neighbours, shape (E,).
-            r: distances in Å, shape (E,).
-        """
-        return self.grid.lookup(self.fold(weights), other, r)
-
-    def values(self, weights: Tensor, other: Tensor, r: Tensor) -> Tensor:
-        """Values as `forward`, for autograd."""
-        return self.grid.values(self.fold(weights), other, r)
 
 
 def _by_l(channel: Ints, l: Ints) -> Ints:
@@ -82,46 +29,6 @@ def _by_l(channel: Ints, l: Ints) -> Ints:
     used = np.unique(channel)
     lowest = np.array([l[channel == c].min() for c in used], dtype=np.int64)
     return used[np.argsort(lowest, kind="stable")] if len(used) else np.zeros(1, dtype=np.int64)
-
-
-class Near(NamedTuple):
-    """The edges that lie in the table of the many-body channels.
-
-    Args:
-        local: numbers of their central atoms, shape (kept,).
-        other: species of their neighbours, shape (kept,).
-        r: distances in Å, shape (kept,).
-        unit: unit vectors, shape (kept, 3).
-        kept: their numbers among all edges, shape (kept,).
-    """
-
-    local: Tensor
-    other: Tensor
-    r: Tensor
-    unit: Tensor
-    kept: Tensor
-
-
-class OneParticle(NamedTuple):
-    """A of some atoms, and what its derivative needs.
-
-    Args:
-        raw: real A of all blocks, shape (atoms, raw).
-        radial: for each l R in slots of atoms and species, shape (atoms × species, J, channels).
-        harmonics: for each l Y in slots, shape (atoms × species, J, 2l + 1).
-        q: of `Harmonics`, shape (kept, LM).
-        powers: of `Harmonics`, shape (kept, lmax + 1).
-        phase: of `Harmonics`, shape (kept, 2 lmax + 1).
-        slot: slots of the edges, shape (kept,).
-    """
-
-    raw: Tensor
-    radial: list[Tensor]
-    harmonics: list[Tensor]
-    q: Tensor
-    powers: Tensor
-    phase: Tensor
-    slot: Tensor
 
 
 class Site(torch.nn.Module):
@@ -167,9 +74,7 @@ class Site(torch.nn.Module):
         used = _by_l(channel[plan.single], l)
         if used.max(initial=0) >= starts[1]:
             raise InputError("products: expected functions of the first radial table alone")
-        self.harmonics = Harmonics(int(l.max(initial=0)), dtype)
         self.species = len(tables.numbers)
-        self.functions = (self.harmonics.lmax + 1) ** 2
         self.grid = Grid(tables.radial[0], centre, used, dtype)
         self.direct = torch.nn.ModuleList()
         for table, begin, end in zip(tables.radial, starts, starts[1:], strict=False):
@@ -184,7 +89,8 @@ class Site(torch.nn.Module):
         self.singles, self.pairs = len(plan.single), len(plan.pairs)
         self.nodes = plan.nodes
         position = np.argsort(used)[np.searchsorted(np.sort(used), channel[plan.single])]
-        raw = self._register_blocks(species[plan.single], position, l)
+        self.a = OneParticles(self.grid, self.species, position, l, dtype)
+        raw = self.a.place(species[plan.single], position, l)
         self._register_unitary(raw, m, dtype)
         self._register_sums(plan.pairs, plan.triples, raw, m)
         row, column = plan.row, plan.column
@@ -200,34 +106,6 @@ class Site(torch.nn.Module):
 
     def _integers(self, name: str, values: Ints) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.int64))
-
-    def _register_blocks(self, species: Ints, channel: Ints, l: Ints) -> Ints:
-        """For every l one range of channels; A of it is one matrix product.
-
-        Args:
-            species: of the neighbours in each A, shape (V,).
-            channel: place of its channel in the grid, shape (V,).
-            l: its l, shape (V,).
-
-        Returns:
-            Place of each A (of that with m = 0) among the real A of all blocks, shape (V,).
-        """
-        self.begin, self.end, self.offset = [], [], [0]
-        place = np.zeros(len(l), dtype=np.int64)
-        for degree in range(self.harmonics.lmax + 1):
-            mine = l == degree
-            begin = int(channel[mine].min(initial=self.grid.coefficients.shape[2]))
-            end = int(channel[mine].max(initial=begin - 1)) + 1
-            width = 2 * degree + 1
-            place[mine] = (
-                self.offset[-1]
-                + (species[mine] * (end - begin) + channel[mine] - begin) * width
-                + degree
-            )
-            self.begin.append(begin)
-            self.end.append(end)
-            self.offset.append(self.offset[-1] + self.species * (end - begin) * width)
-        return place
 
     def _register_unitary(self, raw: Ints, m: Ints, dtype: torch.dtype) -> None:
         """Re A_v and Im A_v are each one real A, times a factor.
@@ -251,7 +129,7 @@ class Site(torch.nn.Module):
         into = np.concatenate((pairs[:, 0], pairs[:, 1], triples[:, 1]))
         self._sums("to_single", into, self.singles)
         into = np.concatenate((raw + np.abs(m), raw - np.abs(m)))
-        self._sums("to_raw", into, self.offset[-1])
+        self._sums("to_raw", into, self.a.offset[-1])
 
     def _sums(self, name: str, into: Ints, size: int) -> None:
         order = np.argsort(into, kind="stable")
@@ -262,32 +140,11 @@ class Site(torch.nn.Module):
         """How many numbers the arrays of one atom with so many neighbours take, about."""
         channels = int(self.grid.coefficients.shape[2])
         slots = neighbours * self.species
-        edges = neighbours * (12 * channels + 4 * self.functions)
+        edges = neighbours * (12 * channels + 4 * self.a.functions)
         nodes = 2 * self.nodes * (4 + self.densities)
-        return int(1 + edges + nodes + slots * 2 * (channels + self.functions))
+        return int(1 + edges + nodes + slots * 2 * (channels + self.a.functions))
 
     # ------------------------------------------------------------------ forward
-
-    def _layout(self, local: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, int]:
-        """Places of edges in an array of J slots for each atom and species, and J.
-
-        Edges are sorted by atom and species.
-        """
-        segment = local * self.species + other
-        count = torch.bincount(segment, minlength=atoms * self.species)
-        first = torch.cumsum(count, 0) - count
-        width = max(int(count.max().item()), 1)
-        rank = torch.arange(segment.shape[0], device=segment.device) - first.index_select(
-            0, segment
-        )
-        return segment * width + rank, width
-
-    def _spread(self, values: Tensor, slot: Tensor, rows: int, width: int) -> Tensor:
-        """Edges put into their slots, shape (atoms × species, J, …)."""
-        out = torch.zeros(
-            (rows * width, values.shape[1]), dtype=values.dtype, device=values.device
-        ).index_copy(0, slot, values)
-        return out.reshape(rows, width, values.shape[1])
 
     def _nodes(self, raw: Tensor) -> Tensor:
         """All nodes from the real A, shape (N, atoms), complex.
@@ -304,38 +161,6 @@ class Site(torch.nn.Module):
             left = pair.index_select(0, self.triple_left)
             parts.append(left * single.index_select(0, self.triple_right))
         return torch.cat(parts)
-
-    def _near(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Near:
-        """The edges that lie in the table of the many-body channels."""
-        _, _, inside = self.grid.place(other, r)
-        kept = torch.nonzero(inside).squeeze(1)
-        length = r.index_select(0, kept)
-        unit = vector.index_select(0, kept) / length.unsqueeze(1)
-        return Near(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
-
-    def _one_particle(self, near: Near, radial: Tensor, atoms: int) -> OneParticle:
-        """A_v = Σ_j R Y of all blocks.
-
-        Args:
-            near: of `_near`.
-            radial: R of these edges, shape (kept, C).
-            atoms: how many central atoms there are.
-        """
-        slot, width = self._layout(near.local, near.other, atoms)
-        harmonics, q, powers, phase = self.harmonics(near.unit)
-        radial = self._spread(radial, slot, atoms * self.species, width)
-        harmonics = self._spread(harmonics, slot, atoms * self.species, width)
-        radials: list[Tensor] = []
-        angular: list[Tensor] = []
-        blocks: list[Tensor] = []
-        for l in range(self.harmonics.lmax + 1):
-            # Copies: bmm takes views only one matrix at a time.
-            radials.append(radial[:, :, self.begin[l] : self.end[l]].contiguous())
-            angular.append(harmonics[:, :, l * l : (l + 1) * (l + 1)].contiguous())
-            block = torch.bmm(radials[l].transpose(1, 2), angular[l])
-            blocks.append(block.reshape(atoms, self.offset[l + 1] - self.offset[l]))
-        raw = torch.cat(blocks, dim=1)
-        return OneParticle(raw, radials, angular, q, powers, phase, slot)
 
     def energies(self, local: Tensor, other: Tensor, vector: Tensor, atoms: int) -> Tensor:
         """Energies that autograd can differentiate as often as the tables are smooth.
@@ -355,9 +180,9 @@ class Site(torch.nn.Module):
             density = density.index_add(0, local, direct.values(self.weights[0], other, r))  # type: ignore[operator]
         density = density.t()
         if self.singles > 0:
-            near = self._near(local, other, r, vector)
+            near = self.a.near(local, other, r, vector)
             radial = self.grid.values(self.grid.coefficients, near.other, near.r)
-            x = self._nodes(self._one_particle(near, radial, atoms).raw)
+            x = self._nodes(self.a(near, radial, atoms).raw)
             product = torch.real(x.index_select(0, self.row) * x.index_select(0, self.column))
             density = density + self.weights[0].index_select(1, self.term) @ product
         around = self.energy.surroundings(local, other, r, atoms)
@@ -382,9 +207,9 @@ class Site(torch.nn.Module):
             E_i in eV, shape (outputs, atoms), and dE_i/dr_ij in eV/Å, shape (outputs, E, 3).
         """
         r = torch.linalg.vector_norm(vector, dim=1)
-        near = self._near(local, other, r, vector)
+        near = self.a.near(local, other, r, vector)
         radial, slope = self.grid.lookup(self.grid.coefficients, near.other, near.r)
-        a = self._one_particle(near, radial, atoms)
+        a = self.a(near, radial, atoms)
         x = self._nodes(a.raw)
         around = self.energy.surroundings(local, other, r, atoms)
         energies: list[Tensor] = []
@@ -402,7 +227,7 @@ class Site(torch.nn.Module):
             pull = along.unsqueeze(1) * vector / r.unsqueeze(1)
             if self.singles > 0:
                 adjoint = self._adjoint(x, g, by_density)
-                pull = pull.index_add(0, near.kept, self._pull(near, a, slope, adjoint))
+                pull = pull.index_add(0, near.kept, self.a.pull(near, a, slope, adjoint))
             energies.append(energy)
             pulls.append(pull)
         return torch.stack(energies), torch.stack(pulls)
@@ -474,28 +299,3 @@ class Site(torch.nn.Module):
         return (
             embedding_bag(self.to_raw_order, both, self.to_raw_first, mode="sum").t().contiguous()
         )
-
-    def _pull(self, near: Near, a: OneParticle, slope: Tensor, adjoint: Tensor) -> Tensor:
-        """dE_i/dr_j = Σ_v dE_i/dA_v dA_v/dr_j of the edges in the table, shape (kept, 3).
-
-        Args:
-            near: of `_near`.
-            a: of `_one_particle`.
-            slope: dR/dr of the edges, shape (kept, C).
-            adjoint: dE_i/dA of all blocks, shape (atoms, raw).
-        """
-        rows, width = a.harmonics[0].shape[0], a.harmonics[0].shape[1]
-        stretch = torch.zeros((rows, width, slope.shape[1]), dtype=slope.dtype, device=slope.device)
-        turns: list[Tensor] = []
-        for l in range(self.harmonics.lmax + 1):
-            begin, end = self.begin[l], self.end[l]
-            weight = adjoint[:, self.offset[l] : self.offset[l + 1]].reshape(
-                rows, end - begin, 2 * l + 1
-            )
-            turns.append(torch.bmm(a.radial[l], weight))
-            stretch[:, :, begin:end] += torch.bmm(a.harmonics[l], weight.transpose(1, 2))
-        turn = torch.cat(turns, dim=2).reshape(-1, self.functions).index_select(0, a.slot)
-        stretch = stretch.reshape(-1, stretch.shape[2])
-        along = (stretch.index_select(0, a.slot) * slope).sum(dim=1, keepdim=True)
-        turn = self.harmonics.pull(turn, a.q, a.powers, a.phase) / near.r.unsqueeze(1)
-        return turn + (along - (turn * near.unit).sum(dim=1, keepdim=True)) * near.unit

@@ -26,7 +26,8 @@ from acepot.structure import Structure  # noqa: E402
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is saved."""
+    """Every figure that is saved, without pyplot, whose windows and settings are the user's."""
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     figures: list[Figure] = []
     save = Figure.savefig
 
@@ -165,12 +166,6 @@ def test_no_data_is_an_error_and_makes_no_file(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         parity(tmp_path / "nowhere" / "p.png", _data())
-
-
-def test_pyplot_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    parity(tmp_path / "p.png", _data())
-    dimer_curves(tmp_path / "d.png", _potential(("Si",)))
 
 
 @pytest.mark.parametrize("name", ["parity", "dimers"])

@@ -399,6 +399,18 @@ def test_a_collapsed_cell_is_refused_before_its_neighbours_fill_the_memory() -> 
             field.compute([cell], [places])
 
 
+def test_a_very_skewed_cell_is_the_lattice_it_is() -> None:
+    """Its planes are 0.2 Å apart, as a run that shears its cell may make them."""
+    structure = triclinic()
+    skewed = np.array([[1, 20, 400], [0, 1, 20], [0, 0, 1]]) @ structure.cell
+    field, places = forcefield(structure), structure.positions * ANGSTROM
+    plain, same = (
+        field.compute([cell.T * ANGSTROM], [places])[0] for cell in (structure.cell, skewed)
+    )
+    assert abs(plain.energy - same.energy) < 1e-10
+    assert np.abs(plain.forces - same.forces).max() < 1e-10
+
+
 def test_a_result_that_is_not_finite_is_refused() -> None:
     class Broken(Null):
         def compute_all(self, structures, *, committee=False):  # type: ignore[no-untyped-def]

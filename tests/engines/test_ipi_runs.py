@@ -418,6 +418,7 @@ def lammps_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("LAMMPS is not installed")
     monkeypatch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
     monkeypatch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
+    monkeypatch.setenv("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
 
 
 def _wait_for_socket(path: Path, server: subprocess.Popen[str]) -> None:

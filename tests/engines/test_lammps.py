@@ -56,6 +56,7 @@ def plugin_cache() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         # Ranks that share a processor would poll in each other's time.
         patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
+        patch.setenv("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
         yield
 
 

@@ -59,6 +59,7 @@ def environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
         patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
+        patch.setenv("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
         yield
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from acepot.basis.jet import Jet
 from acepot.errors import InputError
-from acepot.io.pace.spectral import MAX_ORDER, Floats, Sum, expand, fit_above, plus
+from acepot.io.pace.continuation import Continued, Function
+from acepot.io.pace.spectral import Floats, Sum, expand, plus
 
 #: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-14 eV at r_s.
 _HEIGHT, _HIGHEST, _WALL = 10.0, 1e4, 100.0
@@ -28,9 +28,6 @@ _LEAST, _MOST = 0.3, 0.8
 
 #: Relative error of the wall: near rounding, as it also counts above r_s.
 _EXACT = 3e-14
-
-#: Distances (m,) in Å -> Jet of shape (m,).
-Function = Callable[[Floats], Jet]
 
 
 def shortest_distance(
@@ -82,22 +79,15 @@ def continued(
         expand(lambda r: _WALL * np.exp(-((6.0 * r / shortest) ** 2))[None], cutoff, _EXACT, what)
         for cutoff in cutoffs
     ]
+    above = [
+        Continued(f, shortest, cutoff, max(least, wall.order))
+        for f, wall, cutoff in zip(functions, walls, cutoffs, strict=True)
+    ]
     falling = [f(np.array([shortest])).first[0] < 0.0 for f in functions]
     height = _HEIGHT
     while height <= _HIGHEST:
         try:
-            sums = [
-                fit_above(
-                    lambda r, f=f: f(r).value[None],  # type: ignore[misc]
-                    _continuation(f, shortest, height),
-                    shortest,
-                    cutoff,
-                    (max(least, wall.order), MAX_ORDER),
-                    tolerance,
-                    what,
-                )
-                for f, wall, cutoff in zip(functions, walls, cutoffs, strict=True)
-            ]
+            sums = [one.fit(height, tolerance, what) for one in above]
         except InputError:
             if height == _HEIGHT:
                 raise
@@ -118,15 +108,3 @@ def continued(
         f"{what}: no continuation below {shortest:.4g} Å makes two atoms repel each other; "
         "the model attracts where its training data end"
     )
-
-
-def _continuation(f: Function, shortest: float, height: float) -> Callable[[Floats], Floats]:
-    at = f(np.array([shortest]))
-    value, slope, curvature = float(at.value[0]), float(at.first[0]), float(at.second[0])
-
-    def below(r: Floats) -> Floats:
-        step = r - shortest
-        smooth = value + slope * step + curvature / 2 * step**2
-        return np.asarray(smooth - height * (step / shortest) ** 3)[None]
-
-    return below

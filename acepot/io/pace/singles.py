@@ -13,6 +13,7 @@ from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial
 from acepot.errors import InputError
 from acepot.io.pace import cap, spectral
+from acepot.io.pace.continuation import Function
 from acepot.io.pace.radials import Radials, rounded
 from acepot.io.pace.spectral import Floats
 
@@ -119,7 +120,7 @@ class Singles:
         )
         self.continued[name] = shortest
 
-        def function(end: End) -> cap.Function:
+        def function(end: End) -> Function:
             channels, weight = self._radials.single(*end)
             w = weight[self._linear_density(*end)]
 

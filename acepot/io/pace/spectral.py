@@ -24,13 +24,7 @@ MAX_ORDER = 256
 #: What functions are sampled with to see their coefficients: twice the largest K and more.
 _SAMPLES = 1024
 #: Distances at which errors are measured.
-_CHECKS = 4001
-#: Slopes err by K/rc times as much as values: so many functions more are tried for a tenth.
-_MORE = 32
-#: Weights of the range below the shortest distance in least squares, tried in turn: with the
-#: first the continuation may miss its target by a part in thousand before it costs an error of
-#: 1e-14 above; a high one needs less.
-_SOFT = 1e-11, 1e-12, 1e-13
+CHECKS = 4001
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +78,7 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
             "window) or a tolerance this small is out of reach"
         )
     found = -2.0 * series[:, 1 : order + 1]
-    r = np.linspace(0.0, cutoff, _CHECKS)
+    r = np.linspace(0.0, cutoff, CHECKS)
     gap = np.abs(found @ basis(order, r, cutoff) - functions(r)).max(axis=1)
     return Sum(found, float((gap / scale).max(initial=0.0)))
 
@@ -121,55 +115,3 @@ def plus(first: Sum, second: Sum) -> Sum:
     total = long.copy()
     total[:, : short.shape[1]] += short
     return Sum(total, first.error)
-
-
-def fit_above(
-    functions: Functions,
-    continuation: Functions,
-    shortest: float,
-    cutoff: float,
-    orders: tuple[int, int],
-    tolerance: float,
-    what: str,
-) -> Sum:
-    """Least squares: functions on [shortest, cutoff], about their continuation below.
-
-    Args:
-        functions: finite above `shortest`; they vanish at the cut-off.
-        continuation: what they should be like on [0, shortest].
-        shortest: in Å.
-        cutoff: in Å.
-        orders: smallest and largest K to try.
-        tolerance: largest error above `shortest`, relative to the largest value there or to
-            1 eV, whichever is larger.
-        what: how an error begins.
-
-    Raises:
-        InputError: K would exceed its bound.
-    """
-    angle = (np.arange(4 * MAX_ORDER) + 0.5) * np.pi / (4 * MAX_ORDER)
-    r = np.sort(cutoff * (1.0 + np.cos(angle)) / 2.0)
-    inside = r < shortest
-    target = np.concatenate((continuation(r[inside]), functions(r[~inside])), axis=1)
-    check = np.linspace(shortest, cutoff, _CHECKS)
-    wanted = functions(check)
-    scale = max(float(np.abs(wanted).max()), 1.0)
-    best = Sum(np.zeros((len(wanted), 0)), np.inf)
-    for soft in _SOFT:
-        last, weight = orders[1], np.where(inside, soft, 1.0)
-        for order in range(orders[0], orders[1] + 1, 8):
-            matrix = basis(order, r, cutoff).T * weight[:, None]
-            found = np.linalg.lstsq(matrix, (target * weight).T, rcond=1e-16)[0].T
-            gap = float(np.abs(found @ basis(order, check, cutoff) - wanted).max()) / scale
-            if best.error > tolerance >= gap:
-                last = min(last, order + _MORE)
-            if gap < best.error:
-                best = Sum(np.asarray(found, dtype=float), gap)
-            if best.error <= tolerance / 10 or order + 8 > last:
-                break
-        if best.error <= tolerance:
-            return best
-    raise InputError(
-        f"{what}: {orders[1]} Chebyshev functions reach a relative error of {best.error:.1e} above "
-        f"{shortest:.4g} Å, not {tolerance:.1e}"
-    )

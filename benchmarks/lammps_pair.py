@@ -1,6 +1,6 @@
 """pair_style acepot: its time against the bare kernel, and one rank against two.
 
-    OMP_NUM_THREADS=1 python benchmarks/lammps.py [--rounds 7] [--parts one two]
+    OMP_NUM_THREADS=1 python benchmarks/lammps_pair.py [--rounds 7] [--parts one two]
 
 Times are CPU times of the processes where ranks do not wait for each other, wall times where they
 do. Rounds alternate between what is compared; ratios are medians over rounds.

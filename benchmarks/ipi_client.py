@@ -1,6 +1,6 @@
 """CPU time that the i-PI client adds to an evaluation: a model that costs nothing in its place.
 
-    OMP_NUM_THREADS=1 python benchmarks/ipi.py [--rounds 5]
+    OMP_NUM_THREADS=1 python benchmarks/ipi_client.py [--rounds 5]
 
 The client runs in a process of its own and answers a server that sends what i-PI 3.3 sends: per
 step POSDATA and GETFORCE in one piece, then STATUS. Its CPU time is given, in µs per structure.

@@ -1,0 +1,174 @@
+"""One-particle functions A of atoms of one species in torch, and their derivatives.
+
+Written in the subset of Python that TorchScript compiles.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acepot.evaluate.torch_geometry import Grid, Harmonics
+
+Ints = NDArray[np.int64]
+
+
+class Near(NamedTuple):
+    """The edges that lie in the table of the many-body channels.
+
+    Args:
+        local: numbers of their central atoms, shape (kept,).
+        other: species of their neighbours, shape (kept,).
+        r: distances in Å, shape (kept,).
+        unit: unit vectors, shape (kept, 3).
+        kept: their numbers among all edges, shape (kept,).
+    """
+
+    local: Tensor
+    other: Tensor
+    r: Tensor
+    unit: Tensor
+    kept: Tensor
+
+
+class OneParticle(NamedTuple):
+    """A of some atoms, and what its derivative needs.
+
+    Args:
+        raw: real A of all blocks, shape (atoms, raw).
+        radial: for each l R in slots of atoms and species, shape (atoms × species, J, channels).
+        harmonics: for each l Y in slots, shape (atoms × species, J, 2l + 1).
+        q: of `Harmonics`, shape (kept, LM).
+        powers: of `Harmonics`, shape (kept, lmax + 1).
+        phase: of `Harmonics`, shape (kept, 2 lmax + 1).
+        slot: slots of the edges, shape (kept,).
+    """
+
+    raw: Tensor
+    radial: list[Tensor]
+    harmonics: list[Tensor]
+    q: Tensor
+    powers: Tensor
+    phase: Tensor
+    slot: Tensor
+
+
+class OneParticles(torch.nn.Module):
+    """A_v = Σ_j R Y of all blocks: for every l one range of channels, one matrix product.
+
+    Args:
+        grid: table of the channels.
+        species: number of species.
+        channel: place of the channel of each A in the grid, shape (V,).
+        l: its l, shape (V,).
+        dtype: of the numbers.
+    """
+
+    def __init__(
+        self, grid: Grid, species: int, channel: Ints, l: Ints, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.harmonics = Harmonics(int(l.max(initial=0)), dtype)
+        self.species = species
+        self.functions = (self.harmonics.lmax + 1) ** 2
+        self.begin, self.end, self.offset = [], [], [0]
+        for degree in range(self.harmonics.lmax + 1):
+            mine = l == degree
+            begin = int(channel[mine].min(initial=grid.coefficients.shape[2]))
+            end = int(channel[mine].max(initial=begin - 1)) + 1
+            self.begin.append(begin)
+            self.end.append(end)
+            self.offset.append(self.offset[-1] + species * (end - begin) * (2 * degree + 1))
+
+    def place(self, species: Ints, channel: Ints, l: Ints) -> Ints:
+        """Place of each A (of that with m = 0) among the real A of all blocks, shape (V,).
+
+        Args:
+            species: of the neighbours in each A, shape (V,).
+            channel: place of its channel in the grid, shape (V,).
+            l: its l, shape (V,).
+        """
+        begin, end = np.array(self.begin)[l], np.array(self.end)[l]
+        within = species * (end - begin) + channel - begin
+        return np.asarray(np.array(self.offset)[l] + within * (2 * l + 1) + l, dtype=np.int64)
+
+    def _layout(self, local: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, int]:
+        """Places of edges in an array of J slots for each atom and species, and J.
+
+        Edges are sorted by atom and species.
+        """
+        segment = local * self.species + other
+        count = torch.bincount(segment, minlength=atoms * self.species)
+        first = torch.cumsum(count, 0) - count
+        width = max(int(count.max().item()), 1)
+        rank = torch.arange(segment.shape[0], device=segment.device) - first.index_select(
+            0, segment
+        )
+        return segment * width + rank, width
+
+    def _spread(self, values: Tensor, slot: Tensor, rows: int, width: int) -> Tensor:
+        """Edges put into their slots, shape (atoms × species, J, …)."""
+        out = torch.zeros(
+            (rows * width, values.shape[1]), dtype=values.dtype, device=values.device
+        ).index_copy(0, slot, values)
+        return out.reshape(rows, width, values.shape[1])
+
+    def near(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Near:
+        """The edges that lie in the table of the many-body channels."""
+        _, _, inside = self.grid.place(other, r)
+        kept = torch.nonzero(inside).squeeze(1)
+        length = r.index_select(0, kept)
+        unit = vector.index_select(0, kept) / length.unsqueeze(1)
+        return Near(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
+
+    def forward(self, near: Near, radial: Tensor, atoms: int) -> OneParticle:
+        """A_v = Σ_j R Y of all blocks.
+
+        Args:
+            near: of `near`.
+            radial: R of these edges, shape (kept, C).
+            atoms: how many central atoms there are.
+        """
+        slot, width = self._layout(near.local, near.other, atoms)
+        harmonics, q, powers, phase = self.harmonics(near.unit)
+        radial = self._spread(radial, slot, atoms * self.species, width)
+        harmonics = self._spread(harmonics, slot, atoms * self.species, width)
+        radials: list[Tensor] = []
+        angular: list[Tensor] = []
+        blocks: list[Tensor] = []
+        for l in range(self.harmonics.lmax + 1):
+            # Copies: bmm takes views only one matrix at a time.
+            radials.append(radial[:, :, self.begin[l] : self.end[l]].contiguous())
+            angular.append(harmonics[:, :, l * l : (l + 1) * (l + 1)].contiguous())
+            block = torch.bmm(radials[l].transpose(1, 2), angular[l])
+            blocks.append(block.reshape(atoms, self.offset[l + 1] - self.offset[l]))
+        raw = torch.cat(blocks, dim=1)
+        return OneParticle(raw, radials, angular, q, powers, phase, slot)
+
+    def pull(self, near: Near, a: OneParticle, slope: Tensor, adjoint: Tensor) -> Tensor:
+        """dE_i/dr_j = Σ_v dE_i/dA_v dA_v/dr_j of the edges in the table, shape (kept, 3).
+
+        Args:
+            near: of `near`.
+            a: of `forward`.
+            slope: dR/dr of the edges, shape (kept, C).
+            adjoint: dE_i/dA of all blocks, shape (atoms, raw).
+        """
+        rows, width = a.harmonics[0].shape[0], a.harmonics[0].shape[1]
+        stretch = torch.zeros((rows, width, slope.shape[1]), dtype=slope.dtype, device=slope.device)
+        turns: list[Tensor] = []
+        for l in range(self.harmonics.lmax + 1):
+            begin, end = self.begin[l], self.end[l]
+            weight = adjoint[:, self.offset[l] : self.offset[l + 1]].reshape(
+                rows, end - begin, 2 * l + 1
+            )
+            turns.append(torch.bmm(a.radial[l], weight))
+            stretch[:, :, begin:end] += torch.bmm(a.harmonics[l], weight.transpose(1, 2))
+        turn = torch.cat(turns, dim=2).reshape(-1, self.functions).index_select(0, a.slot)
+        stretch = stretch.reshape(-1, stretch.shape[2])
+        along = (stretch.index_select(0, a.slot) * slope).sum(dim=1, keepdim=True)
+        turn = self.harmonics.pull(turn, a.q, a.powers, a.phase) / near.r.unsqueeze(1)
+        return turn + (along - (turn * near.unit).sum(dim=1, keepdim=True)) * near.unit
