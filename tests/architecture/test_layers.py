@@ -278,6 +278,8 @@ def test_importing_the_library_stays_light() -> None:
     loaded = _modules_after("import acepot")
     heavy = {"ase", "matplotlib", "openmm", "torch", "vesin", "pandas", "h5py", "tqdm"}
     assert not {name.split(".")[0] for name in loaded} & heavy
+    # The solvers come with the first fit: engines start a process for each rank.
+    assert not loaded & {"acepot.fit.pipeline", "scipy.optimize", "scipy.linalg"}
 
 
 def test_the_library_works_without_the_optional_packages() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial, transformed
@@ -166,6 +165,8 @@ def _envelope(
     begin = max(node.at("rl").number(), t.inner)
     if not (gap > 0 and (t(begin) - t_out) / (t_out - t_in) < 0):
         node.fail(f"expected functions that vanish at ru = {cutoff}, got t = {t(cutoff)} there")
+    from scipy.optimize import brentq  # half a second, for few files
+
     end = float(brentq(lambda r: t(r) - t_out, begin, cutoff, xtol=1e-13, rtol=1e-14))
     return envelope, 1.0, end
 
