@@ -106,6 +106,11 @@ def test_mistakes_are_errors_with_our_message() -> None:
         module(species, places.float(), cell, open_)
     with pytest.raises(RuntimeError, match="edge 0: expected atoms 0 to 1, got 0 and 2"):
         edges(species, species[:1], species[:1] + 2, places[1:])
+    close = r"0 and 2 are 0.0\d+ A apart.*shortest edge, 0.0\d+ A, joins atoms 0 and 1\)"
+    with pytest.raises(RuntimeError, match=close):
+        edges(species, species[:1], species[:1] + 1, 0.01 * places[1:])
+    with pytest.raises(RuntimeError, match="edge 0 between atoms 0 and 1: expected finite"):
+        edges(species, species[:1], species[:1] + 1, float("nan") * places[1:])
     with pytest.raises(RuntimeError, match="expected bytes with SHA-256 00, got [0-9a-f]{64}"):
         torch.ops.acepot.evaluate(module.tables, "00", species, places, cell, open_)
     with pytest.raises(RuntimeError, match="tables: expected bytes with SHA-256"):

@@ -6,6 +6,7 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <list>
 #include <memory>
@@ -126,6 +127,31 @@ std::tuple<Tensor, Tensor, Tensor> evaluate(Tensor tables, std::string key, Tens
     return {energies, forces, virial};
 }
 
+// What went wrong, in the numbers of whoever passed the edges: the library numbers their ends
+// after the atoms.
+std::string of_edges(const std::string& message, int64_t n, int64_t count, const int64_t* from,
+                     const int64_t* to, const double* apart) {
+    double least = std::numeric_limits<double>::infinity();
+    int64_t shortest = 0;
+    for (int64_t e = 0; e < count; e++) {
+        const double* d = apart + 3 * e;
+        const double r = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+        const std::string ends = std::to_string(from[e]) + " and " + std::to_string(to[e]);
+        if (!std::isfinite(r))
+            return "edge " + std::to_string(e) + " between atoms " + ends +
+                   ": expected finite numbers of angstrom";
+        if (r < least) {
+            least = r;
+            shortest = e;
+        }
+    }
+    if (count == 0) return message;
+    return message + " (numbers from " + std::to_string(n) +
+           " on are ends of edges; the shortest edge, " + std::to_string(least) +
+           " A, joins atoms " + std::to_string(from[shortest]) + " and " +
+           std::to_string(to[shortest]) + ")";
+}
+
 // Site energies [n] in eV and their derivatives [E, 3] by the vectors from centres to neighbours,
 // in eV/A, for edges in any order. Every neighbour is a point of its own, seen from the origin:
 // the force on it is that edge's derivative.
@@ -157,10 +183,11 @@ std::tuple<Tensor, Tensor> evaluate_edges(Tensor tables, std::string key, Tensor
         std::copy_n(apart + 3 * e, 3, &positions[3 * (n + k)]);
     }
     const Tensor energies = results(vector, {n}), gradient = results(vector, {count, 3});
-    require(ace_evaluate_list(evaluator(tables, key).get(), static_cast<int>(n),
-                              static_cast<int>(points), positions.data(), indices.data(),
-                              first.data(), neighbours.data(), threads(n), 1, values(energies),
-                              forces.data(), nullptr));
+    if (ace_evaluate_list(evaluator(tables, key).get(), static_cast<int>(n),
+                          static_cast<int>(points), positions.data(), indices.data(),
+                          first.data(), neighbours.data(), threads(n), 1, values(energies),
+                          forces.data(), nullptr) != 0)
+        require(false, of_edges(ace_last_error(), n, count, from, to, apart));
     double* out = values(gradient);
     for (int64_t e = 0; e < count; e++)
         for (int d = 0; d < 3; d++) out[3 * e + d] = -forces[3 * (n + place[e]) + d];
