@@ -32,8 +32,10 @@ class Geometry {
         std::vector<double> limit;             // largest square, by species
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
         std::vector<int> images, layers, start;  // by place; by block and table; by block
-        Buffer<V> value, slope;
-        Buffer<V> vector, gradients;  // of a site: [xyz and r][q]; [q][lm][xyz]
+        std::vector<int> kind;                   // species of vector q
+        // Of a site: [xyz and r][q]; R/r and R', [channel][q][2]; what A_lm is made of, [used q].
+        Buffer<V> vector, radial;
+        Buffer<Pieces> pieces;
     };
 
     // -dA_v/dr for all A's of one family, `step` apart.
@@ -53,29 +55,36 @@ class Geometry {
         site.channels = channels_;
         site.harmonics = harmonics_.size();
         site.records.need(site.vectors * site.record());
-        w.gradients.need(size_t(3) * site.vectors * site.harmonics);
+        w.radial.need(size_t(2) * channels_ * site.vectors);
         for (int q = 0; q < site.vectors; q++) {
             direct(site, q, w.vector.data());
             harmonics_.evaluate(site.unit(q), site.harmonic(q));
-            harmonics_.gradients(tables_.lmax, site.harmonic(q),
-                                 w.gradients.data() + size_t(3) * q * site.harmonics);
-            std::fill_n(site.radial(q), 2 * channels_, V{});
+            for (const Grid& g : grids_[order.species[site.place] * tables_.species + w.kind[q]])
+                radial(g, site, q, order, w);
         }
-        for (size_t k = 0; k < w.place.size(); k++)
-            radial(site, order, w.place[k], w.lane[k], w);
     }
 
     // A's of all families.
     int columns() const { return families_.back().begin + families_.back().columns; }
 
-    // The sums of all A's of one atom of a batch.
+    // The sums of all A's of one atom of a batch; channels share what belongs to lm.
     template <bool virial>
-    __attribute__((noinline)) void sum(const Site& site, const Scratch& w, V* sums) const {
-        for (size_t f = 0; f < families_.size(); f++)
-            for (const Shell& shell : families_[f].shells)
-                for (int m = 0; m <= 2 * shell.l; m++, sums += W * sum_vectors)
-                    site.sum<virial>(shell.channel, shell.l, shell.l * shell.l + m, site.used[f],
-                                     w.vector.data(), w.gradients.data(), sums);
+    __attribute__((noinline)) void sum(const Site& site, Scratch& w, V* sums) const {
+        for (size_t f = 0; f < families_.size(); f++) {
+            const Family& family = families_[f];
+            const std::vector<int>& used = site.used[f];
+            for (int l = 0, lm = 0; l <= family.lmax; l++)
+                for (int m = 0; m <= 2 * l; m++, lm++) {
+                    pieces(site, used, l, lm, w);
+                    for (const Shell& shell : family.shells) {
+                        if (shell.l != l) continue;
+                        const size_t column = family.begin + shell.column + m;
+                        total<virial>(used, w.radial.data() + size_t(2) * shell.channel * site.vectors,
+                                      w.vector.data(), site.vectors, w.pieces.data(),
+                                      sums + column * W * sum_vectors);
+                    }
+                }
+        }
     }
 
     // The sums of a batch with the atoms in lanes begin ... end: A's and moments.
@@ -105,7 +114,7 @@ class Geometry {
                first, t.channels, (t.channels + W - 1) / W, {}};
         g.rows = std::make_unique<Buffer<V>>();
         double* rows = reinterpret_cast<double*>(
-            g.rows->zeroed(static_cast<size_t>(t.count[pair]) * 6 * g.padded));
+            g.rows->zeroed((static_cast<size_t>(t.count[pair]) + 1) * 6 * g.padded));
         for (int row = 0; row < 6 * t.count[pair]; row++)
             std::copy_n(t.row(pair, row / 6) + static_cast<size_t>(row % 6) * t.channels,
                         t.channels, rows + static_cast<size_t>(row) * g.padded * W);
@@ -161,6 +170,7 @@ class Geometry {
         for (auto& touched : site.touched) touched.clear();
         for (auto& used : site.used) used.clear();
         site.vectors = 0;
+        w.kind.clear();
         for (int z = 0; z < tables_.species; z++) {
             const auto& grids = grids_[order.species[site.place] * tables_.species + z];
             double nearest = grids[0].reach;
@@ -209,14 +219,15 @@ class Geometry {
                 layers[k] = 0;
             }
             site.vectors += most;
+            w.kind.resize(site.vectors, z);
         }
     }
 
-    // Coordinates into their lanes; empty lanes hold something harmless of no weight.
+    // Coordinates into their lanes; empty lanes are out of any reach.
     static void place(const Site& site, Scratch& w) {
         const size_t n = site.vectors;
         double* at = reinterpret_cast<double*>(w.vector.zeroed(4 * n));
-        std::fill_n(at + 2 * n * W, n * W, 1e3);
+        std::fill_n(at + 2 * n * W, n * W, 1e9);
         const std::vector<double>* from[3] = {&w.x, &w.y, &w.z};
         for (int d = 0; d < 3; d++)
             for (size_t k = 0; k < w.lane.size(); k++) at[d * n * W + w.lane[k]] = (*from[d])[k];
@@ -258,39 +269,104 @@ class Geometry {
         }
     }
 
-    // R/r and R' of all channels of one neighbour, lanes across channels.
-    void radial(Site& site, const Order& order, int neighbour, int lane, Scratch& w) const {
-        const int centre = order.species[site.place], z = order.species[neighbour];
-        const double r = reinterpret_cast<const double*>(w.vector.data() + 3 * site.vectors)[lane];
-        const double inverse = 1.0 / r;
-        double* to = reinterpret_cast<double*>(site.radial(lane / W)) + lane % W;
-        for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
-            if (r < g.begin) {
-                if (g.refuse)
-                    closer(order.original[site.place], order.original[neighbour], r, g.begin);
-                continue;
+    // R/r and R' of the channels of one table for vector q. Lanes are channels first, then
+    // neighbours; what is out of reach, and lanes without a neighbour, read the last row, of zeros.
+    ACE_INLINE void radial(const Grid& g, Site& site, int q, const Order& order, Scratch& w) const {
+        const V r = w.vector.data()[3 * site.vectors + q], inverse = 1.0 / r;
+        const V* row[W];
+        V u[W];
+        for (int k = 0; k < W; k++) {
+            if (r[k] < g.begin && g.refuse) closer(site, order, q * W + k, g.begin, w);
+            const double t = (r[k] - g.begin) * g.inverse;
+            const bool within = t >= 0 && t < g.bins;
+            const int bin = within ? static_cast<int>(t) : g.bins;
+            u[k] = V{} + (within ? t - bin : 0.0);
+            row[k] = g.rows->data() + static_cast<size_t>(bin) * 6 * g.padded;
+        }
+        V* to = site.radial(q) + 2 * g.first;
+        V* also = w.radial.data() + size_t(2) * (size_t(g.first) * site.vectors + q);
+        for (int c = 0; c < g.padded; c++) {
+            V f[W], df[W];
+#pragma GCC unroll 8
+            for (int k = 0; k < W; k++) {
+                f[k] = row[k][5 * g.padded + c];
+                df[k] = V{};
             }
-            const double t = (r - g.begin) * g.inverse;
-            const int bin = static_cast<int>(t);
-            if (bin >= g.bins) continue;
-            const double u = t - bin;
-            const V* row = g.rows->data() + static_cast<size_t>(bin) * 6 * g.padded;
-            V* f = w.value.need(g.padded);
-            V* df = w.slope.need(g.padded);
-            for (int c = 0; c < g.padded; c++, row++) {
-                V a = row[5 * g.padded], b = V{};
-                for (int k = 4; k >= 0; k--) {
-                    b = b * u + a;
-                    a = a * u + row[k * g.padded];
+#pragma GCC unroll 5
+            for (int n = 4; n >= 0; n--)
+#pragma GCC unroll 8
+                for (int k = 0; k < W; k++) {
+                    df[k] = df[k] * u[k] + f[k];
+                    f[k] = f[k] * u[k] + row[k][n * g.padded + c];
                 }
-                f[c] = a;
-                df[c] = b * g.inverse;
-            }
-            for (int c = 0; c < g.channels; c++) {
-                to[2 * (g.first + c) * W] = inverse * reinterpret_cast<double*>(f)[c];
-                to[(2 * (g.first + c) + 1) * W] = reinterpret_cast<double*>(df)[c];
+            transpose(f);
+            transpose(df);
+            const int channels = std::min(W, g.channels - c * W);
+            for (int k = 0; k < channels; k++, to += 2, also += 2 * site.vectors) {
+                to[0] = also[0] = inverse * f[k];
+                to[1] = also[1] = df[k] * g.inverse;
             }
         }
+    }
+
+    // With h = grad(r^l Y) - l u Y and k = u Y, where r = 1: dA/dr = R/r h + R' k, and A = R/r (r Y).
+    void pieces(const Site& site, const std::vector<int>& used, int l, int lm, Scratch& w) const {
+        const V* r = w.vector.data() + 3 * static_cast<size_t>(site.vectors);
+        Pieces* to = w.pieces.need(used.size());
+        for (const int q : used) {
+            const V *u = site.unit(q), y = site.harmonic(q)[lm];
+            harmonics_.gradient(lm, site.harmonic(q), to->across);
+            for (int d = 0; d < 3; d++) {
+                to->along[d] = u[d] * y;
+                to->across[d] -= double(l) * to->along[d];
+            }
+            to->value = r[q] * y;
+            to++;
+        }
+    }
+
+    // All sums of one A; positions [xyz][q].
+    template <bool virial>
+    ACE_INLINE static void total(const std::vector<int>& used, const V* radial, const V* at,
+                                 size_t step, const Pieces* p, V* out) {
+        V t[sum_vectors * W] = {};
+        for (const int q : used) {
+            const V value = radial[2 * q], slope = radial[2 * q + 1];
+            t[sum_value] += value * p->value;
+            if constexpr (virial) {
+                const V x = at[q], y = at[step + q], z = at[2 * step + q];
+                const V dx = value * p->across[0] + slope * p->along[0],
+                        dy = value * p->across[1] + slope * p->along[1],
+                        dz = value * p->across[2] + slope * p->along[2];
+                t[0] -= x * dx;
+                t[1] -= y * dy;
+                t[2] -= z * dz;
+                t[3] -= y * dz;
+                t[4] -= x * dz;
+                t[5] -= x * dy;
+                t[6] += dx;
+                t[7] += dy;
+                t[8] += dz;
+            } else {
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) {
+                    t[sum_move + d] += value * p->across[d];
+                    t[sum_move + d] += slope * p->along[d];
+                }
+            }
+            p++;
+        }
+#pragma GCC unroll 8
+        for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
+        if constexpr (sum_count % W != 0)
+            out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
+    }
+
+    // Refuses the neighbour in a lane.
+    [[noreturn]] static void closer(const Site& site, const Order& order, int lane, double begin,
+                                    const Scratch& w) {
+        const size_t k = std::find(w.lane.begin(), w.lane.end(), lane) - w.lane.begin();
+        closer(order.original[site.place], order.original[w.place[k]], std::sqrt(w.square[k]), begin);
     }
 
     [[noreturn]] static void closer(int i, int j, double r, double begin) {

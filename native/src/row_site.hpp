@@ -47,7 +47,7 @@ struct Grid {
     int bins;
     bool refuse;                   // pairs closer than `begin` are an error
     int first, channels, padded;   // first channel, their number, and that in whole vectors
-    std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded]
+    std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded], and a bin of zeros
 };
 
 // The vectors q ... q + layers of a site are neighbours in one block.
@@ -62,6 +62,11 @@ constexpr int sum_vectors = (sum_count + W - 1) / W;
 // All of them but A, for W atoms in the lanes.
 constexpr int moment_count = 9, moment_move = sum_move;
 constexpr int virial_vectors = (moment_move + W - 1) / W;
+
+// Of one lm and vector of neighbours.
+struct Pieces {
+    V across[3], along[3], value;
+};
 
 struct Site {
     int place = 0, vectors = 0;
@@ -106,37 +111,5 @@ struct Site {
                 const V slope = s[d] * *y + value * g[d];
                 out[d] = add ? out[d] + slope : slope;
             }
-    }
-
-    // All sums of one A; positions and distances [4][q], gradients [q][lm][xyz].
-    template <bool virial>
-    ACE_INLINE void sum(int channel, int l, int lm, const std::vector<int>& used, const V* at,
-                        const V* gradients, V* out) const {
-        const size_t step = vectors;
-        V t[sum_vectors * W] = {};
-        for (const int q : used) {
-            const V *u = unit(q), y = harmonic(q)[lm], *r = radial(q) + 2 * channel;
-            const V *g = gradients + 3 * (static_cast<size_t>(q) * harmonics + lm), value = r[0];
-            const V along = (r[1] - value * double(l)) * y;
-            const V dx = along * u[0] + value * g[0], dy = along * u[1] + value * g[1],
-                    dz = along * u[2] + value * g[2];
-            t[6] += dx;
-            t[7] += dy;
-            t[8] += dz;
-            t[9] += value * at[3 * step + q] * y;
-            if (virial) {
-                const V x = at[q], y1 = at[step + q];
-                t[0] -= x * dx;
-                t[1] -= y1 * dy;
-                t[2] -= at[2 * step + q] * dz;
-                t[3] -= y1 * dz;
-                t[4] -= x * dz;
-                t[5] -= x * dy;
-            }
-        }
-#pragma GCC unroll 8
-        for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
-        if constexpr (sum_count % W != 0)
-            out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
     }
 };
