@@ -108,8 +108,8 @@ struct Site {
         for (int m = 0; m <= 2 * l; m++, out += step, g += 3, y++)
 #pragma GCC unroll 3
             for (int d = 0; d < 3; d++) {
-                const V slope = s[d] * *y + value * g[d];
-                out[d] = add ? out[d] + slope : slope;
+                const V first = value * g[d];
+                out[d] = (add ? out[d] + first : first) + s[d] * *y;
             }
     }
 };
