@@ -19,7 +19,7 @@ class Geometry {
             grids_.emplace_back();
             int first = 0;
             for (const RadialTable& t : tables.radial) {
-                grids_.back().push_back(grid(t, pair, first));
+                grids_.back().emplace_back(t, pair, first);
                 first += t.channels;
             }
             channels_ = first;
@@ -50,7 +50,10 @@ class Geometry {
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
-        for (size_t k = 0; k < w.place.size(); k++) prefetch(site, order, w.place[k], w.square[k]);
+        for (size_t k = 0; k < w.place.size(); k++)
+            for (const Grid& g : grids_[order.species[site.place] * tables_.species +
+                                        order.species[w.place[k]]])
+                g.prefetch(std::sqrt(w.square[k]));
         arrange(site, order, w);
         site.channels = channels_;
         site.harmonics = harmonics_.size();
@@ -59,8 +62,7 @@ class Geometry {
         for (int q = 0; q < site.vectors; q++) {
             direct(site, q, w.vector.data());
             harmonics_.evaluate(site.unit(q), site.harmonic(q));
-            for (const Grid& g : grids_[order.species[site.place] * tables_.species + w.kind[q]])
-                radial(g, site, q, order, w);
+            radial(site, q, order, w);
         }
     }
 
@@ -70,18 +72,19 @@ class Geometry {
     // The sums of all A's of one atom of a batch; channels share what belongs to lm.
     template <bool virial>
     __attribute__((noinline)) void sum(const Site& site, Scratch& w, V* sums) const {
+        const size_t n = site.vectors;
         for (size_t f = 0; f < families_.size(); f++) {
             const Family& family = families_[f];
             const std::vector<int>& used = site.used[f];
             for (int l = 0, lm = 0; l <= family.lmax; l++)
                 for (int m = 0; m <= 2 * l; m++, lm++) {
-                    pieces(site, used, l, lm, w);
+                    Pieces* made = w.pieces.need(used.size());
+                    pieces(harmonics_, site, used, l, lm, w.vector.data() + 3 * n, made);
                     for (const Shell& shell : family.shells) {
                         if (shell.l != l) continue;
                         const size_t column = family.begin + shell.column + m;
-                        total<virial>(used, w.radial.data() + size_t(2) * shell.channel * site.vectors,
-                                      w.vector.data(), site.vectors, w.pieces.data(),
-                                      sums + column * W * sum_vectors);
+                        moments<virial>(used, w.radial.data() + 2 * n * shell.channel,
+                                        w.vector.data(), n, made, sums + column * W * sum_vectors);
                     }
                 }
         }
@@ -108,19 +111,6 @@ class Geometry {
     }
 
   private:
-    static Grid grid(const RadialTable& t, int pair, int first) {
-        const double end = t.begin[pair] + t.spacing[pair] * t.count[pair];
-        Grid g{t.begin[pair], 1.0 / t.spacing[pair], end * end, t.count[pair], !t.zero_inside[pair],
-               first, t.channels, (t.channels + W - 1) / W, {}};
-        g.rows = std::make_unique<Buffer<V>>();
-        double* rows = reinterpret_cast<double*>(
-            g.rows->zeroed((static_cast<size_t>(t.count[pair]) + 1) * 6 * g.padded));
-        for (int row = 0; row < 6 * t.count[pair]; row++)
-            std::copy_n(t.row(pair, row / 6) + static_cast<size_t>(row % 6) * t.channels,
-                        t.channels, rows + static_cast<size_t>(row) * g.padded * W);
-        return g;
-    }
-
     // All points in reach of a table of their species.
     void collect(const Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         const int sorted = order.sorted[site.place], self = cells.place(sorted);
@@ -257,122 +247,25 @@ class Geometry {
         }
     }
 
-    // Tables are larger than the near caches, and a row of them is read once: it is asked for long
-    // before.
-    void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
-        const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
-        for (const Grid& g : grids_[pair]) {
-            const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
-            if (bin < 0 || bin >= g.bins) continue;
-            const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
-            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b, 0, 2);
+    // R/r and R' of all channels for vector q.
+    ACE_INLINE void radial(Site& site, int q, const Order& order, Scratch& w) const {
+        const size_t n = site.vectors;
+        const V r = w.vector.data()[3 * n + q];
+        for (const Grid& g : grids_[order.species[site.place] * tables_.species + w.kind[q]]) {
+            for (int k = 0; k < W; k++)
+                if (r[k] < g.begin && g.refuse) closer(site, order, q * W + k, g.begin, w);
+            g.evaluate(r, site.radial(q) + 2 * g.first, w.radial.data() + 2 * (g.first * n + q), n);
         }
-    }
-
-    // R/r and R' of the channels of one table for vector q. Lanes are channels first, then
-    // neighbours; what is out of reach, and lanes without a neighbour, read the last row, of zeros.
-    ACE_INLINE void radial(const Grid& g, Site& site, int q, const Order& order, Scratch& w) const {
-        const V r = w.vector.data()[3 * site.vectors + q], inverse = 1.0 / r;
-        const V* row[W];
-        V u[W];
-        for (int k = 0; k < W; k++) {
-            if (r[k] < g.begin && g.refuse) closer(site, order, q * W + k, g.begin, w);
-            const double t = (r[k] - g.begin) * g.inverse;
-            const bool within = t >= 0 && t < g.bins;
-            const int bin = within ? static_cast<int>(t) : g.bins;
-            u[k] = V{} + (within ? t - bin : 0.0);
-            row[k] = g.rows->data() + static_cast<size_t>(bin) * 6 * g.padded;
-        }
-        V* to = site.radial(q) + 2 * g.first;
-        V* also = w.radial.data() + size_t(2) * (size_t(g.first) * site.vectors + q);
-        for (int c = 0; c < g.padded; c++) {
-            V f[W], df[W];
-#pragma GCC unroll 8
-            for (int k = 0; k < W; k++) {
-                f[k] = row[k][5 * g.padded + c];
-                df[k] = V{};
-            }
-#pragma GCC unroll 5
-            for (int n = 4; n >= 0; n--)
-#pragma GCC unroll 8
-                for (int k = 0; k < W; k++) {
-                    df[k] = df[k] * u[k] + f[k];
-                    f[k] = f[k] * u[k] + row[k][n * g.padded + c];
-                }
-            transpose(f);
-            transpose(df);
-            const int channels = std::min(W, g.channels - c * W);
-            for (int k = 0; k < channels; k++, to += 2, also += 2 * site.vectors) {
-                to[0] = also[0] = inverse * f[k];
-                to[1] = also[1] = df[k] * g.inverse;
-            }
-        }
-    }
-
-    // With h = grad(r^l Y) - l u Y and k = u Y, where r = 1: dA/dr = R/r h + R' k, and A = R/r (r Y).
-    void pieces(const Site& site, const std::vector<int>& used, int l, int lm, Scratch& w) const {
-        const V* r = w.vector.data() + 3 * static_cast<size_t>(site.vectors);
-        Pieces* to = w.pieces.need(used.size());
-        for (const int q : used) {
-            const V *u = site.unit(q), y = site.harmonic(q)[lm];
-            harmonics_.gradient(lm, site.harmonic(q), to->across);
-            for (int d = 0; d < 3; d++) {
-                to->along[d] = u[d] * y;
-                to->across[d] -= double(l) * to->along[d];
-            }
-            to->value = r[q] * y;
-            to++;
-        }
-    }
-
-    // All sums of one A; positions [xyz][q].
-    template <bool virial>
-    ACE_INLINE static void total(const std::vector<int>& used, const V* radial, const V* at,
-                                 size_t step, const Pieces* p, V* out) {
-        V t[sum_vectors * W] = {};
-        for (const int q : used) {
-            const V value = radial[2 * q], slope = radial[2 * q + 1];
-            t[sum_value] += value * p->value;
-            if constexpr (virial) {
-                const V x = at[q], y = at[step + q], z = at[2 * step + q];
-                const V dx = value * p->across[0] + slope * p->along[0],
-                        dy = value * p->across[1] + slope * p->along[1],
-                        dz = value * p->across[2] + slope * p->along[2];
-                t[0] -= x * dx;
-                t[1] -= y * dy;
-                t[2] -= z * dz;
-                t[3] -= y * dz;
-                t[4] -= x * dz;
-                t[5] -= x * dy;
-                t[6] += dx;
-                t[7] += dy;
-                t[8] += dz;
-            } else {
-#pragma GCC unroll 3
-                for (int d = 0; d < 3; d++) {
-                    t[sum_move + d] += value * p->across[d];
-                    t[sum_move + d] += slope * p->along[d];
-                }
-            }
-            p++;
-        }
-#pragma GCC unroll 8
-        for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
-        if constexpr (sum_count % W != 0)
-            out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
     }
 
     // Refuses the neighbour in a lane.
     [[noreturn]] static void closer(const Site& site, const Order& order, int lane, double begin,
                                     const Scratch& w) {
         const size_t k = std::find(w.lane.begin(), w.lane.end(), lane) - w.lane.begin();
-        closer(order.original[site.place], order.original[w.place[k]], std::sqrt(w.square[k]), begin);
-    }
-
-    [[noreturn]] static void closer(int i, int j, double r, double begin) {
-        throw Error("atoms " + std::to_string(i) + " and " + std::to_string(j) + " are " +
-                    std::to_string(r) + " A apart; this model's tables begin at " +
-                    std::to_string(begin) + " A");
+        throw Error("atoms " + std::to_string(order.original[site.place]) + " and " +
+                    std::to_string(order.original[w.place[k]]) + " are " +
+                    std::to_string(std::sqrt(w.square[k])) +
+                    " A apart; this model's tables begin at " + std::to_string(begin) + " A");
     }
 
     const Tables& tables_;

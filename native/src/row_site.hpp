@@ -15,6 +15,8 @@ class Buffer {
     Buffer() = default;
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
+    Buffer(Buffer&& from) noexcept
+        : data_(std::exchange(from.data_, nullptr)), capacity_(std::exchange(from.capacity_, 0)) {}
     ~Buffer() { std::free(data_); }
     T* need(size_t count) {
         if (count > capacity_) {
@@ -41,15 +43,6 @@ class Buffer {
     size_t capacity_ = 0;
 };
 
-// One radial table of one ordered pair of species, its rows padded to whole vectors.
-struct Grid {
-    double begin, inverse, reach;  // the last is the square of the last knot
-    int bins;
-    bool refuse;                   // pairs closer than `begin` are an error
-    int first, channels, padded;   // first channel, their number, and that in whole vectors
-    std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded], and a bin of zeros
-};
-
 // The vectors q ... q + layers of a site are neighbours in one block.
 struct Touched {
     int block, q, layers;
@@ -62,11 +55,6 @@ constexpr int sum_vectors = (sum_count + W - 1) / W;
 // All of them but A, for W atoms in the lanes.
 constexpr int moment_count = 9, moment_move = sum_move;
 constexpr int virial_vectors = (moment_move + W - 1) / W;
-
-// Of one lm and vector of neighbours.
-struct Pieces {
-    V across[3], along[3], value;
-};
 
 struct Site {
     int place = 0, vectors = 0;
