@@ -3,11 +3,11 @@
     OMP_NUM_THREADS=1 python benchmarks/rows.py [--rounds 7] [--data FOLDER]
 
 A round makes the energy, force and virial rows of every structure of a set, neighbour lists
-included and each into a new matrix, as a fit does: first with the oracle, then compiled with one
+included, into a matrix that is there: first with the oracle, then compiled with one
 thread, then with two threads that take structures in turn. FOLDER holds
 si_gap_prx2018/Si_tiny.xyz, for the order-4 model of ACE1pack's tests; without it that set is
-skipped. The last lines are for every fourth structure of models/Si-mlearn/fit.toml: rows, weights
-and compression.
+skipped. The last lines are for every fourth structure of models/Si-mlearn/fit.toml, each into a
+new matrix: rows, weights and compression.
 """
 
 import argparse
@@ -98,30 +98,23 @@ def _compare(
     model = _blank(spec)
     tables = lower(model)
     width = tables.functions
+    largest = max(sum(row_count(q, len(s)) for q in ALL) for s in structures)
+    places = [np.zeros(largest * width) for _ in range(2)]
 
-    def fill(builder: RowBuilder, structure: acepot.Structure) -> None:
-        rows = sum(row_count(q, len(structure)) for q in ALL)
-        out = np.empty((rows, width), order="F")
-        builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
+    def fill(builder: RowBuilder, chosen: Sequence[acepot.Structure], place: int) -> None:
+        for structure in chosen:
+            rows = sum(row_count(q, len(structure)) for q in ALL)
+            out = places[place][: rows * width].reshape((rows, width), order="F")
+            builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
 
-    def one(builder: RowBuilder) -> None:
-        for structure in structures:
-            fill(builder, structure)
-
-    def two(builder: RowBuilder) -> None:
-        halves = structures[::2], structures[1::2]
-
-        def half(k: int) -> None:
-            for structure in halves[k]:
-                fill(builder, structure)
-
-        list(in_threads(half, (0, 1), 2))  # type: ignore[arg-type]
+    def half(k: int) -> None:
+        fill(native, structures[k::2], k)
 
     oracle, native = ReferenceEvaluator(tables), NativeRowBuilder(tables)
     work: dict[str, Callable[[], None]] = {
-        "oracle": lambda: one(oracle),
-        "1 thread": lambda: one(native),
-        "2 threads": lambda: two(native),
+        "oracle": lambda: fill(oracle, structures, 0),
+        "1 thread": lambda: fill(native, structures, 0),
+        "2 threads": lambda: list(in_threads(half, (0, 1), 2)),  # type: ignore[arg-type, dict-item]
     }
     wall, busy = _medians(work, rounds)
     atoms = sum(map(len, structures))
