@@ -3,16 +3,17 @@
     OMP_NUM_THREADS=1 python benchmarks/rows.py [--rounds 7] [--data FOLDER]
 
 A round makes the energy, force and virial rows of every structure of a set, neighbour lists
-included, first with the oracle, then compiled with one thread, then with two threads that take
-structures in turn, as in a fit. FOLDER holds si_gap_prx2018/Si_tiny.xyz, for the order-4 model of
-ACE1pack's tests; without it that set is skipped. The last table assembles the problem of
-models/Si-mlearn/fit.toml: rows, weights and compression.
+included, into a matrix that is there: first with the oracle, then compiled with one
+thread, then with two threads that take structures in turn. FOLDER holds
+si_gap_prx2018/Si_tiny.xyz, for the order-4 model of ACE1pack's tests; without it that set is
+skipped. The last lines are for every fourth structure of models/Si-mlearn/fit.toml, each into a
+new matrix: rows, weights and compression.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,10 @@ def main() -> None:
         _compare("its cells of 64 atoms", MODEL_G, large, chosen.rounds)
     else:
         print(f"Si_tiny, model G: skipped, {tiny} is not there")
-    _compare("Cu-Ni, 8 atoms", COPPER_NICKEL, _alloys(8, 8), chosen.rounds)
-    _compare("Cu-Ni, 64 atoms", COPPER_NICKEL, _alloys(3, 64), chosen.rounds)
-    _compare("Cu-Ni, 216 atoms", COPPER_NICKEL, _alloys(1, 216), chosen.rounds)
-    _fit()
+    _compare("Cu-Ni, 8 atoms", COPPER_NICKEL, _alloys(64, 8), chosen.rounds)
+    _compare("Cu-Ni, 64 atoms", COPPER_NICKEL, _alloys(8, 64), chosen.rounds)
+    _compare("Cu-Ni, 216 atoms", COPPER_NICKEL, _alloys(2, 216), chosen.rounds)
+    _fit(chosen.rounds)
 
 
 def _blank(spec: BasisSpec) -> Model:
@@ -97,38 +98,24 @@ def _compare(
     model = _blank(spec)
     tables = lower(model)
     width = tables.functions
-    # One matrix for all rows, as a caller would have it.
     largest = max(sum(row_count(q, len(s)) for q in ALL) for s in structures)
     places = [np.zeros(largest * width) for _ in range(2)]
 
-    def fill(builder: RowBuilder, structure: acepot.Structure, place: int) -> None:
-        rows = sum(row_count(q, len(structure)) for q in ALL)
-        out = places[place][: rows * width].reshape((rows, width), order="F")
-        builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
+    def fill(builder: RowBuilder, chosen: Sequence[acepot.Structure], place: int) -> None:
+        for structure in chosen:
+            rows = sum(row_count(q, len(structure)) for q in ALL)
+            out = places[place][: rows * width].reshape((rows, width), order="F")
+            builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
 
-    def one(builder: RowBuilder) -> None:
-        for structure in structures:
-            fill(builder, structure, 0)
-
-    def two(builder: RowBuilder) -> None:
-        halves = structures[::2], structures[1::2]
-
-        def half(k: int) -> None:
-            for structure in halves[k]:
-                fill(builder, structure, k)
-
-        list(in_threads(half, (0, 1), 2))  # type: ignore[arg-type]
+    def half(k: int) -> None:
+        fill(native, structures[k::2], k)
 
     oracle, native = ReferenceEvaluator(tables), NativeRowBuilder(tables)
     work: dict[str, Callable[[], None]] = {
-        "oracle": lambda: one(oracle),
-        "1 thread": lambda: one(native),
+        "oracle": lambda: fill(oracle, structures, 0),
+        "1 thread": lambda: fill(native, structures, 0),
+        "2 threads": lambda: list(in_threads(half, (0, 1), 2)),  # type: ignore[arg-type, dict-item]
     }
-    if len(structures) > 1:
-        work["2 threads"] = lambda: two(native)
-    else:
-        pair = NativeRowBuilder(tables, 2)
-        work["2 threads"] = lambda: one(pair)
     wall, busy = _medians(work, rounds)
     atoms = sum(map(len, structures))
     entries = width * sum(row_count(q, len(s)) for s in structures for q in ALL)
@@ -162,33 +149,38 @@ def _medians(
     )
 
 
-def _fit() -> None:
-    """The assembly of the shipped model's fit, once with either builder."""
+def _fit(rounds: int) -> None:
+    """The assembly of the shipped model's fit."""
     config = load_config(Path(__file__).parents[1] / "models" / "Si-mlearn" / "fit.toml")
     data = config.data
-    structures = [s for name in data.train_files for s in read_structures(name, data.keys)[0]]
+    structures = [s for name in data.train_files for s in read_structures(name, data.keys)[0]][::4]
     model = _blank(BasisSpec(("Si",), order=config.basis.order, degree=config.basis.degree))
     tables = lower(model)
-    for name, builder in (
-        ("oracle", ReferenceEvaluator(tables)),
-        ("compiled", NativeRowBuilder(tables)),
-    ):
+    oracle, native = ReferenceEvaluator(tables), NativeRowBuilder(tables)
 
-        def rows(structure: acepot.Structure, builder: RowBuilder = builder) -> StructureRows:
-            return structure_rows(structure, model, builder, data.fit, Weights())
-
-        begin = time.process_time()
+    def rows(builder: RowBuilder) -> Iterator[StructureRows]:
         for structure in structures:
-            rows(structure)
-        middle = time.process_time()
-        assemble(in_threads(rows, structures, 1), Accumulator(tables.functions))
-        end = time.process_time()
-        print(
-            f"Si-mlearn fit, {len(structures)} structures, {tables.functions} functions, "
-            f"{name}: rows {middle - begin:.1f} s, rows and compression {end - middle:.1f} s "
-            "of CPU time",
-            flush=True,
-        )
+            yield structure_rows(structure, model, builder, data.fit, Weights())
+
+    def exhaust(builder: RowBuilder) -> None:
+        for _ in rows(builder):
+            pass
+
+    work = {
+        "oracle": lambda: exhaust(oracle),
+        "compiled": lambda: exhaust(native),
+        "compressed": lambda: assemble(rows(native), Accumulator(tables.functions)),
+    }
+    _, busy = _medians(work, rounds)
+    atoms = sum(map(len, structures))
+    oracle_us, compiled, compressed = (1e6 * busy[name] / atoms for name in work)
+    print(
+        f"Si-mlearn fit: {tables.functions} functions, {len(structures)} structures, {atoms} "
+        f"atoms, energies and forces\n"
+        f"    CPU time per atom: oracle {oracle_us:.0f} µs, compiled {compiled:.1f} µs, ratio "
+        f"{oracle_us / compiled:.1f}; compiled with compression {compressed:.0f} µs",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may
 
 #include "row_harmonics.hpp"
 #include "row_site.hpp"
+#include "row_radial.hpp"
+#include "row_moments.hpp"
 #include "row_geometry.hpp"
 #include "row_products.hpp"
 #include "row_walk.hpp"

@@ -19,7 +19,7 @@ class Geometry {
             grids_.emplace_back();
             int first = 0;
             for (const RadialTable& t : tables.radial) {
-                grids_.back().push_back(grid(t, pair, first));
+                grids_.back().emplace_back(t, pair, first);
                 first += t.channels;
             }
             channels_ = first;
@@ -32,8 +32,10 @@ class Geometry {
         std::vector<double> limit;             // largest square, by species
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
         std::vector<int> images, layers, start;  // by place; by block and table; by block
-        Buffer<V> value, slope;
-        Buffer<V> vector, gradients;  // of a site: [xyz and r][q]; [q][lm][xyz]
+        std::vector<int> kind;                   // species of vector q
+        // Of a site: [xyz and r][q]; R/r and R', [channel][q][2]; what A_lm is made of, [used q].
+        Buffer<V> vector, radial;
+        Buffer<Pieces> pieces;
     };
 
     // -dA_v/dr for all A's of one family, `step` apart.
@@ -48,34 +50,44 @@ class Geometry {
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
-        for (size_t k = 0; k < w.place.size(); k++) prefetch(site, order, w.place[k], w.square[k]);
+        for (size_t k = 0; k < w.place.size(); k++)
+            for (const Grid& g : grids_[order.species[site.place] * tables_.species +
+                                        order.species[w.place[k]]])
+                g.prefetch(std::sqrt(w.square[k]));
         arrange(site, order, w);
         site.channels = channels_;
         site.harmonics = harmonics_.size();
         site.records.need(site.vectors * site.record());
-        w.gradients.need(size_t(3) * site.vectors * site.harmonics);
+        w.radial.need(size_t(2) * channels_ * site.vectors);
         for (int q = 0; q < site.vectors; q++) {
             direct(site, q, w.vector.data());
             harmonics_.evaluate(site.unit(q), site.harmonic(q));
-            harmonics_.gradients(tables_.lmax, site.harmonic(q),
-                                 w.gradients.data() + size_t(3) * q * site.harmonics);
-            std::fill_n(site.radial(q), 2 * channels_, V{});
+            radial(site, q, order, w);
         }
-        for (size_t k = 0; k < w.place.size(); k++)
-            radial(site, order, w.place[k], w.lane[k], w);
     }
 
     // A's of all families.
     int columns() const { return families_.back().begin + families_.back().columns; }
 
-    // The sums of all A's of one atom of a batch.
+    // The sums of all A's of one atom of a batch; channels share what belongs to lm.
     template <bool virial>
-    __attribute__((noinline)) void sum(const Site& site, const Scratch& w, V* sums) const {
-        for (size_t f = 0; f < families_.size(); f++)
-            for (const Shell& shell : families_[f].shells)
-                for (int m = 0; m <= 2 * shell.l; m++, sums += W * sum_vectors)
-                    site.sum<virial>(shell.channel, shell.l, shell.l * shell.l + m, site.used[f],
-                                     w.vector.data(), w.gradients.data(), sums);
+    __attribute__((noinline)) void sum(const Site& site, Scratch& w, V* sums) const {
+        const size_t n = site.vectors;
+        for (size_t f = 0; f < families_.size(); f++) {
+            const Family& family = families_[f];
+            const std::vector<int>& used = site.used[f];
+            for (int l = 0, lm = 0; l <= family.lmax; l++)
+                for (int m = 0; m <= 2 * l; m++, lm++) {
+                    Pieces* made = w.pieces.need(used.size());
+                    pieces(harmonics_, site, used, l, lm, w.vector.data() + 3 * n, made);
+                    for (const Shell& shell : family.shells) {
+                        if (shell.l != l) continue;
+                        const size_t column = family.begin + shell.column + m;
+                        moments<virial>(used, w.radial.data() + 2 * n * shell.channel,
+                                        w.vector.data(), n, made, sums + column * W * sum_vectors);
+                    }
+                }
+        }
     }
 
     // The sums of a batch with the atoms in lanes begin ... end: A's and moments.
@@ -99,19 +111,6 @@ class Geometry {
     }
 
   private:
-    static Grid grid(const RadialTable& t, int pair, int first) {
-        const double end = t.begin[pair] + t.spacing[pair] * t.count[pair];
-        Grid g{t.begin[pair], 1.0 / t.spacing[pair], end * end, t.count[pair], !t.zero_inside[pair],
-               first, t.channels, (t.channels + W - 1) / W, {}};
-        g.rows = std::make_unique<Buffer<V>>();
-        double* rows = reinterpret_cast<double*>(
-            g.rows->zeroed(static_cast<size_t>(t.count[pair]) * 6 * g.padded));
-        for (int row = 0; row < 6 * t.count[pair]; row++)
-            std::copy_n(t.row(pair, row / 6) + static_cast<size_t>(row % 6) * t.channels,
-                        t.channels, rows + static_cast<size_t>(row) * g.padded * W);
-        return g;
-    }
-
     // All points in reach of a table of their species.
     void collect(const Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         const int sorted = order.sorted[site.place], self = cells.place(sorted);
@@ -161,6 +160,7 @@ class Geometry {
         for (auto& touched : site.touched) touched.clear();
         for (auto& used : site.used) used.clear();
         site.vectors = 0;
+        w.kind.clear();
         for (int z = 0; z < tables_.species; z++) {
             const auto& grids = grids_[order.species[site.place] * tables_.species + z];
             double nearest = grids[0].reach;
@@ -209,14 +209,15 @@ class Geometry {
                 layers[k] = 0;
             }
             site.vectors += most;
+            w.kind.resize(site.vectors, z);
         }
     }
 
-    // Coordinates into their lanes; empty lanes hold something harmless of no weight.
+    // Coordinates into their lanes; empty lanes are out of any reach.
     static void place(const Site& site, Scratch& w) {
         const size_t n = site.vectors;
         double* at = reinterpret_cast<double*>(w.vector.zeroed(4 * n));
-        std::fill_n(at + 2 * n * W, n * W, 1e3);
+        std::fill_n(at + 2 * n * W, n * W, 1e9);
         const std::vector<double>* from[3] = {&w.x, &w.y, &w.z};
         for (int d = 0; d < 3; d++)
             for (size_t k = 0; k < w.lane.size(); k++) at[d * n * W + w.lane[k]] = (*from[d])[k];
@@ -246,57 +247,25 @@ class Geometry {
         }
     }
 
-    // Tables are larger than the near caches, and a row of them is read once: it is asked for long
-    // before.
-    void prefetch(const Site& site, const Order& order, int neighbour, double square) const {
-        const int pair = order.species[site.place] * tables_.species + order.species[neighbour];
-        for (const Grid& g : grids_[pair]) {
-            const int bin = static_cast<int>((std::sqrt(square) - g.begin) * g.inverse);
-            if (bin < 0 || bin >= g.bins) continue;
-            const char* row = reinterpret_cast<const char*>(g.rows->data() + size_t(bin) * 6 * g.padded);
-            for (size_t b = 0; b < 6 * g.padded * sizeof(V); b += 64) __builtin_prefetch(row + b, 0, 2);
+    // R/r and R' of all channels for vector q.
+    ACE_INLINE void radial(Site& site, int q, const Order& order, Scratch& w) const {
+        const size_t n = site.vectors;
+        const V r = w.vector.data()[3 * n + q];
+        for (const Grid& g : grids_[order.species[site.place] * tables_.species + w.kind[q]]) {
+            for (int k = 0; k < W; k++)
+                if (r[k] < g.begin && g.refuse) closer(site, order, q * W + k, g.begin, w);
+            g.evaluate(r, site.radial(q) + 2 * g.first, w.radial.data() + 2 * (g.first * n + q), n);
         }
     }
 
-    // R/r and R' of all channels of one neighbour, lanes across channels.
-    void radial(Site& site, const Order& order, int neighbour, int lane, Scratch& w) const {
-        const int centre = order.species[site.place], z = order.species[neighbour];
-        const double r = reinterpret_cast<const double*>(w.vector.data() + 3 * site.vectors)[lane];
-        const double inverse = 1.0 / r;
-        double* to = reinterpret_cast<double*>(site.radial(lane / W)) + lane % W;
-        for (const Grid& g : grids_[static_cast<size_t>(centre) * tables_.species + z]) {
-            if (r < g.begin) {
-                if (g.refuse)
-                    closer(order.original[site.place], order.original[neighbour], r, g.begin);
-                continue;
-            }
-            const double t = (r - g.begin) * g.inverse;
-            const int bin = static_cast<int>(t);
-            if (bin >= g.bins) continue;
-            const double u = t - bin;
-            const V* row = g.rows->data() + static_cast<size_t>(bin) * 6 * g.padded;
-            V* f = w.value.need(g.padded);
-            V* df = w.slope.need(g.padded);
-            for (int c = 0; c < g.padded; c++, row++) {
-                V a = row[5 * g.padded], b = V{};
-                for (int k = 4; k >= 0; k--) {
-                    b = b * u + a;
-                    a = a * u + row[k * g.padded];
-                }
-                f[c] = a;
-                df[c] = b * g.inverse;
-            }
-            for (int c = 0; c < g.channels; c++) {
-                to[2 * (g.first + c) * W] = inverse * reinterpret_cast<double*>(f)[c];
-                to[(2 * (g.first + c) + 1) * W] = reinterpret_cast<double*>(df)[c];
-            }
-        }
-    }
-
-    [[noreturn]] static void closer(int i, int j, double r, double begin) {
-        throw Error("atoms " + std::to_string(i) + " and " + std::to_string(j) + " are " +
-                    std::to_string(r) + " A apart; this model's tables begin at " +
-                    std::to_string(begin) + " A");
+    // Refuses the neighbour in a lane.
+    [[noreturn]] static void closer(const Site& site, const Order& order, int lane, double begin,
+                                    const Scratch& w) {
+        const size_t k = std::find(w.lane.begin(), w.lane.end(), lane) - w.lane.begin();
+        throw Error("atoms " + std::to_string(order.original[site.place]) + " and " +
+                    std::to_string(order.original[w.place[k]]) + " are " +
+                    std::to_string(std::sqrt(w.square[k])) +
+                    " A apart; this model's tables begin at " + std::to_string(begin) + " A");
     }
 
     const Tables& tables_;

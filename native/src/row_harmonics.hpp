@@ -40,15 +40,16 @@ class Harmonics {
     }
 
     // Writes gradient[3 * lm + d] up to some l from the values.
-    ACE_INLINE void gradients(int lmax, const V* value, V* gradient) const {
-        gradient[0] = gradient[1] = gradient[2] = V{};
-        for (int lm = 1; lm < (lmax + 1) * (lmax + 1); lm++) {
-            const Slope& t = slopes_[lm];
-            const V *up = value + t.up, *down = value + t.down;
-            gradient[3 * lm] = t.x[0] * *up + t.x[1] * *down;
-            gradient[3 * lm + 1] = t.y[0] * value[t.up_other] + t.y[1] * value[t.down_other];
-            gradient[3 * lm + 2] = t.z * value[t.same];
-        }
+    ACE_INLINE void gradients(int lmax, const V* value, V* out) const {
+        for (int lm = 0; lm < (lmax + 1) * (lmax + 1); lm++) gradient(lm, value, out + 3 * lm);
+    }
+
+    // The gradient of one of them.
+    ACE_INLINE void gradient(int lm, const V* value, V* out) const {
+        const Slope& t = slopes_[lm];
+        out[0] = t.x[0] * value[t.up] + t.x[1] * value[t.down];
+        out[1] = t.y[0] * value[t.up_other] + t.y[1] * value[t.down_other];
+        out[2] = t.z * value[t.same];
     }
 
   private:

@@ -1,9 +1,10 @@
 // The rows of one structure at a time. Included by row_engine.hpp.
 #pragma once
 
-// Force rows are visited when finished batches take up so many bytes for a byte of force rows, but
-// within limits: more, and they come from slower memory; less, and the matrix is what does.
-constexpr size_t round_share = 2, least_round = size_t(1) << 20, most_round = size_t(16) << 20;
+// Force rows are visited when finished batches take up so many bytes. Where all force rows stay in
+// the near caches visits are cheap, and few batches come from there, too.
+constexpr size_t near_matrix = size_t(1) << 20, near_round = size_t(1) << 20,
+                 far_round = size_t(16) << 20;
 
 class Job {
   public:
@@ -63,7 +64,7 @@ class Job {
         if (finished_.size() < batches_.size()) finished_.resize(batches_.size());
         written_.assign(order_.blocks, 0);
         const size_t matrix = size_t(3) * atoms * tables_.functions * sizeof(double);
-        round_ = std::min(most_round, std::max(least_round, round_share * matrix));
+        round_ = matrix <= near_matrix ? near_round : far_round;
     }
 
     // A thread's share of everything. After a failure all stop at the next barrier.

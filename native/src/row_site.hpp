@@ -15,6 +15,8 @@ class Buffer {
     Buffer() = default;
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
+    Buffer(Buffer&& from) noexcept
+        : data_(std::exchange(from.data_, nullptr)), capacity_(std::exchange(from.capacity_, 0)) {}
     ~Buffer() { std::free(data_); }
     T* need(size_t count) {
         if (count > capacity_) {
@@ -39,15 +41,6 @@ class Buffer {
   private:
     T* data_ = nullptr;
     size_t capacity_ = 0;
-};
-
-// One radial table of one ordered pair of species, its rows padded to whole vectors.
-struct Grid {
-    double begin, inverse, reach;  // the last is the square of the last knot
-    int bins;
-    bool refuse;                   // pairs closer than `begin` are an error
-    int first, channels, padded;   // first channel, their number, and that in whole vectors
-    std::unique_ptr<Buffer<V>> rows;  // [bin][6][padded]
 };
 
 // The vectors q ... q + layers of a site are neighbours in one block.
@@ -103,40 +96,8 @@ struct Site {
         for (int m = 0; m <= 2 * l; m++, out += step, g += 3, y++)
 #pragma GCC unroll 3
             for (int d = 0; d < 3; d++) {
-                const V slope = s[d] * *y + value * g[d];
-                out[d] = add ? out[d] + slope : slope;
+                const V first = value * g[d];
+                out[d] = (add ? out[d] + first : first) + s[d] * *y;
             }
-    }
-
-    // All sums of one A; positions and distances [4][q], gradients [q][lm][xyz].
-    template <bool virial>
-    ACE_INLINE void sum(int channel, int l, int lm, const std::vector<int>& used, const V* at,
-                        const V* gradients, V* out) const {
-        const size_t step = vectors;
-        V t[sum_vectors * W] = {};
-        for (const int q : used) {
-            const V *u = unit(q), y = harmonic(q)[lm], *r = radial(q) + 2 * channel;
-            const V *g = gradients + 3 * (static_cast<size_t>(q) * harmonics + lm), value = r[0];
-            const V along = (r[1] - value * double(l)) * y;
-            const V dx = along * u[0] + value * g[0], dy = along * u[1] + value * g[1],
-                    dz = along * u[2] + value * g[2];
-            t[6] += dx;
-            t[7] += dy;
-            t[8] += dz;
-            t[9] += value * at[3 * step + q] * y;
-            if (virial) {
-                const V x = at[q], y1 = at[step + q];
-                t[0] -= x * dx;
-                t[1] -= y1 * dy;
-                t[2] -= at[2 * step + q] * dz;
-                t[3] -= y1 * dz;
-                t[4] -= x * dz;
-                t[5] -= x * dy;
-            }
-        }
-#pragma GCC unroll 8
-        for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
-        if constexpr (sum_count % W != 0)
-            out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
     }
 };

@@ -145,6 +145,26 @@ def test_rows_equal_the_oracles_at_every_order(order, degree, formulation):
     _assert_same(_native(tables, structure), _oracle(tables, structure), where)
 
 
+@pytest.mark.parametrize(
+    "elements, degree, side",
+    [(("Si",), 8.0, 4), (("Cu", "Ni"), 10.0, 7)],
+    ids=["small matrix", "large matrix"],
+)
+def test_rows_equal_the_oracles_when_force_rows_take_several_rounds(elements, degree, side):
+    # More than 1 MB of finished atoms where the force rows are less than that, and 16 MB.
+    model = _model(elements, 3, degree)
+    tables = lower(model)
+    rng = np.random.default_rng(side)
+    cell = 2.1 * side * (np.eye(3) + rng.normal(scale=0.05, size=(3, 3)))
+    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3) / side
+    positions = sites @ cell + rng.normal(scale=0.1, size=sites.shape)
+    numbers = rng.choice(model.numbers, len(sites))
+    structure = Structure(numbers, positions, cell, np.ones(3, bool))
+    expected = _oracle(tables, structure)
+    for threads in (1, 2):
+        _assert_same(_native(tables, structure, threads), expected, f"{threads} threads")
+
+
 def test_only_the_rows_asked_for_are_written():
     tables = lower(_model(("O", "Si"), 2, 6.0))
     builder = NativeRowBuilder(tables)
