@@ -39,6 +39,8 @@ MAX_TEXT = 1 << 16
 MAX_BATCH = 1024
 #: Seconds for which a closing client reads what the server still sends.
 _LINGER = 0.5
+#: Bytes taken at most beyond those asked for: with the name of a message all of a small one.
+_SPARE = 4096
 #: The key under which i-PI appends its batch size to the text of INIT.
 _BATCH = "batch_size"
 
@@ -82,7 +84,8 @@ class Channel:
     ) -> None:
         self._socket = connection
         self._timeout, self._idle = timeout, idle
-        self._ahead = b""
+        self._ahead, self._spare = b"", memoryview(bytearray(_SPARE))
+        self._waits: float | None = -1.0  # what the socket was last told
 
     def __enter__(self) -> Channel:
         return self
@@ -100,12 +103,14 @@ class Channel:
                 pass
 
     def read_ahead(self) -> None:
-        """Take a header that has already come, without waiting for it.
+        """Take the next header if it has already come, without waiting for it.
 
         i-PI sends GETFORCE together with POSDATA. Taken before the evaluation, it cannot be left
         unread by a client that is killed within it (see `__exit__`).
         """
-        self._socket.setblocking(False)
+        if len(self._ahead) >= HEADER:
+            return
+        self._wait_for(0.0)
         with suppress(OSError):  # nothing there; if the server has gone, the next call says so
             self._ahead += self._socket.recv(HEADER - len(self._ahead))
 
@@ -115,7 +120,7 @@ class Channel:
         Raises:
             ServerLost: it does not take them in time, or has gone.
         """
-        self._socket.settimeout(self._timeout)
+        self._wait_for(self._timeout)
         try:
             self._socket.sendall(data)
         except TimeoutError as error:
@@ -126,7 +131,7 @@ class Channel:
             raise ServerLost(f"the server has gone: {error}") from error
 
     def receive(self, into: memoryview, *, between: bool = False) -> None:
-        """Fill a buffer.
+        """Fill a buffer; what has come beyond it, up to a bound, is kept for the next one.
 
         Args:
             into: takes the bytes.
@@ -140,9 +145,9 @@ class Channel:
         while done < total:
             waiting = between and done == 0
             wait = self._idle if waiting else self._timeout
-            self._socket.settimeout(wait)
+            self._wait_for(wait)
             try:
-                count = self._socket.recv_into(into[done:])
+                count = self._socket.recvmsg_into([into[done:], self._spare])[0]
             except TimeoutError as error:
                 where = "between messages" if waiting else "inside a message"
                 raise ServerLost(f"the server was silent for {wait:g} s {where}") from error
@@ -154,6 +159,14 @@ class Channel:
                     f"the server closed the connection {where}: it ended or was killed"
                 )
             done += count
+        if done > total:
+            self._ahead = bytes(self._spare[: done - total])
+
+    def _wait_for(self, seconds: float | None) -> None:
+        """Tell the socket how long to wait, if that is new: it costs a call of the system."""
+        if seconds != self._waits:
+            self._socket.settimeout(seconds)
+            self._waits = seconds
 
 
 def receive_header(channel: Channel) -> str:
