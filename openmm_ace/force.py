@@ -1,4 +1,4 @@
-"""An ACE model as an OpenMM PythonForce on the native evaluator.
+"""An ACE model as an OpenMM PythonForce, on the native evaluator or on torch.
 
 OpenMM's units are nm and kJ/mol, its cells lower triangular; positions may lie anywhere. Its
 Monte Carlo barostats need no virial.
@@ -11,7 +11,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ _LOG = logging.getLogger(__name__)
 _ENERGY, _FORCE = 1.0 / OPENMM.energy, 1.0 / OPENMM.force
 _NO_CELL = np.zeros((3, 3))
 
+Backend = Literal["native", "torch"]
+
 
 def create_force(
     model: Model | str | os.PathLike[str],
@@ -43,6 +45,8 @@ def create_force(
     periodic: bool | None = None,
     atoms: Sequence[int] | None = None,
     threads: int | None = None,
+    backend: Backend = "native",
+    device: str = "cpu",
 ) -> openmm.PythonForce:
     """Make a force to add to an OpenMM System.
 
@@ -58,20 +62,26 @@ def create_force(
         atoms: indices of the particles the model is for, in any order; None: all. The others
             are neither moved nor seen.
         threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+        backend: native: the compiled kernel. torch: the evaluator in torch, some 20 times slower
+            on a processor; never chosen by itself. A copy of the force keeps its backend.
+        device: of torch, such as "cuda"; neighbours are found on the processor.
 
     Returns:
         A PythonForce in kJ/mol and kJ/mol/nm. Set its force group as for any other force.
 
     Raises:
         InputError: an element the model does not know, atoms without an element, wrong indices,
-            or a Topology without a box for a periodic force.
+            a Topology without a box for a periodic force, an unknown backend, threads of torch
+            or a device of the native one.
         ModelFileError: a damaged or foreign model file, or one from a newer version.
+        MissingDependency: torch is not installed.
     """
     numbers = atomic_numbers(elements, atoms)
     periodic = is_periodic(elements, periodic)
     with io.BytesIO() as file:
         acepot.save(model if isinstance(model, Model) else acepot.load(model), file)
-        computation = ACEComputation(file.getvalue(), numbers, periodic, threads)
+        data = file.getvalue()
+    computation = ACEComputation(data, numbers, periodic, threads, backend, device)
     computation.open()
     force = openmm.PythonForce(computation)
     force.setName("ACE")
@@ -85,22 +95,32 @@ class ACEComputation:
     """What OpenMM calls at every evaluation of the force.
 
     Its pickle is plain data: the bytes of the model file, their SHA-256, the elements, the
-    periodicity and the number of threads. The native evaluator is opened from them at the first
-    call. System XML files name `_reopened` of this module, so it can neither move nor change its
-    arguments.
+    periodicity, the number of threads, the backend and its device. The evaluator is opened from
+    them at the first call. System XML files name `_reopened` of this module, so it can neither move
+    nor change its arguments (those with defaults came later).
 
     Args:
         data: bytes of an `.acepot` file.
         numbers: atomic numbers of the atoms in OpenMM's order, shape (n,).
         periodic: whether the atoms repeat with OpenMM's box.
         threads: as for `create_force`.
+        backend: likewise.
+        device: likewise.
     """
 
     def __init__(
-        self, data: bytes, numbers: Sequence[int], periodic: bool, threads: int | None
+        self,
+        data: bytes,
+        numbers: Sequence[int],
+        periodic: bool,
+        threads: int | None,
+        backend: Backend = "native",
+        device: str = "cpu",
     ) -> None:
+        if backend not in ("native", "torch"):
+            raise InputError(f"backend: expected native or torch, got {backend!r}")
         digest = hashlib.sha256(data).hexdigest()
-        self._state = (data, digest, tuple(numbers), periodic, threads)
+        self._state = (data, digest, tuple(numbers), periodic, threads, backend, device)
         self._periodic = periodic
         self._compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None
 
@@ -113,14 +133,14 @@ class ACEComputation:
         return self._state[1]
 
     def open(self) -> None:
-        """Make the native evaluator now rather than at the first call.
+        """Make the evaluator now rather than at the first call.
 
         Raises:
             InputError: an element the model does not know.
             ModelFileError: as `acepot.load`.
         """
-        data, _, numbers, periodic, threads = self._state
-        potential = Potential(acepot.load(data), threads=threads)
+        data, _, numbers, periodic, threads, backend, device = self._state
+        potential = Potential(acepot.load(data), backend, threads=threads, device=device)
         self._compute = potential.bind(numbers, periodic).compute
 
     def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
@@ -160,10 +180,16 @@ class ACEComputation:
 
 
 def _reopened(
-    data: bytes, digest: str, numbers: tuple[int, ...], periodic: bool, threads: int | None
+    data: bytes,
+    digest: str,
+    numbers: tuple[int, ...],
+    periodic: bool,
+    threads: int | None,
+    backend: Backend = "native",
+    device: str = "cpu",
 ) -> ACEComputation:
     """A computation from its pickle; its model is read when it is first called."""
-    computation = ACEComputation(data, numbers, periodic, threads)
+    computation = ACEComputation(data, numbers, periodic, threads, backend, device)
     if computation.digest != digest:
         raise ModelFileError(
             f"the ACE model in this file is damaged: expected SHA-256 {digest}, "
