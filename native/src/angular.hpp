@@ -4,12 +4,6 @@
 // dQ_lm/dz = (l - m) Q_l,m+1 no derivative of a harmonic is ever formed. Included by engine.hpp.
 #pragma once
 
-// Plan::spans and Plan::span_first.
-struct Spans {
-    const Span* of;
-    const int* first;
-};
-
 // What the neighbours of M vectors feel: the radial part sum a R' Y, and the gradient of
 // sum a R Y with respect to the unit vector, taken as a polynomial.
 template <class V, int M>
@@ -35,9 +29,9 @@ template <class T, int most>
 struct AngularTable {
     using V = typename Simd<T>::V;
     void (*harmonics[most + 1])(V, V, V, V*);
-    void (*pull_one[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Spans,
+    void (*pull_one[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Pulls,
                                const T*, Pulled<V, 1>&);
-    void (*pull_two[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Spans,
+    void (*pull_two[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Pulls,
                                const T*, Pulled<V, 2>&);
     AngularTable() { fill<0>(); }
     template <int lmax>

@@ -39,94 +39,56 @@ struct ACE_ANGULAR {
         }
     }
 
-    // r, d: radial functions and slopes of M vectors, `step` apart. a: adjoints in the order
-    // [m][l][n][real, imaginary] (m = 0: real only).
+    // r, d: radial functions and slopes of M vectors, `step` apart. a: adjoints in the order of
+    // Plan::pull_order.
     template <int M>
     static void pull(const V* __restrict x, const V* __restrict y, const V* __restrict z,
-                     const V* __restrict r, const V* __restrict d, int step, Spans spans,
+                     const V* __restrict r, const V* __restrict d, int step, Pulls pulls,
                      const T* __restrict a, Pulled<V, M>& out) {
-        V q[M][polynomials + 1];
-        V c[M], s[M];  // of m - 1
+        V sums[(lmax + 1) * (lmax + 1)][2][M];
+        pull_sums<T, pull_components, M>(r, d, step, pulls, a, &sums[0][0][0]);
+#pragma GCC unroll 4
         for (int u = 0; u < M; u++) {
-            legendre(z[u], q[u]);
-            c[u] = V{} + T(1);
-            s[u] = V{};
-            out.x[u] = out.y[u] = out.z[u] = out.radial[u] = V{};
-        }
-        ACE_UNROLL
-        for (int l = 0; l <= lmax; l++) {
-            V p[M] = {}, t[M] = {};
-            for (int k = spans.first[l]; k < spans.first[l + 1]; k++) {
-                const V *rn = r + spans.of[k].column, *dn = d + spans.of[k].column;
-                for (int n = 0; n < spans.of[k].count; n++) {
-                    const V b = V{} + *a++;
-#pragma GCC unroll 4
-                    for (int u = 0; u < M; u++) {
-                        p[u] += b * rn[u * step + n];
-                        t[u] += b * dn[u * step + n];
-                    }
-                }
+            V q[polynomials + 1];
+            legendre(z[u], q);
+            V radial = {}, ox = {}, oy = {}, oz = {};
+            ACE_UNROLL
+            for (int l = 0; l <= lmax; l++) {
+                radial += q[at(l, 0)] * sums[l * l][1][u];
+                if (l >= 1) oz += q[at(l, 1)] * T(l) * sums[l * l][0][u];
             }
-#pragma GCC unroll 4
-            for (int u = 0; u < M; u++) {
-                out.radial[u] += q[u][at(l, 0)] * t[u];
-                if (l >= 1) out.z[u] += q[u][at(l, 1)] * T(l) * p[u];
-            }
-        }
-        ACE_UNROLL
-        for (int m = 1; m <= lmax; m++) {
-            // All sums over n first: with those over l, they would not stay in registers.
-            V sums[lmax + 1][4][M];
-            for (int l = m; l <= lmax; l++) {
-                V pc[M] = {}, ps[M] = {}, dc[M] = {}, ds[M] = {};
-                for (int k = spans.first[l]; k < spans.first[l + 1]; k++) {
-                    const V *rn = r + spans.of[k].column, *dn = d + spans.of[k].column;
-                    for (int n = 0; n < spans.of[k].count; n++, a += 2) {
-                        const V b = V{} + a[0], e = V{} + a[1];
-#pragma GCC unroll 4
-                        for (int u = 0; u < M; u++) {
-                            const V rv = rn[u * step + n], dv = dn[u * step + n];
-                            pc[u] += b * rv;
-                            ps[u] += e * rv;
-                            dc[u] += b * dv;
-                            ds[u] += e * dv;
-                        }
-                    }
-                }
-#pragma GCC unroll 4
-                for (int u = 0; u < M; u++) {
-                    sums[l][0][u] = pc[u];
-                    sums[l][1][u] = ps[u];
-                    sums[l][2][u] = dc[u];
-                    sums[l][3][u] = ds[u];
-                }
-            }
-#pragma GCC unroll 4
-            for (int u = 0; u < M; u++) {
+            V c = V{} + T(1), s = {};  // of m - 1
+            ACE_UNROLL
+            for (int m = 1; m <= lmax; m++) {
                 V f = {}, g = {}, tc = {}, ts = {}, fz = {}, gz = {};
                 ACE_UNROLL
                 for (int l = m; l <= lmax; l++) {
-                    const V ql = q[u][at(l, m)];
-                    f += ql * sums[l][0][u];
-                    g += ql * sums[l][1][u];
-                    tc += ql * sums[l][2][u];
-                    ts += ql * sums[l][3][u];
+                    const V* of = sums[l * l + 2 * m - 1][0] + u;
+                    const V ql = q[at(l, m)];
+                    f += ql * of[0];
+                    g += ql * of[2 * M];
+                    tc += ql * of[M];
+                    ts += ql * of[3 * M];
                     if (l > m) {
-                        const V qn = q[u][at(l, m + 1)] * T(l - m);
-                        fz += qn * sums[l][0][u];
-                        gz += qn * sums[l][1][u];
+                        const V qn = q[at(l, m + 1)] * T(l - m);
+                        fz += qn * of[0];
+                        gz += qn * of[2 * M];
                     }
                 }
                 f *= T(m);
                 g *= T(m);
-                out.x[u] += f * c[u] + g * s[u];
-                out.y[u] += g * c[u] - f * s[u];
-                const V next = x[u] * c[u] - y[u] * s[u];
-                s[u] = x[u] * s[u] + y[u] * c[u];
-                c[u] = next;
-                out.radial[u] += tc * c[u] + ts * s[u];
-                out.z[u] += fz * c[u] + gz * s[u];
+                ox += f * c + g * s;
+                oy += g * c - f * s;
+                const V next = x[u] * c - y[u] * s;
+                s = x[u] * s + y[u] * c;
+                c = next;
+                radial += tc * c + ts * s;
+                oz += fz * c + gz * s;
             }
+            out.radial[u] = radial;
+            out.x[u] = ox;
+            out.y[u] = oy;
+            out.z[u] = oz;
         }
     }
 };

@@ -27,14 +27,14 @@
 
 namespace ace::ACE_ISA {
 
-// Bytes of a vector, and what keeps its sums in registers: the largest tile, and sums in the
-// bilinear form.
+// Bytes of a vector, and what keeps its sums in registers: the largest tile of A's and of
+// adjoints, and sums in the bilinear form.
 #if defined(__AVX512F__)
-constexpr int BYTES = 64, tile_radials = 5, tile_components = 5, most_sums = 24;
+constexpr int BYTES = 64, tile_radials = 5, tile_components = 5, pull_components = 6, most_sums = 24;
 #elif defined(__AVX2__)
-constexpr int BYTES = 32, tile_radials = 3, tile_components = 4, most_sums = 12;
+constexpr int BYTES = 32, tile_radials = 3, tile_components = 4, pull_components = 3, most_sums = 12;
 #else
-constexpr int BYTES = 16, tile_radials = 3, tile_components = 3, most_sums = 12;
+constexpr int BYTES = 16, tile_radials = 3, tile_components = 3, pull_components = 3, most_sums = 12;
 #endif
 
 constexpr int most_l = 12, most_densities = 16, most_columns = 256;
@@ -42,6 +42,7 @@ constexpr int most_l = 12, most_densities = 16, most_columns = 256;
 constexpr int densities_at_once = 4;
 
 #include "simd.hpp"
+#include "pull.hpp"
 #include "angular.hpp"
 #include "gather.hpp"
 #include "couple.hpp"

@@ -6,7 +6,7 @@
 //   radial     R and dR/du of all columns from the quintic tables
 //   A          sum over neighbours of R Y, tile by tile
 //   products   nodes, then the bilinear form; the adjoint of all A's
-//   forces     sum over n of a R and a R', then the angular part
+//   forces     sums over n of a R and a R', tile by tile, then the angular part
 #pragma once
 
 // Bytes of harmonics at hand at once: with the radial functions they come from the second cache,
@@ -280,18 +280,14 @@ class Job {
     }
 
     void add_direct(const Plan& plan, Atom& atom, int z) {
-        for (size_t s = 0; s < plan.sources.size(); s++) {
-            const Source& source = plan.sources[s];
-            if (source.committee && outputs_ == 1) continue;
-            for (size_t c = 0; c < source.columns.size(); c++) {
-                const Column& column = source.columns[c];
-                if (column.kind == Column::channel) continue;
-                V sum = V{};
-                for (int v = atom.groups[z]; v < atom.ends[s * tables_.species + z]; v++)
-                    sum += atom.radial[static_cast<size_t>(v) * plan.columns + source.first + c];
-                (column.kind == Column::core ? atom.core : atom.folded[column.index]) +=
-                    S::total(sum);
-            }
+        for (const Direct& direct : plan.directs) {
+            if (plan.sources[direct.source].committee && outputs_ == 1) continue;
+            V sum = V{};
+            const int end = atom.ends[direct.source * tables_.species + z];
+            for (int v = atom.groups[z]; v < end; v++)
+                sum += atom.radial[static_cast<size_t>(v) * plan.columns + direct.place];
+            (direct.column.kind == Column::core ? atom.core : atom.folded[direct.column.index]) +=
+                S::total(sum);
         }
     }
 
@@ -419,50 +415,46 @@ class Job {
 
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
     // neighbours (of one species) from which on they are zero.
-    struct Direct {
+    struct Pairs {
         int count = 0, place[most_direct], source[most_direct], end[most_direct];
         T weight[most_direct];
     };
 
-    Direct direct(const Plan& plan, const Atom& atom, int a, int output, const V* slope) {
-        Direct out;
+    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const V* slope) {
+        Pairs out;
         const int P = tables_.densities;
-        for (size_t s = 0; s < plan.sources.size(); s++)
-            for (size_t q = 0; q < plan.sources[s].columns.size(); q++) {
-                const Column& column = plan.sources[s].columns[q];
-                if (column.kind == Column::channel ||
-                    (column.kind == Column::folded && column.index / P != output))
-                    continue;
-                out.source[out.count] = static_cast<int>(s);
-                out.place[out.count] = plan.sources[s].first + static_cast<int>(q);
-                out.weight[out.count++] = column.kind == Column::core
-                                              ? static_cast<T>(atom.core_weight)
-                                              : slope[column.index % P][a];
-            }
+        for (const Direct& direct : plan.directs) {
+            const bool core = direct.column.kind == Column::core;
+            if (!core && direct.column.index / P != output) continue;
+            out.source[out.count] = direct.source;
+            out.place[out.count] = direct.place;
+            out.weight[out.count++] =
+                core ? static_cast<T>(atom.core_weight) : slope[direct.column.index % P][a];
+        }
         return out;
     }
 
     void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope) {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
-        const Spans spans{plan.spans.data(), plan.span_first.data()};
+        const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
         const size_t row = output * points_ + atom.piece->point;
         double* buffer = w.forces.data() + 4 * row;
-        Direct pairs = direct(plan, atom, a, output, slope);
+        Pairs direct = pairs(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
             const T inverse = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
             const int end = atom.groups[z + 1];
-            for (int q = 0; q < pairs.count; q++)
-                pairs.end[q] = atom.ends[pairs.source[q] * tables_.species + z];
+            for (int q = 0; q < direct.count; q++)
+                direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, spans, atom, v, adjoint, pairs, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
                         angular_.pull_one[plan.lmax]);
         }
         T total[12 + W];
@@ -480,8 +472,8 @@ class Job {
     }
 
     template <int M, class F>
-    ACE_INLINE void pull(const Plan& plan, Spans spans, Atom& atom, int v0, const T* adjoint,
-                         const Direct& pairs, T inverse_step, double* buffer, V* sums, F angular) {
+    ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
+                         const Pairs& direct, T inverse_step, double* buffer, V* sums, F angular) {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -489,13 +481,13 @@ class Job {
         };
         const V *x = lanes(atom.x), *y = lanes(atom.y), *z = lanes(atom.z);
         Pulled<V, M> out;
-        angular(x, y, z, atom.radial.data() + at, slopes, plan.columns, spans, adjoint, out);
+        angular(x, y, z, atom.radial.data() + at, slopes, plan.columns, tiles, adjoint, out);
         for (int u = 0; u < M; u++) {
             const int v = v0 + u;
             V radial = out.radial[u];
-            for (int q = 0; q < pairs.count; q++)
-                if (v < pairs.end[q])
-                    radial += slopes[u * plan.columns + pairs.place[q]] * pairs.weight[q];
+            for (int q = 0; q < direct.count; q++)
+                if (v < direct.end[q])
+                    radial += slopes[u * plan.columns + direct.place[q]] * direct.weight[q];
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);

@@ -8,10 +8,10 @@
 
 namespace ace {
 
-Plan::Plan(const Tables& tables, int centre, int lanes, int tile_components) {
+Plan::Plan(const Tables& tables, int centre, const Widths& widths) {
     Terms terms(tables, centre);
     folds = terms.folds;
-    const Layout layout(*this, tables, terms.all, lanes, tile_components);
+    const Layout layout(*this, tables, terms.all, widths);
     Form form(tables.outputs, tables.densities);
     const std::vector<const Term*> rest = couple(*this, tables, terms.all, layout, form);
     Nodes(*this, tables, terms, layout, form).add(rest);

@@ -21,17 +21,23 @@ double norm(int l, int m) {
     return (m % 2 ? -1 : 1) * std::sqrt((2 * l + 1) / (4 * M_PI) / ratio) * leading;
 }
 
+// Of the first of as few tiles as `count` components need, all about as wide.
+int tile_width(int count, int most) {
+    const int tiles = (count + most - 1) / most;
+    return (count + tiles - 1) / tiles;
+}
+
 void add_folded(Source& source, int begin, int end) {
     for (int d = begin; d < end; d++) source.columns.push_back({Column::folded, 0, d});
 }
 
 }  // namespace
 
-Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms, int lanes,
-               int tile_components)
-    : plan_(plan), tables_(tables), lanes_(lanes) {
+Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms,
+               const Widths& widths)
+    : plan_(plan), tables_(tables), widths_(widths) {
     place_columns(terms);
-    place_components(tile_components);
+    place_components();
     order_pulls();
     plan_.one = plan_.components * tables_.species;
     plan_.variables = plan_.one + 1;
@@ -79,6 +85,12 @@ void Layout::place_columns(const std::vector<Term>& terms) {
         source.padded = source.narrow ? count : padded(count);
         plan_.columns += source.padded;
     }
+    for (int s = 0; s < static_cast<int>(plan_.sources.size()); s++) {
+        const Source& source = plan_.sources[s];
+        for (int c = 0; c < static_cast<int>(source.columns.size()); c++)
+            if (source.columns[c].kind != Column::channel)
+                plan_.directs.push_back({s, source.first + c, source.columns[c]});
+    }
     for (size_t g = 0; g < plan_.groups.size(); g++)
         plan_.groups[g].column += plan_.sources[source_of(group_table_[g])].first;
 }
@@ -118,14 +130,13 @@ int Layout::source_of(int table) {
     return static_cast<int>(plan_.sources.size()) - 1;
 }
 
-void Layout::place_components(int tile_components) {
+void Layout::place_components() {
     for (size_t g = 0; g < plan_.groups.size(); g++) {
         Group& group = plan_.groups[g];
         const int width = 2 * group.l + 1, first = plan_.components;
-        const int tiles = (width + tile_components - 1) / tile_components;
         group_first_.push_back(first);
-        for (int q = 0, k0 = 0; q < tiles; q++) {
-            const int wide = (width - k0 + tiles - q - 1) / (tiles - q);
+        for (int k0 = 0, wide = 0; k0 < width; k0 += wide) {
+            wide = tile_width(width - k0, widths_.tile_components);
             group.tiles.push_back({k0, wide, plan_.components});
             for (int n = 0; n < group.count; n++)
                 for (int k = k0; k < k0 + wide; k++) {
@@ -133,7 +144,6 @@ void Layout::place_components(int tile_components) {
                     plan_.places.push_back(first + n * width + k);
                 }
             plan_.components += wide * group.count;
-            k0 += wide;
         }
         for (const Source& source : plan_.sources) {
             const int begin = group.column - source.first;
@@ -149,21 +159,34 @@ void Layout::place_components(int tile_components) {
     for (int k = plan_.used; k < plan_.components; k++) plan_.places.push_back(k);
 }
 
-void Layout::order_pulls() {
-    plan_.span_first.assign(1, 0);
-    for (int l = 0; l <= plan_.lmax; l++) {
-        for (const Group& group : plan_.groups)
-            if (group.l == l) plan_.spans.push_back({group.column, group.count});
-        plan_.span_first.push_back(static_cast<int>(plan_.spans.size()));
+// Sums of nothing where no group has this l.
+void Layout::add_pull(int l, int begin, int end) {
+    const size_t first = plan_.pulls.size();
+    for (size_t g = 0; g < plan_.groups.size(); g++) {
+        const Group& group = plan_.groups[g];
+        if (group.l != l) continue;
+        plan_.pulls.push_back({l * l + begin, group.column, group.count, false});
+        for (int n = 0; n < group.count; n++)
+            for (int k = begin; k < end; k++) {
+                plan_.pull_order.push_back(group_first_[g] + n * (2 * l + 1) + k);
+                plan_.pull_norms.push_back(norm(l, (k + 1) / 2));
+            }
     }
-    for (int m = 0; m <= plan_.lmax; m++)
-        for (int l = m; l <= plan_.lmax; l++)
-            for (size_t g = 0; g < plan_.groups.size(); g++)
-                for (int n = 0; plan_.groups[g].l == l && n < plan_.groups[g].count; n++)
-                    for (int k = m ? 2 * m - 1 : 0; k <= 2 * m; k++) {
-                        plan_.pull_order.push_back(group_first_[g] + n * (2 * l + 1) + k);
-                        plan_.pull_norms.push_back(norm(l, m));
-                    }
+    if (plan_.pulls.size() == first) plan_.pulls.push_back({l * l + begin, 0, 0, false});
+    plan_.pulls.back().last = true;
+}
+
+void Layout::order_pulls() {
+    plan_.pull_first.assign(widths_.pull_components + 1, 0);
+    for (int width = widths_.pull_components; width > 0; width--) {
+        plan_.pull_first[width] = static_cast<int>(plan_.pulls.size());
+        for (int l = 0; l <= plan_.lmax; l++)
+            for (int k0 = 0, wide = 0; k0 < 2 * l + 1; k0 += wide) {
+                wide = tile_width(2 * l + 1 - k0, widths_.pull_components);
+                if (wide == width) add_pull(l, k0, k0 + wide);
+            }
+    }
+    plan_.pull_first[0] = static_cast<int>(plan_.pulls.size());
     plan_.pull_order.resize(plan_.components, 0);
     plan_.pull_norms.resize(plan_.components, 0.0);
 }

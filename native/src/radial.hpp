@@ -48,36 +48,41 @@ struct Radial {
     }
 
     static void wide(int columns, const Interval<T>& t, const Located<T>* located, int count) {
-        for (int k = 0; k < columns; k += W)
-            for (int a = 0; a < count; a++) {
-                const Located<T>& here = located[a];
+        for (int a = 0; a < count; a++) {
+            const Located<T>& here = located[a];
+            const T* c[W];
+            V x[W];
+#pragma GCC unroll 16
+            for (int q = 0; q < W; q++) {
+                c[q] = t.rows + here.at[q];
+                x[q] = S::set(here.u[q]);
+            }
+            V *value = here.value, *slope = here.slope;
+            for (int k = 0; k < columns; k += W, value += W, slope += W) {
                 V f[W], d[W];
 #pragma GCC unroll 16
                 for (int q = 0; q < W; q++) {
-                    const T* c = t.rows + here.at[q] + 6 * k;
-                    // The table is as large as the second cache, and its rows come in no order.
-                    for (int next = 6 * W; next < 12 * W; next += 64 / int(sizeof(T)))
-                        __builtin_prefetch(c + next);
-                    const V x = S::set(here.u[q]);
-                    V p = S::load(c + 5 * W), g = p;
-                    p = p * x + S::load(c + 4 * W);
+                    const T* at = c[q] + 6 * k;
+                    V p = S::load(at + 5 * W), g = p;
+                    p = p * x[q] + S::load(at + 4 * W);
 #pragma GCC unroll 4
                     for (int power = 3; power >= 0; power--) {
-                        g = g * x + p;
-                        p = p * x + S::load(c + power * W);
+                        g = g * x[q] + p;
+                        p = p * x[q] + S::load(at + power * W);
                     }
                     f[q] = p;
                     d[q] = g;
                 }
                 S::transpose(f);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.value[k + q] = f[q];
+                for (int q = 0; q < W; q++) value[q] = f[q];
                 S::transpose(d);
                 if (t.scale != 1)
                     for (int q = 0; q < W; q++) d[q] *= t.scale;
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) here.slope[k + q] = d[q];
+                for (int q = 0; q < W; q++) slope[q] = d[q];
             }
+        }
     }
 
     static void narrow(int columns, const Interval<T>& t, const Located<T>* located, int count) {

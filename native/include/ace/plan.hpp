@@ -27,6 +27,12 @@ struct Source {
     int first = 0, padded = 0;    // first column in the stored R; number with padding
 };
 
+// A column that enters the energy directly: its source, and its place in the stored R.
+struct Direct {
+    int source, place;
+    Column column;
+};
+
 // A rank-one product with l = 0: adds weight times a channel to the folded columns.
 struct Fold {
     int table, channel, species;
@@ -44,10 +50,12 @@ struct Group {
     std::vector<Tile> tiles;
 };
 
-// What the force stage multiplies the radial functions of one l with: the adjoints of groups in
-// the order [m][l][group][n][re, im].
-struct Span {
-    int column, count;
+// What the force stage multiplies with the adjoints of a tile of components of one l: `count`
+// columns from `column` on. The tile's first component is the `place`-th of all l; its last part
+// says so.
+struct Pull {
+    int place, column, count;
+    bool last;
 };
 
 // x[out] = x[a] x[b] on variables given by the places of their real and imaginary parts.
@@ -80,13 +88,18 @@ struct Block {
     size_t coefficient;  // of the first entry, in units of densities
 };
 
+// Lanes of a SIMD vector; most components of a tile of A's and of adjoints.
+struct Widths {
+    int lanes, tile_components, pull_components;
+};
+
 class Plan {
   public:
-    // lanes of a SIMD vector; most components of a tile.
-    Plan(const Tables& tables, int centre, int lanes, int tile_components);
+    Plan(const Tables& tables, int centre, const Widths& widths);
 
     std::vector<Source> sources;
     std::vector<Fold> folds;
+    std::vector<Direct> directs;
     int columns = 0;  // of all sources, with padding
     std::vector<Group> groups;
     int lmax = 0;
@@ -94,9 +107,9 @@ class Plan {
     int components = 0;         // with padding
     std::vector<double> norms;  // of the components of one species: N_lm, times sqrt 2 if m > 0
     std::vector<int> places;    // of the components, among the variables of one species
-    std::vector<Span> spans;    // l by l
-    std::vector<int> span_first;   // [lmax + 2]
-    std::vector<int> pull_order;   // variable at each place of the force stage, padded
+    std::vector<Pull> pulls;      // the widest tiles first
+    std::vector<int> pull_first;  // [width]: up to pull_first[width - 1]
+    std::vector<int> pull_order;  // variables of the adjoints, [tile][part][n][component], padded
     std::vector<double> pull_norms;
     int variables = 0;          // A's of all species, the constant 1, nodes
     int one = 0;                // place of the constant 1
