@@ -61,7 +61,7 @@ struct Centre {
             throw Error("tables: a radial table is too large");
         storage_.push_back(std::make_unique<Scratch<T>>());
         constexpr int W = Simd<T>::W;
-        storage_.back()->zero((bins + 1) * size + std::max(narrow_row<T>, 6 * W));  // read ahead
+        storage_.back()->zero((bins + 1) * size);
         T* rows = storage_.back()->data();
         for (size_t c = 0; c < source.columns.size(); c++)
             for (int bin = 0; bin < bins; bin++)

@@ -7,9 +7,6 @@
 namespace ace {
 namespace {
 
-// Most columns that are cheaper to interpolate one by one than as a padded vector (measured).
-constexpr int most_narrow = 3;
-
 // Complex Condon-Shortley harmonics are this times q(z) (x + iy)^m, q being d^m P_l/dz^m
 // divided by its leading coefficient (2l - 1)!!/(l - m)!. For m > 0 times sqrt 2, so that
 // A_lm = (cosine + i sine)/sqrt 2, and rotations keep the sum of squares of a shell.
@@ -95,30 +92,33 @@ void Layout::place_columns(const std::vector<Term>& terms) {
         plan_.groups[g].column += plan_.sources[source_of(group_table_[g])].first;
 }
 
-// Columns that enter the energy directly: in the padding of a wide source where they fit,
-// else, if there are few, in a narrow source of their own. Those of a committee stand apart.
+// Columns that enter the energy directly: beside the channels of their grid, those of a committee
+// apart.
 void Layout::place_direct() {
     std::set<int> grids;
     for (const Fold& fold : plan_.folds) grids.insert(source_of(fold.table));
     const int densities = tables_.densities, outputs = tables_.outputs * densities;
     for (const int s : grids) {
-        const int channels = static_cast<int>(plan_.sources[s].columns.size());
-        const bool narrow =
-            densities <= most_narrow && padded(channels + densities) > padded(channels);
-        if (narrow && channels) {
-            plan_.sources.push_back({plan_.sources[s].grid, true, false, {}, 0, 0});
-            add_folded(plan_.sources.back(), 0, densities);
-        } else {
-            plan_.sources[s].narrow = narrow;
-            add_folded(plan_.sources[s], 0, densities);
-        }
-        const int members = outputs - densities;
-        if (members == 0) continue;
-        plan_.sources.push_back({plan_.sources[s].grid, members <= most_narrow, true, {}, 0, 0});
+        add_folded(plan_.sources[s], 0, densities);
+        if (outputs == densities) continue;
+        plan_.sources.push_back({plan_.sources[s].grid, false, true, {}, 0, 0});
         add_folded(plan_.sources.back(), densities, outputs);
     }
-    if (!tables_.core.empty())
-        plan_.sources.push_back({-1, true, false, {{Column::core, 0, 0}}, 0, 0});
+    if (!tables_.core.empty()) place_core();
+}
+
+// In the padding of a wide source on the same grid, else alone.
+void Layout::place_core() {
+    const Column core{Column::core, 0, 0};
+    for (Source& source : plan_.sources) {
+        const int count = static_cast<int>(source.columns.size());
+        if (!source.committee && padded(count + 1) == padded(count) &&
+            tables_.radial[source.grid].same_grid(tables_.core[0])) {
+            source.columns.push_back(core);
+            return;
+        }
+    }
+    plan_.sources.push_back({-1, true, false, {core}, 0, 0});
 }
 
 int Layout::source_of(int table) {

@@ -20,6 +20,7 @@ class Layout {
   private:
     void place_columns(const std::vector<Term>& terms);
     void place_direct();
+    void place_core();
     void place_components();
     void add_pull(int l, int begin, int end);
     void order_pulls();

@@ -18,8 +18,8 @@ struct Column {
     int table, index;  // radial table and channel; output * densities + density; nothing
 };
 
-// Radial tables on one grid, as contiguous columns. Wide sources are interpolated a vector of
-// columns at a time and padded to a multiple of the SIMD width, narrow ones column by column.
+// Radial tables on one grid, as contiguous columns: interpolated a vector of columns at a time and
+// padded to a multiple of the SIMD width, or, a core density by itself, as the one column it is.
 struct Source {
     int grid;                     // table that has the grid; -1 is the core's
     bool narrow, committee;       // committee: needed by its members only
