@@ -20,6 +20,7 @@ void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>
     V a[padded];
 #pragma GCC unroll 48
     for (int q = 0; q < padded; q++) a[q] = V{};
+#pragma GCC unroll 2
     for (int v = 0; v < part.count; v++, r += r_step, y += y_step) {
         V rn[N];
 #pragma GCC unroll 8
