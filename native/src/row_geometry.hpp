@@ -14,13 +14,18 @@ struct Order {
 class Geometry {
   public:
     Geometry(const Tables& tables, const std::vector<Family>& families)
-        : tables_(tables), families_(families), harmonics_(tables.lmax) {
+        : tables_(tables), families_(families), harmonics_(tables.lmax),
+          reaches_(static_cast<int>(families.size()) / tables.species) {
+        const std::vector<int> number = ace::reaches(tables);
         for (int pair = 0; pair < tables.species * tables.species; pair++) {
             grids_.emplace_back();
+            squares_.emplace_back(reaches_, 0.0);
             int first = 0;
-            for (const RadialTable& t : tables.radial) {
-                grids_.back().emplace_back(t, pair, first);
-                first += t.channels;
+            for (size_t t = 0; t < tables.radial.size(); t++) {
+                grids_.back().emplace_back(tables.radial[t], pair, first);
+                first += tables.radial[t].channels;
+                double& square = squares_.back()[number[t]];
+                square = std::max(square, grids_.back().back().reach);
             }
             channels_ = first;
         }
@@ -31,7 +36,7 @@ class Geometry {
         std::vector<double> x, y, z, square;   // of the neighbours
         std::vector<double> limit;             // largest square, by species
         std::vector<int> place, lane, blocks;  // of the neighbours; blocks they touch
-        std::vector<int> images, layers, start;  // by place; by block and table; by block
+        std::vector<int> images, layers, start;  // by place; by block and reach; by block
         std::vector<int> kind;                   // species of vector q
         // Of a site: [xyz and r][q]; R/r and R', [channel][q][2]; what A_lm is made of, [used q].
         Buffer<V> vector, radial;
@@ -50,10 +55,12 @@ class Geometry {
 
     void fill(Site& site, const Cells& cells, const Order& order, Scratch& w) const {
         collect(site, cells, order, w);
-        for (size_t k = 0; k < w.place.size(); k++)
+        for (size_t k = 0; k < w.place.size(); k++) {
+            const double r = std::sqrt(w.square[k]);
             for (const Grid& g : grids_[order.species[site.place] * tables_.species +
                                         order.species[w.place[k]]])
-                g.prefetch(std::sqrt(w.square[k]));
+                g.prefetch(r);
+        }
         arrange(site, order, w);
         site.channels = channels_;
         site.harmonics = harmonics_.size();
@@ -121,8 +128,8 @@ class Geometry {
         w.place.resize(room);
         w.limit.assign(tables_.species, 0.0);
         for (int z = 0; z < tables_.species; z++)
-            for (const Grid& g : grids_[order.species[site.place] * tables_.species + z])
-                w.limit[z] = std::max(w.limit[z], g.reach);
+            for (const double square : squares_[order.species[site.place] * tables_.species + z])
+                w.limit[z] = std::max(w.limit[z], square);
         const double at[3] = {cells.x[self], cells.y[self], cells.z[self]};
         size_t count = 0;
         for (const Run& run : w.runs)
@@ -153,7 +160,7 @@ class Geometry {
         const int repeats = W / order.span;
         w.lane.resize(count);
         w.images.resize(order.blocks * W, 0);  // all zero between calls, as the next
-        w.layers.resize(order.blocks * tables_.radial.size(), 0);
+        w.layers.resize(order.blocks * static_cast<size_t>(reaches_), 0);
         w.start.resize(order.blocks, -1);
         site.touched.resize(families_.size());
         site.used.resize(families_.size());
@@ -162,9 +169,8 @@ class Geometry {
         site.vectors = 0;
         w.kind.clear();
         for (int z = 0; z < tables_.species; z++) {
-            const auto& grids = grids_[order.species[site.place] * tables_.species + z];
-            double nearest = grids[0].reach;
-            for (const Grid& g : grids) nearest = std::min(nearest, g.reach);
+            const auto& squares = squares_[order.species[site.place] * tables_.species + z];
+            const double nearest = *std::min_element(squares.begin(), squares.end());
             w.blocks.clear();
             // Images in reach of all tables come first: others then have fewer layers.
             for (const bool near : {true, false})
@@ -174,9 +180,9 @@ class Geometry {
                     w.lane[k] = w.images[p]++;
                     if (w.start[block] < 0) w.blocks.push_back(block);
                     w.start[block] = 0;
-                    int* layers = w.layers.data() + block * grids.size();
-                    for (size_t t = 0; t < grids.size(); t++)
-                        if (w.square[k] < grids[t].reach)
+                    int* layers = w.layers.data() + block * squares.size();
+                    for (size_t t = 0; t < squares.size(); t++)
+                        if (w.square[k] < squares[t])
                             layers[t] = std::max(layers[t], w.lane[k] / repeats + 1);
                 }
             touch(site, z, w);
@@ -194,17 +200,17 @@ class Geometry {
 
     // Gives vectors to the blocks of one species, and the blocks to its families in reach.
     void touch(Site& site, int z, Scratch& w) const {
-        const size_t tables = tables_.radial.size();
+        const size_t count = reaches_;
         std::sort(w.blocks.begin(), w.blocks.end());
         for (const int block : w.blocks) {
-            int* layers = w.layers.data() + block * tables;
+            int* layers = w.layers.data() + block * count;
             w.start[block] = site.vectors * W;
             int most = 0;
-            for (size_t k = 0; k < tables; k++) {
+            for (size_t k = 0; k < count; k++) {
                 if (layers[k] > 0)
-                    site.touched[z * tables + k].push_back({block, site.vectors, layers[k]});
+                    site.touched[z * count + k].push_back({block, site.vectors, layers[k]});
                 for (int q = 0; q < layers[k]; q++)
-                    site.used[z * tables + k].push_back(site.vectors + q);
+                    site.used[z * count + k].push_back(site.vectors + q);
                 most = std::max(most, layers[k]);
                 layers[k] = 0;
             }
@@ -271,6 +277,8 @@ class Geometry {
     const Tables& tables_;
     const std::vector<Family>& families_;
     const Harmonics harmonics_;
+    const int reaches_;                        // how many different ones tables have
+    std::vector<std::vector<double>> squares_;  // their squares: [centre * species + neighbour][..]
     std::vector<std::vector<Grid>> grids_;  // [centre * species + neighbour][table]
     int channels_ = 0;
 };

@@ -445,16 +445,33 @@ class Compiler {
 
 }  // namespace
 
+std::vector<int> reaches(const Tables& tables) {
+    std::vector<int> out;
+    int count = 0;
+    const auto equal = [](const RadialTable& a, const RadialTable& b) {
+        for (size_t p = 0; p < a.begin.size(); p++) {
+            const double end = a.begin[p] + a.spacing[p] * a.count[p];
+            if (std::abs(b.begin[p] + b.spacing[p] * b.count[p] - end) > 1e-9 * end) return false;
+        }
+        return true;
+    };
+    for (const RadialTable& t : tables.radial) {
+        size_t k = 0;
+        while (k < out.size() && !equal(t, tables.radial[k])) k++;
+        out.push_back(k < out.size() ? out[k] : count++);
+    }
+    return out;
+}
+
 std::vector<Family> families(const Tables& tables) {
-    std::vector<Family> out;
-    for (int z = 0; z < tables.species; z++)
-        for (int t = 0; t < static_cast<int>(tables.radial.size()); t++)
-            out.push_back({z, t, 0, 0, 0, {}});
+    const std::vector<int> reach = reaches(tables);
+    const int count = 1 + *std::max_element(reach.begin(), reach.end());
+    std::vector<Family> out(tables.species * count, {0, 0, 0, {}});
     for (int v = 0; v < static_cast<int>(tables.a_l.size()); v += 2 * tables.a_l[v] + 1) {
         int table = 0;
         for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
             c -= tables.radial[table].channels;
-        Family& family = out[tables.a_species[v] * tables.radial.size() + table];
+        Family& family = out[tables.a_species[v] * count + reach[table]];
         family.shells.push_back({tables.a_channel[v], tables.a_l[v], v, family.columns});
         family.columns += 2 * tables.a_l[v] + 1;
         family.lmax = std::max(family.lmax, tables.a_l[v]);

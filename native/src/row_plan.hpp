@@ -30,13 +30,17 @@ struct Shell {
     int channel, l, v, column;
 };
 
-// The A's of one neighbour species and radial table: they all end at one distance.
+// The A's of one neighbour species and of radial tables that end at one distance.
 struct Family {
-    int species, table, begin, columns;  // `begin`: number of columns of the families before
+    int begin, columns;  // `begin`: number of columns of the families before
     int lmax;
     std::vector<Shell> shells;
 };
+// By species, and for each by number of the distance.
 std::vector<Family> families(const Tables& tables);
+
+// The number of the distance at which each radial table ends, whatever the pair of species.
+std::vector<int> reaches(const Tables& tables);
 
 // A function's derivative in one family: a sum over columns, which are A's or derivatives of other
 // functions. Others take theirs from it at once: `multiples` are w dB, `products` w dA + w' dB.
