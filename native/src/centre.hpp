@@ -26,7 +26,7 @@ struct Centre {
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
     Centre(const Tables& tables, int centre)
-        : plan(tables, centre, {Simd<T>::W, tile_components, pull_components}),
+        : plan(tables, centre, {Simd<T>::W, tile_radials, tile_components, pull_components}),
           norms(plan.norms.begin(), plan.norms.end()),
           pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()),
           clebsch_gordan(plan.clebsch_gordan.begin(), plan.clebsch_gordan.end()) {

@@ -266,17 +266,10 @@ class Job {
 
     ACE_INLINE void gather(const Plan& plan, const V* r, const V* y, Part part, int width,
                            V* acc, T* out) {
-        for (const Group& g : plan.groups) {
-            const int parts = (g.count + tile_radials - 1) / tile_radials;
-            for (const Tile& tile : g.tiles)
-                for (int q = 0, n = 0; q < parts; q++) {
-                    const int some = (g.count - n + parts - q - 1) / (parts - q);
-                    const int at = tile.offset + n * tile.width;
-                    tiles_.gather[some][tile.width](r + g.column + n, y + g.l * g.l + tile.k0,
-                                                    part, plan.columns, width, acc + at, out + at);
-                    n += some;
-                }
-        }
+        for (const Tile& tile : plan.tiles)
+            tiles_.gather[tile.radials][tile.width](r + tile.column, y + tile.place, part,
+                                                    plan.columns, width, acc + tile.offset,
+                                                    out + tile.offset);
     }
 
     void add_direct(const Plan& plan, Atom& atom, int z) {

@@ -71,8 +71,7 @@ void Layout::place_columns(const std::vector<Term>& terms) {
         auto at = std::search(have.begin(), have.end(), run.begin(), run.end(), equal);
         const int begin = static_cast<int>(at - have.begin());
         if (at == have.end()) have.insert(have.end(), run.begin(), run.end());
-        plan_.groups.push_back({which.second, begin, static_cast<int>(run.size()), {}});
-        group_table_.push_back(which.first);
+        groups_.push_back({which.first, which.second, begin, static_cast<int>(run.size()), 0});
         plan_.lmax = std::max(plan_.lmax, which.second);
     }
     place_direct();
@@ -88,8 +87,7 @@ void Layout::place_columns(const std::vector<Term>& terms) {
             if (source.columns[c].kind != Column::channel)
                 plan_.directs.push_back({s, source.first + c, source.columns[c]});
     }
-    for (size_t g = 0; g < plan_.groups.size(); g++)
-        plan_.groups[g].column += plan_.sources[source_of(group_table_[g])].first;
+    for (Group& group : groups_) group.column += plan_.sources[source_of(group.table)].first;
 }
 
 // Columns that enter the energy directly: beside the channels of their grid, those of a committee
@@ -130,26 +128,33 @@ int Layout::source_of(int table) {
     return static_cast<int>(plan_.sources.size()) - 1;
 }
 
+// Components begin ... end of a group.
+void Layout::add_tiles(const Group& group, int begin, int end) {
+    for (int n = 0, some = 0; n < group.count; n += some) {
+        some = tile_width(group.count - n, widths_.tile_radials);
+        plan_.tiles.push_back({group.column + n, some, group.l * group.l + begin, end - begin,
+                               plan_.components});
+        plan_.components += some * (end - begin);
+    }
+    for (int n = 0; n < group.count; n++)
+        for (int k = begin; k < end; k++) {
+            plan_.norms.push_back(norm(group.l, (k + 1) / 2));
+            plan_.places.push_back(group.first + n * (2 * group.l + 1) + k);
+        }
+}
+
 void Layout::place_components() {
-    for (size_t g = 0; g < plan_.groups.size(); g++) {
-        Group& group = plan_.groups[g];
-        const int width = 2 * group.l + 1, first = plan_.components;
-        group_first_.push_back(first);
+    for (Group& group : groups_) {
+        const int width = 2 * group.l + 1, first = group.first = plan_.components;
         for (int k0 = 0, wide = 0; k0 < width; k0 += wide) {
             wide = tile_width(width - k0, widths_.tile_components);
-            group.tiles.push_back({k0, wide, plan_.components});
-            for (int n = 0; n < group.count; n++)
-                for (int k = k0; k < k0 + wide; k++) {
-                    plan_.norms.push_back(norm(group.l, (k + 1) / 2));
-                    plan_.places.push_back(first + n * width + k);
-                }
-            plan_.components += wide * group.count;
+            add_tiles(group, k0, k0 + wide);
         }
         for (const Source& source : plan_.sources) {
             const int begin = group.column - source.first;
             if (begin < 0 || begin >= source.padded) continue;
             for (int n = 0; n < group.count; n++)
-                shells_[{group_table_[g], source.columns[begin + n].index, group.l}] =
+                shells_[{group.table, source.columns[begin + n].index, group.l}] =
                     first + n * width;
         }
     }
@@ -162,13 +167,12 @@ void Layout::place_components() {
 // Sums of nothing where no group has this l.
 void Layout::add_pull(int l, int begin, int end) {
     const size_t first = plan_.pulls.size();
-    for (size_t g = 0; g < plan_.groups.size(); g++) {
-        const Group& group = plan_.groups[g];
+    for (const Group& group : groups_) {
         if (group.l != l) continue;
         plan_.pulls.push_back({l * l + begin, group.column, group.count, false});
         for (int n = 0; n < group.count; n++)
             for (int k = begin; k < end; k++) {
-                plan_.pull_order.push_back(group_first_[g] + n * (2 * l + 1) + k);
+                plan_.pull_order.push_back(group.first + n * (2 * l + 1) + k);
                 plan_.pull_norms.push_back(norm(l, (k + 1) / 2));
             }
     }

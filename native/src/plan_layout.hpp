@@ -18,9 +18,15 @@ class Layout {
     int shell(int f) const;
 
   private:
+    // The A's of one l and radial table: their columns, and their variables from `first` on.
+    struct Group {
+        int table, l, column, count, first;
+    };
+
     void place_columns(const std::vector<Term>& terms);
     void place_direct();
     void place_core();
+    void add_tiles(const Group& group, int begin, int end);
     void place_components();
     void add_pull(int l, int begin, int end);
     void order_pulls();
@@ -30,8 +36,8 @@ class Layout {
     Plan& plan_;
     const Tables& tables_;
     const Widths widths_;
-    std::vector<int> group_table_, group_first_;  // radial table and first variable of a group
-    std::map<std::array<int, 3>, int> shells_;    // table, channel, l
+    std::vector<Group> groups_;
+    std::map<std::array<int, 3>, int> shells_;  // table, channel, l
 };
 
 }  // namespace ace

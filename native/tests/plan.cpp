@@ -51,7 +51,7 @@ Tables products_of_four(int l, double x, double y) {
     return t;
 }
 
-Plan plan_of(const Tables& tables) { return Plan(tables, 0, {4, 4, 3}); }
+Plan plan_of(const Tables& tables) { return Plan(tables, 0, {4, 3, 4, 3}); }
 
 void a_product_of_dot_products_needs_two_pairs() {
     const Plan plan = plan_of(products_of_four(2, 1.5, 0));

@@ -39,15 +39,11 @@ struct Fold {
     std::vector<double> weight;  // [output * densities + density]
 };
 
-// The A's of one l whose radial functions are `count` columns from `column` on. Their real
-// components (m = 0, then cosine and sine of m = 1, 2, ...) are stored tile by tile:
-// components k0 ... k0 + width at `offset`, [radial][component].
+// A's of one l: sums over neighbours of `radials` columns from `column` on times `width` real
+// components (m = 0, then cosine and sine of m = 1, 2, ...), the first being the `place`-th of all
+// l. They are stored at `offset`, [radial][component]; tiles follow one another there.
 struct Tile {
-    int k0, width, offset;
-};
-struct Group {
-    int l, column, count;
-    std::vector<Tile> tiles;
+    int column, radials, place, width, offset;
 };
 
 // What the force stage multiplies with the adjoints of a tile of components of one l: `count`
@@ -88,9 +84,10 @@ struct Block {
     size_t coefficient;  // of the first entry, in units of densities
 };
 
-// Lanes of a SIMD vector; most components of a tile of A's and of adjoints.
+// Lanes of a SIMD vector; most radial functions and components of a tile of A's, most components
+// of one of adjoints.
 struct Widths {
-    int lanes, tile_components, pull_components;
+    int lanes, tile_radials, tile_components, pull_components;
 };
 
 class Plan {
@@ -101,7 +98,7 @@ class Plan {
     std::vector<Fold> folds;
     std::vector<Direct> directs;
     int columns = 0;  // of all sources, with padding
-    std::vector<Group> groups;
+    std::vector<Tile> tiles;
     int lmax = 0;
     int used = 0;               // real components of A for one neighbour species
     int components = 0;         // with padding
