@@ -169,11 +169,15 @@ def small(options: argparse.Namespace, isa: str) -> None:
             "100 cells of 8": prepared(tables, [fcc((1, 1, 2), z)] * 100, isa),
             "8 atoms": prepared(tables, [fcc((1, 1, 2), z)], isa),
         }
-        times = {n: [median(c, 3 if n[0] == "4" else 15) for _ in range(options.rounds)]
-                 for n, c in calls.items()}  # fmt: skip
-        large = statistics.median(times["4,000 atoms"])
-        shares = (f"{n} {statistics.median(t):.2f} ({large / statistics.median(t):.0%})"
-                  for n, t in times.items())  # fmt: skip
+        rounds = [
+            {n: median(c, 3 if n[0] == "4" else 15) for n, c in calls.items()}
+            for _ in range(options.rounds)
+        ]
+        shares = (
+            f"{n} {statistics.median(r[n] for r in rounds):.2f} "
+            f"({statistics.median(r['4,000 atoms'] / r[n] for r in rounds):.0%})"
+            for n in calls
+        )
         print(f"{name}, {isa}, µs/atom (speed relative to 4,000 atoms): {', '.join(shares)}")
 
 

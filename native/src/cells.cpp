@@ -109,6 +109,7 @@ void Cells::images(int n, const double* positions, const double* cell, const int
     if (!(expected - n < most_images + 4.0 * n && expected < 2e9))
         throw Error("cell: more than " + std::to_string(static_cast<long>(most_images)) +
                     " periodic images within the cut-off; its vectors are too short");
+    points_.reserve(static_cast<size_t>(expected));
     for (int i = 0; i < n; i++) {
         const double* f = &fraction_[3 * size_t(i)];
         // How far an image may be shifted and still lie within the cut-off of the cell.
@@ -157,11 +158,12 @@ void Cells::sort(int n, const int32_t* kinds) {
     first_.assign(cells + 1, 0);
     bin_.resize(points_.size());
     size_t kept = 0;
+    const double inverse[3] = {1 / step_[0], 1 / step_[1], 1 / step_[2]};
     for (const Image& p : points_) {
         int q[3];
         bool inside = true;
         for (int d = 0; d < 3; d++) {
-            const double t = (p.at[d] - low_[d]) / step_[d];
+            const double t = (p.at[d] - low_[d]) * inverse[d];
             inside = inside && t >= 0 && t < count_[d];
             q[d] = inside ? static_cast<int>(t) : 0;
         }
@@ -172,9 +174,14 @@ void Cells::sort(int n, const int32_t* kinds) {
     }
     points_.resize(kept);
     for (int c = 0; c < cells; c++) first_[c + 1] += first_[c];
-    for (std::vector<double>* v : {&x, &y, &z}) v->assign(kept + 16, 1e300);
-    owner.assign(kept + 16, 0);
-    species.assign(kept + 16, 0);
+    for (std::vector<double>* v : {&x, &y, &z}) {
+        v->resize(kept + 16);
+        std::fill(v->begin() + kept, v->end(), 1e300);
+    }
+    for (std::vector<int32_t>* v : {&owner, &species}) {
+        v->resize(kept + 16);
+        std::fill(v->begin() + kept, v->end(), 0);
+    }
     next_.assign(first_.begin(), first_.end() - 1);
     place_.resize(kept);
     for (size_t p = 0; p < kept; p++) place_[p] = next_[bin_[p]]++;

@@ -74,10 +74,14 @@ struct Shared {
 #include "workspace.hpp"
 #include "geometry.hpp"
 #include "radial.hpp"
+#include "pair_stage.hpp"
+#include "product_stage.hpp"
+#include "force_stage.hpp"
 #include "job.hpp"
 
-// Structures of one call that are evaluated together have at least this many atoms.
-constexpr int group_atoms = 2048;
+// Structures of one call that are evaluated together have at least this many atoms for each
+// thread: enough to fill batches, few enough for the cell lists of small cells to stay near.
+constexpr int group_atoms = 256;
 
 template <class T>
 class Engine final : public Evaluator {
@@ -95,7 +99,8 @@ class Engine final : public Evaluator {
                 throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
                             " committee members");
         for (int begin = 0, end = 0; begin < count; begin = end) {
-            for (int atoms = 0; end < count && atoms < group_atoms; end++) atoms += in[end].atoms;
+            for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
+                atoms += in[end].atoms;
             job_.evaluate(in + begin, end - begin, threads, out + begin, pool_);
         }
     }
