@@ -90,7 +90,7 @@ def compiled(source: Path, isa: str, into: Path, *options: str) -> Path:
     return program
 
 
-def prototype(options: argparse.Namespace, isa: str, cells: int, scratch: Path) -> Callable:
+def prototype(options: argparse.Namespace, isa: str, cells: int, scratch: Path) -> Callable[[], float]:
     """A call of the prototype that returns µs per atom, as `prepared`."""
     source = Path(__file__).parent / "prototype.cpp"
     program = compiled(source, isa, scratch, "-shared", "-fPIC", f"-I{options.prototype}")
@@ -115,7 +115,7 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     if not (file.exists() and (options.prototype / "bench.cpp").exists()):
         return print(f"copper, {isa}: skipped, no prototype or no potential")
     tables = lower(read_ace(file))
-    best, unit = 0.0, 0.0
+    best = 0.0
     for cells, calls in ((10, 5), (5, 12)):
         theirs = prototype(options, isa, cells, scratch)
         ours = prepared(tables, [fcc((cells, cells, cells))], isa)
@@ -131,7 +131,7 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     bound = 6.8 * 5.4 / speed
     print(f"  {speed:.2f} FMAs of 8 doubles per ns: bound with shuffles and reductions "
           f"{bound:.1f} µs/atom, reached {bound / best:.0%}")  # fmt: skip
-    synthetic(options, isa, scratch, unit)
+    synthetic(options, isa, scratch, theirs)
 
 
 def fma_peak(isa: str, scratch: Path) -> float:
@@ -141,8 +141,10 @@ def fma_peak(isa: str, scratch: Path) -> float:
     return float(subprocess.run([program], check=True, capture_output=True).stdout)
 
 
-def synthetic(options: argparse.Namespace, isa: str, scratch: Path, unit: float) -> None:
-    """The prototype reads copper only: others relative to its copper time, as recorded."""
+def synthetic(
+    options: argparse.Namespace, isa: str, scratch: Path, copper: Callable[[], float]
+) -> None:
+    """The prototype reads copper only: in turn with its copper, times the recorded ratio."""
     for name, (arguments, recorded) in SYNTHETIC.items():
         file = scratch / f"{name}.yace"
         if not file.exists():
@@ -150,9 +152,11 @@ def synthetic(options: argparse.Namespace, isa: str, scratch: Path, unit: float)
             subprocess.run(command, check=True, capture_output=True)
         tables = lower(read_yace(file))
         call = prepared(tables, [fcc((5, 5, 5), tuple(tables.numbers.tolist()))], isa)
-        micro = statistics.median(median(call, 5) for _ in range(options.rounds))
-        print(f"{name}, {isa}: {micro:.2f} µs/atom, {recorded * unit / micro:.3f} times as fast "
-              "as the prototype's recorded ratio to its copper")  # fmt: skip
+        rounds = [in_turn(copper, call, 5) for _ in range(options.rounds)]
+        micro, ratio = (statistics.median(r[k] for r in rounds) for k in (1, 2))
+        ratios = " ".join(f"{recorded * r[2]:.2f}" for r in rounds)
+        print(f"{name}, {isa}: {micro:.2f} µs/atom, {recorded * ratio:.3f} times as fast as the "
+              f"prototype's recorded ratio to its copper ({ratios})")  # fmt: skip
 
 
 def models(options: argparse.Namespace) -> dict[str, Model]:
