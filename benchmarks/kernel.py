@@ -90,7 +90,9 @@ def compiled(source: Path, isa: str, into: Path, *options: str) -> Path:
     return program
 
 
-def prototype(options: argparse.Namespace, isa: str, cells: int, scratch: Path) -> Callable[[], float]:
+def prototype(
+    options: argparse.Namespace, isa: str, cells: int, scratch: Path
+) -> Callable[[], float]:
     """A call of the prototype that returns µs per atom, as `prepared`."""
     source = Path(__file__).parent / "prototype.cpp"
     program = compiled(source, isa, scratch, "-shared", "-fPIC", f"-I{options.prototype}")
