@@ -16,7 +16,6 @@ class Job {
     using S = Simd<T>;
     using V = typename S::V;
     using Work = Workspace<T>;
-    using Atom = typename Work::Atom;
 
     explicit Job(const Shared<T>& shared)
         : tables_(shared.tables), centres_(shared.centres), cutoff_(shared.cutoff), pairs_(shared),

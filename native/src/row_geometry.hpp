@@ -277,8 +277,8 @@ class Geometry {
     const Tables& tables_;
     const std::vector<Family>& families_;
     const Harmonics harmonics_;
-    const int reaches_;                        // how many different ones tables have
-    std::vector<std::vector<double>> squares_;  // their squares: [centre * species + neighbour][..]
-    std::vector<std::vector<Grid>> grids_;  // [centre * species + neighbour][table]
+    const int reaches_;  // how many different distances tables end at
+    std::vector<std::vector<double>> squares_;  // of these: [centre * species + neighbour][reach]
+    std::vector<std::vector<Grid>> grids_;      // [centre * species + neighbour][table]
     int channels_ = 0;
 };

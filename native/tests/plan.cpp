@@ -92,6 +92,24 @@ void what_is_no_invariant_is_left_as_products() {
     demand(plan_of(one).couplings.empty(), "expected a product of A's");
 }
 
+// l = 0 ... l - 1 have no A's here: their sums must be there all the same, as sums of nothing.
+void every_component_is_pulled_once() {
+    for (int l = 0; l <= most_l; l++) {
+        const Plan plan = plan_of(products_of_four(l, 1.0, 0.5));
+        std::vector<int> pulled((l + 1) * (l + 1));
+        int adjoints = 0;
+        for (int width = 3; width > 0; width--)
+            for (int k = plan.pull_first[width]; k < plan.pull_first[width - 1]; k++) {
+                const Pull& pull = plan.pulls[k];
+                adjoints += width * pull.count;
+                for (int q = 0; pull.last && q < width; q++) pulled.at(pull.place + q)++;
+            }
+        demand(std::count(pulled.begin(), pulled.end(), 1) == (l + 1) * (l + 1),
+               "a component is pulled twice or not at all");
+        demand(adjoints == plan.used, "an adjoint is used twice or not at all");
+    }
+}
+
 }  // namespace
 }  // namespace ace::test
 
@@ -101,5 +119,6 @@ int main() {
         {"a product of dot products needs two pairs", a_product_of_dot_products_needs_two_pairs},
         {"invariants are coupled through every L", invariants_are_coupled_through_every_l},
         {"what is no invariant is left as products", what_is_no_invariant_is_left_as_products},
+        {"every component is pulled once", every_component_is_pulled_once},
     });
 }

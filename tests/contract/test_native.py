@@ -116,6 +116,34 @@ def test_products_that_are_coupled_and_those_that_are_no_invariants(nonlinear, k
     _assert_agree(tables, apart, isa, 1, kept)
 
 
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("left_out", [(0,), (1, 3, 5), (0, 1), (6,)])
+def test_products_that_leave_out_some_l(left_out, isa):
+    """No A of these l is left, below others that are."""
+    tables = lower(acepot.load(MODELS[0].parents[1] / "Si-mlearn" / "model.acepot"))
+    products = tables.products[0]
+    l = np.append(tables.a_l, -1)[np.minimum(products.factors, len(tables.a_l))]  # noqa: E741
+    kept = ~np.isin(l, left_out).any(axis=1)
+    assert 0 < kept.sum() < len(kept)
+    entries = kept[products.term]
+    some = replace(
+        products,
+        factors=products.factors[kept],
+        weights=products.weights[:, :, kept],
+        function=products.function[entries],
+        term=(np.cumsum(kept) - 1)[products.term[entries]].astype(products.term.dtype),
+        real=products.real[entries],
+        imaginary=products.imaginary[entries],
+    )
+    rng = np.random.default_rng(31)
+    structures = []
+    while len(structures) < 12:
+        structure = _random_structure(rng, 8)
+        if _shortest(structure) > 1.0:
+            structures.append(replace(structure, numbers=np.full(len(structure), 14)))
+    _assert_agree(replace(tables, products=(some,)), structures, isa, 1, f"without l of {left_out}")
+
+
 def _shortest(structure: Structure) -> float:
     return float(np.linalg.norm(build(structure, 3.9).vector, axis=1).min(initial=9.0))
 
