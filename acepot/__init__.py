@@ -12,7 +12,7 @@ from acepot.potential import Potential
 from acepot.structure import Structure
 
 if TYPE_CHECKING:
-    from acepot.fit.pipeline import Fit, run_fit
+    from acepot.fitting.pipeline import Fit, run_fit
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +33,6 @@ def __getattr__(name: str) -> Any:
     """Fitting and its solvers are imported when asked for: engines start without them."""
     if name not in ("Fit", "run_fit"):
         raise AttributeError(f"module 'acepot' has no attribute {name!r}")
-    from acepot.fit import pipeline
+    from acepot.fitting import pipeline
 
     return getattr(pipeline, name)

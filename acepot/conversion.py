@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 
 from acepot.basis.species import SYMBOLS, species_indices
-from acepot.check import sample_structures
 from acepot.errors import ConvergenceError, InputError
 from acepot.io import acefile
 from acepot.io.files import replaced
 from acepot.io.pace.read import model_of_text
 from acepot.io.pace.write import YaceReport, yace_lines
 from acepot.io.registry import NAMES, Format, identify, load
-from acepot.lower import lower
+from acepot.laws import sample_structures
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential

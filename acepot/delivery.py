@@ -15,9 +15,9 @@ from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Quantity, Result
-from acepot.fit.assemble import VOIGT
-from acepot.fit.config import FitConfig, dump_config
-from acepot.fit.pipeline import Fit, Probe, errors, run_fit
+from acepot.fitting.assemble import VOIGT
+from acepot.fitting.config import FitConfig, dump_config
+from acepot.fitting.pipeline import Fit, Probe, errors, run_fit
 from acepot.io import acefile
 from acepot.io.datasets import read_structures
 from acepot.io.files import replaced

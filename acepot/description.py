@@ -22,11 +22,11 @@ from acepot.evaluate.native import (
     chosen_instruction_set,
     instruction_sets,
 )
-from acepot.fit.config import load_config
-from acepot.fit.dataset import elements
+from acepot.fitting.config import load_config
+from acepot.fitting.dataset import elements
 from acepot.io.datasets import read_structures
 from acepot.io.registry import load
-from acepot.lower import lower
+from acepot.lowering import lower
 
 Lines = list[tuple[str, str]]
 

@@ -9,7 +9,7 @@ from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
 from acepot.io.files import replaced
 from acepot.io.registry import load
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.tablebytes import table_bytes
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, MissingDependency
 from acepot.io.files import replaced
-from acepot.lower import expansion
+from acepot.lowering import expansion
 from acepot.potential import Potential
 from acepot.structure import Structure
 

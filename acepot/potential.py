@@ -15,7 +15,7 @@ from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import Bound, Evaluate, Floats, Result, Totals
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure
 

@@ -28,7 +28,7 @@ from acepot import Structure
 from acepot.evaluate.native import NativeEvaluator, instruction_sets
 from acepot.io.pace import read_ace, read_yace
 from acepot.io.registry import load
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.tables import Tables
 

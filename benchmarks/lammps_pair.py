@@ -21,7 +21,7 @@ import numpy as np
 import acepot
 from acepot.evaluate.native import NativeEvaluator
 from acepot.export import export
-from acepot.lower import lower
+from acepot.lowering import lower
 
 MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
 PROGRAMS = Path(sysconfig.get_path("scripts"))

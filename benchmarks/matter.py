@@ -16,7 +16,7 @@ from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
 from acepot.basis.species import species_indices
 from acepot.conversion import convert
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

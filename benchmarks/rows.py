@@ -25,12 +25,12 @@ from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, row_count
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
-from acepot.fit.config import Weights, load_config
-from acepot.fit.problem import Accumulator
+from acepot.fitting.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fitting.config import Weights, load_config
+from acepot.fitting.problem import Accumulator
 from acepot.io.datasets import read_structures
 from acepot.io.labels import LabelKeys
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 
 ALL: tuple[Quantity, ...] = ("energy", "forces", "virial")

@@ -18,7 +18,7 @@ import acepot
 from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.neighbours import build
 
 MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"

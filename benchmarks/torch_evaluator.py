@@ -24,7 +24,7 @@ import torch
 import acepot
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.torch_module import AceModule, forces_and_virials
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.tables import Tables
 

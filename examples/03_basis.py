@@ -12,7 +12,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

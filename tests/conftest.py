@@ -31,7 +31,7 @@ from acepot.basis.spec import (
 from acepot.basis.species import species_indices
 from acepot.evaluate.protocol import Result, Rows
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import Edges, build
 from acepot.structure import Structure

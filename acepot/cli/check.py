@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import acepot.check
+import acepot.laws
 from acepot.cli.terminal import show
 from acepot.io.datasets import read_structures
 from acepot.io.registry import load
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     structures = read_structures(options.data)[0] if options.data else None
     failed = 0
-    for finding in acepot.check.check(load(options.model), structures):
+    for finding in acepot.laws.check(load(options.model), structures):
         failed += not finding.passed
         mark = "ok  " if finding.passed else "FAIL"
         show(f"{mark} {finding.structure}: {finding.law} ({finding.error:.1e})")

@@ -10,7 +10,7 @@ from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
 from acepot.delivery import evaluate_file, write_json
 from acepot.errors import InputError
-from acepot.fit.metrics import table
+from acepot.fitting.metrics import table
 from acepot.io import extxyz
 
 _EPILOG = """example:

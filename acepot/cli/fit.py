@@ -12,8 +12,8 @@ from acepot.cli.options import add_keys, label_keys, numbers
 from acepot.cli.terminal import show
 from acepot.delivery import fit_to_folder
 from acepot.errors import InputError
-from acepot.fit.config import Data, FitConfig, SolverConfig, load_config
-from acepot.fit.metrics import table
+from acepot.fitting.config import Data, FitConfig, SolverConfig, load_config
+from acepot.fitting.metrics import table
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --cutoff it is 2.5 times the bond length of each pair of elements.

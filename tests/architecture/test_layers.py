@@ -29,11 +29,11 @@ ROWS = (
     ("acepot.schema", "acepot.units", "acepot.progress"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
-    ("acepot.lower", "acepot.tablebytes"),
+    ("acepot.lowering", "acepot.tablebytes"),
     ("acepot.evaluate", "acepot.io"),
     ("acepot.potential", "acepot.compilation"),
-    ("acepot.fit",),
-    ("acepot.check", "acepot.description", "acepot.plots"),
+    ("acepot.fitting",),
+    ("acepot.laws", "acepot.description", "acepot.plots"),
     ("acepot.delivery", "acepot.conversion", "acepot.export"),
     ("acepot.md",),
     ("acepot",),
@@ -279,7 +279,7 @@ def test_importing_the_library_stays_light() -> None:
     heavy = {"ase", "matplotlib", "openmm", "torch", "vesin", "pandas", "h5py", "tqdm"}
     assert not {name.split(".")[0] for name in loaded} & heavy
     # The solvers come with the first fit: engines start a process for each rank.
-    assert not loaded & {"acepot.fit.pipeline", "scipy.optimize", "scipy.linalg"}
+    assert not loaded & {"acepot.fitting.pipeline", "scipy.optimize", "scipy.linalg"}
 
 
 def test_the_library_works_without_the_optional_packages() -> None:

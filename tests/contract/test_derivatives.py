@@ -7,7 +7,7 @@ import pytest
 
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

@@ -18,7 +18,7 @@ from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential

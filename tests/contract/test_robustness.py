@@ -11,7 +11,7 @@ import pytest
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.cli.main import main
 from acepot.io import acefile, extxyz
-from acepot.lower import expansion
+from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.structure import Structure
@@ -200,7 +200,7 @@ def test_interrupting_a_fit_keeps_what_was_there(data: Path, fitted: Path, monke
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("acepot.fit.pipeline.solve", stop)
+    monkeypatch.setattr("acepot.fitting.pipeline.solve", stop)
     assert _fit(data, fitted) == 130
     assert _bytes(fitted) == before
     assert sorted(p.name for p in fitted.iterdir()) == sorted(OUTPUTS)

@@ -13,7 +13,7 @@ from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, Rows
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

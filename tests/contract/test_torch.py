@@ -13,7 +13,7 @@ from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

@@ -15,7 +15,7 @@ from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.conversion import apart, convert, describe
 from acepot.errors import ConvergenceError, InputError
 from acepot.io.pace.write import YaceReport
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.structure import Structure
 

@@ -19,7 +19,7 @@ from matplotlib.image import imread  # noqa: E402
 from acepot import Model, Potential  # noqa: E402
 from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, resolve  # noqa: E402
 from acepot.errors import InputError, MissingDependency  # noqa: E402
-from acepot.lower import expansion  # noqa: E402
+from acepot.lowering import expansion  # noqa: E402
 from acepot.plots import ParityData, dimer_curves, parity  # noqa: E402
 from acepot.structure import Structure  # noqa: E402
 

@@ -19,7 +19,7 @@ import acepot
 from acepot import Model, Potential, Structure
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError, MissingDependency
-from acepot.lower import expansion
+from acepot.lowering import expansion
 
 ase = pytest.importorskip("ase")
 

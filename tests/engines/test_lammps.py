@@ -28,7 +28,7 @@ from acepot import Model, Potential, Structure
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, MissingDependency
 from acepot.export import export
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.tablebytes import table_bytes
 from lammps_ace import compilation, get_plugin_dir
 

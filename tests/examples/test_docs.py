@@ -14,7 +14,7 @@ import pytest
 
 from acepot.basis.spec import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
-from acepot.fit.config import FitConfig, load_config
+from acepot.fitting.config import FitConfig, load_config
 from acepot.md import config as md
 from acepot.schema import to_toml
 

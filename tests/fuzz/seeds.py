@@ -23,7 +23,7 @@ from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
 from acepot.basis.splines import Grid, tabulate
 from acepot.io.acefile import model_bytes
 from acepot.io.pace.read import read_yace
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.tablebytes import table_bytes
 from acepot.tables import RadialTable, Tables

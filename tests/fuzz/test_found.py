@@ -19,7 +19,7 @@ from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.io.pace.read import read_yace
-from acepot.lower import lower
+from acepot.lowering import lower
 
 
 def _explicit(tmp_path: Path, **change: object) -> Path:

@@ -25,7 +25,7 @@ from acepot.errors import InputError, ModelFileError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.io.ace1 import StoredTest, read_ace1, read_ace1_basis, read_ace1_tests
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure

@@ -23,7 +23,7 @@ from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.io.extxyz import read
 from acepot.io.labels import LabelKeys
 from acepot.io.pace import read_yace, write_yace
-from acepot.lower import expansion
+from acepot.lowering import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 SYMBOLS = {

@@ -13,7 +13,7 @@ from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.io.extxyz import read
 from acepot.io.labels import LabelKeys
 from acepot.io.pace.read import read_ace, read_yace
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure
 

@@ -12,7 +12,7 @@ import pytest
 from acepot import Model, Potential, Structure, load
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.io.pace import write_yace
-from acepot.lower import expansion
+from acepot.lowering import expansion
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"

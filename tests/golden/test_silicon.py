@@ -11,8 +11,8 @@ import pytest
 
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
-from acepot.fit.config import Data, FitConfig, PriorConfig, Restraint, SolverConfig, Weights
-from acepot.fit.pipeline import run_fit
+from acepot.fitting.config import Data, FitConfig, PriorConfig, Restraint, SolverConfig, Weights
+from acepot.fitting.pipeline import run_fit
 
 E0 = {"Si": -158.54496821}
 POLYNOMIAL = Transform("polynomial", p=2.0, offset=1.0)

@@ -15,7 +15,7 @@ from acepot.io.pace import spectral
 from acepot.io.pace.family import Channel, Combined, PaceFamily, in_own_family
 from acepot.io.pace.spectral import Floats
 from acepot.io.pace.terms import Terms
-from acepot.lower import families
+from acepot.lowering import families
 from acepot.model import Model
 
 #: Digits kept of the coefficients of radial functions, relative to the largest.

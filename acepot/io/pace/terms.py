@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.lower import expansion
+from acepot.lowering import expansion
 from acepot.model import Model
 
 Ints = NDArray[np.int64]

@@ -18,7 +18,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
 from acepot.basis.splines import Grid, grid, tabulate
 from acepot.errors import InputError
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 
 R0, CUTOFF = 2.3, 5.2

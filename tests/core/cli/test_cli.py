@@ -271,7 +271,7 @@ def test_options_mean_what_the_file_says(here: Path, run: Run) -> None:
     words = ("--order", 2, "--degree", "4,3.5", "--cutoff", 3.9, "--solver", "qr",
              "--keys", "energy=REF_energy,forces=REF_forces")  # fmt: skip
     assert run("fit", "train.xyz", *words, "--out", "A", "--no-plots").status == 0
-    config = acepot.fit.config.load_config(here / "A" / "fit.toml")
+    config = acepot.fitting.config.load_config(here / "A" / "fit.toml")
     assert config.basis.degree == (4.0, 3.5) and config.solver.kind == "qr"
     assert set(config.basis.cutoff.values()) == {3.9}
     assert config.data.keys.energy == "REF_energy" and config.data.keys.forces == "REF_forces"
@@ -592,11 +592,11 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(
 @pytest.mark.parametrize(
     ("where", "problem", "status"),
     [
-        ("acepot.fit.pipeline.solve", KeyboardInterrupt(), 130),
-        ("acepot.fit.pipeline.assemble", KeyboardInterrupt(), 130),
+        ("acepot.fitting.pipeline.solve", KeyboardInterrupt(), 130),
+        ("acepot.fitting.pipeline.assemble", KeyboardInterrupt(), 130),
         ("acepot.delivery.verify", KeyboardInterrupt(), 130),
         ("acepot.delivery.acefile.model_bytes", KeyboardInterrupt(), 130),
-        ("acepot.fit.pipeline.solve", MemoryError("no memory"), 1),
+        ("acepot.fitting.pipeline.solve", MemoryError("no memory"), 1),
         ("acepot.delivery.verify", acepot.errors.ConvergenceError("differs"), 1),
     ],
 )

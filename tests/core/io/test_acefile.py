@@ -30,7 +30,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Envelope, Pair, Radial, Transform, resolve
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.schema import to_mapping
 
 Header = dict[str, Any]
@@ -195,7 +195,7 @@ def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
         "c = np.arange(basis_size(spec)['total']) / 7\n"
         "notes = {k: {j: 1 for j in {'x', 'y', 'z'}} for k in {'b', 'a', 'c', 'd'}}\n"
         "model = Model(spec, c, np.zeros(3), None, notes)\n"
-        "from acepot.lower import lower\n"
+        "from acepot.lowering import lower\n"
         "print(hashlib.sha256(model_bytes(model)).hexdigest(), lower(model).digest)\n"
     )
     found = set()

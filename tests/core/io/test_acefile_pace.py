@@ -29,7 +29,7 @@ from acepot.basis.spec import BasisSpec, Envelope, Radial, Transform, resolve
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.io.pace import read_ace, read_yace
-from acepot.lower import lower
+from acepot.lowering import lower
 
 RNG = np.random.default_rng
 EMBEDDINGS = (

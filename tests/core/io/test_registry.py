@@ -18,7 +18,7 @@ from acepot.basis.spec import BasisSpec, resolve
 from acepot.errors import InputError, ModelFileError
 from acepot.io.pace import write_yace
 from acepot.io.registry import identify
-from acepot.lower import lower
+from acepot.lowering import lower
 
 #: PACE's older text: one element, two g_k, one function of two factors.
 ACE = """# a comment before anything else

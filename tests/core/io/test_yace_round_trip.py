@@ -9,10 +9,10 @@ import pytest
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, Pair, Radial, Transform, resolve
-from acepot.check import check, sample_structures
 from acepot.io.pace.read import read_yace
 from acepot.io.pace.write import write_yace
-from acepot.lower import expansion
+from acepot.laws import check, sample_structures
+from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.structure import Structure
 

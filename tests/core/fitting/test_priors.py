@@ -12,9 +12,9 @@ from acepot.basis.expansion import Expansion
 from acepot.basis.selection import group_sizes, select
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
-from acepot.fit.config import PriorConfig
-from acepot.fit.priors import prior
-from acepot.lower import expansion
+from acepot.fitting.config import PriorConfig
+from acepot.fitting.priors import prior
+from acepot.lowering import expansion
 
 
 def factors_of(built: Expansion) -> list[list[tuple[int, int]]]:

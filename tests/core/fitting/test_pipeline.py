@@ -16,13 +16,13 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
-from acepot.fit.config import FitConfig, Restraint, Weights, dump_config, load_config
-from acepot.fit.dataset import elements, is_isolated, reference_energies
-from acepot.fit.problem import Accumulator
-from acepot.fit.restraint import applies, restraint_rows
+from acepot.fitting.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, load_config
+from acepot.fitting.dataset import elements, is_isolated, reference_energies
+from acepot.fitting.problem import Accumulator
+from acepot.fitting.restraint import applies, restraint_rows
 from acepot.io import acefile, extxyz
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
 SITES = np.array([[0, 0, 0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55], [0.55, 0.05, 0.5]])
@@ -443,7 +443,7 @@ def test_mappings_files_and_configurations_are_one_thing(
 
 
 def load_config_data(train: str) -> Any:
-    from acepot.fit.config import Data
+    from acepot.fitting.config import Data
 
     return Data(train=train)
 

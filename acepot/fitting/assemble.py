@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from acepot.basis.species import species_indices
 from acepot.evaluate.protocol import Quantity, RowBuilder
-from acepot.fit.config import Weights
-from acepot.fit.problem import Accumulator
+from acepot.fitting.config import Weights
+from acepot.fitting.problem import Accumulator
 from acepot.model import Model
 from acepot.structure import Structure
 

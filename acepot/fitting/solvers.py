@@ -15,9 +15,9 @@ from scipy.linalg import qr, solve_triangular
 from scipy.optimize import brentq
 
 from acepot.errors import ConvergenceError, InputError
-from acepot.fit.config import SolverConfig
-from acepot.fit.problem import Problem
-from acepot.fit.solution import Solution
+from acepot.fitting.config import SolverConfig
+from acepot.fitting.problem import Problem
+from acepot.fitting.solution import Solution
 
 __all__ = ["Evidence", "solve"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import acepot.check as checks
+import acepot.laws as checks
 from acepot import Model, Potential, Result, Structure
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
@@ -16,8 +16,8 @@ from acepot.basis.pace_radial import BesselRadial, ZblRadial
 from acepot.basis.radial import radial_functions
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
-from acepot.check import Finding, check, sample_structures
 from acepot.errors import InputError
+from acepot.laws import Finding, check, sample_structures
 
 Spoil = Callable[[Structure, Result], Result]
 

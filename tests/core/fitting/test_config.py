@@ -6,7 +6,7 @@ import pytest
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.fit.config import (
+from acepot.fitting.config import (
     Committee,
     Data,
     FitConfig,

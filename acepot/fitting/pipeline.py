@@ -15,18 +15,18 @@ from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder, processors
 from acepot.evaluate.protocol import Quantity, Result
-from acepot.fit.assemble import StructureRows, assemble, in_threads, structure_rows
-from acepot.fit.config import FitConfig, load_config
-from acepot.fit.dataset import elements, reference_energies
-from acepot.fit.metrics import Errors, Report
-from acepot.fit.priors import prior
-from acepot.fit.problem import Accumulator
-from acepot.fit.restraint import applies, restraint_rows
-from acepot.fit.solution import Solution
-from acepot.fit.solvers import solve
+from acepot.fitting.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fitting.config import FitConfig, load_config
+from acepot.fitting.dataset import elements, reference_energies
+from acepot.fitting.metrics import Errors, Report
+from acepot.fitting.priors import prior
+from acepot.fitting.problem import Accumulator
+from acepot.fitting.restraint import applies, restraint_rows
+from acepot.fitting.solution import Solution
+from acepot.fitting.solvers import solve
 from acepot.io.datasets import read_structures
 from acepot.io.labels import require_labels
-from acepot.lower import expansion, lower
+from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential

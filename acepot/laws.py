@@ -17,7 +17,7 @@ from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lower import lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential

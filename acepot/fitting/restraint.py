@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from acepot.basis.expansion import Expansion
 from acepot.basis.spec import BasisSpec, pair_number
 from acepot.errors import InputError
-from acepot.fit.config import Restraint
-from acepot.lower import pair_functions
+from acepot.fitting.config import Restraint
+from acepot.lowering import pair_functions
 
 Floats = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from acepot.errors import InputError
-from acepot.fit.config import SolverConfig
-from acepot.fit.problem import Accumulator
-from acepot.fit.solution import Solution
-from acepot.fit.solvers import Evidence, solve
+from acepot.fitting.config import SolverConfig
+from acepot.fitting.problem import Accumulator
+from acepot.fitting.solution import Solution
+from acepot.fitting.solvers import Evidence, solve
 
 QR, BLR = SolverConfig(kind="qr"), SolverConfig(kind="blr")
 

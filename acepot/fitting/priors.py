@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.expansion import Expansion
 from acepot.errors import InputError
-from acepot.fit.config import PriorConfig
+from acepot.fitting.config import PriorConfig
 
 Floats = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.fit.problem import Accumulator
+from acepot.fitting.problem import Accumulator
 
 
 def _stream(rows, targets, chunks):
