@@ -4,8 +4,19 @@ One rule for every file that holds settings: a dataclass is a table, its fields 
 its annotations are the types. `fit.toml` and the JSON header of a model file both go through
 `from_mapping` and `to_mapping`.
 
-A class checks values in `__post_init__` with an `InputError` whose message starts with the
+A class made of `Settings` checks itself wherever it is made, in Python as from TOML: the types of
+its fields here, their values in its own `check`, with an `InputError` whose message starts with the
 name of the field ("damping: expected 0 or more, got -1"); the key of the table is put before it.
+
+Settings that come in several kinds (solvers, priors, transforms ...) are a class for each kind
+under one base: the base says which key tells them apart, each kind has the fields it needs and no
+others. A new kind is one class; nothing lists them a second time.
+
+    class Solver(Kind): ...
+
+    @dataclass(frozen=True)
+    class Ridge(Solver, kind="ridge"):
+        damping: float = 1.0
 """
 
 from __future__ import annotations
@@ -19,11 +30,20 @@ from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from acepot.errors import InputError
 
-__all__ = ["from_mapping", "to_mapping", "to_toml"]
+__all__ = ["Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
 
 T = TypeVar("T")
 
@@ -33,6 +53,59 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
 _SCALARS: dict[object, str] = {
     float: "number", int: "integer", str: "string", bool: "true or false", NoneType: "nothing",
 }  # fmt: skip
+
+
+class Settings:
+    """Base of frozen dataclasses that check themselves wherever they are made.
+
+    Raises:
+        InputError: a field has a wrong type or value; the message begins with its name.
+    """
+
+    def __post_init__(self) -> None:
+        cls: Any = type(self)
+        hints = _hints(cls)
+        for name in _settable(type(self)):
+            object.__setattr__(self, name, _convert(hints[name], getattr(self, name), name))
+        self.check()
+
+    def check(self) -> None:
+        """Refuse values that the types allow but the class does not."""
+
+
+class Kind(Settings):
+    """Base of settings that come in several kinds, one class each.
+
+    A direct subclass is the base of a family, `class Prior(Kind, tag="kind")`; its subclasses are
+    the kinds, `class Algebraic(Prior, kind="algebraic")`, and are known by these names in files.
+
+    Attributes:
+        tag: the key that names the kind.
+        kind: the name of this kind.
+        kinds: every kind of the family by its name.
+        former: keys that files of earlier versions give this kind, though they mean nothing to it.
+    """
+
+    tag: ClassVar[str]
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type[Kind]]]
+    former: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, *, kind: str | None = None, tag: str = "kind") -> None:
+        super().__init_subclass__()
+        if kind is None:
+            if Kind in cls.__bases__:
+                cls.tag, cls.kinds = tag, {}
+            return
+        cls.kind = kind
+        known = cls.kinds.setdefault(kind, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.__name__}: {known.__name__} has the {cls.tag} {kind!r} already")
+        cls.kinds[kind] = cls
+
+
+def _is_family(cls: object) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Kind) and "kind" not in vars(cls)
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
@@ -101,7 +174,7 @@ def to_toml(mapping: Mapping[str, Any]) -> str:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -111,7 +184,7 @@ def _join(parent: str, key: str) -> str:
 
 
 def _settable(cls: Any) -> dict[str, Field[Any]]:
-    return {field.name: field for field in fields(cls) if field.init}
+    return {field.name: field for field in fields(cls) if field.init} if is_dataclass(cls) else {}
 
 
 def _default(field: Field[Any]) -> Any:
@@ -120,10 +193,12 @@ def _default(field: Field[Any]) -> Any:
     return field.default
 
 
-def _build(cls: type, mapping: object, key: str, base: object) -> Any:
+def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
     """An instance of `cls`; fields that the mapping lacks are those of `base`, if given."""
     if not isinstance(mapping, Mapping):
         raise InputError(f"{key or cls.__name__}: expected a table, got {mapping!r}")
+    if issubclass(cls, Kind):
+        cls, mapping = _chosen(cls, mapping, key, base)
     known = _settable(cls)
     for name in mapping:
         if name not in known:
@@ -135,7 +210,7 @@ def _build(cls: type, mapping: object, key: str, base: object) -> Any:
             values[name] = _convert(_hints(cls)[name], mapping[name], _join(key, name), default)
         elif default is not MISSING:
             values[name] = default
-        elif is_dataclass(_hints(cls)[name]):  # so that the missing key inside it is named
+        elif _is_table(_hints(cls)[name]):  # so that the missing key inside it is named
             values[name] = _build(_hints(cls)[name], {}, _join(key, name), None)
         else:
             wanted = _expected(_hints(cls)[name])
@@ -144,6 +219,32 @@ def _build(cls: type, mapping: object, key: str, base: object) -> Any:
         return cls(**values)
     except InputError as error:
         raise InputError(f"{key}.{error}" if key else str(error)) from error
+
+
+def _chosen(
+    cls: type[Kind], mapping: Mapping[str, Any], key: str, base: object
+) -> tuple[type[Kind], Mapping[str, Any]]:
+    """The kind that a table names, or that of `base`, and the table without what is not its own."""
+    chosen = cls
+    if cls.tag in mapping:
+        name = _convert(_names(cls), mapping[cls.tag], _join(key, cls.tag))
+        chosen = cls.kinds[name]
+        if not issubclass(chosen, cls):
+            raise InputError(f"{_join(key, cls.tag)}: expected {cls.kind!r}, got {chosen.kind!r}")
+    elif _is_family(cls):
+        if not isinstance(base, cls):
+            raise InputError(
+                f"missing key {_join(key, cls.tag)}: expected {_expected(_names(cls))}"
+            )
+        chosen = type(base)
+    own = _settable(chosen)
+    gone = {cls.tag} | (chosen.former - set(own))
+    return chosen, {name: value for name, value in mapping.items() if name not in gone}
+
+
+def _names(cls: type[Kind]) -> Any:
+    """The names of all kinds of a family as a type."""
+    return Literal.__getitem__(tuple(cls.kinds))
 
 
 def _unknown(name: str, parent: str, known: list[str]) -> str:
@@ -166,8 +267,8 @@ def _convert(hint: Any, value: Any, key: str, base: object = None) -> Any:
                     raise
     if not _suits(hint, value) or origin in (Union, UnionType):
         raise _mismatch(hint, value, key)
-    if is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, key, base)
+    if _is_table(hint):
+        return value if isinstance(value, hint) else _build(hint, value, key, base)
     if origin is tuple:
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
         if len(kinds) != len(value):
@@ -185,6 +286,11 @@ def _convert(hint: Any, value: Any, key: str, base: object = None) -> Any:
     return value
 
 
+def _is_table(hint: Any) -> bool:
+    """Whether values of a type are written as a table: dataclasses, and families of them."""
+    return isinstance(hint, type) and (is_dataclass(hint) or _is_family(hint))
+
+
 def _suits(hint: Any, value: object) -> bool:
     """Whether the value has the outer shape of the type (its items are not looked at)."""
     origin = get_origin(hint)
@@ -196,8 +302,8 @@ def _suits(hint: Any, value: object) -> bool:
         return isinstance(value, (list, tuple))
     if origin is dict:
         return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-    if is_dataclass(hint):
-        return isinstance(value, Mapping)
+    if _is_table(hint):
+        return isinstance(value, (Mapping, hint))
     if hint in (int, float) and isinstance(value, bool):
         return False
     if hint is float:
@@ -241,7 +347,7 @@ def _expected(hint: Any) -> str:
 
 def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        table: dict[str, Any] = {}
+        table: dict[str, Any] = {value.tag: value.kind} if isinstance(value, Kind) else {}
         for key, field in _settable(value).items():
             item = getattr(value, key)
             default = getattr(base, key) if isinstance(base, type(value)) else _default(field)

@@ -10,7 +10,7 @@ import pytest
 
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Radial, Transform
 from acepot.errors import InputError
-from acepot.schema import from_mapping, to_mapping, to_toml
+from acepot.schema import Kind, Settings, from_mapping, to_mapping, to_toml
 
 
 @dataclass(frozen=True)
@@ -205,3 +205,94 @@ def test_toml_layout_is_fixed():
 def test_toml_refuses_what_it_cannot_hold(value):
     with pytest.raises(InputError, match=r"^t.x: .* cannot be written as TOML"):
         to_toml({"t": {"x": value}})
+
+
+# ------------------------------------------------------------------ kinds, and checks from Python
+
+
+class Spring(Kind, tag="type"):
+    """A family."""
+
+
+@dataclass(frozen=True)
+class Linear(Spring, kind="linear"):
+    """One kind."""
+
+    stiffness: float = 1.0
+    former = frozenset({"power"})
+
+    def check(self) -> None:
+        if self.stiffness < 0:
+            raise InputError(f"stiffness: expected 0 or more, got {self.stiffness}")
+
+
+@dataclass(frozen=True)
+class Power(Spring, kind="power"):
+    """Another."""
+
+    power: float
+    parts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine(Settings):
+    """Holds one."""
+
+    spring: Spring = field(default_factory=Linear)
+    count: int = 1
+
+
+@pytest.mark.parametrize(
+    ("mapping", "machine"),
+    [
+        ({}, Machine()),
+        ({"spring": {"stiffness": 2}}, Machine(Linear(2.0))),
+        ({"spring": {"type": "linear", "power": 3}}, Machine(Linear())),
+        ({"spring": {"type": "power", "power": 3, "parts": [1]}}, Machine(Power(3, (1,)))),
+    ],
+)
+def test_a_kind_is_chosen_by_its_key(mapping, machine):
+    assert from_mapping(Machine, mapping) == machine
+    assert from_mapping(Machine, tomllib.loads(to_toml(to_mapping(machine)))) == machine
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"spring": {"type": "linaer"}}, "spring.type: expected one of 'linear', 'power', got "
+         "'linaer'; did you mean 'linear'?"),
+        ({"spring": {"parts": [1.0]}}, "unknown key spring.parts"),
+        ({"spring": {"type": "power"}}, "missing key spring.power: expected number"),
+        ({"spring": {"type": "linear", "stiffness": -1}}, "spring.stiffness: expected 0 or more"),
+        ({"spring": 3}, "spring: expected table, got 3"),
+        ({"count": 1.5}, "count: expected integer, got 1.5"),
+    ],
+)  # fmt: skip
+def test_a_wrong_kind_or_value_is_named(values, message):
+    with pytest.raises(InputError) as error:
+        from_mapping(Machine, values)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear("soft"), "stiffness: expected number, got 'soft'"),
+        (lambda: Linear(-1), "stiffness: expected 0 or more, got -1.0"),
+        (lambda: Power(np.nan), "power: expected a finite number, got nan"),
+        (lambda: Machine(spring="linear"), "spring: expected table, got 'linear'"),
+        (lambda: Machine(count=2.0), "count: expected integer, got 2.0"),
+    ],
+)
+def test_settings_made_in_python_are_checked_like_those_of_a_file(make, message):
+    with pytest.raises(InputError) as error:
+        make()
+    assert str(error.value) == message
+
+
+def test_two_kinds_of_one_name_are_refused():
+    with pytest.raises(TypeError, match="Linear has the type 'linear' already"):
+
+        @dataclass(frozen=True)
+        class Other(Spring, kind="linear"):
+            pass
