@@ -219,10 +219,9 @@ class Tables:
                 matrix = csr_array(
                     (getattr(products, name)[mine], place), shape=(size, irrep.dim * terms)
                 )
-                rows = c.shape[1] * irrep.dim
-                made.append(
-                    (c.reshape(c.shape[0] * c.shape[1], size) @ matrix).reshape(len(c), rows, terms)
-                )
+                members, outputs, _ = c.shape
+                summed = c.reshape(members * outputs, size) @ matrix
+                made.append(summed.reshape(members, outputs * irrep.dim, terms))
             start = stop
         real, imaginary = (np.concatenate(made, axis=1) for made in parts.values())
         kept = imaginary if imaginary.any() else np.zeros((len(real), 0, terms))
