@@ -90,7 +90,7 @@ class RunFolder:
         if last is None:
             for name in self._grows:
                 (self.path / name).unlink(missing_ok=True)
-        for state in self.path.glob("state.*"):
+        for state in (*self.path.glob("state.*"), *self._unfinished()):
             if last is None or state.name != last.state:
                 state.unlink()
         return last
@@ -123,11 +123,17 @@ class RunFolder:
     def remove(self) -> None:
         """Remove everything, for runs whose results lie elsewhere; files of others stay."""
         (self.path / _RECORD).unlink(missing_ok=True)  # first: without it nothing goes on
-        states = (state.name for state in self.path.glob("state.*"))
-        for name in (*states, *self._grows, self._settings, _ABOUT, _LOCK):
+        for path in (*self.path.glob("state.*"), *self._unfinished()):
+            path.unlink()
+        for name in (*self._grows, self._settings, _ABOUT, _LOCK):
             (self.path / name).unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
+
+    def _unfinished(self) -> Iterator[Path]:
+        """What `replaced` had begun when the process was killed."""
+        for name in (_RECORD, _ABOUT, self._settings):
+            yield from self.path.glob(f".{name}.????????.tmp")
 
     def _compare(
         self, settings: str, about: Mapping[str, str], contents: Mapping[str, str]
