@@ -87,7 +87,7 @@ class ChosenFunction(Settings):
         """Refuse lists that do not fit together and impossible indices."""
         if not 1 <= len(self.n) == len(self.l) == len(self.elements) <= MAX_ORDER:
             raise InputError(
-                f"elements, n and l: expected one length from 1 to the order, at most {MAX_ORDER}, "
+                f"n: expected elements, n and l of one length from 1 to {MAX_ORDER}, "
                 f"got {len(self.elements)}, {len(self.n)} and {len(self.l)}"
             )
         if not 1 <= min(self.n) <= max(self.n) <= MAX_DEGREE:

@@ -18,8 +18,8 @@ import numpy as np
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
-from acepot.basis.radial import radial_functions
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.radial import Orthonormal
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.basis.splines import Grid, tabulate
 from acepot.io.acefile import model_bytes
 from acepot.io.pace.read import read_yace
@@ -210,7 +210,7 @@ def _linear() -> Model:
 def _explicit() -> Model:
     radial = tuple(
         tuple(
-            radial_functions(Radial(), 3, 0.0, 1.9, 3.2)
+            Orthonormal().functions(3, 0.0, 1.9, 3.2)
             if a == b
             else ChebyshevRadial("cheb_exp_cos", 3, 2.3, 0.3, 3.4)
             for b in (0, 1)
