@@ -43,9 +43,12 @@ from typing import (
 
 from acepot.errors import InputError
 
-__all__ = ["Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
+__all__ = ["LATER", "Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
 
 T = TypeVar("T")
+
+#: Metadata of a field that files of earlier versions lack: it is written only where it is set.
+LATER = {"later": True}
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -366,10 +369,11 @@ def _expected(hint: Any) -> str:
 def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         table: dict[str, Any] = {value.tag: value.kind} if isinstance(value, Kind) else {}
-        for key in _settable(value):
+        for key, field in _settable(value).items():
             item = getattr(value, key)
             default = _start(type(value), key, base)
-            if item is not None and not (omit and default is not MISSING and item == default):
+            skip = (omit or "later" in field.metadata) and default is not MISSING
+            if item is not None and not (skip and item == default):
                 table[key] = _plain(item, _join(name, key), omit, default)
         return table
     if isinstance(value, Mapping):

@@ -14,11 +14,12 @@ from typing import Any, Literal
 import acepot.basis.pace_radial  # noqa: F401 - the families it adds
 from acepot.basis.envelope import RepulsiveEnvelope
 from acepot.basis.family import Radial
+from acepot.basis.irrep import MAX_TOTAL_L, SCALAR, Irrep, irreps
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
-from acepot.schema import Settings
+from acepot.schema import LATER, Settings
 
 #: A number for every ordered pair of elements ("Si-O": centre Si, neighbour O; the reverse
 #: pair takes the same number unless it is named), one number for all, or None for the default.
@@ -114,6 +115,9 @@ class BasisSpec(Settings):
             ones generate, so that both formulations span the same space.
         total_l: angular momentum L of the functions (0 for energies).
         parity: +1 or -1 under inversion; +1 for energies.
+        irreps: several (L, parity) over one set of A's instead of total_l and parity, written
+            0e, 1o, 2e …; the functions of each follow those of the one before.
+        constant: whether the first function of 0e on each centre is the constant 1.
         cutoff: outer cut-off in Å; None: 2.5 r0.
         inner: inner cut-off in Å.
         r0: typical distance in Å; None: mean of the bond lengths of the two elements.
@@ -132,6 +136,8 @@ class BasisSpec(Settings):
     extend_lower_orders: bool = False
     total_l: int = 0
     parity: Literal[1, -1] = 1
+    irreps: tuple[str, ...] = field(default=(), metadata=LATER)
+    constant: bool = field(default=False, metadata=LATER)
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
     r0: PairNumber = None
@@ -147,8 +153,12 @@ class BasisSpec(Settings):
                 raise InputError(f"elements: {str(error).partition(': ')[2]}") from None
         if not 1 <= self.order <= MAX_ORDER:
             raise InputError(f"order: expected 1 to {MAX_ORDER}, got {self.order}")
-        if self.total_l < 0:
-            raise InputError(f"total_l: expected 0 or more, got {self.total_l}")
+        if not 0 <= self.total_l <= MAX_TOTAL_L:
+            raise InputError(f"total_l: expected 0 to {MAX_TOTAL_L}, got {self.total_l}")
+        if self.irreps and (self.total_l, self.parity) != SCALAR:
+            raise InputError("irreps: not together with total_l and parity; name all in irreps")
+        if SCALAR not in self.symmetries and self.constant:
+            raise InputError("constant: the constant function is a scalar; add 0e to irreps")
         if not self.wl > 0:
             raise InputError(f"wl: expected a positive number, got {self.wl}")
         degree = max(_per_order("degree", self.degree, self.order))
@@ -166,6 +176,16 @@ class BasisSpec(Settings):
     def numbers(self) -> tuple[int, ...]:
         """Atomic numbers of the elements, ascending."""
         return tuple(sorted(atomic_number(symbol) for symbol in self.elements))
+
+    @property
+    def symmetries(self) -> tuple[Irrep, ...]:
+        """The (L, parity) of the functions, in their order."""
+        return irreps(self.irreps) or (Irrep(self.total_l, self.parity),)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are pair functions, which belong to true scalars."""
+        return bool(self.pair.degree) and SCALAR in self.symmetries
 
 
 def pair_number(value: PairNumber, centre: str, neighbour: str, name: str) -> float:
@@ -241,7 +261,7 @@ def resolve(spec: BasisSpec) -> BasisSpec:
                 f"{name}.radial.family: {radial.kind} does not vanish at the cut-off; it is for "
                 "reading files only, use cheb_pow"
             )
-    if spec.total_l or spec.parity == -1:
+    if SCALAR not in spec.symmetries:
         pair_degree = 0  # pair energies are scalars
     return replace(
         spec,
