@@ -18,7 +18,7 @@ from acepot.basis.irrep import SCALAR
 from acepot.basis.radial import ProductRadial
 from acepot.basis.spec import BasisSpec, PairNumber, pair_number
 from acepot.basis.species import SYMBOLS
-from acepot.basis.splines import Grid, cubic, grid, tabulate
+from acepot.basis.splines import Knots, cubic, equidistant, tabulate
 from acepot.errors import InputError
 from acepot.model import Model, TensorModel
 from acepot.tables import Embeddings, Floats, Products, RadialTable, Tables
@@ -338,16 +338,16 @@ def _cubic_table(
     out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
     for a in species:
         for b in species:
-            grid = Grid(spacing[a, b], spacing[a, b], int(bins[a, b]))
+            grid = Knots(spacing[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : grid.bins] = cubic(functions[a][b].evaluate, grid)
     return RadialTable(spacing, spacing, bins, out, zero_inside=np.zeros_like(bins), error=np.nan)
 
 
-def _grid(functions: RadialFunctions, spacing: float) -> Grid:
+def _grid(functions: RadialFunctions, spacing: float) -> Knots:
     begin = functions.inner if functions.zero_inside else BEGIN
     if not functions.cutoff > begin + SPACINGS[0]:
         raise InputError(
             f"radial functions: expected a cut-off above {begin + SPACINGS[0]:.4g} Å, where the "
             f"first interval of their tables ends, got {functions.cutoff:.4g} Å"
         )
-    return grid(begin, functions.cutoff, spacing, functions.breaks)
+    return equidistant(begin, functions.cutoff, spacing, functions.breaks)

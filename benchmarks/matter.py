@@ -12,7 +12,7 @@ from routes.cases import Case
 
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.pace_radial import ChebPow
+from acepot.basis.pace_family import ChebPow
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.basis.species import species_indices
 from acepot.conversion import convert

@@ -19,7 +19,7 @@ from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.family import Radial
 from acepot.basis.harmonics import real_harmonics
-from acepot.basis.pace_radial import ChebExpCos, ChebPow, SBessel
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
 from acepot.basis.species import species_indices

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import acepot.basis.pace_radial  # noqa: F401 - the families it adds
+import acepot.basis.pace_family  # noqa: F401 - the families it adds
 from acepot.basis.envelope import RepulsiveEnvelope
 from acepot.basis.family import Radial
 from acepot.basis.irrep import MAX_TOTAL_L, SCALAR, Irrep, irreps

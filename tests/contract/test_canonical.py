@@ -9,7 +9,7 @@ import pytest
 from acepot.basis.coupling import couplings
 from acepot.basis.envelope import ShiftedEnvelope
 from acepot.basis.harmonics import complex_harmonics
-from acepot.basis.pace_radial import ChebExpCos, ChebPow, SBessel
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.selection import group_sizes, select
 from acepot.basis.spec import Pair, pair_number

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from acepot.basis.pace_radial import ChebExpCos, ChebPow, SBessel
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError

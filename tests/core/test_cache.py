@@ -14,7 +14,7 @@ import pytest
 
 from acepot.basis import cache
 from acepot.basis.expansion import Expansion, Labels, expand
-from acepot.basis.pace_radial import SBessel
+from acepot.basis.pace_family import SBessel
 from acepot.basis.spec import BasisSpec, Pair, resolve
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ import acepot.laws as checks
 from acepot import Model, Potential, Result, Structure
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
-from acepot.basis.pace_radial import BesselRadial, SBessel, ZblRadial
+from acepot.basis.pace_family import SBessel
+from acepot.basis.pace_radial import BesselRadial, ZblRadial
 from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve

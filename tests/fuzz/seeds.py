@@ -20,7 +20,7 @@ from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Orthonormal
 from acepot.basis.spec import BasisSpec, Pair, resolve
-from acepot.basis.splines import Grid, tabulate
+from acepot.basis.splines import Knots, tabulate
 from acepot.io.acefile import model_bytes
 from acepot.io.pace.read import read_yace
 from acepot.lowering import expansion, lower
@@ -250,7 +250,7 @@ def _coarse_table(table: RadialTable, width: float) -> RadialTable:
                 )
                 return Jet(value, first / h, second / h**2)
 
-            coarse = Grid(table.begin[a, b], spacing[a, b], int(bins[a, b]))
+            coarse = Knots(table.begin[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : coarse.bins] = tabulate(read, coarse)[0]
     return replace(table, spacing=spacing, bins=bins, coefficients=out)
 

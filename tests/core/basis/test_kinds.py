@@ -18,7 +18,7 @@ from acepot.basis.envelope import (
 )
 from acepot.basis.family import Radial
 from acepot.basis.jet import Array, Jet
-from acepot.basis.pace_radial import ChebExpCos, ChebPow, SBessel
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve

@@ -8,20 +8,12 @@ from scipy.special import eval_chebyt, eval_legendre, roots_legendre
 from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope, ShiftedEnvelope
 from acepot.basis.family import Radial
 from acepot.basis.jet import Jet
-from acepot.basis.pace_radial import (
-    ChebExpCos,
-    ChebLinear,
-    ChebPow,
-    CoreRadial,
-    InnerCutRadial,
-    MixedRadial,
-    SBessel,
-    ZblRadial,
-)
+from acepot.basis.pace_family import ChebExpCos, ChebLinear, ChebPow, SBessel
+from acepot.basis.pace_radial import CoreRadial, InnerCutRadial, MixedRadial, ZblRadial
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal, ProductRadial
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
-from acepot.basis.splines import Grid, grid, tabulate
+from acepot.basis.splines import Knots, equidistant, tabulate
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.errors import InputError
 from acepot.lowering import lower
@@ -486,7 +478,7 @@ def test_chebyshev_exponents_give_finite_functions_or_are_refused(family, rate):
 # ------------------------------------------------------------------ tables
 
 
-def _table_values(coefficients: np.ndarray, knots: Grid, r: np.ndarray, derivative: int = 0):
+def _table_values(coefficients: np.ndarray, knots: Knots, r: np.ndarray, derivative: int = 0):
     """Value or derivative of a quintic table, shape (len(r), functions)."""
     t = (r - knots.begin) / knots.spacing
     index = np.clip(t.astype(int), 0, knots.bins - 1)
@@ -513,7 +505,7 @@ TABLED = {
 @pytest.mark.parametrize("name", list(TABLED))
 def test_tables_meet_their_stated_error(name, spacing):
     functions = TABLED[name].functions(8, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, spacing, functions.breaks)
+    knots = equidistant(0.1, CUTOFF, spacing, functions.breaks)
     coefficients, stated = tabulate(functions.evaluate, knots)
     assert coefficients.shape == (knots.bins, 6, 8)
     r = np.random.default_rng(42).uniform(max(knots.begin, 0.1), CUTOFF, 20_000)
@@ -578,7 +570,7 @@ def test_a_knot_meets_an_inner_cutoff_that_is_not_zero_inside(q):
     spec = resolve(BasisSpec(**fields, inner=1.0137, radial=radial, pair=Pair(degree=0)))
     (table,) = lower(Model(spec, np.zeros(5), np.zeros(1))).radial
     functions = radial.functions(5, 1.0137, R0, CUTOFF)
-    knots = Grid(table.begin[0, 0], table.spacing[0, 0], int(table.bins[0, 0]))
+    knots = Knots(table.begin[0, 0], table.spacing[0, 0], int(table.bins[0, 0]))
     r = 1.0137 + np.random.default_rng(46).uniform(-0.03, 0.03, 20_000)
     values = functions.evaluate(r)
     size = np.abs(functions.evaluate(np.linspace(0.5, CUTOFF, 2000)).first).max(axis=1)
@@ -592,7 +584,7 @@ def test_a_knot_meets_an_inner_cutoff_that_is_not_zero_inside(q):
 def test_errors_fall_with_the_sixth_power_of_the_spacing():
     functions = TABLED["sbessel"].functions(8, 0.0, R0, CUTOFF)
     coarse, fine = (
-        tabulate(functions.evaluate, grid(0.1, CUTOFF, h, ()))[1].max() for h in (0.16, 0.08)
+        tabulate(functions.evaluate, equidistant(0.1, CUTOFF, h, ()))[1].max() for h in (0.16, 0.08)
     )
     assert np.log2(coarse / fine) == pytest.approx(6, abs=0.2)
 
@@ -601,7 +593,7 @@ def test_errors_fall_with_the_sixth_power_of_the_spacing():
 def test_tables_are_twice_continuously_differentiable_across_knots(name):
     """Value, slope and curvature agree from both sides; curvature only where there is no jump."""
     functions = TABLED[name].functions(8, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, 0.02, functions.breaks)
+    knots = equidistant(0.1, CUTOFF, 0.02, functions.breaks)
     coefficients, _ = tabulate(functions.evaluate, knots)
     at = knots.begin + np.arange(1, knots.bins) * knots.spacing
     powers = np.arange(6)
@@ -622,7 +614,7 @@ def test_tables_are_twice_continuously_differentiable_across_knots(name):
 
 def test_tables_hold_value_slope_and_curvature_at_the_knots():
     functions = TABLED["agnesi"].functions(6, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, 0.02, ())
+    knots = equidistant(0.1, CUTOFF, 0.02, ())
     coefficients, _ = tabulate(functions.evaluate, knots)
     jet = functions.evaluate(knots.begin + np.arange(knots.bins) * knots.spacing)
     h = knots.spacing
@@ -640,7 +632,7 @@ def test_tables_reproduce_polynomials_of_degree_five():
         kinds = ([p.deriv(d)(r) if d else p(r) for p in polynomials] for d in range(3))
         return Jet(*(np.array(k) for k in kinds))
 
-    knots = Grid(0.3, 0.25, 9)
+    knots = Knots(0.3, 0.25, 9)
     coefficients, error = tabulate(evaluate, knots)
     r = rng.uniform(0.3, knots.end, 500)
     np.testing.assert_allclose(
@@ -653,7 +645,7 @@ def test_tables_reproduce_polynomials_of_degree_five():
 @pytest.mark.parametrize("spacing", [0.02, 0.017, 0.3])
 @pytest.mark.parametrize("begin", [0.1, 1.0 / 3.0])
 def test_grids_end_at_the_cutoff_and_meet_the_break(breaks, spacing, begin):
-    knots = grid(begin, CUTOFF, spacing, breaks)
+    knots = equidistant(begin, CUTOFF, spacing, breaks)
     assert knots.end == pytest.approx(CUTOFF, abs=1e-13)
     assert knots.spacing <= spacing * (1 + 1e-12)
     assert knots.begin <= begin + 1e-12 and knots.begin > begin - spacing

@@ -7,7 +7,7 @@ import pytest
 
 from acepot.basis.envelope import RepulsiveEnvelope
 from acepot.basis.expansion import expand
-from acepot.basis.pace_radial import SBessel
+from acepot.basis.pace_family import SBessel
 from acepot.basis.radial import Legendre
 from acepot.basis.selection import basis_size, group_sizes, select
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve

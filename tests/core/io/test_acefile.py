@@ -25,7 +25,8 @@ import pytest
 from acepot import Model, load, save
 from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
-from acepot.basis.pace_radial import BesselRadial, ChebExpCos, ChebyshevRadial, SBessel
+from acepot.basis.pace_family import ChebExpCos, SBessel
+from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
