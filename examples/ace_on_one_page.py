@@ -4,7 +4,7 @@
     φ_v(r_ij) = R_nl(r_ij) Y_lm(r̂_ij)                   functions of one neighbour, v = (z, n, l, m)
     A_v = Σ_j φ_v(r_ij)                                 summed over the neighbours of element z
     AA_T = Π_t A_{v_t}                                  products: correlations of several neighbours
-    B_k = Re Σ_T C_kT AA_T                              invariant under rotations, by the choice of C
+    B_k = Re Σ_T C_kT AA_T                              C makes them invariant under rotations
     ε_i = E0 + Σ_k c_k B_k = E0 + Re Σ_T w_T AA_T       w_T = Σ_k c_k C_kT
     F_j = -∂E/∂r_j                                      by the chain rule, backwards
 

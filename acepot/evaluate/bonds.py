@@ -196,7 +196,9 @@ class BondCoupling:
         out = tuple(np.zeros((atoms, width, irrep.dim)) for width, irrep in shapes)
         start = 0
         for (site, l, t), size in zip(self._parts, self.sizes, strict=True):  # noqa: E741
-            c = coefficients[:, start : start + size].reshape(len(coefficients), -1, self.spec.degree)
+            c = coefficients[:, start : start + size].reshape(
+                len(coefficients), -1, self.spec.degree
+            )
             start += size
             y = bonds.harmonics[:, l * l : (l + 1) ** 2]
             each = np.einsum("eox,en,em->eonmx", adjoint, bonds.radial, y, optimize=True)
