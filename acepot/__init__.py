@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from acepot.errors import AceError
 from acepot.evaluate.protocol import Result
-from acepot.io.acefile import save
-from acepot.io.datasets import read_structures
+from acepot.io.modelfile import save
 from acepot.io.registry import load
+from acepot.io.structures.datasets import read_structures
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.structure import Structure

@@ -11,7 +11,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import ConvergenceError, InputError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.files import replaced
 from acepot.io.pace.read import model_of_text
 from acepot.io.pace.write import YaceReport, yace_lines
@@ -99,8 +99,8 @@ def convert(
         0,
     )
     if kind == "acepot":
-        data = acefile.model_bytes(model)
-        if lower(acefile.load(data)).digest != tables.digest:
+        data = modelfile.model_bytes(model)
+        if lower(modelfile.load(data)).digest != tables.digest:
             raise ConvergenceError(f"{target}: does not give the same tables; nothing was written")
     else:
         data, found = _yace(model, str(target), found, tolerance or TOLERANCE)

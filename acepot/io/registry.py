@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from acepot.errors import ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.ace1 import read_ace1
 from acepot.io.files import opened_bytes
 from acepot.io.pace.acetext import START
@@ -46,11 +46,11 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
         ModelFileError: it is damaged, too new, or no model file.
     """
     if isinstance(path, bytes):
-        return acefile.load(path)
+        return modelfile.load(path)
     path = Path(path)
     kind = identify(path)
     if kind == "acepot":
-        return acefile.load(_inside(path))
+        return modelfile.load(_inside(path))
     return {"ace1": read_ace1, "ace": read_ace, "yace": read_yace}[kind](path)
 
 

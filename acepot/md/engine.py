@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
 from acepot.export import export
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
@@ -105,7 +105,7 @@ class Task:
 
     def write_structure(self, path: Path) -> None:
         """Write the atoms at step 0 of this stage as extended XYZ."""
-        extxyz.write(path, [self.structure])
+        extxyz.write_structures(path, [self.structure])
 
     def export_tables(self, path: Path) -> None:
         """Write the model as LAMMPS' pair_style acepot reads it."""

@@ -64,7 +64,7 @@ PUBLIC = (
 ONLY_IN = {
     "vesin": ("acepot.neighbours",),
     "matplotlib": ("acepot.plots",),
-    "ase": ("acepot.io.datasets", "ase_ace"),
+    "ase": ("acepot.io.structures.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
     "openmmtorch": ("openmm_ace.torchforce",),

@@ -21,7 +21,7 @@ from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import radial_functions
 from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
 from acepot.basis.splines import Grid, tabulate
-from acepot.io.acefile import model_bytes
+from acepot.io.modelfile import model_bytes
 from acepot.io.pace.read import read_yace
 from acepot.lowering import expansion, lower
 from acepot.model import Model

@@ -17,14 +17,14 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Transform, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.pace.read import read_yace
 from acepot.lowering import lower
 
 
 def _explicit(tmp_path: Path, **change: object) -> Path:
     """The explicit model with its polynomial radial functions changed."""
-    model = acefile.load(seeds()["acepot"]["explicit"])
+    model = modelfile.load(seeds()["acepot"]["explicit"])
     assert isinstance(model.basis, ExplicitBasis)
     first = replace(model.basis.radial[0][0], **change)
     radial = ((first, model.basis.radial[0][1]), model.basis.radial[1])
@@ -53,7 +53,7 @@ def test_a_cutoff_where_tables_begin_was_a_negative_number_of_knots(tmp_path):
 
 
 def test_functions_that_overflow_were_a_warning(tmp_path):
-    model = acefile.load(seeds()["acepot"]["explicit"])
+    model = modelfile.load(seeds()["acepot"]["explicit"])
     recurrence = np.full_like(model.basis.radial[0][0].recurrence, 1e300)
     path = _explicit(tmp_path, recurrence=recurrence)
     with pytest.raises(ModelFileError, match="expected finite radial functions"):

@@ -20,9 +20,9 @@ from numpy.polynomial import legendre, polynomial
 from acepot import Model, Potential, Structure, load
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, Pair, resolve
-from acepot.io.extxyz import read
-from acepot.io.labels import LabelKeys
 from acepot.io.pace import read_yace, write_yace
+from acepot.io.structures.extxyz import read
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"

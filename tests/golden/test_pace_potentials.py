@@ -10,9 +10,9 @@ from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.io.extxyz import read
-from acepot.io.labels import LabelKeys
 from acepot.io.pace.read import read_ace, read_yace
+from acepot.io.structures.extxyz import read
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure

@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 
 from acepot.basis.coupling import Coupling, couplings, multiplicity
 from acepot.basis.explicit import ExplicitBasis
-from acepot.io.ace1.node import Floats, Node, load
+from acepot.io.ace1.document import Floats, Node, load
 from acepot.io.ace1.products import Factor, Spec, one_particle, products_of, sorted_functions
-from acepot.io.ace1.stored import StoredTest, tests_of
+from acepot.io.ace1.reference import StoredTest, tests_of
 
 #: Most numbers in the couplings of one product: 160 MB.
 _COUPLING = 20_000_000

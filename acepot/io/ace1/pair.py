@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from acepot.basis.radial import PolynomialRadial
-from acepot.io.ace1.node import Node, vector, zlist
-from acepot.io.ace1.part import Part, committee_of
+from acepot.io.ace1.component import Part, committee_of
+from acepot.io.ace1.document import Node, vector, zlist
 from acepot.io.ace1.radial import radial_matrix
 
 

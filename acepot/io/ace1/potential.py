@@ -9,7 +9,7 @@ import numpy as np
 
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.node import DEPTH, Node, load
+from acepot.io.ace1.document import DEPTH, Node, load
 from acepot.io.ace1.pair import pair_potential
 from acepot.io.ace1.products import many_body
 from acepot.model import Model

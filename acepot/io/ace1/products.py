@@ -6,8 +6,8 @@ import numpy as np
 
 from acepot.basis.explicit import ExplicitProduct
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.node import Node, vector, zlist
-from acepot.io.ace1.part import Part, committee_of
+from acepot.io.ace1.component import Part, committee_of
+from acepot.io.ace1.document import Node, vector, zlist
 from acepot.io.ace1.radial import RADIALS, RadialMatrix, radial_matrix
 
 Factor = tuple[int, int, int, int]  # n, l, m, atomic number

@@ -10,7 +10,7 @@ import numpy as np
 from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial, transformed
 from acepot.basis.spec import Envelope, Transform
-from acepot.io.ace1.node import DEPTH, Node, zlist
+from acepot.io.ace1.document import DEPTH, Node, zlist
 
 RadialMatrix = tuple[tuple[PolynomialRadial, ...], ...]  # [centre][neighbour]
 

@@ -13,8 +13,8 @@ from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
 from acepot.io.pace.family import Channel
-from acepot.io.pace.terms import Terms
-from acepot.io.pace.text import head_lines, number, product_lines, row
+from acepot.io.pace.products import Terms
+from acepot.io.pace.yacelines import head_lines, number, product_lines, row
 from acepot.model import Model
 
 #: ML-PACE's own tables do not serve these functions, but the key must be there.

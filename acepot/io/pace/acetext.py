@@ -10,7 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from acepot.errors import ModelFileError
-from acepot.io.pace.tree import Entry
+from acepot.io.pace.yamltext import Entry
 
 #: How a `.ace` file starts after its comments.
 START = re.compile(r"(?:\s|#.*\n)*nelements\s*=")

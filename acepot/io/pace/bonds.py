@@ -19,7 +19,7 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.spec import Envelope, Transform
-from acepot.io.pace.tree import Entry
+from acepot.io.pace.yamltext import Entry
 
 Floats = NDArray[np.float64]
 Mode = Literal["density", "distance", "zbl"]

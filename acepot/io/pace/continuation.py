@@ -8,7 +8,7 @@ import numpy as np
 
 from acepot.basis.jet import Jet
 from acepot.errors import InputError
-from acepot.io.pace.spectral import CHECKS, MAX_ORDER, Floats, Sum, basis
+from acepot.io.pace.chebyshev import CHECKS, MAX_ORDER, Floats, Sum, basis
 
 #: Distances (m,) in Å -> Jet of shape (m,).
 Function = Callable[[Floats], Jet]

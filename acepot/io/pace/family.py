@@ -20,7 +20,7 @@ from acepot.basis.pace_radial import (
 from acepot.basis.radial import PolynomialRadial
 from acepot.errors import InputError
 from acepot.io.pace.bonds import CHEBYSHEV
-from acepot.io.pace.spectral import Floats
+from acepot.io.pace.chebyshev import Floats
 
 Channel = tuple[int, ...]
 #: The window that PACE files name where it has no meaning, in Å.

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from acepot.basis.jet import Jet
 from acepot.basis.radial import ProductRadial
 from acepot.errors import InputError
-from acepot.io.pace import spectral
+from acepot.io.pace import chebyshev
+from acepot.io.pace.chebyshev import Floats
 from acepot.io.pace.family import Channel, Combined, PaceFamily, in_own_family
-from acepot.io.pace.spectral import Floats
-from acepot.io.pace.terms import Terms
+from acepot.io.pace.products import Terms
 from acepot.lowering import families
 from acepot.model import Model
 
@@ -91,7 +91,7 @@ class Radials:
             np.concatenate([p.second for p in parts]),
         )
 
-    def expand(self, a: int, b: int, functions: spectral.Functions, cutoff: float) -> Floats:
+    def expand(self, a: int, b: int, functions: chebyshev.Functions, cutoff: float) -> Floats:
         """Coefficients of functions of a pair in its polynomials, shape (functions, K).
 
         Args:
@@ -100,7 +100,7 @@ class Radials:
             functions: smooth on [0, cutoff].
             cutoff: in Å.
         """
-        found = spectral.expand(functions, cutoff, self.tolerance, self.name(a, b))
+        found = chebyshev.expand(functions, cutoff, self.tolerance, self.name(a, b))
         self.error = max(self.error, found.error)
         return rounded(found.coefficients)
 
@@ -135,7 +135,7 @@ class Radials:
             raise InputError(
                 f"{self.name(a, b)}: the many-body functions end at {ends['many-body']} Å, the "
                 f"pair functions at {ends['pair']} Å; a .yace file has one cut-off for a pair, and "
-                f"to the longer one {spectral.MAX_ORDER} functions reach a relative error of only "
+                f"to the longer one {chebyshev.MAX_ORDER} functions reach a relative error of only "
                 f"{self._mismatch(a, b, ends):.0e}: fit with equal cut-offs"
             )
         return max(ends.values(), default=self.bodies[a][b].cutoff)
@@ -152,7 +152,7 @@ class Radials:
         begin = 0.0
         if short == "pair" and self.singular(a, b).any():
             begin = 0.3 * ends[short]  # smoothly, so that only the kink at its end counts
-        return spectral.reached(
+        return chebyshev.reached(
             lambda r: self.values(a, b, channels, (begin**8 + r**8) ** 0.125).value,
             max(ends.values()),
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import opened
 from acepot.io.pace.acetext import parse_ace
-from acepot.io.pace.contents import model_from
-from acepot.io.pace.tree import parse_yaml
+from acepot.io.pace.potential import model_from
+from acepot.io.pace.yamltext import parse_yaml
 from acepot.model import Model
 
 #: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.

@@ -12,12 +12,12 @@ from acepot.basis.embedding import Embedding
 from acepot.basis.explicit import ExplicitBasis
 from acepot.errors import InputError
 from acepot.io.files import replaced
-from acepot.io.pace import acejl, text
+from acepot.io.pace import acejl, yacelines
+from acepot.io.pace.chebyshev import Floats
 from acepot.io.pace.family import Channel, core_of
+from acepot.io.pace.pairpart import Singles
+from acepot.io.pace.products import Terms, terms_of
 from acepot.io.pace.radials import Radials
-from acepot.io.pace.singles import Singles
-from acepot.io.pace.spectral import Floats
-from acepot.io.pace.terms import Terms, terms_of
 from acepot.model import Model
 
 #: Distance in Å of the knots of ML-PACE's own tables: its default.
@@ -128,14 +128,14 @@ class _Writer:
         basis = self.model.basis
         knots = basis.knots if isinstance(basis, ExplicitBasis) else None
         symbols = self.radials.symbols
-        lines = list(text.head_lines(symbols, self.model.e0, self.embeddings, knots or _KNOTS))
+        lines = list(yacelines.head_lines(symbols, self.model.e0, self.embeddings, knots or _KNOTS))
         lines.append("bonds:")
         cores = {}
         for (a, b), combined in self.radials.combined.items():
             core = core_of(self.model.nonlinear, a, b, combined.family, self.radials.name(a, b))
             cores[a, b] = core.mode
-            bond = text.BondText(combined, core, self._coefficients(a, b))
-            lines.append(text.bond_line(a, b, bond))
+            bond = yacelines.BondText(combined, core, self._coefficients(a, b))
+            lines.append(yacelines.bond_line(a, b, bond))
         if len(set(cores.values())) > 1:
             raise InputError("model: a .yace file has one inner_cutoff_type for all pairs")
         lines.append("functions:")
@@ -145,8 +145,8 @@ class _Writer:
         for a, site in enumerate(self.sites):
             lines.append(f"  {a}:")
             for b in range(len(symbols)):
-                lines += text.single_lines(a, b, self.singles.coefficients[a, b])
-            lines += text.product_lines(a, site.take(site.order > 1), self.n)
+                lines += yacelines.single_lines(a, b, self.singles.coefficients[a, b])
+            lines += yacelines.product_lines(a, site.take(site.order > 1), self.n)
             if lines[-1] == f"  {a}:":
                 lines[-1] += " []"
         return lines

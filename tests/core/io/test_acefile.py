@@ -29,7 +29,7 @@ from acepot.basis.radial import radial_functions
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Envelope, Pair, Radial, Transform, resolve
 from acepot.errors import InputError, ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.lowering import lower
 from acepot.schema import to_mapping
 
@@ -152,13 +152,13 @@ def bounded() -> Iterator[None]:
 
 def refused(data: bytes, match: str | None = None) -> None:
     with bounded(), pytest.raises(ModelFileError, match=match) as caught:
-        acefile.load(data)
+        modelfile.load(data)
     assert len(str(caught.value)) < 2000, "a message is for people"
 
 
 @pytest.fixture(scope="module")
 def good() -> bytes:
-    return acefile.model_bytes(make())
+    return modelfile.model_bytes(make())
 
 
 # ------------------------------------------------------------------ there and back
@@ -176,20 +176,20 @@ def test_a_model_comes_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     if isinstance(model.basis, BasisSpec):
         assert back.basis == model.basis
     assert lower(back).digest == lower(model).digest
-    assert acefile.model_bytes(back) == (tmp_path / "m.acepot").read_bytes()
+    assert modelfile.model_bytes(back) == (tmp_path / "m.acepot").read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["m.acepot"]
 
 
 def test_models_of_other_programs_come_back_bit_for_bit(shared_data: Path) -> None:
     for path in sorted((shared_data / "ace1_models").glob("*rpipot_[12]_*")):
-        data = acefile.model_bytes(load(path))
-        assert acefile.model_bytes(acefile.load(data)) == data, path.name
+        data = modelfile.model_bytes(load(path))
+        assert modelfile.model_bytes(modelfile.load(data)) == data, path.name
 
 
 def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
     code = (
         "import hashlib, json, sys\nfrom acepot.basis.spec import *\nimport numpy as np\n"
-        "from acepot import Model\nfrom acepot.io.acefile import model_bytes\n"
+        "from acepot import Model\nfrom acepot.io.modelfile import model_bytes\n"
         "spec = resolve(BasisSpec(('Si', 'O', 'H'), 2, 4.0, cutoff=4.0))\n"
         "from acepot.basis.selection import basis_size\n"
         "c = np.arange(basis_size(spec)['total']) / 7\n"
@@ -212,19 +212,19 @@ def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
 
 
 def test_whole_numbers_and_their_floats_are_one_file() -> None:
-    assert acefile.model_bytes(make(wl=2, cutoff=4)) == acefile.model_bytes(make(wl=2.0))
+    assert modelfile.model_bytes(make(wl=2, cutoff=4)) == modelfile.model_bytes(make(wl=2.0))
 
 
 def test_the_order_of_provenance_does_not_show(good: bytes) -> None:
     model = make()
     turned = dict(reversed(model.provenance.items()))
-    assert acefile.model_bytes(replace(model, provenance=turned)) == good
+    assert modelfile.model_bytes(replace(model, provenance=turned)) == good
 
 
 def test_a_thousand_functions_with_thirty_two_members_stay_below_a_megabyte() -> None:
     model = make(32, order=3, degree=10.5)
     assert 1000 <= len(model.coefficients) < 3000
-    assert len(acefile.model_bytes(model)) < 2**20
+    assert len(modelfile.model_bytes(model)) < 2**20
 
 
 def test_nothing_in_a_file_is_pickled_or_compressed(good: bytes) -> None:
@@ -261,7 +261,7 @@ def test_an_older_file_stays_when_a_model_cannot_be_saved(tmp_path: Path) -> Non
 
 def test_names_no_encoding_knows_survive() -> None:
     odd = {"train": ["a\udcff.xyz", "Å\x00.xyz"]}  # as os.listdir gives undecodable bytes
-    assert acefile.load(acefile.model_bytes(replace(make(), provenance=odd))).provenance == odd
+    assert modelfile.load(modelfile.model_bytes(replace(make(), provenance=odd))).provenance == odd
 
 
 def test_what_lies_before_or_after_the_name_does_not_matter(tmp_path: Path, good: bytes) -> None:
@@ -280,7 +280,7 @@ def test_what_lies_before_or_after_the_name_does_not_matter(tmp_path: Path, good
 def test_a_truncated_file_is_refused_wherever_it_ends(good: bytes) -> None:
     for end in (*range(0, len(good), 100), len(good) - 1):
         with pytest.raises(ModelFileError):
-            acefile.load(good[:end])
+            modelfile.load(good[:end])
             pytest.fail(f"{end} of {len(good)} bytes were accepted")
 
 
@@ -290,23 +290,23 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(good: bytes) -> None:
         data = bytearray(good)
         data[place // 8] ^= 1 << (place % 8)
         try:
-            model = acefile.load(bytes(data))
+            model = modelfile.load(bytes(data))
         except ModelFileError:
             continue
-        assert acefile.model_bytes(model) == good, f"bit {place}"
+        assert modelfile.model_bytes(model) == good, f"bit {place}"
 
 
 def test_flipped_bytes_of_an_explicit_model_are_refused_or_change_nothing() -> None:
-    good = acefile.model_bytes(explicit())
+    good = modelfile.model_bytes(explicit())
     rng = np.random.default_rng(8)
     for place, value in zip(rng.integers(len(good), size=700), rng.bytes(700), strict=True):
         data = bytearray(good)
         data[place] = value
         try:
-            model = acefile.load(bytes(data))
+            model = modelfile.load(bytes(data))
         except ModelFileError:
             continue
-        assert acefile.model_bytes(model) == good, f"byte {place}"
+        assert modelfile.model_bytes(model) == good, f"byte {place}"
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"PK\x03\x04" + bytes(50), b"\x80\x04K\x01."])
@@ -515,7 +515,7 @@ EXPLICIT_EDITS: dict[str, Callable[[Header], object]] = {
 
 @pytest.mark.parametrize("name", EXPLICIT_EDITS)
 def test_a_hostile_explicit_basis_is_refused(name: str) -> None:
-    data = acefile.model_bytes(explicit())
+    data = modelfile.model_bytes(explicit())
     refused(with_header(data, EXPLICIT_EDITS[name]))
 
 
@@ -524,14 +524,14 @@ def test_a_hostile_explicit_basis_is_refused(name: str) -> None:
     [(2, 1, 0, 0), (-1, 1, 0, 0), (0, 9, 0, 0), (0, 1, 41, 0), (0, 1, 1, 2), (0, 1, -1, 0)],
 )
 def test_impossible_products_are_refused(factor: tuple[int, int, int, int]) -> None:
-    data = acefile.model_bytes(explicit())
+    data = modelfile.model_bytes(explicit())
     factors = np.frombuffer(members_of(data)["product_factors.bin"], "<i4").reshape(3, -1, 4).copy()
     factors[0, 0] = factor
     refused(with_array(data, "product_factors", factors), "impossible indices")
 
 
 def test_products_and_coefficients_must_be_as_many() -> None:
-    data = acefile.model_bytes(explicit())
+    data = modelfile.model_bytes(explicit())
     factors = np.frombuffer(members_of(data)["product_factors.bin"], "<i4").reshape(3, -1, 4)
     centres = np.zeros(2, "<i4")
     refused(with_array(data, "product_centres", centres), "9 coefficients|wrong shapes")
@@ -546,6 +546,6 @@ def test_a_specification_given_as_it_was_typed_is_refused(good: bytes) -> None:
 
 
 def test_every_edit_above_starts_from_a_file_that_is_accepted(good: bytes) -> None:
-    for data in (good, acefile.model_bytes(explicit())):
+    for data in (good, modelfile.model_bytes(explicit())):
         same = with_header(data, lambda h: copy.deepcopy(h))
-        assert acefile.model_bytes(acefile.load(same)) == data
+        assert modelfile.model_bytes(modelfile.load(same)) == data

@@ -27,7 +27,7 @@ from acepot.basis.radial import radial_functions
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Radial, Transform, resolve
 from acepot.errors import InputError, ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.pace import read_ace, read_yace
 from acepot.lowering import lower
 
@@ -110,10 +110,10 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 def same(model: Model) -> None:
     """The same model comes back: equal tables (also in its own knots), equal bytes."""
-    data = acefile.model_bytes(model)
-    back = acefile.load(data)
+    data = modelfile.model_bytes(model)
+    back = modelfile.load(data)
     assert lower(back).digest == lower(model).digest
-    assert acefile.model_bytes(back) == data
+    assert modelfile.model_bytes(back) == data
     assert back.coefficients.tobytes() == model.coefficients.tobytes()
     assert back.provenance == model.provenance
     if isinstance(model.basis, ExplicitBasis) and model.basis.knots is not None:
@@ -136,9 +136,9 @@ def test_every_potential_of_pace_comes_back_bit_for_bit(shared_data) -> None:
 def test_the_version_is_that_of_the_oldest_reader_that_understands() -> None:
     spec = resolve(BasisSpec(("Si",), order=2, degree=4.0, cutoff=4.0))
     linear = Model(spec, np.ones(basis_size(spec)["total"]), np.zeros(1))
-    assert _header(acefile.model_bytes(linear))["version"] == 1
-    assert _header(acefile.model_bytes(finnis_sinclair()))["version"] == 2
-    assert _header(acefile.model_bytes(pace("none")))["version"] == 2
+    assert _header(modelfile.model_bytes(linear))["version"] == 1
+    assert _header(modelfile.model_bytes(finnis_sinclair()))["version"] == 2
+    assert _header(modelfile.model_bytes(pace("none")))["version"] == 2
 
 
 # ------------------------------------------------------------------ hostile files
@@ -233,32 +233,32 @@ def _pair_of(header: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", EDITS)
 def test_a_hostile_file_is_refused(name: str) -> None:
     model, edit = EDITS[name]
-    data = acefile.model_bytes(MODELS[model]())
-    assert acefile.load(_edited(data, lambda h: None)).numbers
+    data = modelfile.model_bytes(MODELS[model]())
+    assert modelfile.load(_edited(data, lambda h: None)).numbers
     with pytest.raises(ModelFileError) as caught:
-        acefile.load(_edited(data, edit))
+        modelfile.load(_edited(data, edit))
     assert len(str(caught.value)) < 2000
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_flipped_bit_is_refused_or_changes_nothing(name: str) -> None:
-    good = acefile.model_bytes(MODELS[name]())
+    good = modelfile.model_bytes(MODELS[name]())
     rng = RNG(9)
     for place in rng.integers(8 * len(good), size=400):
         data = bytearray(good)
         data[place // 8] ^= 1 << (place % 8)
         try:
-            model = acefile.load(bytes(data))
+            model = modelfile.load(bytes(data))
         except ModelFileError:
             continue
-        assert acefile.model_bytes(model) == good, f"bit {place}"
+        assert modelfile.model_bytes(model) == good, f"bit {place}"
 
 
 def test_functions_that_overflow_between_the_points_looked_at_are_refused_later() -> None:
     """A core of infinite steepness passes a look at 64 distances, but not the making of tables."""
-    data = _edited(acefile.model_bytes(spliced()), lambda h: _pair_of(h).update(core=SPIKE))
+    data = _edited(modelfile.model_bytes(spliced()), lambda h: _pair_of(h).update(core=SPIKE))
     with pytest.raises(InputError, match="tables"):
-        lower(acefile.load(data))
+        lower(modelfile.load(data))
 
 
 #: Ends before the first of those distances, where it is 1e300 exp(1e3).

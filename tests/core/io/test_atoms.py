@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.io import extxyz
-from acepot.io.atoms import from_atoms, from_atoms_list
-from acepot.io.labels import LabelKeys, require_labels
+from acepot.io.structures import extxyz
+from acepot.io.structures.atoms import from_atoms, from_atoms_list
+from acepot.io.structures.labels import LabelKeys, require_labels
 
 CELL = np.array([[4.1, 0.2, 0.0], [0.7, 3.9, 0.1], [-0.3, 0.5, 5.2]])
 FORCES = np.array([[1.0, 2, 3], [-1, -2, -3]])

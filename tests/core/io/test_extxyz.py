@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from acepot.errors import AceError, InputError, MissingDependency
-from acepot.io import datasets, extxyz
-from acepot.io.labels import LabelKeys, require_labels
+from acepot.io.structures import datasets, extxyz
+from acepot.io.structures.labels import LabelKeys, require_labels
 from acepot.structure import Structure
 
 TRICLINIC = np.array([[4.1, 0.2, 0.0], [0.7, 3.9, 0.1], [-0.3, 0.5, 5.2]])
@@ -268,7 +268,9 @@ def test_written_structures_are_read_back_bit_by_bit(tmp_path: Path) -> None:
     path, structures = tmp_path / "f.xyz", _labelled()
     ones = [np.ones((len(one), 3)) for one in structures]
     virials = [np.eye(3), None]
-    extxyz.write(path, structures, energies=np.array([1.0, 2.0]), forces=ones, virials=virials)
+    extxyz.write_structures(
+        path, structures, energies=np.array([1.0, 2.0]), forces=ones, virials=virials
+    )
     again, count = extxyz.read(path)
     for got, expected in zip(again, structures, strict=True):
         _assert_same(got, expected)
@@ -281,7 +283,7 @@ def test_written_structures_are_read_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_predictions_are_never_taken_for_labels(tmp_path: Path) -> None:
     path = tmp_path / "f.xyz"
-    extxyz.write(path, _labelled()[1:], energies=[1.0], forces=[np.ones((1, 3))])
+    extxyz.write_structures(path, _labelled()[1:], energies=[1.0], forces=[np.ones((1, 3))])
     structures, count = extxyz.read(path)
     assert structures[0].energy is None and structures[0].forces is None
     with pytest.raises(InputError, match="found none; .*acepot_energy.*acepot_forces"):
@@ -291,9 +293,9 @@ def test_predictions_are_never_taken_for_labels(tmp_path: Path) -> None:
 def test_predictions_of_the_wrong_shape_are_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     path = _file(tmp_path, "old")
     with pytest.raises(InputError, match=r"energies: expected one per structure \(2\), got 1"):
-        extxyz.write(path, _labelled(), energies=[1.0])
+        extxyz.write_structures(path, _labelled(), energies=[1.0])
     with pytest.raises(InputError, match=r"structure 1: acepot_forces: expected shape \(1, 3\)"):
-        extxyz.write(path, _labelled(), forces=[None, np.ones((2, 3))])
+        extxyz.write_structures(path, _labelled(), forces=[None, np.ones((2, 3))])
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["f.xyz"]
 
@@ -301,7 +303,9 @@ def test_predictions_of_the_wrong_shape_are_refused_and_the_old_file_stays(tmp_p
 def test_ase_reads_what_we_write(tmp_path: Path) -> None:
     ase_io = pytest.importorskip("ase.io")
     path, structures = tmp_path / "f.xyz", _labelled()
-    extxyz.write(path, structures, energies=[1.5, 2.5], virials=[np.diag([1.0, 2, 3])] * 2)
+    extxyz.write_structures(
+        path, structures, energies=[1.5, 2.5], virials=[np.diag([1.0, 2, 3])] * 2
+    )
     for atoms, structure in zip(ase_io.read(path, ":"), structures, strict=True):
         np.testing.assert_array_equal(atoms.numbers, structure.numbers)
         np.testing.assert_array_equal(atoms.positions, structure.positions)

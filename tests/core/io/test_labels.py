@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.io import extxyz
-from acepot.io.labels import WORDS, Kind, LabelCount, LabelKeys, rank, require_labels
+from acepot.io.structures import extxyz
+from acepot.io.structures.labels import WORDS, Kind, LabelCount, LabelKeys, rank, require_labels
 from acepot.structure import Structure
 
 CELL = 'Lattice="4 0 0 0 4 0 0 0 4"'

@@ -12,10 +12,10 @@ from acepot.basis.family import RadialFunctions
 from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial
 from acepot.errors import InputError
-from acepot.io.pace import cap, spectral
+from acepot.io.pace import chebyshev, repulsion
+from acepot.io.pace.chebyshev import Floats
 from acepot.io.pace.continuation import Function
 from acepot.io.pace.radials import Radials, rounded
-from acepot.io.pace.spectral import Floats
 
 #: An ordered pair of species.
 End = tuple[int, int]
@@ -112,7 +112,7 @@ class Singles:
         a, b = ends[0]
         cutoffs = [self._radials.combined[end].family.cutoff for end in singular]
         name = self._radials.name(a, b)
-        shortest = cap.shortest_distance(
+        shortest = repulsion.shortest_distance(
             self._provenance,
             (self._radials.symbols[a], self._radials.symbols[b]),
             self._typical(a, b),
@@ -142,7 +142,7 @@ class Singles:
             return total
 
         least = max(self._radials.combined[end].matrix.shape[1] for end in ends)
-        sums = cap.continued(
+        sums = repulsion.continued(
             [function(end) for end in singular], shortest, cutoffs, energy, max(least, 32),
             self._radials.tolerance, name,
         )  # fmt: skip
@@ -165,7 +165,7 @@ class Singles:
     def _density(self, a: int, b: int, r: Floats, single: Floats) -> Floats:
         """ρ_p of an atom with one neighbour on the z axis, but for singular parts, (P, m)."""
         site, cutoff = self._radials.sites[a], self._radials.combined[a, b].family.cutoff
-        out = single @ spectral.basis(single.shape[1], r, cutoff)
+        out = single @ chebyshev.basis(single.shape[1], r, cutoff)
         alone = ((site.species == b) | (site.species < 0)).all(axis=1)
         terms = site.take((site.order > 1) & alone & ~site.m.any(axis=1))
         if len(terms.order):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.embedding import Embedding
 from acepot.io.pace.family import Combined, Core
-from acepot.io.pace.terms import Terms
+from acepot.io.pace.products import Terms
 
 Floats = NDArray[np.float64]
 

@@ -3,8 +3,8 @@
 A frame is a line with the number of atoms, a comment line of key=value pairs and a line per
 atom. Known keys are Lattice (the vectors a1 a2 a3 one after the other, in Å), pbc and
 Properties (the columns); a comment without any of these is free text, and the atom lines are
-then a symbol and a position. Units and signs of labels: see `acepot.io.labels`. The comments of
-i-PI's XYZ files are understood as well (`acepot.io.ipicomment`).
+then a symbol and a position. Units and signs of labels: see `acepot.io.structures.labels`. The
+comments of i-PI's XYZ files are understood as well (`acepot.io.structures.ipi`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
-from acepot.io.comment import FAR, Column, parse, quoted
 from acepot.io.files import opened, replaced
-from acepot.io.frames import Frame, to_structures
-from acepot.io.labels import BY_NAME, LabelCount, LabelKeys, rank
-from acepot.io.values import is_number
+from acepot.io.structures.comment import FAR, Column, parse, quoted
+from acepot.io.structures.frames import Frame, to_structures
+from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys, rank
+from acepot.io.structures.values import is_number
 from acepot.structure import Structure
 
 
@@ -46,7 +46,7 @@ def read(
 
     Raises:
         InputError: there is no such file, it is damaged or not in this format (with the
-            line), or its labels are missing, doubtful or wrong (see `acepot.io.labels`).
+            line), or its labels are missing, doubtful or wrong (see `acepot.io.structures.labels`).
     """
     with opened(path) as text:
         frames = [_frame(block, labels, config_type_key) for block in _blocks(text, Path(path))]
@@ -183,7 +183,7 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
     )
 
 
-def write(
+def write_structures(
     path: str | Path,
     structures: Sequence[Structure],
     *,

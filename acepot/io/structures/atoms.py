@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.io.frames import Frame, to_structures
-from acepot.io.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
+from acepot.io.structures.frames import Frame, to_structures
+from acepot.io.structures.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
 from acepot.structure import Structure
 
 _RESULTS = ("energy", "free_energy", "forces", "stress")

@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 
 from acepot.errors import InputError, MissingDependency
-from acepot.io import extxyz
-from acepot.io.atoms import from_atoms_list
 from acepot.io.files import opened
-from acepot.io.labels import BY_NAME, LabelCount, LabelKeys
+from acepot.io.structures import extxyz
+from acepot.io.structures.atoms import from_atoms_list
+from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys
 from acepot.structure import Structure
 
 #: Compression suffixes, and those of XYZ below them.

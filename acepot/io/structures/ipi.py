@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.io.values import numbers
+from acepot.io.structures.values import numbers
 from acepot.units import IPI
 
 #: CELL(abcABC), CELL(H) or CELL(GENH) and its numbers, in any kind of brackets.

@@ -10,7 +10,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.io.ace1.node import Floats, Node, load
+from acepot.io.ace1.document import Floats, Node, load
 from acepot.structure import Structure
 
 

@@ -9,8 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.io.labels import CALCULATOR, Kind, LabelCount, LabelKeys, is_sure, list_keys, rank
-from acepot.io.values import numbers, read_energy, read_forces, read_stress, read_virial
+from acepot.io.structures.labels import (
+    CALCULATOR,
+    Kind,
+    LabelCount,
+    LabelKeys,
+    is_sure,
+    list_keys,
+    rank,
+)
+from acepot.io.structures.values import numbers, read_energy, read_forces, read_stress, read_virial
 from acepot.structure import Structure
 
 Label = Literal["energy", "forces", "virial"]

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
-from acepot.basis.family import RadialFunctions
 from acepot.errors import ModelFileError
-from acepot.io.radialfile import Mixing, RadialEntry, radial_from, radial_table
+from acepot.io.modelfile.radial import Mixing, RadialEntry, radial_matrix, radial_table
 from acepot.schema import from_mapping
 
 #: The arrays of an explicit basis.
-EXPLICIT_ARRAYS = ("product_centres", "product_factors")
+ARRAYS = ("product_centres", "product_factors")
 #: Largest l and order of a product; finest and coarsest distance of knots in Å.
 MAX_L, MAX_ORDER, KNOTS = 40, 6, (1e-4, 0.1)
 
@@ -31,47 +30,50 @@ class ExplicitEntry:
     knots: float | None = None
 
 
-def explicit_header(basis: ExplicitBasis, mixing: Mixing) -> dict[str, Any]:
-    """The plain mapping that stands for everything but the products.
+def encode(basis: ExplicitBasis, mixing: Mixing) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The table that stands for everything but the products, and these as arrays.
 
     Args:
         basis: to write.
         mixing: takes the matrices of mixed families.
+
+    Returns:
+        The table, and `product_centres` (P,) and `product_factors` (P, order, 4).
     """
     header: dict[str, Any] = {"numbers": list(basis.numbers)}
     for name, rows in (("radial", basis.radial), ("pair", basis.pair or ())):
         header[name] = [radial_table(f, mixing) for row in rows for f in row]
-    return header if basis.knots is None else header | {"knots": basis.knots}
-
-
-def explicit_arrays(basis: ExplicitBasis) -> dict[str, NDArray[Any]]:
-    """Products as arrays: `product_centres` (P,), `product_factors` (P, order, 4)."""
+    if basis.knots is not None:
+        header["knots"] = basis.knots
     order = max((len(p.factors) for p in basis.products), default=1)
     factors = np.full((len(basis.products), order, 4), -1, dtype="<i4")
     factors[..., 1] = 0  # n = 0 marks an unused factor
     for row, item in zip(factors, basis.products, strict=True):
         row[: len(item.factors)] = item.factors
     centres = np.array([p.centre for p in basis.products], dtype="<i4")
-    return {"product_centres": centres, "product_factors": factors}
+    return header, dict(zip(ARRAYS, (centres, factors), strict=True))
 
 
-def explicit_from(
-    header: Any, arrays: Mapping[str, NDArray[Any]], mixing: Mixing, name: str
+def decode(
+    table: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    functions: int,
+    mixing: Mixing,
+    name: str,
 ) -> ExplicitBasis:
     """The basis again.
 
     Args:
-        header: the mapping.
-        arrays: of the products, and the coefficients.
+        table: as `encode` makes it.
+        arrays: of the products.
+        functions: number of coefficients there are.
         mixing: gives the matrices of mixed families.
         name: how errors begin.
 
     Raises:
         ModelFileError: contents that do not fit together.
     """
-    if not isinstance(header, dict):
-        raise ModelFileError(f"{name}: the header's basis is not a table")
-    entry = from_mapping(ExplicitEntry, header)
+    entry = from_mapping(ExplicitEntry, table)
     species = len(entry.numbers)
     if (
         not entry.numbers
@@ -83,19 +85,18 @@ def explicit_from(
         raise ModelFileError(f"{name}: its elements and radial functions do not fit together")
     given = len(arrays.get("product_centres", ()))
     given += (entry.pair[0].count if entry.pair else 0) * species * (species + 1) // 2
-    if given != len(arrays["coefficients"]):
+    if given != functions:
         raise ModelFileError(
-            f"{name}: its basis has {given} functions but there are "
-            f"{len(arrays['coefficients'])} coefficients"
+            f"{name}: its basis has {given} functions but there are {functions} coefficients"
         )
     if entry.knots is not None and not KNOTS[0] <= entry.knots <= KNOTS[1]:
         raise ModelFileError(f"{name}: expected knots of {KNOTS} Å, got {entry.knots}")
-    radial = _rows(entry.radial, species, mixing)
+    radial = radial_matrix(entry.radial, mixing)
     counts = {f.count for f in entry.pair}
     if len(counts) > 1:
         raise ModelFileError(f"{name}: expected one number of pair functions for all pairs")
     products = _products(arrays, species, min(f.count for f in entry.radial), name)
-    pair = _rows(entry.pair, species, mixing) if entry.pair else None
+    pair = radial_matrix(entry.pair, mixing) if entry.pair else None
     return ExplicitBasis(entry.numbers, radial, products, pair, entry.knots)
 
 
@@ -124,10 +125,3 @@ def _products(
         ExplicitProduct(int(c), tuple(tuple(int(x) for x in f) for f in row[mask]))  # type: ignore[misc]
         for c, row, mask in zip(centres, factors, used, strict=True)
     )
-
-
-def _rows(
-    entries: tuple[RadialEntry, ...], species: int, mixing: Mixing
-) -> tuple[tuple[RadialFunctions, ...], ...]:
-    functions = [radial_from(e, mixing) for e in entries]
-    return tuple(tuple(functions[s * species : (s + 1) * species]) for s in range(species))

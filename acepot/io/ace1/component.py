@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acepot.basis.explicit import ExplicitProduct
-from acepot.io.ace1.node import Floats, Node
+from acepot.io.ace1.document import Floats, Node
 from acepot.io.ace1.radial import RadialMatrix
 
 

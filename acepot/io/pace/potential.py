@@ -22,7 +22,7 @@ from acepot.basis.pace_radial import MixedRadial
 from acepot.basis.species import SYMBOLS
 from acepot.io.pace import bonds
 from acepot.io.pace.bonds import Bond
-from acepot.io.pace.tree import Entry
+from acepot.io.pace.yamltext import Entry
 from acepot.model import Model
 
 #: Largest rank of a product and number of densities.

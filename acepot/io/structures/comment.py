@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.io.ipicomment import is_ipi, parse_ipi
-from acepot.io.values import numbers
+from acepot.io.structures.ipi import is_ipi, parse_ipi
+from acepot.io.structures.values import numbers
 
 _TEXT = r'"(?:[^"\\]|\\.)*"(?=\s|$)|' r"'(?:[^'\\]|\\.)*'(?=\s|$)"
 _BLOCK = r"\{[^{}]*\}(?=\s|$)|\[(?:[^\[\]]|\[[^\[\]]*\])*\](?=\s|$)"

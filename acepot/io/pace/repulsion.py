@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from acepot.errors import InputError
+from acepot.io.pace.chebyshev import Floats, Sum, expand, plus
 from acepot.io.pace.continuation import Continued, Function
-from acepot.io.pace.spectral import Floats, Sum, expand, plus
 
 #: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-14 eV at r_s.
 _HEIGHT, _HIGHEST, _WALL = 10.0, 1e4, 100.0

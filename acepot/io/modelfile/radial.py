@@ -5,8 +5,9 @@ Matrices of mixed families go into one array of the file, in the order of the ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -190,6 +191,15 @@ def radial_from(entry: RadialEntry, mixing: Mixing) -> RadialFunctions:
     if not stays_finite(functions):
         raise InputError("radial: expected finite radial functions, got infinite ones")
     return functions
+
+
+def radial_matrix(
+    entries: Sequence[RadialEntry], mixing: Mixing
+) -> tuple[tuple[RadialFunctions, ...], ...]:
+    """Families [centre][neighbour] from the tables of all ordered pairs, the centre slowest."""
+    functions = [radial_from(entry, mixing) for entry in entries]
+    species = isqrt(len(functions))
+    return tuple(tuple(functions[s * species : (s + 1) * species]) for s in range(species))
 
 
 def _made(entry: RadialEntry, mixing: Mixing, depth: int) -> RadialFunctions:

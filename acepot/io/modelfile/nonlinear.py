@@ -10,7 +10,7 @@ import numpy as np
 from acepot.basis.embedding import CoreMode, Embedding, Nonlinear
 from acepot.basis.radial import MIN_WINDOW
 from acepot.errors import InputError
-from acepot.io.radialfile import MAX_CUTOFF, Mixing, RadialEntry, radial_from, radial_table
+from acepot.io.modelfile.radial import MAX_CUTOFF, Mixing, RadialEntry, radial_matrix, radial_table
 from acepot.schema import from_mapping, to_mapping
 
 #: Largest exponent of an embedding.
@@ -73,14 +73,12 @@ def nonlinear_from(header: Any, species: int, mixing: Mixing) -> Nonlinear:
     for begin, width in entry.inner:
         if not (MIN_WINDOW <= width <= MAX_CUTOFF and abs(begin) <= MAX_CUTOFF):
             raise InputError(f"nonlinear.inner: expected distances in Å, got {begin} and {width}")
-    core = [radial_from(one, mixing) for one in entry.core]
-    if any(f.count != 1 for f in core):
+    core = radial_matrix(entry.core, mixing)
+    if any(f.count != 1 for row in core for f in row):
         raise InputError("nonlinear.core: expected one function for each pair of elements")
     return Nonlinear(
         entry.embeddings,
         entry.mode,
-        tuple(tuple(core[s * species : (s + 1) * species]) for s in range(species))
-        if core
-        else None,
+        core or None,
         np.array(entry.inner).reshape(species, species, 2) if entry.inner else None,
     )
