@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 
 from acepot.basis.coupling import Coupling, couplings, multiplicity
 from acepot.basis.explicit import ExplicitBasis
-from acepot.io.ace1.document import Floats, Node, load
+from acepot.io.ace1.objects import Floats, JuliaObject, load
 from acepot.io.ace1.products import Factor, Spec, one_particle, products_of, sorted_functions
 from acepot.io.ace1.reference import StoredTest, tests_of
 
@@ -97,7 +97,7 @@ def read_ace1_basis(path: str | Path) -> BasisFile:
     )
 
 
-def _couplings(node: Node, factors: tuple[Factor, ...]) -> Coupling:
+def _couplings(node: JuliaObject, factors: tuple[Factor, ...]) -> Coupling:
     """All couplings of some factors to a scalar."""
     ls = tuple(l for _, l, _, _ in factors)
     size = prod(2 * l + 1 for l in ls)
@@ -113,7 +113,7 @@ def _numbered(keys: Sequence[object]) -> NDArray[np.int64]:
 
 
 def _members(
-    node: Node,
+    node: JuliaObject,
     factors: tuple[Factor, ...],
     ms: NDArray[np.int64],
     spec: Spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acepot.basis.explicit import ExplicitProduct
-from acepot.io.ace1.document import Floats, Node
+from acepot.io.ace1.objects import Floats, JuliaObject
 from acepot.io.ace1.radial import RadialMatrix
 
 
@@ -28,7 +28,7 @@ class Part:
     committee: Floats | None
 
 
-def committee_of(node: Node) -> Node | None:
+def committee_of(node: JuliaObject) -> JuliaObject | None:
     """The committee's coefficients, if there is a committee."""
     found = node.get("committee")
     return None if found is None or found.value in (None, "nothing") else found

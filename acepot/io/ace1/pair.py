@@ -8,11 +8,11 @@ import numpy as np
 
 from acepot.basis.radial import PolynomialRadial
 from acepot.io.ace1.component import Part, committee_of
-from acepot.io.ace1.document import Node, vector, zlist
+from acepot.io.ace1.objects import JuliaObject, vector, zlist
 from acepot.io.ace1.radial import radial_matrix
 
 
-def pair_potential(node: Node) -> Part:
+def pair_potential(node: JuliaObject) -> Part:
     """A PolyPairPot; pairs with fewer functions than others get zeros in their place."""
     basis = node.at("basis")
     basis.kind("PolyPairBasis")

@@ -7,7 +7,7 @@ import numpy as np
 from acepot.basis.explicit import ExplicitProduct
 from acepot.basis.species import SYMBOLS
 from acepot.io.ace1.component import Part, committee_of
-from acepot.io.ace1.document import Node, vector, zlist
+from acepot.io.ace1.objects import JuliaObject, vector, zlist
 from acepot.io.ace1.radial import RADIALS, RadialMatrix, radial_matrix
 
 Factor = tuple[int, int, int, int]  # n, l, m, atomic number
@@ -17,7 +17,7 @@ Spec = dict[tuple[int, int, int], int]  # (n, l, m) -> position in the file
 _ORDER, _L = 6, 30
 
 
-def one_particle(node: Node) -> tuple[list[int], RadialMatrix, Spec]:
+def one_particle(node: JuliaObject) -> tuple[list[int], RadialMatrix, Spec]:
     """Atomic numbers in the file's order, radial functions, position of every (n, l, m).
 
     Args:
@@ -42,7 +42,7 @@ def one_particle(node: Node) -> tuple[list[int], RadialMatrix, Spec]:
     return zs, radial, spec
 
 
-def _quantum_numbers(node: Node) -> Factor:
+def _quantum_numbers(node: JuliaObject) -> Factor:
     """n, l, m and atomic number (0 in the list of one-particle functions)."""
     n, l, m, z = node.items(4, 4)
     high = l.integer(0, _L)
@@ -51,7 +51,7 @@ def _quantum_numbers(node: Node) -> Factor:
 
 
 def sorted_functions(
-    node: Node, zs: list[int], spec: Spec, centre: int
+    node: JuliaObject, zs: list[int], spec: Spec, centre: int
 ) -> list[tuple[Factor, ...]]:
     """The products of one central element in the order of their coefficients.
 
@@ -100,7 +100,7 @@ def products_of(
     return products, starts
 
 
-def many_body(node: Node) -> Part:
+def many_body(node: JuliaObject) -> Part:
     """A PIPotential."""
     zs, radial, spec = one_particle(node.at("pibasis"))
     numbers = tuple(sorted(zs))

@@ -10,7 +10,7 @@ import numpy as np
 from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial, transformed
 from acepot.basis.spec import Envelope, Transform
-from acepot.io.ace1.document import DEPTH, Node, zlist
+from acepot.io.ace1.objects import DEPTH, JuliaObject, zlist
 
 RadialMatrix = tuple[tuple[PolynomialRadial, ...], ...]  # [centre][neighbour]
 
@@ -47,7 +47,7 @@ class _Coordinate:
         return float(jet.value[0]) * self.slope + self.offset
 
 
-def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
+def _coordinate(node: JuliaObject, depth: int = 0) -> _Coordinate:
     if depth > DEPTH:
         node.fail(f"expected at most {DEPTH} nested transforms")
     name = node.kind(
@@ -82,7 +82,7 @@ def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
     return _Coordinate(Transform("agnesi", p, q), begin, r0)
 
 
-def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
+def _polynomials(node: JuliaObject, trans: JuliaObject) -> PolynomialRadial:
     """P_1 = A_1 (t - t_l)^p_l (t - t_r)^p_r, P_n = (A_n t + B_n) P_{n-1} + C_n P_{n-2}.
 
     With t_in and t_out the ends towards small and large r and h = (t_out - t_in)/2, ours is
@@ -130,7 +130,7 @@ def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
 
 
 def _envelope(
-    node: Node,
+    node: JuliaObject,
     t: _Coordinate,
     cutoff: float,
     low: tuple[float, int],
@@ -171,7 +171,7 @@ def _envelope(
     return envelope, 1.0, end
 
 
-def _inner_end(node: Node, t: _Coordinate, inner: float, t_in: float, width: float) -> float:
+def _inner_end(node: JuliaObject, t: _Coordinate, inner: float, t_in: float, width: float) -> float:
     """Where functions with a power at their inner end begin, in Å."""
     agnesi = t.transform.kind == "agnesi"
     begin = t.inner if agnesi else inner
@@ -181,7 +181,7 @@ def _inner_end(node: Node, t: _Coordinate, inner: float, t_in: float, width: flo
     return begin
 
 
-def _check(node: Node, radial: PolynomialRadial) -> None:
+def _check(node: JuliaObject, radial: PolynomialRadial) -> None:
     """Refuse functions without room or with values that are not finite."""
     if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
         node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
@@ -192,7 +192,7 @@ def _check(node: Node, radial: PolynomialRadial) -> None:
         node.fail("expected finite radial functions, got infinite ones")
 
 
-def radial_matrix(nodes: Sequence[Node], zs: list[int]) -> RadialMatrix:
+def radial_matrix(nodes: Sequence[JuliaObject], zs: list[int]) -> RadialMatrix:
     """Radial functions [centre][neighbour], ascending atomic numbers.
 
     Args:

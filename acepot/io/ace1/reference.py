@@ -10,7 +10,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.io.ace1.document import Floats, Node, load
+from acepot.io.ace1.objects import Floats, JuliaObject, load
 from acepot.structure import Structure
 
 
@@ -42,13 +42,13 @@ def read_ace1_tests(path: str | Path) -> tuple[StoredTest, ...]:
     return tests_of(load(path))
 
 
-def tests_of(root: Node) -> tuple[StoredTest, ...]:
+def tests_of(root: JuliaObject) -> tuple[StoredTest, ...]:
     """Those of a whole file."""
     stored = root.get("_tests")
     return () if stored is None else tuple(_test(node) for node in stored.items())
 
 
-def _test(node: Node) -> StoredTest:
+def _test(node: JuliaObject) -> StoredTest:
     """One structure with its values; the file's cell holds the lattice vectors as columns."""
     atoms, values = node.at("at"), node.at("tests")
     numbers = [item.integer(1, len(SYMBOLS) - 1) for item in atoms.at("Z").items(1)]

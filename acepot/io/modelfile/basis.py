@@ -1,4 +1,4 @@
-"""Bases in model files: one row for each kind, which gives its table and its arrays."""
+"""Bases in model files: a row in `KINDS` for each kind. Specifications are here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from acepot.basis.explicit import ExplicitBasis
-from acepot.basis.spec import BasisSpec
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
-from acepot.io.modelfile import explicit, specification
-from acepot.io.modelfile.container import table
-from acepot.io.modelfile.radial import Mixing
+from acepot.io.modelfile import explicit
+from acepot.io.modelfile.container import Arrays, table
+from acepot.io.modelfile.radial import MAX_POWER, Mixing
+from acepot.schema import from_mapping, to_mapping
 
 
 @dataclass(frozen=True)
@@ -22,33 +23,25 @@ class BasisKind:
 
     Args:
         basis: its class.
-        version: oldest version of the file whose readers understand it.
-        encode: of a basis, with the matrices of its radial functions to be put into Mixing: its
-            table in the header and its arrays.
-        decode: table, arrays of the file, number of coefficients, Mixing, and how errors begin:
-            the basis.
-        arrays: names of its arrays.
+        version: of the oldest files that had it.
+        encode: basis and Mixing, which takes matrices: its table in the header and its arrays.
+        decode: the table, all arrays, the number of coefficients, Mixing, which gives matrices,
+            and how errors begin: the basis.
+        arrays: the names of its arrays.
     """
 
     basis: type
     version: int
-    encode: Callable[[Any, Mixing], tuple[dict[str, Any], dict[str, NDArray[Any]]]]
-    decode: Callable[[dict[str, Any], Mapping[str, NDArray[Any]], int, Mixing, str], Any]
+    encode: Callable[[Any, Mixing], tuple[dict[str, Any], Arrays]]
+    decode: Callable[[dict[str, Any], Arrays, int, Mixing, str], Any]
     arrays: tuple[str, ...] = ()
 
 
-#: Every kind by its name in files.
-KINDS = {
-    "specification": BasisKind(BasisSpec, 1, specification.encode, specification.decode),
-    "explicit": BasisKind(ExplicitBasis, 2, explicit.encode, explicit.decode, explicit.ARRAYS),
-}
-
-
-def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
-    """The version of the file that a basis needs, its table `{kind: …}` and its arrays.
+def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], Arrays]:
+    """The version that a file with a basis needs, its table `{kind: …}` and its arrays.
 
     Raises:
-        InputError: no kind of basis that files hold.
+        InputError: no basis that files hold.
     """
     for name, kind in KINDS.items():
         if isinstance(basis, kind.basis):
@@ -57,33 +50,19 @@ def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], dict[str, N
     raise InputError(f"model.basis: {type(basis).__name__} cannot be saved in a model file")
 
 
-def arrays_of(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """The names of the arrays that the basis of a header may have."""
-    return KINDS[_kind(header, name)].arrays
-
-
-def decode(
-    header: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-    functions: int,
-    mixing: Mixing,
-    name: str,
-) -> Any:
-    """The basis of a header.
-
-    Args:
-        header: its key `basis` is read.
-        arrays: of the file.
-        functions: number of coefficients there are.
-        mixing: gives the matrices of mixed families.
-        name: how errors begin.
+def decode(header: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str) -> Any:
+    """The basis of a header; `size` is the number of coefficients, `name` how errors begin.
 
     Raises:
         ModelFileError: no known kind of basis, or contents that do not fit together.
     """
     kind = _kind(header, name)
-    described = table(header["basis"], kind, name)
-    return KINDS[kind].decode(described, arrays, functions, mixing, name)
+    return KINDS[kind].decode(table(header["basis"], kind, name), arrays, size, mixing, name)
+
+
+def arrays_of(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The names of the arrays that the basis of a header may have."""
+    return KINDS[_kind(header, name)].arrays
 
 
 def _kind(header: Mapping[str, Any], name: str) -> str:
@@ -91,3 +70,60 @@ def _kind(header: Mapping[str, Any], name: str) -> str:
     if len(found) != 1:
         raise ModelFileError(f"{name}: expected a basis of one kind: {' or '.join(KINDS)}")
     return found[0]
+
+
+# ---------------------------------------------------------------- specifications
+
+
+def _encode(spec: BasisSpec, mixing: Mixing) -> tuple[dict[str, Any], Arrays]:
+    return to_mapping(_complete(spec)), {}
+
+
+def _decode(
+    settings: dict[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str
+) -> BasisSpec:
+    """The specification, refused before it could cost more than its coefficients justify."""
+    elements = settings.get("elements")
+    if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
+        raise ModelFileError(f"{name}: its basis specification has no list of elements")
+    spec = _complete(from_mapping(BasisSpec, settings))
+    if (found := basis_size(spec, limit=size)["total"]) != size:
+        raise ModelFileError(
+            f"{name}: its basis has {found} functions but there are {size} coefficients"
+        )
+    return spec
+
+
+def _complete(spec: BasisSpec) -> BasisSpec:
+    """A specification that can be kept: every number is there, of its type and of a sane size.
+
+    Raises:
+        InputError: it is not resolved, is no energy's, or could cost more to count its functions
+            than they are worth.
+    """
+    if resolve(spec) != spec:
+        raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
+    if spec.total_l != 0 or spec.parity != 1:
+        raise InputError("model.basis: model files hold energies: total_l = 0 and parity = 1")
+    if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
+        raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
+    for function in spec.functions:
+        if max((*function.l, 0)) > MAX_L or max((*function.n, 0)) > MAX_DEGREE:
+            raise InputError(
+                f"model.basis: expected functions with l up to {MAX_L} and n up to {MAX_DEGREE}, "
+                f"got {function}"
+            )
+    for radial in (spec.radial, spec.pair.radial):
+        if max(radial.envelope.inner, radial.envelope.outer) > MAX_POWER:
+            raise InputError(
+                f"model.basis: expected powers of the envelope up to {MAX_POWER}, "
+                f"got {radial.envelope}"
+            )
+    return from_mapping(BasisSpec, to_mapping(spec))  # 1 and 1.0 are one number and one file
+
+
+#: Every kind by its name in files.
+KINDS = {
+    "specification": BasisKind(BasisSpec, 1, _encode, _decode),
+    "explicit": BasisKind(ExplicitBasis, 2, explicit.encode, explicit.decode, explicit.ARRAYS),
+}

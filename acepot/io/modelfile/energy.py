@@ -14,6 +14,8 @@ from acepot.model import Model
 
 #: Version of the file since which embeddings are understood.
 _EMBEDDINGS = 2
+#: What a file says about its numbers.
+UNITS = {"length": "angstrom", "energy": "eV"}
 CONVENTIONS = {
     "energy": "E = sum_i (e0 + sum_k c_k B_k)",
     "harmonics": "complex, Condon-Shortley, orthonormal on the sphere; lm = l*l + l + m",

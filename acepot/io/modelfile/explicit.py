@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.errors import ModelFileError
+from acepot.io.modelfile.container import Arrays
 from acepot.io.modelfile.radial import Mixing, RadialEntry, radial_matrix, radial_table
 from acepot.schema import from_mapping
 
@@ -30,7 +30,7 @@ class ExplicitEntry:
     knots: float | None = None
 
 
-def encode(basis: ExplicitBasis, mixing: Mixing) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def encode(basis: ExplicitBasis, mixing: Mixing) -> tuple[dict[str, Any], Arrays]:
     """The table that stands for everything but the products, and these as arrays.
 
     Args:
@@ -55,18 +55,14 @@ def encode(basis: ExplicitBasis, mixing: Mixing) -> tuple[dict[str, Any], dict[s
 
 
 def decode(
-    table: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-    functions: int,
-    mixing: Mixing,
-    name: str,
+    table: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str
 ) -> ExplicitBasis:
     """The basis again.
 
     Args:
         table: as `encode` makes it.
         arrays: of the products.
-        functions: number of coefficients there are.
+        size: number of coefficients there are.
         mixing: gives the matrices of mixed families.
         name: how errors begin.
 
@@ -85,9 +81,9 @@ def decode(
         raise ModelFileError(f"{name}: its elements and radial functions do not fit together")
     given = len(arrays.get("product_centres", ()))
     given += (entry.pair[0].count if entry.pair else 0) * species * (species + 1) // 2
-    if given != functions:
+    if given != size:
         raise ModelFileError(
-            f"{name}: its basis has {given} functions but there are {functions} coefficients"
+            f"{name}: its basis has {given} functions but there are {size} coefficients"
         )
     if entry.knots is not None and not KNOTS[0] <= entry.knots <= KNOTS[1]:
         raise ModelFileError(f"{name}: expected knots of {KNOTS} Å, got {entry.knots}")
@@ -100,9 +96,7 @@ def decode(
     return ExplicitBasis(entry.numbers, radial, products, pair, entry.knots)
 
 
-def _products(
-    arrays: Mapping[str, NDArray[Any]], species: int, count: int, name: str
-) -> tuple[ExplicitProduct, ...]:
+def _products(arrays: Arrays, species: int, count: int, name: str) -> tuple[ExplicitProduct, ...]:
     centres, factors = arrays.get("product_centres"), arrays.get("product_factors")
     if centres is None or factors is None:
         raise ModelFileError(f"{name}: the arrays of its products are missing")

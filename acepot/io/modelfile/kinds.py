@@ -7,8 +7,8 @@ docs/file_format.md describes the format for other programs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,25 +29,25 @@ class ModelKind:
 
     Args:
         model: its class.
-        encode: of a model: its part of the header, with the oldest `version` whose readers
+        encode: model: its part of the header, with the `version` of the oldest readers that
             understand it, and its arrays.
-        decode: header, arrays and how errors begin: the model. InputError, ValueError and
-            KeyError are reported as a damaged file.
+        decode: header, arrays and how errors begin: the model; what it raises is reported as a
+            damaged file.
         arrays: header and how errors begin: the names of the arrays that there may be.
-        units: what its files say about their numbers.
+        units: what files say about their numbers.
     """
 
     model: type
     encode: Callable[[Any], tuple[Header, Arrays]]
     decode: Callable[[Header, Arrays, str], Any]
-    arrays: Callable[[Mapping[str, Any], str], tuple[str, ...]]
-    units: Mapping[str, str] = field(default_factory=lambda: {"length": "angstrom", "energy": "eV"})
+    arrays: Callable[[Header, str], tuple[str, ...]]
+    units: dict[str, str]
 
 
 #: The kind of files that name none: they are older than the others.
 _UNNAMED = "energy"
 #: Every kind by its name in files.
-KINDS = {_UNNAMED: ModelKind(Model, energy.encode, energy.decode, energy.arrays)}
+KINDS = {_UNNAMED: ModelKind(Model, energy.encode, energy.decode, energy.arrays, energy.UNITS)}
 
 
 def save(model: Model, path: str | Path | BinaryIO) -> None:
@@ -78,7 +78,7 @@ def model_bytes(model: Model) -> bytes:
     if name is None:
         raise InputError(f"model: expected a model, got {type(model).__name__}")
     header, arrays = KINDS[name].encode(model)
-    header |= {"rules": RULES, "units": dict(KINDS[name].units)}
+    header |= {"rules": RULES, "units": KINDS[name].units}
     return pack(header if name == _UNNAMED else {**header, "kind": name}, arrays)
 
 

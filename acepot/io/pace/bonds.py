@@ -19,7 +19,7 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.spec import Envelope, Transform
-from acepot.io.pace.yamltext import Entry
+from acepot.io.document import WordItem
 
 Floats = NDArray[np.float64]
 Mode = Literal["density", "distance", "zbl"]
@@ -134,7 +134,7 @@ def padded(bond: Bond, count: int) -> PolynomialRadial:
     return replace(radial, recurrence=np.pad(radial.recurrence, ((0, 0), (0, missing))))
 
 
-def read(node: Entry, number: int, other: int) -> Bond:
+def read(node: WordItem, number: int, other: int) -> Bond:
     """One entry of `bonds`.
 
     Args:
@@ -184,7 +184,7 @@ def read(node: Entry, number: int, other: int) -> Bond:
     )  # fmt: skip
 
 
-def _inner(node: Entry) -> tuple[Mode, float, float]:
+def _inner(node: WordItem) -> tuple[Mode, float, float]:
     """inner_cutoff_type, r_in and δ_in."""
     stored = node.get("inner_cutoff_type")
     mode = "density" if stored is None else stored.word()
@@ -206,7 +206,7 @@ def _inner(node: Entry) -> tuple[Mode, float, float]:
 # ---------------------------------------------------------------- ACE.jl
 
 
-def polynomials(node: Entry) -> PolynomialRadial:
+def polynomials(node: WordItem) -> PolynomialRadial:
     """P_1 = A_1 (t - t_l)^p_l (t - t_r)^p_r, P_n = (A_n t + B_n) P_{n-1} + C_n P_{n-2}.
 
     t = ((1 + r0)/(1 + r))^p falls from t_r, where r is small, to t_l at the cut-off. With
@@ -247,7 +247,7 @@ def polynomials(node: Entry) -> PolynomialRadial:
     return radial
 
 
-def check(node: Entry, radial: RadialFunctions) -> None:
+def check(node: WordItem, radial: RadialFunctions) -> None:
     """Refuse functions without room or with values that are not finite."""
     if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
         node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
@@ -255,7 +255,7 @@ def check(node: Entry, radial: RadialFunctions) -> None:
         node.fail("expected finite radial functions, got infinite ones")
 
 
-def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...], ...] | None:
+def read_pair(root: WordItem, files: list[int]) -> tuple[tuple[RadialFunctions, ...], ...] | None:
     """Polypairpot and reppot: one function for each ordered pair of species, or None."""
     node = root.get("polypairpot")
     if node is None:

@@ -20,9 +20,9 @@ from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import MixedRadial
 from acepot.basis.species import SYMBOLS
+from acepot.io.document import WordItem
 from acepot.io.pace import bonds
 from acepot.io.pace.bonds import Bond
-from acepot.io.pace.yamltext import Entry
 from acepot.model import Model
 
 #: Largest rank of a product and number of densities.
@@ -83,7 +83,7 @@ class _Layout:
         return self.base + self.n * self.width + p + 1
 
 
-def model_from(root: Entry, provenance: dict[str, str]) -> Model:
+def model_from(root: WordItem, provenance: dict[str, str]) -> Model:
     """The model that a file describes.
 
     Args:
@@ -140,7 +140,7 @@ def _linear(embedding: Embedding) -> bool:
     return embedding.exponents == (1.0,)
 
 
-def _elements(node: Entry) -> _Order:
+def _elements(node: WordItem) -> _Order:
     symbols = [item.word() for item in node.items(1, len(SYMBOLS) - 1)]
     known = SYMBOLS[1:]
     for item in node.items():
@@ -155,15 +155,15 @@ def _elements(node: Entry) -> _Order:
     )
 
 
-def _of_species(node: Entry, index: int) -> Entry:
+def _of_species(node: WordItem, index: int) -> WordItem:
     return node.at(str(index))
 
 
-def _of_pair(node: Entry, i: int, j: int) -> Entry:
+def _of_pair(node: WordItem, i: int, j: int) -> WordItem:
     return node.at((str(i), str(j)))
 
 
-def _embedding(node: Entry) -> Embedding:
+def _embedding(node: WordItem) -> Embedding:
     count = node.at("ndensity").integer(1, _DENSITIES)
     parameters = node.at("FS_parameters").numbers(2 * count, 2 * count)
     kind = node.at("npoti").word()
@@ -185,7 +185,7 @@ def _embedding(node: Entry) -> Embedding:
     )
 
 
-def _layout(node: Entry, matrix: Matrix, densities: int) -> _Layout:
+def _layout(node: WordItem, matrix: Matrix, densities: int) -> _Layout:
     every = [bond for row in matrix for bond in row]
     if len({bond.polynomial is None for bond in every}) > 1:
         node.fail("expected the radial functions of ACE.jl for all pairs or for none")
@@ -204,7 +204,7 @@ def _layout(node: Entry, matrix: Matrix, densities: int) -> _Layout:
 
 
 def _radial(
-    node: Entry, matrix: Matrix, layout: _Layout, sums: Sums
+    node: WordItem, matrix: Matrix, layout: _Layout, sums: Sums
 ) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
     """Radial functions, core repulsion and inner cut-offs of all pairs."""
     if layout.polynomial:
@@ -236,7 +236,7 @@ def _mixed(bond: Bond, layout: _Layout, sums: NDArray[np.float64] | None) -> Mix
 
 
 def _functions(
-    node: Entry,
+    node: WordItem,
     order: _Order,
     embeddings: list[Embedding],
     matrix: Matrix,
@@ -300,7 +300,7 @@ def _single(
 
 
 def _heads(
-    item: Entry, rank: int, centre: int, order: _Order, matrix: Matrix, layout: _Layout
+    item: WordItem, rank: int, centre: int, order: _Order, matrix: Matrix, layout: _Layout
 ) -> list[tuple[int, int, int]]:
     """Species, radial function (of one factor: k) and l of every factor."""
     mus = item.at("mus").integers(0, len(order.files) - 1, rank)
@@ -316,7 +316,7 @@ def _heads(
     return heads
 
 
-def _combinations(item: Entry, ls: list[int]) -> list[list[int]]:
+def _combinations(item: WordItem, ls: list[int]) -> list[list[int]]:
     """The m of every factor, one list for each product."""
     rank = len(ls)
     flat = item.at("ms_combs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from acepot.errors import InputError, ModelFileError
-from acepot.io.files import opened
+from acepot.io.document import read_text
 from acepot.io.pace.acetext import parse_ace
 from acepot.io.pace.potential import model_from
 from acepot.io.pace.yamltext import parse_yaml
@@ -13,8 +13,8 @@ from acepot.model import Model
 
 #: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.
 _CHARACTERS = 100_000_000
-#: What a compressed file of some bytes may hold: these many more, and these times its size.
-_SMALL, _RATIO = 1_000_000, 100
+#: Characters that a compressed file may hold for each of its bytes.
+_RATIO = 100
 
 
 def read_yace(path: str | Path) -> Model:
@@ -52,16 +52,7 @@ def read_ace(path: str | Path) -> Model:
 
 
 def _read(path: str | Path, yaml: bool) -> Model:
-    try:
-        with opened(path) as file:
-            limit = min(_CHARACTERS, _SMALL + _RATIO * Path(path).stat().st_size)
-            text = file.read(limit + 1)
-    except InputError as error:
-        if not Path(path).is_file():
-            raise
-        raise ModelFileError(str(error)) from error
-    if len(text) > limit:
-        raise ModelFileError(f"{path}: expected at most {limit} characters, got more")
+    text = read_text(path, _CHARACTERS, _RATIO)
     kind = "PACE .yace" if yaml else "PACE .ace"
     return model_of_text(text, str(path), {"format": kind, "file": Path(path).name}, yaml=yaml)
 

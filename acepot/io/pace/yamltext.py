@@ -1,149 +1,27 @@
-"""An untrusted YAML text as a tree of plain words, and checked access to it.
+"""An untrusted YAML text as a document of plain words.
 
 Only what PACE writes is accepted: mappings, lists and plain words a few levels deep. Anchors,
-aliases, tags, repeated keys and several documents are refused, so the tree is never larger
+aliases, tags, repeated keys and several documents are refused, so the document is never larger
 than the text.
 """
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from acepot.errors import ModelFileError
+from acepot.io.document import Key, WordItem, shown
 
 #: Deeper nesting than in any PACE file (a list in a list … in the table of a bond: 6).
 _DEPTH = 10
-#: Numbers beyond this are damage.
-HUGE = 1e100
-
-#: A word, a list or a mapping; a key that is a list of words is their tuple.
-Key = str | tuple[str, ...]
+#: A word, a list or a mapping.
 Value = Any
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A value of a file and the way to it.
-
-    Args:
-        value: a word, a list or a mapping.
-        key: its key or index in its parent; of the root, the path of the file.
-        parent: the value that holds it.
-    """
-
-    value: Value
-    key: object
-    parent: Entry | None = None
-
-    def fail(self, message: str) -> NoReturn:
-        """Raise a ModelFileError that begins with the place."""
-        keys, node = [], self
-        while node.parent is not None:
-            keys.append(_name(node.key))
-            node = node.parent
-        raise ModelFileError(
-            ": ".join(filter(None, (str(node.key), ".".join(keys[::-1]), message)))
-        )
-
-    def table(self) -> dict[Key, Value]:
-        """The value, which must be a mapping."""
-        if not isinstance(self.value, dict):
-            self.fail(f"expected a mapping, got {reprlib.repr(self.value)}")
-        return self.value
-
-    def get(self, key: Key) -> Entry | None:
-        """The value under a key, or None."""
-        table = self.table()
-        return Entry(table[key], key, self) if key in table else None
-
-    def at(self, key: Key) -> Entry:
-        """The value under a key."""
-        if (found := self.get(key)) is None:
-            keys = [_name(k) for k in self.table()]
-            self.fail(f"expected the key {_name(key)}, got {reprlib.repr(keys)}")
-        return found
-
-    def entries(self, low: int = 0, high: int | None = None) -> list[Value]:
-        """The value, which must be a list of allowed length."""
-        if not isinstance(self.value, list):
-            self.fail(f"expected a list, got {reprlib.repr(self.value)}")
-        count = len(self.value)
-        if count < low or (high is not None and count > high):
-            wanted = (
-                str(low) if low == high else f"{low} to {'any number' if high is None else high}"
-            )
-            self.fail(f"expected a list of {wanted} entries, got {count}")
-        return self.value
-
-    def items(self, low: int = 0, high: int | None = None) -> list[Entry]:
-        """The entries of a list of allowed length, with their places."""
-        return [Entry(v, i, self) for i, v in enumerate(self.entries(low, high))]
-
-    def word(self) -> str:
-        """The value, which must be a word."""
-        if not isinstance(self.value, str):
-            self.fail(f"expected a word, got {reprlib.repr(self.value)}")
-        return self.value
-
-    def number(self, low: float = -HUGE, high: float = HUGE) -> float:
-        """A number in [low, high]."""
-        try:
-            value = float(self.word())
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            self.fail(f"expected a number from {low:g} to {high:g}, got {reprlib.repr(self.value)}")
-        return value
-
-    def integer(self, low: int, high: int) -> int:
-        """A whole number in [low, high]."""
-        try:
-            value = int(self.word())
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            wanted = str(low) if low == high else f"an integer from {low} to {high}"
-            self.fail(f"expected {wanted}, got {reprlib.repr(self.value)}")
-        return value
-
-    def numbers(self, low: int = 0, high: int | None = None) -> NDArray[np.float64]:
-        """A list of finite numbers, shape (length,)."""
-        array = np.array(self._all(float, low, high), dtype=float)
-        if not (np.abs(array) <= HUGE).all():
-            bad = int(np.argmin(np.abs(array) <= HUGE))
-            self.fail(f"expected finite numbers, got {reprlib.repr(self.value[bad])}")
-        return array
-
-    def integers(self, low: int, high: int, count: int) -> list[int]:
-        """A list of `count` whole numbers in [low, high]."""
-        values: list[int] = self._all(int, count, count)
-        if values and not low <= min(values) <= max(values) <= high:
-            self.fail(f"expected integers from {low} to {high}, got {reprlib.repr(self.value)}")
-        return values
-
-    def _all(self, kind: Callable[[str], Any], low: int, high: int | None) -> list[Any]:
-        try:
-            return [kind(word) for word in self.entries(low, high)]
-        except (ValueError, TypeError):
-            self.fail(f"expected numbers, got {reprlib.repr(self.value)}")
-
-
-def _name(key: object) -> str:
-    return f"[{', '.join(key)}]" if isinstance(key, tuple) else str(key)[:60]
-
-
-# ---------------------------------------------------------------- from YAML
-
-
-def parse_yaml(text: str, name: str) -> Entry:
+def parse_yaml(text: str, name: str) -> WordItem:
     """The one document in a text.
 
     Args:
@@ -166,7 +44,7 @@ def parse_yaml(text: str, name: str) -> Entry:
         raise ModelFileError(f"{name}: {place}not YAML: {problem}") from error
     if builder.documents != 1:
         raise ModelFileError(f"{name}: expected one YAML document, got {builder.documents}")
-    return Entry(builder.root, name)
+    return WordItem(builder.root, name)
 
 
 class _Builder:
@@ -217,7 +95,7 @@ class _Builder:
                 raise ModelFileError(f"{self.name}: expected words as keys, got nested ones")
             if key in container:
                 raise ModelFileError(
-                    f"{self.name}: expected every key once, got {_name(key)} again"
+                    f"{self.name}: expected every key once, got {shown(key)} again"
                 )
             waiting.append(key)
 
