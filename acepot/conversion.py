@@ -129,7 +129,7 @@ def _yace(
     """The bytes of a .yace file and what is known about it."""
     lines, report = yace_lines(model, tolerance)
     text = "\n".join([*lines, ""])
-    again = model_of_text(text, target, {})
+    again = model_of_text(text, target)
     structures = apart(sample_structures(model, np.random.default_rng(0)), report.continued)
     old, new = (Potential(m).compute_all(structures) for m in (model, again))
     energy = force = scale = 0.0

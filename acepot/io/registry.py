@@ -12,7 +12,7 @@ from acepot.io import modelfile
 from acepot.io.ace1 import read_ace1
 from acepot.io.files import opened_bytes
 from acepot.io.pace.acetext import START
-from acepot.io.pace.read import read_ace, read_yace
+from acepot.io.pace.read import read_pace
 from acepot.model import Model
 
 Format = Literal["acepot", "ace1", "ace", "yace"]
@@ -51,7 +51,7 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
     kind = identify(path)
     if kind == "acepot":
         return modelfile.load(_inside(path))
-    return {"ace1": read_ace1, "ace": read_ace, "yace": read_yace}[kind](path)
+    return read_ace1(path) if kind == "ace1" else read_pace(path)
 
 
 def identify(path: str | os.PathLike[str]) -> Format:

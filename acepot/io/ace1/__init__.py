@@ -6,6 +6,6 @@ out product by product. Everything in a file is checked before it is used; nothi
 
 from acepot.io.ace1.basis import BasisFile, read_ace1_basis
 from acepot.io.ace1.potential import read_ace1
-from acepot.io.ace1.reference import StoredTest, read_ace1_tests
+from acepot.io.ace1.reference import ReferenceValues, read_ace1_references
 
-__all__ = ["BasisFile", "StoredTest", "read_ace1", "read_ace1_basis", "read_ace1_tests"]
+__all__ = ["BasisFile", "ReferenceValues", "read_ace1", "read_ace1_basis", "read_ace1_references"]

@@ -17,7 +17,7 @@ from acepot.basis.coupling import Coupling, couplings, multiplicity
 from acepot.basis.explicit import ExplicitBasis
 from acepot.io.ace1.objects import Floats, JuliaObject, load
 from acepot.io.ace1.products import Factor, Spec, one_particle, products_of, sorted_functions
-from acepot.io.ace1.reference import StoredTest, tests_of
+from acepot.io.ace1.reference import ReferenceValues, references_of
 
 #: Most numbers in the couplings of one product: 160 MB.
 _COUPLING = 20_000_000
@@ -42,7 +42,7 @@ class BasisFile:
     functions: csr_array
     group: NDArray[np.int64]
     params: Mapping[str, Any]
-    tests: tuple[StoredTest, ...]
+    tests: tuple[ReferenceValues, ...]
 
 
 def read_ace1_basis(path: str | Path) -> BasisFile:
@@ -93,7 +93,7 @@ def read_ace1_basis(path: str | Path) -> BasisFile:
         matrix,
         _numbered(group),
         {} if params is None else params.table(),
-        tests_of(root),
+        references_of(root),
     )
 
 

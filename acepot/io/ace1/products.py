@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from acepot.basis.explicit import ExplicitProduct
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.component import Part, committee_of
-from acepot.io.ace1.objects import JuliaObject, vector, zlist
+from acepot.io.ace1.objects import Floats, JuliaObject, vector, zlist
 from acepot.io.ace1.radial import RADIALS, RadialMatrix, radial_matrix
 
 Factor = tuple[int, int, int, int]  # n, l, m, atomic number
@@ -15,6 +16,31 @@ Spec = dict[tuple[int, int, int], int]  # (n, l, m) -> position in the file
 
 #: Largest correlation order and l.
 _ORDER, _L = 6, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One potential of a sum.
+
+    Args:
+        numbers: atomic numbers, ascending.
+        radial: [centre][neighbour]; of a pair potential its pair functions.
+        products: of a many-body potential.
+        coefficients: in the order of ExplicitBasis, shape (K,).
+        committee: shape (M, K), or None.
+    """
+
+    numbers: tuple[int, ...]
+    radial: RadialMatrix
+    products: tuple[ExplicitProduct, ...]
+    coefficients: Floats
+    committee: Floats | None
+
+
+def committee_of(node: JuliaObject) -> JuliaObject | None:
+    """The committee's coefficients, if there is a committee."""
+    found = node.get("committee")
+    return None if found is None or found.value in (None, "nothing") else found
 
 
 def one_particle(node: JuliaObject) -> tuple[list[int], RadialMatrix, Spec]:
@@ -100,7 +126,7 @@ def products_of(
     return products, starts
 
 
-def many_body(node: JuliaObject) -> Part:
+def many_body(node: JuliaObject) -> Component:
     """A PIPotential."""
     zs, radial, spec = one_particle(node.at("pibasis"))
     numbers = tuple(sorted(zs))
@@ -123,4 +149,4 @@ def many_body(node: JuliaObject) -> Part:
             committee.fail("expected as many members for every coefficient")
         members = np.stack(rows, axis=1)
     products, _ = products_of(functions, numbers)
-    return Part(numbers, radial, products, np.concatenate(coefficients), members)
+    return Component(numbers, radial, products, np.concatenate(coefficients), members)

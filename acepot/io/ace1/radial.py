@@ -11,6 +11,7 @@ from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial, transformed
 from acepot.basis.spec import Envelope, Transform
 from acepot.io.ace1.objects import DEPTH, JuliaObject, zlist
+from acepot.io.orthpoly import OrthPoly, check
 
 RadialMatrix = tuple[tuple[PolynomialRadial, ...], ...]  # [centre][neighbour]
 
@@ -83,11 +84,7 @@ def _coordinate(node: JuliaObject, depth: int = 0) -> _Coordinate:
 
 
 def _polynomials(node: JuliaObject, trans: JuliaObject) -> PolynomialRadial:
-    """P_1 = A_1 (t - t_l)^p_l (t - t_r)^p_r, P_n = (A_n t + B_n) P_{n-1} + C_n P_{n-2}.
-
-    With t_in and t_out the ends towards small and large r and h = (t_out - t_in)/2, ours is
-    x = (t - t_in)/h - 1: the factors of P_1 are h (x + 1) and -h (1 - x), A_n t + B_n is
-    A_n h x + A_n (t_in + h) + B_n.
+    """The functions of one pair of elements.
 
     Args:
         node: TransformedPolys.
@@ -110,22 +107,15 @@ def _polynomials(node: JuliaObject, trans: JuliaObject) -> PolynomialRadial:
     t_in, p_in, t_out, p_out = (tl, pl, tr, pr) if end > begin else (tr, pr, tl, pl)
     a = family.at("A").numbers(1, RADIALS)
     b, c = (family.at(key).numbers(len(a))[: len(a)] for key in "BC")
-    h = (t_out - t_in) / 2
     envelope, factor, cutoff = _envelope(node, t, cutoff, (t_in, p_in), (t_out, p_out))
     if p_in:
-        inner = _inner_end(node, t, inner, t_in, abs(h))
+        inner = _inner_end(node, t, inner, t_in, abs(t_out - t_in) / 2)
     elif t.transform.kind == "agnesi":
         inner = t.inner
-    recurrence = np.zeros((3, len(a)))
-    with np.errstate(all="ignore"):
-        recurrence[0] = a * h
-        recurrence[1, 1:] = (a * (t_in + h) + b)[1:]
-        recurrence[2, 2:] = c[2:]
-        recurrence[0, 0] = a[0] * factor * h ** (p_in + p_out) * (-1) ** p_out
-        scale = t.slope / h
-        shift = (t.offset - t_in) / h - 1.0
-    radial = PolynomialRadial(recurrence, t.transform, scale, shift, envelope, inner, t.r0, cutoff)
-    _check(node, radial)
+    radial = OrthPoly(a, b, c, (t_in, p_in), (t_out, p_out)).radial(
+        t.transform, inner, t.r0, cutoff, envelope, (t.slope, t.offset), factor
+    )
+    check(node, radial)
     return radial
 
 
@@ -179,17 +169,6 @@ def _inner_end(node: JuliaObject, t: _Coordinate, inner: float, t_in: float, wid
         what = "rin of the transform" if agnesi else "rl"
         node.fail(f"expected functions that begin at {what} = {begin}, got others")
     return begin
-
-
-def _check(node: JuliaObject, radial: PolynomialRadial) -> None:
-    """Refuse functions without room or with values that are not finite."""
-    if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
-        node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
-    r = np.linspace(max(radial.inner, 0.1), radial.cutoff, 66)[1:-1]
-    with np.errstate(all="ignore"):
-        jet = radial.evaluate(r)
-    if not all(np.isfinite(part).all() for part in (jet.value, jet.first, jet.second)):
-        node.fail("expected finite radial functions, got infinite ones")
 
 
 def radial_matrix(nodes: Sequence[JuliaObject], zs: list[int]) -> RadialMatrix:

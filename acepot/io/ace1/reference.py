@@ -15,7 +15,7 @@ from acepot.structure import Structure
 
 
 @dataclass(frozen=True, eq=False)
-class StoredTest:
+class ReferenceValues:
     """A structure in a file with what the program that wrote the file made of it.
 
     Args:
@@ -29,7 +29,7 @@ class StoredTest:
     forces: Floats | None
 
 
-def read_ace1_tests(path: str | Path) -> tuple[StoredTest, ...]:
+def read_ace1_references(path: str | Path) -> tuple[ReferenceValues, ...]:
     """The test structures that a file holds beside its potential or basis.
 
     Args:
@@ -39,16 +39,16 @@ def read_ace1_tests(path: str | Path) -> tuple[StoredTest, ...]:
         InputError: there is no such file.
         ModelFileError: the file is damaged.
     """
-    return tests_of(load(path))
+    return references_of(load(path))
 
 
-def tests_of(root: JuliaObject) -> tuple[StoredTest, ...]:
+def references_of(root: JuliaObject) -> tuple[ReferenceValues, ...]:
     """Those of a whole file."""
     stored = root.get("_tests")
     return () if stored is None else tuple(_test(node) for node in stored.items())
 
 
-def _test(node: JuliaObject) -> StoredTest:
+def _test(node: JuliaObject) -> ReferenceValues:
     """One structure with its values; the file's cell holds the lattice vectors as columns."""
     atoms, values = node.at("at"), node.at("tests")
     numbers = [item.integer(1, len(SYMBOLS) - 1) for item in atoms.at("Z").items(1)]
@@ -67,4 +67,4 @@ def _test(node: JuliaObject) -> StoredTest:
         structure = Structure(np.array(numbers), positions, cell, np.array(pbc))
     except InputError as error:
         atoms.fail(str(error))
-    return StoredTest(structure, found, forces)
+    return ReferenceValues(structure, found, forces)

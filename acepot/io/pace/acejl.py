@@ -12,8 +12,9 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
+from acepot.io.orthpoly import OrthPoly
 from acepot.io.pace.family import Channel
-from acepot.io.pace.products import Terms
+from acepot.io.pace.products import SiteProducts
 from acepot.io.pace.yacelines import head_lines, number, product_lines, row
 from acepot.model import Model
 
@@ -40,7 +41,7 @@ def fits(model: Model) -> bool:
     )
 
 
-def lines(model: Model, channels: Sequence[Channel], sites: Sequence[Terms]) -> list[str]:
+def lines(model: Model, channels: Sequence[Channel], sites: Sequence[SiteProducts]) -> list[str]:
     """The file of a model that fits."""
     basis = model.basis
     if not isinstance(basis, ExplicitBasis):  # for the type: the caller has looked
@@ -77,29 +78,25 @@ def _polynomials(f: RadialFunctions) -> tuple[str, ...]:
         and f.recurrence.any()
     ):
         return ()
-    h = 1.0 / f.scale
-    t_in = -(f.shift + 1.0) * h
-    p_in, p_out = f.envelope.inner, f.envelope.outer
-    a, b, c = f.recurrence[0] / h, f.recurrence[1].copy(), f.recurrence[2]
-    b[1:] -= a[1:] * (t_in + h)
-    a[0] = f.recurrence[0, 0] / (h ** (p_in + p_out) * (-1) ** p_out)
+    found = OrthPoly.of(f)
+    (t_in, p_in), (t_out, p_out) = found.low, found.high
     return (
         f"rcut: {number(f.cutoff)}",
         f"r0: {number(f.r0)}",
         f"p: {number(f.transform.p)}",
-        f"xl: {number(t_in + 2.0 * h)}",
+        f"xl: {number(t_out)}",
         f"xr: {number(t_in)}",
         f"pl: {p_out}",
         f"pr: {p_in}",
         f"maxn: {f.count}",
-        f"recursion_coefficients: {{A: {row(a)}, B: {row(b)}, C: {row(c)}}}",
+        f"recursion_coefficients: {{A: {row(found.a)}, B: {row(found.b)}, C: {row(found.c)}}}",
     )
 
 
 def _pair_lines(
     pair: tuple[tuple[RadialFunctions, ...], ...],
     channels: Sequence[Channel],
-    sites: Sequence[Terms],
+    sites: Sequence[SiteProducts],
 ) -> list[str]:
     """Polypairpot and reppot."""
     coefficients, cores, head = [], [], ""

@@ -28,7 +28,7 @@ CHECKS = 4001
 
 
 @dataclass(frozen=True, eq=False)
-class Sum:
+class Series:
     """Functions written as Σ_k c_k g_k.
 
     Args:
@@ -55,7 +55,7 @@ def basis(order: int, r: Floats, cutoff: float) -> Floats:
     return np.asarray((1.0 - np.cos(np.arange(1, order + 1)[:, None] * angle)) / 2.0)
 
 
-def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> Sum:
+def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> Series:
     """Chebyshev series of functions that are smooth on [0, cutoff].
 
     Args:
@@ -80,7 +80,7 @@ def expand(functions: Functions, cutoff: float, tolerance: float, what: str) -> 
     found = -2.0 * series[:, 1 : order + 1]
     r = np.linspace(0.0, cutoff, CHECKS)
     gap = np.abs(found @ basis(order, r, cutoff) - functions(r)).max(axis=1)
-    return Sum(found, float((gap / scale).max(initial=0.0)))
+    return Series(found, float((gap / scale).max(initial=0.0)))
 
 
 def reached(functions: Functions, cutoff: float) -> float:
@@ -109,9 +109,9 @@ def _series(functions: Functions, cutoff: float, what: str) -> tuple[Floats, Flo
     return series, tail, scale
 
 
-def plus(first: Sum, second: Sum) -> Sum:
+def plus(first: Series, second: Series) -> Series:
     """The sum of two, with the error of the first."""
     short, long = sorted((first.coefficients, second.coefficients), key=lambda c: c.shape[1])
     total = long.copy()
     total[:, : short.shape[1]] += short
-    return Sum(total, first.error)
+    return Series(total, first.error)

@@ -21,7 +21,7 @@ from acepot.io.pace.radials import Radials, rounded
 End = tuple[int, int]
 
 
-class Singles:
+class PairPart:
     """Functions with one factor of a model, as sums of the g_k of their pairs.
 
     Args:
@@ -65,11 +65,11 @@ class Singles:
     def _regular(self, a: int, b: int, singular: NDArray[np.bool_]) -> Floats:
         """Those of a pair; the density of singular functions is left out."""
         radials = self._radials
-        channels, weight = radials.single(a, b)
+        channels, weight = radials.rank_one(a, b)
         combined = radials.combined[a, b]
         if not channels:
             return np.zeros((len(weight), 0))
-        if radials.own[a, b] is not None:
+        if radials.exact[a, b] is not None:
             return weight @ combined.matrix[channels]
         kept: NDArray[np.bool_] = np.asarray(weight.any(axis=1))
         if singular.any():
@@ -121,7 +121,7 @@ class Singles:
         self.continued[name] = shortest
 
         def function(end: End) -> Function:
-            channels, weight = self._radials.single(*end)
+            channels, weight = self._radials.rank_one(*end)
             w = weight[self._linear_density(*end)]
 
             def values(r: Floats) -> Jet:
@@ -167,11 +167,11 @@ class Singles:
         site, cutoff = self._radials.sites[a], self._radials.combined[a, b].family.cutoff
         out = single @ chebyshev.basis(single.shape[1], r, cutoff)
         alone = ((site.species == b) | (site.species < 0)).all(axis=1)
-        terms = site.take((site.order > 1) & alone & ~site.m.any(axis=1))
-        if len(terms.order):
+        products = site.take((site.order > 1) & alone & ~site.m.any(axis=1))
+        if len(products.order):
             radial = np.ones((len(self._radials.channels) + 1, len(r)))
-            used = sorted({int(c) for c in terms.channel.ravel() if c >= 0})
+            used = sorted({int(c) for c in products.channel.ravel() if c >= 0})
             radial[used] = self._radials.values(a, b, used, r).value
-            size = np.sqrt(2.0 * np.maximum(terms.l, 0) + 1.0)  # of PACE's Y_l0 on the axis
-            out += terms.weight @ (radial[terms.channel] * size[..., None]).prod(axis=1)
+            size = np.sqrt(2.0 * np.maximum(products.l, 0) + 1.0)  # of PACE's Y_l0 on the axis
+            out += products.weight @ (radial[products.channel] * size[..., None]).prod(axis=1)
         return out

@@ -21,6 +21,7 @@ from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import MixedRadial
 from acepot.basis.species import SYMBOLS
 from acepot.io.document import WordItem
+from acepot.io.orthpoly import padded
 from acepot.io.pace import bonds
 from acepot.io.pace.bonds import Bond
 from acepot.model import Model
@@ -208,8 +209,10 @@ def _radial(
 ) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
     """Radial functions, core repulsion and inner cut-offs of all pairs."""
     if layout.polynomial:
-        padded = (tuple(bonds.padded(bond, layout.base) for bond in row) for row in matrix)
-        return tuple(padded), "none", None, None
+        polynomials = (
+            tuple(padded(b.polynomial, layout.base) for b in row if b.polynomial) for row in matrix
+        )
+        return tuple(polynomials), "none", None, None
     modes = {bond.mode for row in matrix for bond in row}
     if len(modes) > 1:
         node.fail(f"expected one inner_cutoff_type, got {' and '.join(sorted(modes))}")

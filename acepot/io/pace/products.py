@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class SiteProducts:
     """The products of one central species with non-zero weight, at least one factor each.
 
     Args:
@@ -36,9 +36,9 @@ class Terms:
     m: Ints
     weight: Floats
 
-    def take(self, which: NDArray[np.bool_]) -> Terms:
+    def take(self, which: NDArray[np.bool_]) -> SiteProducts:
         """Some of them."""
-        return Terms(
+        return SiteProducts(
             self.order[which],
             self.species[which],
             self.channel[which],
@@ -48,7 +48,7 @@ class Terms:
         )
 
 
-def terms_of(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[Terms]]:
+def site_products(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[SiteProducts]]:
     """The radial channels of a model and the products of each central species.
 
     Args:
@@ -74,6 +74,6 @@ def terms_of(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[Terms]]:
         order = (terms < len(block) - 1).sum(axis=1)
         weight = (coefficients @ real) / (4 * pi) ** (order / 2)
         b = block[terms]
-        site = Terms(order, species[b], channel[b], ls[b], m[terms], weight)
+        site = SiteProducts(order, species[b], channel[b], ls[b], m[terms], weight)
         sites.append(site.take((weight != 0.0).any(axis=0)))
     return parts.channels, sites

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.io.pace.chebyshev import Floats, Sum, expand, plus
+from acepot.io.pace.chebyshev import Floats, Series, expand, plus
 from acepot.io.pace.continuation import Continued, Function
 
 #: First and largest h, and W, in eV: W is the wall of fast collisions, and 2e-14 eV at r_s.
@@ -58,7 +58,7 @@ def continued(
     least: int,
     tolerance: float,
     what: str,
-) -> list[Sum]:
+) -> list[Series]:
     """The singular functions of a pair of elements, one for each end, made finite.
 
     Args:

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.embedding import Embedding
-from acepot.io.pace.family import Combined, Core
-from acepot.io.pace.products import Terms
+from acepot.io.pace.bonds import Bond
+from acepot.io.pace.products import SiteProducts
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class BondText:
-    """What is written about one ordered pair.
-
-    Args:
-        combined: the family, and its coefficients in the functions with one factor, for each
-            density, shape (P, K).
-        core: its repulsion.
-        coefficients: R_nl in the family, shape (n, l, K).
-    """
-
-    combined: Combined
-    core: Core
-    coefficients: Floats
 
 
 def number(value: float) -> str:
@@ -59,47 +42,47 @@ def head_lines(
         )
 
 
-def bond_line(a: int, b: int, bond: BondText) -> str:
+def bond_line(a: int, b: int, bond: Bond) -> str:
     """One entry of `bonds`."""
-    family, core = bond.combined.family, bond.core
     n, width, base = bond.coefficients.shape
     nested = ", ".join(f"[{', '.join(row(c) for c in each)}]" for each in bond.coefficients)
-    window = family.window if core.window is None else core.window
     return (
         f"  [{a}, {b}]: {{nradmax: {n}, lmax: {width - 1}, nradbasemax: {base}, "
-        f"radbasename: {family.name}, radparameters: [{number(family.exponent)}], "
-        f"radcoefficients: [{nested}], prehc: {number(core.prefactor)}, "
-        f"lambdahc: {number(core.decay)}, rcut: {number(family.cutoff)}, dcut: {number(window)}, "
-        f"rcut_in: {number(core.end)}, dcut_in: {number(core.width)}, "
-        f"inner_cutoff_type: {core.mode}}}"
+        f"radbasename: {bond.name}, radparameters: [{number(bond.exponent)}], "
+        f"radcoefficients: [{nested}], prehc: {number(bond.prefactor)}, "
+        f"lambdahc: {number(bond.decay)}, rcut: {number(bond.cutoff)}, "
+        f"dcut: {number(bond.window)}, rcut_in: {number(bond.end)}, "
+        f"dcut_in: {number(bond.width)}, inner_cutoff_type: {bond.mode}}}"
     )
 
 
-def single_lines(centre: int, neighbour: int, coefficients: Floats) -> Iterator[str]:
+def rank_one_lines(centre: int, neighbour: int, coefficients: Floats) -> Iterator[str]:
     """The functions with one factor: Σ_k coefficients[p, k] g_k."""
     for k, values in enumerate(coefficients.T):
         if values.any() or not coefficients.any():
             yield _entry(centre, [neighbour], [k + 1], [0], [[0]], values[None])
 
 
-def product_lines(centre: int, terms: Terms, n: Mapping[tuple[int, int], int]) -> Iterator[str]:
+def product_lines(
+    centre: int, products: SiteProducts, n: Mapping[tuple[int, int], int]
+) -> Iterator[str]:
     """The functions with several factors, one for all products that differ in m only.
 
     Args:
         centre: species index.
-        terms: products of at least two factors.
+        products: products of at least two factors.
         n: number of the radial function of every channel and l.
     """
     groups: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
-    for t, order in enumerate(terms.order):
-        heads = zip(terms.species[t, :order], terms.channel[t, :order], terms.l[t, :order],
+    for t, order in enumerate(products.order):
+        heads = zip(products.species[t, :order], products.channel[t, :order], products.l[t, :order],
                     strict=True)  # fmt: skip
         groups.setdefault(tuple((int(z), int(c), int(l)) for z, c, l in heads), []).append(t)
     for heads_, members in groups.items():
         mus, channels, ls = zip(*heads_, strict=True)
-        ms = terms.m[members, : len(mus)].tolist()
+        ms = products.m[members, : len(mus)].tolist()
         ns = [n[key] for key in zip(channels, ls, strict=True)]
-        yield _entry(centre, list(mus), ns, list(ls), ms, terms.weight[:, members].T)
+        yield _entry(centre, list(mus), ns, list(ls), ms, products.weight[:, members].T)
 
 
 def _entry(

@@ -28,7 +28,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Radial, Transform, resolve
 from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile
-from acepot.io.pace import read_ace, read_yace
+from acepot.io.pace import read_pace
 from acepot.lowering import lower
 
 RNG = np.random.default_rng
@@ -130,7 +130,7 @@ def test_every_potential_of_pace_comes_back_bit_for_bit(shared_data) -> None:
     paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix in (".ace", ".yace"))
     assert len(paths) >= 18
     for path in paths:
-        same((read_ace if path.suffix == ".ace" else read_yace)(path))
+        same(read_pace(path))
 
 
 def test_the_version_is_that_of_the_oldest_reader_that_understands() -> None:

@@ -9,7 +9,7 @@ import pytest
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, Pair, Radial, Transform, resolve
-from acepot.io.pace.read import read_yace
+from acepot.io.pace.read import read_pace
 from acepot.io.pace.write import write_yace
 from acepot.laws import check, sample_structures
 from acepot.lowering import expansion
@@ -29,7 +29,7 @@ def _crystal(rng: np.random.Generator, numbers: list[int]) -> Structure:
 def _compare(model: Model, path: Path, numbers: list[int]) -> None:
     report = write_yace(model, path)
     assert report.error < 1e-10
-    again = read_yace(path)
+    again = read_pace(path)
     rng = np.random.default_rng(2)
     structures = [_crystal(rng, numbers) for _ in range(3)]
     first = acepot.Potential(model, threads=1).compute_all(structures)
@@ -94,7 +94,7 @@ def _two_densities(**more: object) -> Model:
 def test_a_finnis_sinclair_model_obeys_every_law_when_read_back(tmp_path):
     model = _two_densities()
     _compare(model, tmp_path / "fs.yace", [14])
-    assert all(finding.passed for finding in check(read_yace(tmp_path / "fs.yace")))
+    assert all(finding.passed for finding in check(read_pace(tmp_path / "fs.yace")))
 
 
 def test_a_pair_part_in_no_linear_density_is_refused(tmp_path):
@@ -142,6 +142,6 @@ def test_n_counts_the_functions_of_each_l(tmp_path):
     model = acepot.load(SILICON)
     write_yace(model, tmp_path / "si.yace")
     found = re.search(r"nradmax: (\d+), lmax: (\d+)", (tmp_path / "si.yace").read_text())
-    write_yace(read_yace(tmp_path / "si.yace"), tmp_path / "again.yace")
+    write_yace(read_pace(tmp_path / "si.yace"), tmp_path / "again.yace")
     again = re.search(r"nradmax: (\d+), lmax: (\d+)", (tmp_path / "again.yace").read_text())
     assert found and again and found.groups() == again.groups() == ("20", "6")
