@@ -50,7 +50,7 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
     path = Path(path)
     kind = identify(path)
     if kind == "acepot":
-        return modelfile.load(_inside(path))
+        return modelfile.load(_content(path), str(path))
     return read_ace1(path) if kind == "ace1" else read_pace(path)
 
 
@@ -86,13 +86,11 @@ def identify(path: str | os.PathLike[str]) -> Format:
     )
 
 
-def _inside(path: Path) -> Path | bytes:
-    """A model file, or its bytes if it is compressed."""
-    with path.open("rb") as raw:
-        if raw.read(2) == b"PK":
-            return path
+def _content(path: Path) -> bytes:
+    """The bytes of a model file, taken out of its compression if there is one."""
+    limit = max(_INSIDE, path.stat().st_size)
     with opened_bytes(path) as file:
-        data = file.read(_INSIDE + 1)
-    if len(data) > _INSIDE:
-        raise ModelFileError(f"{path}: expected at most {_INSIDE} bytes inside, got more")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ModelFileError(f"{path}: expected at most {limit} bytes inside, got more")
     return data

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ace1_bases import ReferenceValues, read_ace1_basis, read_ace1_references
 from scipy.special import sph_harm_y
 
 from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import InputError, ModelFileError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.io.ace1 import ReferenceValues, read_ace1, read_ace1_basis, read_ace1_references
+from acepot.io.ace1 import read_ace1
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build

@@ -24,7 +24,7 @@ DEPTH = 8
 _PACKAGES = ("ACE1", "ACE", "SHIPs", "JuLIP")
 #: Why some things that ACE1 writes cannot be read.
 _REASONS = {
-    "RPIBasis": "a basis without coefficients, for read_ace1_basis",
+    "RPIBasis": "a basis without coefficients",
     "PIPotential": "a potential, for read_ace1",
     "SHIP_v2": "written by SHIPs.jl before 0.7",
     "RepulsiveCore": "its inner core has no counterpart in a model",

@@ -82,22 +82,17 @@ def model_bytes(model: Model) -> bytes:
     return pack(header if name == _UNNAMED else {**header, "kind": name}, arrays)
 
 
-def load(source: str | Path | bytes) -> Model:
+def load(data: bytes, name: str = "model") -> Model:
     """Read a model file, trusting nothing in it.
 
     Args:
-        source: path of the file, or its bytes.
+        data: its bytes.
+        name: how errors begin.
 
     Raises:
         ModelFileError: not a model file, damaged, from a newer version, or with contents that
             do not fit together; the message says which.
-        InputError: the file cannot be opened.
     """
-    name = "model" if isinstance(source, bytes) else str(source)
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from None
     header, arrays = unpack(data, name, lambda header: _kind(header, name).arrays(header, name))
     with untrusted(name):
         model: Model = _kind(header, name).decode(header, arrays, name)

@@ -103,10 +103,10 @@ def model_from(root: WordItem, provenance: dict[str, str]) -> Model:
     knots = None
     if (stored := root.get("deltaSplineBins")) is not None:
         knots = stored.number(*_KNOTS)
-    embeddings = [_embedding(_of_species(root.at("embeddings"), i)) for i in order.files]
+    embeddings = [_embedding(root.at("embeddings").at(str(i))) for i in order.files]
     listed = root.at("bonds")
     matrix = [
-        [bonds.read(_of_pair(listed, i, j), order.numbers[a], order.numbers[b])
+        [bonds.read(listed.at((str(i), str(j))), order.numbers[a], order.numbers[b])
          for b, j in enumerate(order.files)]
         for a, i in enumerate(order.files)
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def model_from(root: WordItem, provenance: dict[str, str]) -> Model:
     radial, mode, core, inner = _radial(listed, matrix, layout, sums)
     for i, e in zip(order.files, embeddings, strict=True):
         if core is None and e.core_limit < e.core_width:
-            _of_species(root.at("embeddings"), i).fail(
+            root.at("embeddings").at(str(i)).fail(
                 f"expected rho_core_cutoff of at least drho_core_cutoff = {e.core_width}"
             )
     pair = bonds.read_pair(root, order.files) if layout.polynomial else None
@@ -154,14 +154,6 @@ def _elements(node: WordItem) -> _Order:
     return _Order(
         tuple(numbers[i] for i in files), [files.index(i) for i in range(len(files))], files
     )
-
-
-def _of_species(node: WordItem, index: int) -> WordItem:
-    return node.at(str(index))
-
-
-def _of_pair(node: WordItem, i: int, j: int) -> WordItem:
-    return node.at((str(i), str(j)))
 
 
 def _embedding(node: WordItem) -> Embedding:
