@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from acepot.cli.terminal import show
+from acepot.conversion import convert
 from acepot.errors import InputError
-from acepot.export import export
 
 _EPILOG = """\
 tables: for LAMMPS' pair_style acepot. Such a file follows the version of acepot: keep the model.
@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
         return _metatomic(options)
     if options.backend:
         raise InputError("--backend: only --format metatomic has one")
-    size = export(options.model, options.target, options.format)
-    show(f"written  {options.target}: {options.format}, {size} bytes")
+    done = convert(options.model, options.target, options.format)
+    show(f"written  {options.target}: {options.format}, {done.size} bytes")
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
-from acepot.export import export
+from acepot.conversion import convert
 from acepot.io.structures import extxyz
 from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
@@ -109,7 +109,7 @@ class Task:
 
     def export_tables(self, path: Path) -> None:
         """Write the model as LAMMPS' pair_style acepot reads it."""
-        export(self.config.model, str(path), "tables")
+        convert(self.config.model, path, "tables")
 
 
 class Engine(Protocol):

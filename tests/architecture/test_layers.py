@@ -34,7 +34,7 @@ ROWS = (
     ("acepot.potential", "acepot.compilation"),
     ("acepot.fitting",),
     ("acepot.laws", "acepot.description", "acepot.plots"),
-    ("acepot.delivery", "acepot.conversion", "acepot.export"),
+    ("acepot.delivery", "acepot.conversion"),
     ("acepot.md",),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
@@ -44,7 +44,7 @@ ROWS = (
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
-    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch_module"),
+    "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch_module"),
     "openmm_ace": ("acepot.evaluate.torch_module",),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
