@@ -34,7 +34,7 @@ H 0 1 0
 
 @pytest.fixture
 def shared() -> Path:
-    folder = Path(__file__).parents[3].parent / "shared" / "data"
+    folder = Path(__file__).parents[4].parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the data sets in {folder} are not on this machine")
     return folder

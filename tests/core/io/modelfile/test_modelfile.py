@@ -202,7 +202,7 @@ def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[4])},
             capture_output=True,
             text=True,
             check=True,

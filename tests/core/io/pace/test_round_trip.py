@@ -16,7 +16,7 @@ from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.structure import Structure
 
-SILICON = Path(__file__).parents[3] / "models" / "Si-mlearn" / "model.acepot"
+SILICON = Path(__file__).parents[4] / "models" / "Si-mlearn" / "model.acepot"
 
 
 def _crystal(rng: np.random.Generator, numbers: list[int]) -> Structure:
