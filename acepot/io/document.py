@@ -126,17 +126,19 @@ class WordItem(Item):
 
     @staticmethod
     def _real(value: Any) -> float:
-        try:
-            return float(value)
-        except (ValueError, TypeError):
-            return math.nan
+        return _number(float, value)
 
     @staticmethod
     def _whole(value: Any) -> float:
-        try:
-            return int(value)
-        except (ValueError, TypeError):
-            return math.nan
+        return _number(int, value)
+
+
+def _number(kind: type[float], word: Any) -> float:
+    """A number that is written out, NaN for anything else."""
+    try:
+        return kind(word)
+    except (ValueError, TypeError):
+        return math.nan
 
 
 def shown(key: Key | int) -> str:

@@ -22,11 +22,8 @@ from acepot.model import Model
 _KNOTS = 1e-3
 
 
-def fits(model: Model) -> bool:
-    """Whether a model has the radial functions of ACE.jl and at most its pair potential."""
-    basis = model.basis
-    if not isinstance(basis, ExplicitBasis) or model.nonlinear is not None:
-        return False
+def _fits(basis: ExplicitBasis) -> bool:
+    """Whether the radial functions are those of ACE.jl and pair functions of its potential."""
     if not all(_polynomials(f) for line in basis.radial for f in line):
         return False
     if basis.pair is None:
@@ -41,11 +38,13 @@ def fits(model: Model) -> bool:
     )
 
 
-def lines(model: Model, channels: Sequence[Channel], sites: Sequence[SiteProducts]) -> list[str]:
-    """The file of a model that fits."""
+def lines(
+    model: Model, channels: Sequence[Channel], sites: Sequence[SiteProducts]
+) -> list[str] | None:
+    """The file of a model of ACE.jl, None for any other model."""
     basis = model.basis
-    if not isinstance(basis, ExplicitBasis):  # for the type: the caller has looked
-        return []
+    if not isinstance(basis, ExplicitBasis) or model.nonlinear or not _fits(basis):
+        return None
     symbols = list(model.elements)
     linear = Embedding("FinnisSinclairShiftedScaled", (1.0,), (1.0,), 1e5, 1.0)
     out = list(head_lines(symbols, model.e0, [linear] * len(symbols), _KNOTS))

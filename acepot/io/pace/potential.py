@@ -43,7 +43,7 @@ Sums = dict[tuple[int, int], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class _Elements:
     """The file's elements and where they stand among ours, which ascend.
 
     Args:
@@ -58,7 +58,7 @@ class _Order:
 
 
 @dataclass(frozen=True, eq=False)
-class _Layout:
+class _Channels:
     """Numbers of the radial functions, the same for all pairs.
 
     Args:
@@ -95,38 +95,38 @@ def model_from(root: WordItem, provenance: dict[str, str]) -> Model:
     Raises:
         ModelFileError: contents that are impossible or do not fit together.
     """
-    order = _elements(root.at("elements"))
-    species = range(len(order.numbers))
+    elements = _elements(root.at("elements"))
+    species = range(len(elements.numbers))
     e0 = np.zeros(len(species))
     if (stored := root.get("E0")) is not None:
-        e0 = stored.numbers(len(species), len(species))[order.files]
+        e0 = stored.numbers(len(species), len(species))[elements.files]
     knots = None
     if (stored := root.get("deltaSplineBins")) is not None:
         knots = stored.number(*_KNOTS)
-    embeddings = [_embedding(root.at("embeddings").at(str(i))) for i in order.files]
+    embeddings = [_embedding(root.at("embeddings").at(str(i))) for i in elements.files]
     listed = root.at("bonds")
     matrix = [
-        [bonds.read(listed.at((str(i), str(j))), order.numbers[a], order.numbers[b])
-         for b, j in enumerate(order.files)]
-        for a, i in enumerate(order.files)
+        [bonds.read(listed.at((str(i), str(j))), elements.numbers[a], elements.numbers[b])
+         for b, j in enumerate(elements.files)]
+        for a, i in enumerate(elements.files)
     ]  # fmt: skip
-    layout = _layout(listed, matrix, max(len(e.weights) for e in embeddings))
+    channels = _channels(listed, matrix, max(len(e.weights) for e in embeddings))
     products, coefficients, sums = _functions(
-        root.at("functions"), order, embeddings, matrix, layout
+        root.at("functions"), elements, embeddings, matrix, channels
     )
-    radial, mode, core, inner = _radial(listed, matrix, layout, sums)
-    for i, e in zip(order.files, embeddings, strict=True):
+    radial, mode, core, inner = _radial(listed, matrix, channels, sums)
+    for i, e in zip(elements.files, embeddings, strict=True):
         if core is None and e.core_limit < e.core_width:
             root.at("embeddings").at(str(i)).fail(
                 f"expected rho_core_cutoff of at least drho_core_cutoff = {e.core_width}"
             )
-    pair = bonds.read_pair(root, order.files) if layout.polynomial else None
+    pair = bonds.read_pair(root, elements.files) if channels.polynomial else None
     if pair is not None:
         if not all(_linear(e) and e.weights == (1.0,) for e in embeddings):
             root.at("polypairpot").fail("expected the linear embedding [1, 1] beside it")
         ones = np.ones((len(species) * (len(species) + 1) // 2, coefficients.shape[1]))
         coefficients = np.concatenate((coefficients, ones))
-    basis = ExplicitBasis(order.numbers, radial, products, pair, knots)
+    basis = ExplicitBasis(elements.numbers, radial, products, pair, knots)
     if core is None and all(_linear(e) for e in embeddings):
         weights = np.array([e.weights[0] for e in embeddings])
         centres = [p.centre for p in products]
@@ -141,7 +141,7 @@ def _linear(embedding: Embedding) -> bool:
     return embedding.exponents == (1.0,)
 
 
-def _elements(node: WordItem) -> _Order:
+def _elements(node: WordItem) -> _Elements:
     symbols = [item.word() for item in node.items(1, len(SYMBOLS) - 1)]
     known = SYMBOLS[1:]
     for item in node.items():
@@ -151,7 +151,7 @@ def _elements(node: WordItem) -> _Order:
         node.fail(f"expected every element once, got {symbols}")
     numbers = [SYMBOLS.index(s) for s in symbols]
     files = sorted(range(len(numbers)), key=lambda i: numbers[i])
-    return _Order(
+    return _Elements(
         tuple(numbers[i] for i in files), [files.index(i) for i in range(len(files))], files
     )
 
@@ -178,31 +178,32 @@ def _embedding(node: WordItem) -> Embedding:
     )
 
 
-def _layout(node: WordItem, matrix: Matrix, densities: int) -> _Layout:
+def _channels(node: WordItem, matrix: Matrix, densities: int) -> _Channels:
     every = [bond for row in matrix for bond in row]
     if len({bond.polynomial is None for bond in every}) > 1:
         node.fail("expected the radial functions of ACE.jl for all pairs or for none")
     shapes = [bond.coefficients.shape for bond in every]
-    layout = _Layout(
+    channels = _Channels(
         max(bond.base for bond in every),
         max(shape[0] for shape in shapes),
         max(shape[1] for shape in shapes),
         densities,
         every[0].polynomial is not None,
     )
-    size = layout.base * (layout.n * layout.width + densities) * len(every)
+    size = channels.base * (channels.n * channels.width + densities) * len(every)
     if size > _MIXING:
         node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
-    return layout
+    return channels
 
 
 def _radial(
-    node: WordItem, matrix: Matrix, layout: _Layout, sums: Sums
+    node: WordItem, matrix: Matrix, channels: _Channels, sums: Sums
 ) -> tuple[Family, CoreMode, Family | None, NDArray[np.float64] | None]:
     """Radial functions, core repulsion and inner cut-offs of all pairs."""
-    if layout.polynomial:
+    if channels.polynomial:
         polynomials = (
-            tuple(padded(b.polynomial, layout.base) for b in row if b.polynomial) for row in matrix
+            tuple(padded(b.polynomial, channels.base) for b in row if b.polynomial)
+            for row in matrix
         )
         return tuple(polynomials), "none", None, None
     modes = {bond.mode for row in matrix for bond in row}
@@ -210,7 +211,7 @@ def _radial(
         node.fail(f"expected one inner_cutoff_type, got {' and '.join(sorted(modes))}")
     mode = modes.pop()
     family = tuple(
-        tuple(_mixed(bond, layout, sums.get((a, b))) for b, bond in enumerate(row))
+        tuple(_mixed(bond, channels, sums.get((a, b))) for b, bond in enumerate(row))
         for a, row in enumerate(matrix)
     )
     if not any(bond.repels for row in matrix for bond in row):
@@ -220,30 +221,30 @@ def _radial(
     return family, mode, core, inner
 
 
-def _mixed(bond: Bond, layout: _Layout, sums: NDArray[np.float64] | None) -> MixedRadial:
+def _mixed(bond: Bond, channels: _Channels, sums: NDArray[np.float64] | None) -> MixedRadial:
     """g_k, R_nl and the sums of g_k."""
-    mixing = np.zeros((layout.n, layout.width, layout.base))
+    mixing = np.zeros((channels.n, channels.width, channels.base))
     n, width, base = bond.coefficients.shape
     mixing[:n, :width, :base] = bond.coefficients
-    last = np.zeros((layout.densities, layout.base)) if sums is None else sums
-    rows = np.concatenate((mixing.reshape(-1, layout.base), last))
-    return MixedRadial(bond.functions(layout.base), rows)
+    last = np.zeros((channels.densities, channels.base)) if sums is None else sums
+    rows = np.concatenate((mixing.reshape(-1, channels.base), last))
+    return MixedRadial(bond.functions(channels.base), rows)
 
 
 def _functions(
     node: WordItem,
-    order: _Order,
+    elements: _Elements,
     embeddings: list[Embedding],
     matrix: Matrix,
-    layout: _Layout,
+    channels: _Channels,
 ) -> tuple[tuple[ExplicitProduct, ...], NDArray[np.float64], Sums]:
     """Every product with its coefficients, shape (K, P), centre by centre; the sums of g_k."""
-    if not set(node.table()) <= {str(i) for i in order.files}:
-        node.fail(f"expected the indices of {len(order.files)} elements as keys")
+    if not set(node.table()) <= {str(i) for i in elements.files}:
+        node.fail(f"expected the indices of {len(elements.files)} elements as keys")
     products: list[ExplicitProduct] = []
     values: list[NDArray[np.float64]] = []
     sums: Sums = {}
-    for centre, index in enumerate(order.files):
+    for centre, index in enumerate(elements.files):
         listed = node.get(str(index))
         own = len(embeddings[centre].weights)
         several: list[ExplicitProduct] = []
@@ -252,14 +253,14 @@ def _functions(
             item.at("mu0").integer(index, index)
             item.at("ndensity").integer(own, own)
             rank = item.at("rank").integer(1, _RANK)
-            heads = _heads(item, rank, centre, order, matrix, layout)
+            heads = _factors(item, rank, centre, elements, matrix, channels)
             combinations = _combinations(item, [l for *_, l in heads])
             c = item.at("ctildes").numbers(len(combinations) * own, len(combinations) * own)
-            c = np.pad(c.reshape(-1, own), ((0, 0), (0, layout.densities - own)))
-            if rank == 1 and not layout.polynomial:
+            c = np.pad(c.reshape(-1, own), ((0, 0), (0, channels.densities - own)))
+            if rank == 1 and not channels.polynomial:
                 ((neighbour, k, _),) = heads
                 row = sums.setdefault(
-                    (centre, neighbour), np.zeros((layout.densities, layout.base))
+                    (centre, neighbour), np.zeros((channels.densities, channels.base))
                 )
                 row[:, k - 1] += c.sum(axis=0)
                 continue
@@ -268,7 +269,7 @@ def _functions(
                 for ms in combinations
             ]
             weights.append(c * (4 * pi) ** (rank / 2))
-        single, one = _single(sums, centre, layout)
+        single, one = _single(sums, centre, channels)
         products += single + several
         values += one + weights
     if not products:
@@ -277,7 +278,7 @@ def _functions(
 
 
 def _single(
-    sums: Sums, centre: int, layout: _Layout
+    sums: Sums, centre: int, channels: _Channels
 ) -> tuple[list[ExplicitProduct], list[NDArray[np.float64]]]:
     """The sums of g_k of one centre as products of one factor, with their coefficients.
 
@@ -288,26 +289,26 @@ def _single(
         if s != centre:
             continue
         for p in np.flatnonzero(row.any(axis=1)) if row.any() else [0]:
-            factor = (neighbour, layout.sum(int(p)), 0, 0)
+            factor = (neighbour, channels.sum(int(p)), 0, 0)
             products.append(ExplicitProduct(centre, (factor,)))
-            values.append((4 * pi) ** 0.5 * np.eye(layout.densities)[p : p + 1])
+            values.append((4 * pi) ** 0.5 * np.eye(channels.densities)[p : p + 1])
     return products, values
 
 
-def _heads(
-    item: WordItem, rank: int, centre: int, order: _Order, matrix: Matrix, layout: _Layout
+def _factors(
+    item: WordItem, rank: int, centre: int, elements: _Elements, matrix: Matrix, channels: _Channels
 ) -> list[tuple[int, int, int]]:
     """Species, radial function (of one factor: k) and l of every factor."""
-    mus = item.at("mus").integers(0, len(order.files) - 1, rank)
+    mus = item.at("mus").integers(0, len(elements.files) - 1, rank)
     ns = item.at("ns").integers(1, bonds.MAX_COUNT, rank)
     ls = item.at("ls").integers(0, bonds.MAX_L, rank)
     heads = []
     for mu, n, l in zip(mus, ns, ls, strict=True):
-        neighbour = order.ours[mu]
+        neighbour = elements.ours[mu]
         n_max, l_max = matrix[centre][neighbour].limits(rank)
         if n > n_max or l > l_max:
             item.fail(f"expected n <= {n_max} and l <= {l_max} for this pair, got {n} and {l}")
-        heads.append((neighbour, n if rank == 1 else layout.channel(n, l), l))
+        heads.append((neighbour, n if rank == 1 else channels.channel(n, l), l))
     return heads
 
 

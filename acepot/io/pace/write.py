@@ -14,7 +14,7 @@ from acepot.errors import InputError
 from acepot.io.files import replaced
 from acepot.io.pace import acejl, yacelines
 from acepot.io.pace.chebyshev import Floats
-from acepot.io.pace.family import Channel, bond_of
+from acepot.io.pace.family import bond_of
 from acepot.io.pace.pairpart import PairPart
 from acepot.io.pace.products import SiteProducts, site_products
 from acepot.io.pace.radials import Radials
@@ -81,9 +81,9 @@ def yace_lines(model: Model, tolerance: float) -> tuple[list[str], YaceReport]:
         raise InputError(f"tolerance: expected 1e-13 to 1e-3, got {tolerance}")
     channels, sites = site_products(model)
     _check(sites)
-    if acejl.fits(model):
-        return acejl.lines(model, channels, sites), YaceReport({}, 0.0, {})
-    writer = _Writer(model, channels, sites, tolerance)
+    if (lines := acejl.lines(model, channels, sites)) is not None:
+        return lines, YaceReport({}, 0.0, {})
+    writer = _Writer(model, Radials(model, channels, sites, tolerance))
     return writer.lines(), writer.report()
 
 
@@ -102,19 +102,11 @@ def _check(sites: Sequence[SiteProducts]) -> None:
 class _Writer:
     """Turns the radial functions of a model into PACE's, pair by pair."""
 
-    def __init__(
-        self,
-        model: Model,
-        channels: tuple[Channel, ...],
-        sites: Sequence[SiteProducts],
-        tolerance: float,
-    ) -> None:
-        self.model = model
-        self.sites = sites
+    def __init__(self, model: Model, radials: Radials) -> None:
+        self.model, self.radials, self.sites = model, radials, radials.sites
         self.embeddings = _embeddings(model)
-        self.radials = Radials(model, channels, sites, tolerance)
-        self.pair_part = PairPart(self.radials, self.embeddings, model.provenance)
-        self.n = _numbered(sites)
+        self.pair_part = PairPart(radials, self.embeddings, model.provenance)
+        self.n = _numbered(self.sites)
         self.rows = max(self.n.values(), default=1)
         self.width = 1 + max((l for _, l in self.n), default=0)
 
