@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acepot import load
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.cli.main import main
 from acepot.errors import ModelFileError
@@ -138,8 +139,8 @@ def test_an_underdetermined_fit_without_prior_is_refused(data: Path, fitted: Pat
 def test_the_written_toml_repeats_the_fit(fitted: Path):
     before = _bytes(fitted)
     assert _fit(fitted / "fit.toml", fitted.parent / "again") == 0
-    again = modelfile.load(fitted.parent / "again" / "model.acepot")
-    first = modelfile.load(fitted / "model.acepot")
+    again = load(fitted.parent / "again" / "model.acepot")
+    first = load(fitted / "model.acepot")
     np.testing.assert_array_equal(again.coefficients, first.coefficients)
     assert _bytes(fitted) == before
 
