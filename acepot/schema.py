@@ -43,9 +43,12 @@ from typing import (
 
 from acepot.errors import InputError
 
-__all__ = ["Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
+__all__ = ["LATER", "Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
 
 T = TypeVar("T")
+
+#: Metadata of a field that files of earlier versions lack: it is written only where it is set.
+LATER = {"later": True}
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -351,7 +354,8 @@ def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
         for key, field in _settable(value).items():
             item = getattr(value, key)
             default = getattr(base, key) if isinstance(base, type(value)) else _default(field)
-            if item is not None and not (omit and default is not MISSING and item == default):
+            skip = (omit or "later" in field.metadata) and default is not MISSING
+            if item is not None and not (skip and item == default):
                 table[key] = _plain(item, _join(name, key), omit, default)
         return table
     if isinstance(value, Mapping):

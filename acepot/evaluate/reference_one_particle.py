@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from acepot.basis.harmonics import real_harmonics
 from acepot.errors import InputError
 from acepot.evaluate.nearness import refuse_closer
-from acepot.evaluate.protocol import Floats
+from acepot.evaluate.protocol import Floats, Ints
 from acepot.neighbours import Edges
 from acepot.tables import RadialTable, Tables
-
-Ints = NDArray[np.int64]
 
 #: Numbers (of 8 bytes) that the largest array of one block of atoms may hold: larger blocks
 #: leave the caches, smaller ones spend their time in the interpreter (both measured).
 _BLOCK, _ROW_BLOCK = 250_000, 2_000_000
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +139,20 @@ class OneParticle:
             out[group.members] = a.reshape(len(a), -1).T
         return out
 
+    def jvp(self, block: Block, moved: Floats) -> Floats:
+        """dA_v = Σ_j dA_v/dr_j · u_j, shape (A, a), for u of shape (a, J, 3)."""
+        out = np.empty((len(self.tables.a_l), len(block.atoms)))
+        along = (moved * block.unit).sum(axis=-1)  # [a, j]
+        for group in self._groups:
+            same = block.species == group.species
+            stretch = block.radial_slope[..., group.channels] * (along * same)[..., None]
+            radial = block.radial[..., group.channels] * same[..., None]
+            turn = np.einsum("ajmx,ajx->ajm", block.gradient[..., group.lm, :], moved)
+            a = stretch.transpose(0, 2, 1) @ block.harmonics[..., group.lm]
+            a += radial.transpose(0, 2, 1) @ turn
+            out[group.members] = a.reshape(len(a), -1).T
+        return out
+
     def _slopes(self, block: Block) -> Floats:
         """dA_v/dr_j, shape (a, A, 3, J)."""
         atoms, width = block.mask.shape
@@ -159,19 +170,19 @@ class OneParticle:
             out[:, group.members] = part.reshape(atoms, shape[1] * shape[2], 3, width)
         return out
 
-    def moves(self, block: Block) -> tuple[Ints, Floats]:
+    def jacobian(self, block: Block) -> tuple[Ints, Floats]:
         """How A responds to the atoms and to strain.
 
         Returns:
             The atoms touched, shape (t,), and for every atom of the block dA_v over their x,
-            y and z displacements and over the six strains (xx yy zz yz xz xy), shape
-            (a, A, 3 t + 6).
+            y and z displacements and over the nine strains ε_xx, ε_xy … of r -> r (1 + ε), shape
+            (a, A, 3 t + 9).
         """
         slopes = self._slopes(block)
         members = np.concatenate((block.atoms[:, None], block.neighbour), axis=1)
         touched, local = np.unique(members, return_inverse=True)
         local = local.reshape(members.shape)
-        columns = np.zeros((*slopes.shape[:2], 3 * len(touched) + 6))
+        columns = np.zeros((*slopes.shape[:2], 3 * len(touched) + 9))
         for i, (centre, *_) in enumerate(local):
             # Images of one neighbour follow each other: sum them, then put each atom in place.
             count = int(block.mask[i].sum())
@@ -179,15 +190,15 @@ class OneParticle:
                 neighbours = local[i, 1 : count + 1]
                 begins = np.flatnonzero(np.diff(neighbours, prepend=-1))
                 slope = slopes[i, :, :, :count]
-                moved = columns[i, :, :-6].reshape(len(slope), 3, -1)
+                moved = columns[i, :, :-9].reshape(len(slope), 3, -1)
                 each = slope if len(begins) == count else np.add.reduceat(slope, begins, axis=2)
                 moved[:, :, neighbours[begins]] = each
                 moved[:, :, centre] -= slope.sum(axis=2)
-        for k, (x, y) in enumerate(_VOIGT):
-            columns[..., k - 6] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
+        for k, (x, y) in enumerate(np.ndindex(3, 3)):
+            columns[..., k - 9] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
         return touched, columns
 
-    def pull(self, block: Block, adjoint: Floats) -> Floats:
+    def pullback(self, block: Block, adjoint: Floats) -> Floats:
         """dE_i/dr_j = Σ_v dE/dA_v dA_v/dr_j, shape (a, J, 3)."""
         out = np.zeros(block.vector.shape)
         for group in self._groups:

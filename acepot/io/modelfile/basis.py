@@ -12,7 +12,7 @@ from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import explicit
-from acepot.io.modelfile.container import Arrays, table
+from acepot.io.modelfile.container import Arrays, Check, table
 from acepot.io.modelfile.radial import MAX_POWER, Mixing
 from acepot.schema import from_mapping, to_mapping
 
@@ -26,14 +26,14 @@ class BasisKind:
         version: of the oldest files that had it.
         encode: basis and Mixing, which takes matrices: its table in the header and its arrays.
         decode: the table, all arrays, the number of coefficients, Mixing, which gives matrices,
-            and how errors begin: the basis.
+            how errors begin, and a check as `decode` has it: the basis.
         arrays: the names of its arrays.
     """
 
     basis: type
     version: int
     encode: Callable[[Any, Mixing], tuple[dict[str, Any], Arrays]]
-    decode: Callable[[dict[str, Any], Arrays, int, Mixing, str], Any]
+    decode: Callable[[dict[str, Any], Arrays, int, Mixing, str, Check], Any]
     arrays: tuple[str, ...] = ()
 
 
@@ -50,14 +50,24 @@ def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], Arrays]:
     raise InputError(f"model.basis: {type(basis).__name__} cannot be saved in a model file")
 
 
-def decode(header: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str) -> Any:
-    """The basis of a header; `size` is the number of coefficients, `name` how errors begin.
+def decode(
+    header: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str, check: Check
+) -> Any:
+    """The basis of a header.
+
+    Args:
+        header: its key `basis` is read.
+        arrays: of the file.
+        size: number of coefficients there are.
+        mixing: gives the matrices of mixed families.
+        name: how errors begin.
+        check: refuses bases that the model cannot have, before their functions are counted.
 
     Raises:
         ModelFileError: no known kind of basis, or contents that do not fit together.
     """
     kind = _kind(header, name)
-    return KINDS[kind].decode(table(header["basis"], kind, name), arrays, size, mixing, name)
+    return KINDS[kind].decode(table(header["basis"], kind, name), arrays, size, mixing, name, check)
 
 
 def arrays_of(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -80,13 +90,14 @@ def _encode(spec: BasisSpec, mixing: Mixing) -> tuple[dict[str, Any], Arrays]:
 
 
 def _decode(
-    settings: dict[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str
+    settings: dict[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str, check: Check
 ) -> BasisSpec:
     """The specification, refused before it could cost more than its coefficients justify."""
     elements = settings.get("elements")
     if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
         raise ModelFileError(f"{name}: its basis specification has no list of elements")
     spec = _complete(from_mapping(BasisSpec, settings))
+    check(spec)
     if (found := basis_size(spec, limit=size)["total"]) != size:
         raise ModelFileError(
             f"{name}: its basis has {found} functions but there are {size} coefficients"
@@ -98,13 +109,11 @@ def _complete(spec: BasisSpec) -> BasisSpec:
     """A specification that can be kept: every number is there, of its type and of a sane size.
 
     Raises:
-        InputError: it is not resolved, is no energy's, or could cost more to count its functions
+        InputError: it is not resolved, or could cost more to count its functions
             than they are worth.
     """
     if resolve(spec) != spec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
-    if spec.total_l != 0 or spec.parity != 1:
-        raise InputError("model.basis: model files hold energies: total_l = 0 and parity = 1")
     if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
         raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
     for function in spec.functions:

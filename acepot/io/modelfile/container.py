@@ -23,6 +23,8 @@ from acepot.errors import InputError, ModelFileError
 
 Header = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
+#: Raises if something is not what it may be.
+Check = Callable[[Any], None]
 
 #: Bytes a header may have: a basis given as a long list of functions stays far below.
 MAX_HEADER = 32 * 2**20

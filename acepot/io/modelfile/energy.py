@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from acepot.errors import ModelFileError
+from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.irrep import SCALAR
+from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import basis
 from acepot.io.modelfile.container import Arrays, Header, table
 from acepot.io.modelfile.nonlinear import nonlinear_from, nonlinear_header
@@ -38,6 +41,7 @@ def encode(model: Model) -> tuple[Header, Arrays]:
     found: Arrays = {"coefficients": model.coefficients, "e0": model.e0}
     if model.committee is not None:
         found["committee"] = model.committee
+    _check(model.basis)
     mixing = Mixing()
     version, described, more = basis.encode(model.basis, mixing)
     header: Header = {
@@ -71,7 +75,7 @@ def decode(header: Header, arrays: Arrays, name: str) -> Model:
         if key not in arrays or arrays[key].ndim != expected or arrays[key].size == 0:
             raise ModelFileError(f"{name}: the array {key} is missing or has a wrong shape")
     mixing = Mixing(arrays.get("mixing"))
-    found = basis.decode(header, arrays, len(arrays["coefficients"]), mixing, name)
+    found = basis.decode(header, arrays, len(arrays["coefficients"]), mixing, name, _check)
     nonlinear = None
     if "nonlinear" in header:
         nonlinear = nonlinear_from(header["nonlinear"], len(found.numbers), mixing)
@@ -85,3 +89,9 @@ def decode(header: Header, arrays: Arrays, name: str) -> Model:
         table(header, "provenance", name),
         nonlinear,
     )
+
+
+def _check(found: BasisSpec | ExplicitBasis) -> None:
+    """Refuse a basis that is no energy's."""
+    if found.symmetries != (SCALAR,) or (isinstance(found, BasisSpec) and found.constant):
+        raise InputError("model.basis: energies are true scalars: total_l = 0 and parity = 1")

@@ -10,7 +10,7 @@ import numpy as np
 
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.errors import ModelFileError
-from acepot.io.modelfile.container import Arrays
+from acepot.io.modelfile.container import Arrays, Check
 from acepot.io.modelfile.radial import Mixing, RadialEntry, radial_matrix, radial_table
 from acepot.schema import from_mapping
 
@@ -55,7 +55,7 @@ def encode(basis: ExplicitBasis, mixing: Mixing) -> tuple[dict[str, Any], Arrays
 
 
 def decode(
-    table: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str
+    table: Mapping[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str, check: Check
 ) -> ExplicitBasis:
     """The basis again.
 
@@ -65,6 +65,7 @@ def decode(
         size: number of coefficients there are.
         mixing: gives the matrices of mixed families.
         name: how errors begin.
+        check: of the basis.
 
     Raises:
         ModelFileError: contents that do not fit together.
@@ -93,7 +94,9 @@ def decode(
         raise ModelFileError(f"{name}: expected one number of pair functions for all pairs")
     products = _products(arrays, species, min(f.count for f in entry.radial), name)
     pair = radial_matrix(entry.pair, mixing) if entry.pair else None
-    return ExplicitBasis(entry.numbers, radial, products, pair, entry.knots)
+    basis = ExplicitBasis(entry.numbers, radial, products, pair, entry.knots)
+    check(basis)
+    return basis
 
 
 def _products(arrays: Arrays, species: int, count: int, name: str) -> tuple[ExplicitProduct, ...]:

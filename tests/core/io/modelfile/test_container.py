@@ -118,7 +118,9 @@ def encode(model: Charges) -> tuple[Header, Arrays]:
 
 
 def decode(header: Header, arrays: Arrays, name: str) -> Charges:
-    found = basis.decode(header, arrays, len(arrays["coefficients"]), Mixing(), name)
+    found = basis.decode(
+        header, arrays, len(arrays["coefficients"]), Mixing(), name, lambda basis: None
+    )
     return Charges(found, tuple(header["hardness"]), arrays["coefficients"])
 
 
@@ -159,4 +161,4 @@ def test_other_units_than_those_of_the_kind_are_refused(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("found", [{}, {"other": {}}, {"explicit": {}, "specification": {}}])
 def test_a_basis_is_of_one_known_kind(found: Header) -> None:
     with pytest.raises(ModelFileError, match="expected a basis of one kind: specification or expl"):
-        basis.decode({"basis": found}, {}, 1, Mixing(), "f.acepot")
+        basis.decode({"basis": found}, {}, 1, Mixing(), "f.acepot", lambda basis: None)
