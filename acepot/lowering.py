@@ -13,12 +13,12 @@ from acepot.basis.cache import cached_expansion
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, expand_explicit
-from acepot.basis.family import RadialFunctions
+from acepot.basis.family import Radial, RadialFunctions
 from acepot.basis.irrep import SCALAR
-from acepot.basis.radial import ProductRadial, radial_functions
-from acepot.basis.spec import BasisSpec, PairNumber, Radial, pair_number
+from acepot.basis.radial import ProductRadial
+from acepot.basis.spec import BasisSpec, PairNumber, pair_number
 from acepot.basis.species import SYMBOLS
-from acepot.basis.splines import Grid, cubic, grid, tabulate
+from acepot.basis.splines import Knots, cubic, equidistant, tabulate
 from acepot.errors import InputError
 from acepot.model import Model, TensorModel
 from acepot.tables import Embeddings, Floats, Products, RadialTable, Tables
@@ -197,14 +197,15 @@ def _entries(matrix: csr_array, row: NDArray[np.int64], column: NDArray[np.int64
     return out
 
 
-Family = list[list[RadialFunctions]]
+#: Radial functions of every ordered pair of species, [centre][neighbour].
+RadialMatrix = list[list[RadialFunctions]]
 
 
 def families(
     basis: BasisSpec | ExplicitBasis,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
-) -> tuple[Family, Family | None]:
+) -> tuple[RadialMatrix, RadialMatrix | None]:
     """Many-body and pair radial functions of every ordered pair of species."""
     if isinstance(basis, ExplicitBasis):
         pair = [list(row) for row in basis.pair] if basis.pair and pairs else None
@@ -216,7 +217,7 @@ def families(
     return bodies, pair_functions(basis)
 
 
-def pair_functions(spec: BasisSpec) -> Family:
+def pair_functions(spec: BasisSpec) -> RadialMatrix:
     """Pair functions V_1 … V_degree of every ordered pair of species, [centre][neighbour]."""
     pair = spec.pair
     return _from_spec(spec, pair.radial, pair.degree or 0, pair.inner, pair.cutoff)
@@ -224,12 +225,11 @@ def pair_functions(spec: BasisSpec) -> Family:
 
 def _from_spec(
     basis: BasisSpec, radial: Radial, count: int, inner: PairNumber, cutoff: PairNumber
-) -> Family:
+) -> RadialMatrix:
     symbols = [SYMBOLS[z] for z in basis.numbers]
     return [
         [
-            radial_functions(
-                radial,
+            radial.functions(
                 count,
                 pair_number(inner, a, b, "inner"),
                 pair_number(basis.r0, a, b, "r0"),
@@ -242,8 +242,8 @@ def _from_spec(
 
 
 def _radial_tables(
-    bodies: Family,
-    pair: Family | None,
+    bodies: RadialMatrix,
+    pair: RadialMatrix | None,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
     tolerance: float,
@@ -261,8 +261,8 @@ def _radial_tables(
 
 
 def _table(
-    family: Family,
-    functions: Family | list[list[ProductRadial]],
+    family: RadialMatrix,
+    functions: RadialMatrix | list[list[ProductRadial]],
     tolerance: float,
     knots: float | None,
     limit: float,
@@ -289,7 +289,10 @@ def _table(
 
 
 def _table_at(
-    family: Family, functions: Family | list[list[ProductRadial]], spacing: float, limit: float
+    family: RadialMatrix,
+    functions: RadialMatrix | list[list[ProductRadial]],
+    spacing: float,
+    limit: float,
 ) -> tuple[RadialTable, float]:
     """One grid per ordered pair, padded to the largest number of bins; its error inside NEAR."""
     species = range(len(family))
@@ -326,7 +329,7 @@ def _table_at(
 
 
 def _cubic_table(
-    family: Family, functions: Family | list[list[ProductRadial]], knots: float
+    family: RadialMatrix, functions: RadialMatrix | list[list[ProductRadial]], knots: float
 ) -> RadialTable:
     """PACE's knots n rc/floor(rc/knots), without the first interval, which it refuses."""
     species = range(len(family))
@@ -335,16 +338,16 @@ def _cubic_table(
     out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
     for a in species:
         for b in species:
-            grid = Grid(spacing[a, b], spacing[a, b], int(bins[a, b]))
+            grid = Knots(spacing[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : grid.bins] = cubic(functions[a][b].evaluate, grid)
     return RadialTable(spacing, spacing, bins, out, zero_inside=np.zeros_like(bins), error=np.nan)
 
 
-def _grid(functions: RadialFunctions, spacing: float) -> Grid:
+def _grid(functions: RadialFunctions, spacing: float) -> Knots:
     begin = functions.inner if functions.zero_inside else BEGIN
     if not functions.cutoff > begin + SPACINGS[0]:
         raise InputError(
             f"radial functions: expected a cut-off above {begin + SPACINGS[0]:.4g} Å, where the "
             f"first interval of their tables ends, got {functions.cutoff:.4g} Å"
         )
-    return grid(begin, functions.cutoff, spacing, functions.breaks)
+    return equidistant(begin, functions.cutoff, spacing, functions.breaks)

@@ -11,7 +11,8 @@ from routes.cases import Case
 
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.pace_family import ChebPow
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.conversion import convert
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -52,7 +53,7 @@ def organic(path: Path) -> None:
 
 def nickel_aluminium(path: Path) -> None:
     """Two elements, read from .yace: two densities, one of them under a square root."""
-    radial = Radial(family="cheb_pow", exponent=2.0)
+    radial = ChebPow(exponent=2.0)
     spec = BasisSpec(
         ("Al", "Ni"), order=3, degree=(8, 7, 6), cutoff=5.0, radial=radial, pair=Pair(degree=0)
     )

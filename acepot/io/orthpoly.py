@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.envelope import Envelope
 from acepot.basis.family import RadialFunctions, stays_finite
 from acepot.basis.radial import PolynomialRadial
-from acepot.basis.spec import Envelope, Transform
+from acepot.basis.transform import Transform
 from acepot.io.document import Item
 
 Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ class OrthPoly:
     def of(cls, f: PolynomialRadial) -> OrthPoly:
         """The polynomials in t, the transformed distance itself, that functions are."""
         h = 1.0 / f.scale
-        t_in, p_in, p_out = -(f.shift + 1.0) * h, f.envelope.inner, f.envelope.outer
+        t_in, (p_in, p_out) = -(f.shift + 1.0) * h, f.envelope.powers or (0, 0)
         a, b, c = f.recurrence[0] / h, f.recurrence[1].copy(), f.recurrence[2]
         b[1:] -= a[1:] * (t_in + h)
         a[0] = f.recurrence[0, 0] / (h ** (p_in + p_out) * (-1) ** p_out)

@@ -279,7 +279,6 @@ def test_functions_that_are_no_energies_are_refused_as_energies(site_basis, stru
 def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_cluster):
     """Known values: B_n^L = Σ_j R_n(r_j) Y_L(r̂_j), in the order m = -L … L."""
     from acepot.basis.harmonics import real_harmonics
-    from acepot.basis.radial import radial_functions
 
     rng = np.random.default_rng(15)
     for total_l in (1, 2, 3):
@@ -293,7 +292,7 @@ def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_c
         distance = np.linalg.norm(vectors, axis=1)
         harmonics = real_harmonics(vectors / distance[:, None], total_l)[0]
         count = functions.expansion.size
-        radial = radial_functions(spec.radial, count, 0.0, 2.1, 3.8).evaluate(distance).value
+        radial = spec.radial.functions(count, 0.0, 2.1, 3.8).evaluate(distance).value
         want = radial @ harmonics[:, total_l**2 :]
         np.testing.assert_allclose(functions(cluster), want, atol=1e-11 * np.abs(want).max())
 

@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
+from acepot.basis.radial import Jacobi, Legendre, Orthonormal
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -34,12 +36,12 @@ ELEMENTS = {
     3: {"elements": ("H", "O", "Si"), "r0": 1.8, "cutoff": 3.6, "order": 2, "degree": 5.5},
 }
 RADIALS = {
-    "orthonormal": Radial("orthonormal"),
-    "jacobi": Radial("jacobi"),
-    "legendre": Radial("legendre"),
-    "cheb_exp_cos": Radial("cheb_exp_cos", exponent=2.3),
-    "cheb_pow": Radial("cheb_pow", exponent=2.0),
-    "sbessel": Radial("sbessel"),
+    "orthonormal": Orthonormal(),
+    "jacobi": Jacobi(),
+    "legendre": Legendre(),
+    "cheb_exp_cos": ChebExpCos(exponent=2.3),
+    "cheb_pow": ChebPow(exponent=2.0),
+    "sbessel": SBessel(),
 }
 
 

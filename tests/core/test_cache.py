@@ -14,7 +14,8 @@ import pytest
 
 from acepot.basis import cache
 from acepot.basis.expansion import Expansion, Labels, expand
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.pace_family import SBessel
+from acepot.basis.spec import BasisSpec, Pair, resolve
 
 ROOT = Path(__file__).parents[2]
 SPEC = resolve(BasisSpec(("O", "Si"), order=3, degree=5.0, cutoff=4.0))
@@ -114,7 +115,7 @@ def test_products_of_another_radial_family_are_another_entry(
     """Which lower orders complete a basis depends on whether its radials multiply to their kind."""
     spec = replace(SPEC, extend_lower_orders=True, degree=(4.0, 4.0, 4.0))
     polynomial = cache.cached_expansion(spec)
-    bessel = cache.cached_expansion(replace(spec, radial=Radial("sbessel")))
+    bessel = cache.cached_expansion(replace(spec, radial=SBessel()))
     assert len(built) == 2 and polynomial.size != bessel.size
 
 

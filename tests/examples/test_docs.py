@@ -16,7 +16,7 @@ from acepot.basis.spec import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.fitting.config import FitConfig, load_config
 from acepot.md import config as md
-from acepot.schema import to_toml
+from acepot.schema import Kind, _start, to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [
@@ -111,18 +111,27 @@ class Key:
     choices: tuple[Any, ...]
 
 
-def keys(cls: type, base: object = None, prefix: str = "") -> Iterator[Key]:
+def keys(cls: Any, base: object = None, prefix: str = "") -> Iterator[Key]:
     """Every key that a table of this class may have, with the keys of its sub-tables."""
+    if not (issubclass(cls, Kind) and "kind" not in vars(cls)):
+        yield from keys_of_fields(cls, base, prefix)
+        return
+    assert isinstance(base, cls), f"{prefix[:-1]} has no default"
+    yield Key(f"{prefix}{cls.tag}", base.kind, tuple(cls.kinds))
+    found: dict[str, Key] = {}
+    for kind in cls.kinds.values():
+        found |= {key.name: key for key in keys_of_fields(kind, base, prefix)}
+    yield from found.values()
+
+
+def keys_of_fields(cls: Any, base: object, prefix: str) -> Iterator[Key]:
+    """The keys of one class; their defaults are the same for every kind that has them."""
     hints = get_type_hints(cls)
     for field in fields(cls):
         name, hint = f"{prefix}{field.name}", hints[field.name]
-        default = field.default
-        if base is not None:
-            default = getattr(base, field.name)
-        elif field.default_factory is not MISSING:
-            default = field.default_factory()
+        default = _start(cls, field.name, base)
         args = get_args(hint)
-        if is_dataclass(hint):
+        if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, Kind)):
             yield from keys(hint, None if default is MISSING else default, f"{name}.")
             continue
         yield Key(name, default, tuple(choices(hint)))

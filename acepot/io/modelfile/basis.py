@@ -8,12 +8,12 @@ from typing import Any
 
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
+from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import explicit
 from acepot.io.modelfile.container import Arrays, Check, table
-from acepot.io.modelfile.radial import MAX_POWER, Mixing
+from acepot.io.modelfile.radial import Mixing
 from acepot.schema import from_mapping, to_mapping
 
 
@@ -106,29 +106,14 @@ def _decode(
 
 
 def _complete(spec: BasisSpec) -> BasisSpec:
-    """A specification that can be kept: every number is there, of its type and of a sane size.
+    """A specification that can be kept: nothing is left to defaults.
 
     Raises:
-        InputError: it is not resolved, or could cost more to count its functions
-            than they are worth.
+        InputError: it is not resolved.
     """
     if resolve(spec) != spec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
-    if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
-        raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
-    for function in spec.functions:
-        if max((*function.l, 0)) > MAX_L or max((*function.n, 0)) > MAX_DEGREE:
-            raise InputError(
-                f"model.basis: expected functions with l up to {MAX_L} and n up to {MAX_DEGREE}, "
-                f"got {function}"
-            )
-    for radial in (spec.radial, spec.pair.radial):
-        if max(radial.envelope.inner, radial.envelope.outer) > MAX_POWER:
-            raise InputError(
-                f"model.basis: expected powers of the envelope up to {MAX_POWER}, "
-                f"got {radial.envelope}"
-            )
-    return from_mapping(BasisSpec, to_mapping(spec))  # 1 and 1.0 are one number and one file
+    return spec
 
 
 #: Every kind by its name in files.

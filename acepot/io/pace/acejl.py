@@ -12,6 +12,7 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
+from acepot.basis.transform import PolynomialTransform
 from acepot.io.orthpoly import OrthPoly
 from acepot.io.pace.family import Channel
 from acepot.io.pace.products import SiteProducts
@@ -70,9 +71,10 @@ def _polynomials(f: RadialFunctions) -> tuple[str, ...]:
     """Keys and values of functions as `bonds.polynomials` reads them; empty for others."""
     if not (
         isinstance(f, PolynomialRadial)
-        and (f.transform.kind, f.transform.offset) == ("polynomial", 1.0)
+        and isinstance(f.transform, PolynomialTransform)
+        and f.transform.offset == 1.0
         and f.transform.p.is_integer()  # ML-PACE reads an integer
-        and f.envelope.kind == "x"
+        and f.envelope.powers is not None
         and f.scale < 0.0
         and f.recurrence.any()
     ):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import (
     BesselRadial,
@@ -18,7 +19,7 @@ from acepot.basis.pace_radial import (
     ZblRadial,
 )
 from acepot.basis.radial import PolynomialRadial
-from acepot.basis.spec import Envelope, Transform
+from acepot.basis.transform import Identity, PolynomialTransform
 from acepot.io.document import WordItem
 from acepot.io.orthpoly import OrthPoly, check
 
@@ -122,7 +123,7 @@ def zeros(count: int, cutoff: float) -> PolynomialRadial:
     """PACE's test families: functions that vanish everywhere."""
     nothing = np.zeros((3, count))
     return PolynomialRadial(
-        nothing, Transform("identity"), 1.0, 0.0, Envelope("x", 0, 1), 0.0, 1.0, cutoff
+        nothing, Identity(), 1.0, 0.0, PolynomialEnvelope(0, 1), 0.0, 1.0, cutoff
     )
 
 
@@ -213,7 +214,7 @@ def polynomials(node: WordItem) -> PolynomialRadial:
     if p_in:
         inner = max(0.0, (1 + r0) * t_in ** (-1 / p) - 1)
     radial = OrthPoly(a, b, c, (t_in, p_in), (t_out, p_out)).radial(
-        Transform("polynomial", p, offset=1.0), inner, r0, cutoff, Envelope("x", p_in, p_out)
+        PolynomialTransform(p, offset=1.0), inner, r0, cutoff, PolynomialEnvelope(p_in, p_out)
     )
     check(node, radial)
     return radial
