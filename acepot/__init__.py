@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from acepot.errors import AceError
     from acepot.evaluate.protocol import Result
     from acepot.fitting.pipeline import Fit, run_fit
-    from acepot.io.acefile import save
-    from acepot.io.datasets import read_structures
+    from acepot.io.modelfile import save
     from acepot.io.registry import load
+    from acepot.io.structures.datasets import read_structures
     from acepot.model import Model
     from acepot.potential import Potential
     from acepot.structure import Structure
@@ -42,9 +42,9 @@ _HOMES = {
     "Result": "acepot.evaluate.protocol",
     "Structure": "acepot.structure",
     "load": "acepot.io.registry",
-    "read_structures": "acepot.io.datasets",
+    "read_structures": "acepot.io.structures.datasets",
     "run_fit": "acepot.fitting.pipeline",
-    "save": "acepot.io.acefile",
+    "save": "acepot.io.modelfile",
 }
 
 if not TYPE_CHECKING:  # type checkers would believe in every name

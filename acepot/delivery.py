@@ -19,11 +19,11 @@ from acepot.figure import require_matplotlib
 from acepot.fitting.assemble import VOIGT
 from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.pipeline import Fit, Probe, errors, run_fit
-from acepot.io import acefile
-from acepot.io.datasets import read_structures
+from acepot.io import modelfile
 from acepot.io.files import replaced
-from acepot.io.labels import LabelKeys, require_labels
 from acepot.io.registry import load
+from acepot.io.structures.datasets import read_structures
+from acepot.io.structures.labels import LabelKeys, require_labels
 from acepot.model import Model
 from acepot.plots import ParityData, dimer_curves, parity
 from acepot.potential import Potential
@@ -64,8 +64,8 @@ def fit_to_folder(
         require_matplotlib()
     folder = _made(folder)
     fit = run_fit(config, say=say, threads=threads)
-    data = acefile.model_bytes(fit.model)
-    worst = verify(acefile.load(data), fit.probes)
+    data = modelfile.model_bytes(fit.model)
+    worst = verify(modelfile.load(data), fit.probes)
     fit.report["check"] = {
         "structures": len(fit.probes),
         "largest relative difference of the reloaded model to the fit": worst,

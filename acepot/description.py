@@ -24,8 +24,8 @@ from acepot.evaluate.native import (
 )
 from acepot.fitting.config import load_config
 from acepot.fitting.dataset import elements
-from acepot.io.datasets import read_structures
 from acepot.io.registry import load
+from acepot.io.structures.datasets import read_structures
 from acepot.lowering import lower
 
 Lines = list[tuple[str, str]]

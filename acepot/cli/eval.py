@@ -10,7 +10,7 @@ from acepot.cli.terminal import show
 from acepot.delivery import evaluate_file, write_json
 from acepot.errors import InputError
 from acepot.fitting.metrics import table
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 
 _EPILOG = """example:
   acepot eval Si/model.acepot Si_test.xyz --report report.json --out predictions.extxyz
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     if options.out:
-        extxyz.write(
+        extxyz.write_structures(
             options.out,
             done.structures,
             energies=[r.energy for r in done.results],

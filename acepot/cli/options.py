@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 
 from acepot.errors import InputError
-from acepot.io.labels import LabelKeys
+from acepot.io.structures.labels import LabelKeys
 
 
 def add_keys(verb: argparse.ArgumentParser) -> None:

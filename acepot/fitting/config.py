@@ -18,7 +18,7 @@ from typing import Literal
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.io.labels import LabelKeys
+from acepot.io.structures.labels import LabelKeys
 from acepot.schema import from_mapping, to_mapping, to_toml
 
 __all__ = [

@@ -25,8 +25,8 @@ from acepot.fitting.problem import Accumulator
 from acepot.fitting.restraint import applies, restraint_rows
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers import solve
-from acepot.io.datasets import read_structures
-from acepot.io.labels import require_labels
+from acepot.io.structures.datasets import read_structures
+from acepot.io.structures.labels import require_labels
 from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build

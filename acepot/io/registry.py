@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from acepot.errors import ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.ace1 import read_ace1
 from acepot.io.files import opened_bytes
 from acepot.io.pace.acetext import START
-from acepot.io.pace.read import read_ace, read_yace
+from acepot.io.pace.read import read_pace
 from acepot.model import Model
 
 Format = Literal["acepot", "ace1", "ace", "yace"]
@@ -46,12 +46,12 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
         ModelFileError: it is damaged, too new, or no model file.
     """
     if isinstance(path, bytes):
-        return acefile.load(path)
+        return modelfile.load(path)
     path = Path(path)
     kind = identify(path)
     if kind == "acepot":
-        return acefile.load(_inside(path))
-    return {"ace1": read_ace1, "ace": read_ace, "yace": read_yace}[kind](path)
+        return modelfile.load(_content(path), str(path))
+    return read_ace1(path) if kind == "ace1" else read_pace(path)
 
 
 def identify(path: str | os.PathLike[str]) -> Format:
@@ -86,13 +86,11 @@ def identify(path: str | os.PathLike[str]) -> Format:
     )
 
 
-def _inside(path: Path) -> Path | bytes:
-    """A model file, or its bytes if it is compressed."""
-    with path.open("rb") as raw:
-        if raw.read(2) == b"PK":
-            return path
+def _content(path: Path) -> bytes:
+    """The bytes of a model file, taken out of its compression if there is one."""
+    limit = max(_INSIDE, path.stat().st_size)
     with opened_bytes(path) as file:
-        data = file.read(_INSIDE + 1)
-    if len(data) > _INSIDE:
-        raise ModelFileError(f"{path}: expected at most {_INSIDE} bytes inside, got more")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ModelFileError(f"{path}: expected at most {limit} bytes inside, got more")
     return data

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ace1_bases import ReferenceValues, read_ace1_basis, read_ace1_references
 from scipy.special import sph_harm_y
 
 from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import InputError, ModelFileError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.io.ace1 import StoredTest, read_ace1, read_ace1_basis, read_ace1_tests
+from acepot.io.ace1 import read_ace1
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
@@ -94,7 +95,7 @@ def cluster(structure: Structure, count: int) -> Structure:
 @pytest.mark.parametrize("name", POTENTIALS)
 def test_energies_and_forces_are_those_stored_in_the_file(name: str) -> None:
     """Energies relative to max(1, |E|), forces relative to the largest force."""
-    model, tests = read_ace1(DATA / name), read_ace1_tests(DATA / name)
+    model, tests = read_ace1(DATA / name), read_ace1_references(DATA / name)
     assert len(tests) == 3
     tables = lower(model, tolerance=TOLERANCE)
     evaluator = ReferenceEvaluator(tables)
@@ -244,7 +245,7 @@ def test_the_pair_part_is_the_table_that_was_exported_from_it() -> None:
 def test_basis_values_are_those_stored_in_the_file(name: str) -> None:
     """Norms of the groups, relative to the largest: rotations within a group are free."""
     read = read_ace1_basis(DATA / name)
-    tests: tuple[StoredTest, ...] = read.tests
+    tests: tuple[ReferenceValues, ...] = read.tests
     assert len(tests) == 3 and set(read.params["species"]) == {
         SYMBOLS[z] for z in read.basis.numbers
     }
@@ -276,7 +277,7 @@ def test_elements_may_come_in_any_order(tmp_path: Path) -> None:
     for own in swapped["coeffs"]:  # order 1: the neighbours' elements are two halves
         half = len(own["real"]) // 2
         own["real"] = own["real"][half:] + own["real"][:half]
-    structure = read_ace1_tests(DATA / name)[0].structure
+    structure = read_ace1_references(DATA / name)[0].structure
     energies = [
         evaluate(read_ace1(path), structure).energy
         for path in (DATA / name, write(tmp_path, swapped))
@@ -513,7 +514,7 @@ def test_what_is_not_such_a_file_is_a_model_file_error(
     content: str | bytes, tmp_path: Path
 ) -> None:
     path = write(tmp_path, content)
-    for read in (read_ace1, read_ace1_basis, read_ace1_tests):
+    for read in (read_ace1, read_ace1_basis, read_ace1_references):
         with pytest.raises(ModelFileError):
             read(path)
 
@@ -530,7 +531,7 @@ def test_random_damage_never_raises_anything_else(tmp_path: Path) -> None:
             for _ in range(1 + trial % 3):
                 data[rng.integers(len(data))] = rng.integers(256)
         path = write(tmp_path, bytes(data))
-        for read in (read_ace1, read_ace1_tests):
+        for read in (read_ace1, read_ace1_references):
             try:
                 read(path)
             except ModelFileError:

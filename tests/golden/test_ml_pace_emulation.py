@@ -20,9 +20,9 @@ from numpy.polynomial import legendre, polynomial
 from acepot import Model, Potential, Structure, load
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, Pair, resolve
-from acepot.io.extxyz import read
-from acepot.io.labels import LabelKeys
-from acepot.io.pace import read_yace, write_yace
+from acepot.io.pace import read_pace, write_yace
+from acepot.io.structures.extxyz import read
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
@@ -450,7 +450,7 @@ def _compare(model: Model, numbers: list[int], edge: float, path: Path) -> None:
     rng = np.random.default_rng(3)
     structures = [crystal(rng, numbers, edge) for _ in range(4)]
     ours = Potential(model, threads=1).compute_all(structures)
-    back = Potential(read_yace(path), threads=1).compute_all(structures)
+    back = Potential(read_pace(path), threads=1).compute_all(structures)
     pace = MlPace(path)
     for structure, one, two in zip(structures, ours, back, strict=True):
         energy, forces, virial = pace.compute(structure)

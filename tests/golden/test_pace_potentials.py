@@ -10,9 +10,9 @@ from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.io.extxyz import read
-from acepot.io.labels import LabelKeys
-from acepot.io.pace.read import read_ace, read_yace
+from acepot.io.pace.read import read_pace
+from acepot.io.structures.extxyz import read
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure
@@ -47,7 +47,7 @@ FILES = {
 
 
 def _model(path: Path) -> Model:
-    return read_ace(path) if path.suffix == ".ace" else read_yace(path)
+    return read_pace(path)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -110,7 +110,7 @@ def _unrounded(structure: Structure, model: Model, native: NativeEvaluator) -> S
 
 def test_the_lammps_unit_test_of_copper(shared_data):
     folder = shared_data / PACE / "cu_pbe_core_rep"
-    model = read_ace(folder / "Cu-PBE-core-rep.ace")
+    model = read_pace(folder / "Cu-PBE-core-rep.ace")
     (structure,), _ = read(folder / "lammps_unittest_64atoms.extxyz", LabelKeys())
     species = [species_indices(model.numbers, structure.numbers)]
     for tables in (lower(model), lower(model, own_knots=True)):
