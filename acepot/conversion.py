@@ -109,7 +109,7 @@ def convert(
         data = _native(tables)
     else:
         data = modelfile.model_bytes(model)
-        if lower(modelfile.load(data)).digest != tables.digest:
+        if lower(load(data)).digest != tables.digest:
             raise ConvergenceError(f"{target}: does not give the same tables; nothing was written")
     with replaced(target, "wb") as file:
         file.write(data)

@@ -65,7 +65,7 @@ def fit_to_folder(
     folder = _made(folder)
     fit = run_fit(config, say=say, threads=threads)
     data = modelfile.model_bytes(fit.model)
-    worst = verify(modelfile.load(data), fit.probes)
+    worst = verify(load(data), fit.probes)
     fit.report["check"] = {
         "structures": len(fit.probes),
         "largest relative difference of the reloaded model to the fit": worst,

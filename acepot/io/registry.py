@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, overload
 
 from acepot.errors import ModelFileError
 from acepot.io import modelfile
@@ -13,8 +13,9 @@ from acepot.io.ace1 import read_ace1
 from acepot.io.files import opened_bytes
 from acepot.io.pace.acetext import START
 from acepot.io.pace.read import read_pace
-from acepot.model import Model
+from acepot.model import AnyModel, BondModel, Model, TensorModel
 
+M = TypeVar("M", Model, TensorModel, BondModel)
 Format = Literal["acepot", "ace1", "ace", "yace"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
@@ -34,24 +35,45 @@ _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[
 _B_BASIS = re.compile(r"^(?:species|global|metadata)\s*:", re.MULTILINE)
 
 
-def load(path: str | os.PathLike[str] | bytes) -> Model:
+@overload
+def load(path: str | os.PathLike[str] | bytes) -> Model: ...
+
+
+@overload
+def load(path: str | os.PathLike[str] | bytes, kind: type[M]) -> M: ...
+
+
+def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
     """Read a model: `.acepot`, PACE's `.yace` and `.ace`, and ACE1's JSON potentials.
 
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
             bytes of an `.acepot` file.
+        kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
+            `BondModel` for those of bonds.
 
     Raises:
         InputError: the file cannot be opened.
-        ModelFileError: it is damaged, too new, or no model file.
+        ModelFileError: it is damaged, too new, no model file, or holds another kind of model.
     """
+    name = "model" if isinstance(path, bytes) else str(path)
+    found = _read(path)
+    if not isinstance(found, kind):
+        raise ModelFileError(
+            f"{name}: expected a {kind.__name__}, got a {type(found).__name__}; "
+            f"read it with acepot.load(…, acepot.{type(found).__name__})"
+        )
+    return found
+
+
+def _read(path: str | os.PathLike[str] | bytes) -> AnyModel:
     if isinstance(path, bytes):
         return modelfile.load(path)
     path = Path(path)
-    kind = identify(path)
-    if kind == "acepot":
+    found = identify(path)
+    if found == "acepot":
         return modelfile.load(_content(path), str(path))
-    return read_ace1(path) if kind == "ace1" else read_pace(path)
+    return read_ace1(path) if found == "ace1" else read_pace(path)
 
 
 def identify(path: str | os.PathLike[str]) -> Format:

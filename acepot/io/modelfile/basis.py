@@ -93,16 +93,30 @@ def _decode(
     settings: dict[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str, check: Check
 ) -> BasisSpec:
     """The specification, refused before it could cost more than its coefficients justify."""
-    elements = settings.get("elements")
-    if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
-        raise ModelFileError(f"{name}: its basis specification has no list of elements")
-    spec = _complete(from_mapping(BasisSpec, settings))
+    spec = specification(settings, name)
     check(spec)
     if (found := basis_size(spec, limit=size)["total"]) != size:
         raise ModelFileError(
             f"{name}: its basis has {found} functions but there are {size} coefficients"
         )
     return spec
+
+
+def specification(settings: dict[str, Any], name: str) -> BasisSpec:
+    """A specification from its table, with nothing left to defaults.
+
+    Args:
+        settings: the table.
+        name: how errors begin.
+
+    Raises:
+        ModelFileError: no specification.
+        InputError: one that cannot be.
+    """
+    elements = settings.get("elements")
+    if not isinstance(elements, list) or len(elements) >= len(SYMBOLS):
+        raise ModelFileError(f"{name}: its basis specification has no list of elements")
+    return _complete(from_mapping(BasisSpec, settings))
 
 
 def _complete(spec: BasisSpec) -> BasisSpec:

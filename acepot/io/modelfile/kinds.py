@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 from acepot.basis.cache import RULES
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import replaced
-from acepot.io.modelfile import energy
+from acepot.io.modelfile import energy, tensor
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted
-from acepot.model import Model
+from acepot.model import AnyModel, BondModel, Model, TensorModel
 
 #: Raised when a reader of an older version could not understand the file.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,16 @@ class ModelKind:
 #: The kind of files that name none: they are older than the others.
 _UNNAMED = "energy"
 #: Every kind by its name in files.
-KINDS = {_UNNAMED: ModelKind(Model, energy.encode, energy.decode, energy.arrays, energy.UNITS)}
+KINDS = {
+    _UNNAMED: ModelKind(Model, energy.encode, energy.decode, energy.arrays, energy.UNITS),
+    "tensor": ModelKind(TensorModel, tensor.encode, tensor.decode, tensor.arrays, tensor.UNITS),
+    "bond": ModelKind(
+        BondModel, tensor.encode_bonds, tensor.decode_bonds, tensor.arrays, tensor.UNITS
+    ),
+}
 
 
-def save(model: Model, path: str | Path | BinaryIO) -> None:
+def save(model: AnyModel, path: str | Path | BinaryIO) -> None:
     """Write a model file; an older file stays until the new one is complete.
 
     Args:
@@ -68,7 +74,7 @@ def save(model: Model, path: str | Path | BinaryIO) -> None:
         file.write(data)
 
 
-def model_bytes(model: Model) -> bytes:
+def model_bytes(model: AnyModel) -> bytes:
     """The bytes of a model file; equal models give equal bytes.
 
     Raises:
@@ -82,7 +88,7 @@ def model_bytes(model: Model) -> bytes:
     return pack(header if name == _UNNAMED else {**header, "kind": name}, arrays)
 
 
-def load(data: bytes, name: str = "model") -> Model:
+def load(data: bytes, name: str = "model") -> AnyModel:
     """Read a model file, trusting nothing in it.
 
     Args:
@@ -95,7 +101,7 @@ def load(data: bytes, name: str = "model") -> Model:
     """
     header, arrays = unpack(data, name, lambda header: _kind(header, name).arrays(header, name))
     with untrusted(name):
-        model: Model = _kind(header, name).decode(header, arrays, name)
+        model: AnyModel = _kind(header, name).decode(header, arrays, name)
     return model
 
 

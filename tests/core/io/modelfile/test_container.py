@@ -146,7 +146,9 @@ def test_a_new_kind_of_model_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None
     assert type(back) is Charges and back.basis == spec and back.hardness == (0.5,)
     assert model_bytes(back) == data
     monkeypatch.undo()
-    with pytest.raises(ModelFileError, match=r"expected a model of a known kind \(energy\)"):
+    with pytest.raises(
+        ModelFileError, match=r"expected a model of a known kind \(energy, tensor, bond\)"
+    ):
         load(data)
 
 
