@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from acepot.io import acefile
 from acepot.io.pace import read_ace, read_yace
 from acepot.lowering import lower
 
+OWN = Path(__file__).parents[2] / "golden" / "data" / "pace"
 RNG = np.random.default_rng
 EMBEDDINGS = (
     Embedding("FinnisSinclair", (1.0, -0.3), (1.0, 0.5), 300.0, 20.0),
@@ -123,6 +125,13 @@ def same(model: Model) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_comes_back_bit_for_bit(name: str) -> None:
     same(MODELS[name]())
+
+
+def test_our_own_pace_files_come_back_bit_for_bit() -> None:
+    paths = sorted(p for p in OWN.iterdir() if "reference" not in p.name)
+    assert len(paths) == 9
+    for path in paths:
+        same((read_ace if path.suffix == ".ace" else read_yace)(path))
 
 
 def test_every_potential_of_pace_comes_back_bit_for_bit(shared_data) -> None:
