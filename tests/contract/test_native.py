@@ -212,6 +212,7 @@ def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, cap
     stated = single.single_error
     assert str(stated) in caplog.text
     assert 1e-12 < stated.forces < 1e-3 * stated.scale
+    assert stated.forces < stated.largest < 1e-2 * stated.scale
     double = acepot.Potential(model, threads=1)
     structures = list(_crystals(model, np.random.default_rng(8)))
     exact, rounded = double.compute_all(structures), single.compute_all(structures)
