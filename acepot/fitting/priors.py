@@ -15,7 +15,7 @@ from acepot.fitting.config import PriorConfig
 
 Floats = NDArray[np.float64]
 
-#: Scales (wl, wn) of each kind when none are given (docs: ace_definitions §2.6).
+#: Scales (wl, wn) of each kind when none are given (docs/conventions.md, "Priors").
 _SCALES = {
     "algebraic": (2 / 3, 1.0),
     "exponential": (1.0, 1.0),

@@ -363,6 +363,7 @@ def test_a_finished_run_does_nothing_again(make: Make) -> None:
     simulation = make()
     simulation.finish("ase", "run")
     before = {p: p.stat().st_mtime_ns for p in simulation.folder("run").glob("trajectory*")}
+    assert len(before) == 1
     text = (simulation.folder("run") / "log.csv").read_text()
     again = simulation.run("ase", "run")
     assert again.status == 0 and "this run of 40 steps is finished" in again.stdout

@@ -36,6 +36,7 @@ from acepot.io import modelfile
 from acepot.lowering import lower
 from acepot.schema import to_mapping
 
+GOLDEN = Path(__file__).parents[3] / "golden" / "data"
 Header = dict[str, Any]
 #: No small file may need more than this, however it was made: reading a good one takes 0.5 MB.
 MEMORY = 64 * 2**20
@@ -183,10 +184,31 @@ def test_a_model_comes_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["m.acepot"]
 
 
-def test_models_of_other_programs_come_back_bit_for_bit(shared_data: Path) -> None:
-    for path in sorted((shared_data / "ace1_models").glob("*rpipot_[12]_*")):
-        data = modelfile.model_bytes(load(path))
-        assert modelfile.model_bytes(modelfile.load(data)) == data, path.name
+OTHERS = {
+    "own_rpipot_1_Si": "ace1",
+    "own_rpipot_1_AlTi": "ace1",
+    "ACEmd_TiAl": "ACEmd.jl",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_models_of_other_programs_come_back_bit_for_bit(name: str) -> None:
+    same_bytes(GOLDEN / OTHERS[name] / f"{name}.json.xz")
+
+
+@pytest.mark.parametrize("name", ["v07_2_Si", "v08_1_Si", "v08_2_Si", "v08_1_AlTi", "v08_2_AlTi"])
+def test_models_of_earlier_programs_come_back_bit_for_bit(name: str, shared_data: Path) -> None:
+    version, rest = name.split("_", 1)
+    same_bytes(shared_data / "ace1_models" / f"{version}_compat_rpipot_{rest}.json.xz")
+
+
+def same_bytes(path: Path) -> None:
+    model = load(path)
+    data = modelfile.model_bytes(model)
+    again = modelfile.load(data)
+    assert modelfile.model_bytes(again) == data
+    assert again.coefficients.tobytes() == model.coefficients.tobytes()
+    assert lower(again).digest == lower(model).digest
 
 
 def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from acepot.io import modelfile
 from acepot.io.pace import read_pace
 from acepot.lowering import lower
 
+OWN = Path(__file__).parents[3] / "golden" / "data" / "pace"
 RNG = np.random.default_rng
 EMBEDDINGS = (
     Embedding("FinnisSinclair", (1.0, -0.3), (1.0, 0.5), 300.0, 20.0),
@@ -125,6 +127,13 @@ def same(model: Model) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_comes_back_bit_for_bit(name: str) -> None:
     same(MODELS[name]())
+
+
+def test_our_own_pace_files_come_back_bit_for_bit() -> None:
+    paths = sorted(p for p in OWN.iterdir() if "reference" not in p.name)
+    assert len(paths) == 9
+    for path in paths:
+        same(read_pace(path))
 
 
 def test_every_potential_of_pace_comes_back_bit_for_bit(shared_data) -> None:

@@ -18,6 +18,7 @@ from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.structure import Structure
 
+OWN = Path(__file__).parents[3] / "golden" / "data" / "pace"
 SILICON = Path(__file__).parents[4] / "models" / "Si-mlearn" / "model.acepot"
 
 
@@ -60,11 +61,21 @@ def test_a_model_of_two_elements(tmp_path):
     _compare(model, tmp_path / "sio.yace", [8, 14])
 
 
+def test_our_own_pace_files_keep_their_functions_and_numbers(tmp_path):
+    paths = sorted(p for p in OWN.iterdir() if p.suffix in (".ace", ".yace"))
+    assert len(paths) == 6
+    _keep(paths, tmp_path)
+
+
 def test_potentials_of_pace_keep_their_functions_and_numbers(shared_data, tmp_path):
-    """Nothing is expanded again, and a second export is the first one byte for byte."""
     folders = [shared_data / name for name in ("pace_potentials", "ta_fitsnap")]
     paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix in (".ace", ".yace"))
     assert len(paths) >= 18
+    _keep(paths, tmp_path)
+
+
+def _keep(paths: list[Path], tmp_path: Path) -> None:
+    """Nothing is expanded again, and a second export is the first one byte for byte."""
     names = re.compile(r"radbasename[:=]\s*([\w.]+)")
     for path in paths:
         first, second = tmp_path / "1.yace", tmp_path / "2.yace"
