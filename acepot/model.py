@@ -18,6 +18,10 @@ from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 
 
+#: What a model may be made of.
+Basis = BasisSpec | ExplicitBasis
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """E = Σ_i (E0 + Σ_k c_k B_k).

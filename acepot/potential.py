@@ -16,7 +16,7 @@ from acepot.evaluate.protocol import Bound, EnergyEvaluator, Floats, Result, Tot
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
 from acepot.lowering import lower
-from acepot.model import Model
+from acepot.model import Basis, Model, TensorModel
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -156,6 +156,27 @@ class Potential:
         if self._native is None:
             return _BoundPotential(self, checked)
         return self._native.bind(species, checked.pbc)
+
+
+def descriptors(
+    basis: Model | TensorModel | Basis, structures: Sequence[Structure]
+) -> list[tuple[Floats, ...]]:
+    """The basis functions B_ik of every atom: descriptors of its surroundings.
+
+    Args:
+        basis: a resolved specification, or a model for the basis it has.
+        structures: atoms and cells.
+
+    Returns:
+        For each structure one array for each (L, parity) of the basis, shape (n, K, 2L + 1);
+        scalars are `descriptors(...)[0][0][..., 0]`, shape (n, K).
+
+    Raises:
+        InputError: an element the basis does not have, coinciding or too close atoms.
+    """
+    owned = basis.basis if isinstance(basis, (Model, TensorModel)) else basis
+    found = ReferenceEvaluator(lower(owned)).values(structures)
+    return [sites.values for sites in require(found)]
 
 
 class _BoundPotential:
