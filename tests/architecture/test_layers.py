@@ -44,8 +44,8 @@ ROWS = (
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
-    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch_module"),
-    "openmm_ace": ("acepot.evaluate.torch_module",),
+    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch.module"),
+    "openmm_ace": ("acepot.evaluate.torch.module",),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (
@@ -73,13 +73,13 @@ ONLY_IN = {
     "vesin_torch": ("torch_ace.structure",),
     "matscipy": (),
     "torch": (
-        "acepot.evaluate.torch_direct",
-        "acepot.evaluate.torch_embedding",
-        "acepot.evaluate.torch_evaluator",
-        "acepot.evaluate.torch_geometry",
-        "acepot.evaluate.torch_module",
-        "acepot.evaluate.torch_one_particle",
-        "acepot.evaluate.torch_site",
+        "acepot.evaluate.torch.two_body",
+        "acepot.evaluate.torch.embedding",
+        "acepot.evaluate.torch.evaluator",
+        "acepot.evaluate.torch.geometry",
+        "acepot.evaluate.torch.module",
+        "acepot.evaluate.torch.one_particle",
+        "acepot.evaluate.torch.energies",
         "openmm_ace.torchforce",
         "openmm_ace.torchmodule",
         "torch_ace",

@@ -22,8 +22,8 @@ from acepot.tables import Tables
 torch = pytest.importorskip("torch", reason="needs acepot[torch]")
 torch.set_num_threads(1)
 
-from acepot.evaluate.torch_evaluator import TorchEvaluator  # noqa: E402
-from acepot.evaluate.torch_module import AceModule, forces_and_virials  # noqa: E402
+from acepot.evaluate.torch.evaluator import TorchEvaluator  # noqa: E402
+from acepot.evaluate.torch.module import AceModule, forces_and_virials  # noqa: E402
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 PACE = ("Al-Ni_opt_all.yace", "Cu-I.converted.yace", "ZBL_rep.converted.yace",
