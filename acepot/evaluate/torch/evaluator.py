@@ -244,9 +244,7 @@ class TorchEvaluator:
                 results[number] = result
                 if not _finite(result):
                     problem = InputError("results: expected finite numbers, got others")
-                    results[number] = failed(
-                        structures[number], named(structures[number], problem)
-                    )
+                    results[number] = failed(structures[number], named(structures[number], problem))
         return [results[number] for number in range(len(structures))]
 
     def _tensor(self, array: Floats | Ints) -> Tensor:
@@ -255,11 +253,11 @@ class TorchEvaluator:
     def _batch(self, species: list[Ints], lists: list[Edges]) -> Batch:
         """Several structures with their neighbour lists as one."""
         counts = [len(z) for z in species]
-        first = np.cumsum([0, *counts])
+        first = np.repeat(np.cumsum([0, *counts[:-1]]), [len(e.centre) for e in lists])
         return Batch(
             self._tensor(np.concatenate(species)),
-            self._tensor(np.concatenate([e.centre + at for e, at in zip(lists, first)])),
-            self._tensor(np.concatenate([e.neighbour + at for e, at in zip(lists, first)])),
+            self._tensor(np.concatenate([e.centre for e in lists]) + first),
+            self._tensor(np.concatenate([e.neighbour for e in lists]) + first),
             self._tensor(np.concatenate([e.vector for e in lists])).to(self._dtype),
             self._tensor(np.repeat(np.arange(len(counts)), counts)),
         )

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acepot.evaluate.torch.contraction import Contraction, contract
+from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
 from acepot.evaluate.torch.geometry import RadialSplines
 from acepot.evaluate.torch.nodes import Nodes
 from acepot.evaluate.torch.one_particle import AtomicBase, in_order_of_l
-from acepot.evaluate.torch.sparse import SparseMatrix
 from acepot.tables import Products, Tables
 
 Ints = NDArray[np.int64]
@@ -63,6 +63,33 @@ class SpeciesOutputs(torch.nn.Module):
         raw = self.base(local, other, vector, atoms)
         return self.read_out(self.nodes(raw))  # type: ignore[no-any-return]
 
+    def pullback(
+        self, local: Tensor, other: Tensor, vector: Tensor, atoms: int, adjoint: Tensor
+    ) -> Tensor:
+        """Σ_rows a dy/dvector, shape (E, 3), by hand: without autograd's copies.
+
+        Args:
+            local: as `forward`.
+            other: as `forward`.
+            vector: as `forward`.
+            atoms: as `forward`.
+            adjoint: a, shape (rows, atoms).
+        """
+        r = torch.linalg.vector_norm(vector, dim=1)
+        made = []
+        for part in self.base.parts():
+            bonds = part.bonds(local, other, r, vector)
+            radial, slope = part.splines.lookup(part.splines.coefficients, bonds.other, bonds.r)
+            made.append((bonds, part(bonds, radial, atoms), slope))
+        raw = [a.raw for _, a, _ in made]
+        x = self.nodes(torch.cat([vector.new_zeros((atoms, 0)), *raw], dim=1))
+        by_raw = self.nodes.pullback(x, self.read_out.pullback(x, adjoint))
+        slopes = torch.zeros_like(vector)
+        mine = by_raw.split([a.shape[1] for a in raw], dim=1) if raw else ()
+        for part, (bonds, a, slope), g in zip(self.base.parts(), made, mine, strict=True):
+            slopes.index_add_(0, bonds.kept, part.pullback(bonds, a, slope, g))
+        return slopes
+
 
 class DensityBase(torch.nn.Module):
     """The real A of all radial tables that some products need.
@@ -82,7 +109,7 @@ class DensityBase(torch.nn.Module):
 
     def __init__(self, tables: Tables, centre: int, single: Ints, dtype: torch.dtype) -> None:
         super().__init__()
-        self.parts = torch.nn.ModuleList()
+        self.tables = torch.nn.ModuleList()
         self.place = np.zeros(len(single), dtype=np.int64)
         self.width, begin = 0, 0
         by_part = [np.zeros(0, dtype=np.int64)]
@@ -100,14 +127,18 @@ class DensityBase(torch.nn.Module):
             by_part.append(self.width + part.by_species())
             self.place[mine] = self.width + part.place(species[mine], at, l[mine])
             self.width += part.offset[-1]
-            self.parts.append(part)
+            self.tables.append(part)
         self.by_part = np.concatenate(by_part)
+
+    def parts(self) -> list[AtomicBase]:
+        """The A's of each radial table that is used."""
+        return list(self.tables)  # type: ignore[arg-type]
 
     def size(self, neighbours: int) -> int:
         """How many numbers the arrays of one atom with so many neighbours take, about."""
         size = 0
-        for part in self.parts:
-            width = int(part.splines.coefficients.shape[2]) + part.functions
+        for part in self.parts():
+            width = part.splines.coefficients.shape[2] + part.functions
             size += neighbours * (12 + 2 * part.species) * width
         return size
 
@@ -115,9 +146,9 @@ class DensityBase(torch.nn.Module):
         """Real A, shape (atoms, width); arguments as those of `SpeciesOutputs`."""
         r = torch.linalg.vector_norm(vector, dim=1)
         raw = [r.new_zeros((atoms, 0))]
-        for part in self.parts:
+        for part in self.parts():
             bonds = part.bonds(local, other, r, vector)
-            radial = part.splines.values(part.splines.coefficients, bonds.other, bonds.r)
+            radial = spline_values(part.splines, bonds.other, bonds.r)
             raw.append(part(bonds, radial, atoms).raw)
         return torch.cat(raw, dim=1)
 
@@ -149,10 +180,9 @@ class ReadOut(torch.nn.Module):
         first, second = np.flatnonzero(has_real), np.flatnonzero(has_imaginary)
         self.reals, self.products = len(first), len(first) + len(second)
         node = place[np.concatenate((first, second))]
-        one, number = np.ones(len(node)), np.arange(len(node))
-        shape = (len(node), plan.nodes)
-        self.row = SparseMatrix(number, plan.row[node], one, shape, dtype)
-        self.column = SparseMatrix(number, plan.column[node], one, shape, dtype)
+        factors = np.concatenate((plan.row[node], plan.column[node]))
+        one, number = np.ones(len(factors)), np.arange(len(factors))
+        self.factors = SparseMatrix(number, factors, one, (len(factors), plan.nodes), dtype)
         self.coefficients = None
         if tables.members:
             w_real, w_imaginary = _by_irrep(tables, products)
@@ -177,11 +207,29 @@ class ReadOut(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Values, shape (rows, atoms), of nodes of shape (N, atoms)."""
-        product = self.row(x) * self.column(x)
+        row, column = self.factors(x).chunk(2)
+        product = row * column
         parts = torch.cat((torch.real(product[: self.reals]), torch.imag(product[self.reals :])))
         if self.coefficients is None:
             return self.weights @ parts
         return self.coefficients(parts)  # type: ignore[no-any-return]
+
+    def pullback(self, x: Tensor, adjoint: Tensor) -> Tensor:
+        """G of the nodes with Σ a dy = Re Σ g dx, shape (N, atoms).
+
+        Args:
+            x: the nodes, shape (N, atoms).
+            adjoint: a, shape (rows, atoms).
+        """
+        if self.coefficients is None:
+            weight = self.weights.t() @ adjoint
+        else:
+            weight = self.coefficients.transposed(adjoint)
+        row, column = self.factors(x).chunk(2)
+        if self.reals < self.products:  # Im Π = Re(-i Π)
+            turned = torch.complex(torch.zeros_like(weight), -weight)
+            weight = torch.cat((weight[: self.reals].to(x.dtype), turned[self.reals :]))
+        return self.factors.transposed(torch.cat((weight * column, weight * row)))
 
 
 def _by_irrep(tables: Tables, products: Products) -> tuple[Floats, Floats]:

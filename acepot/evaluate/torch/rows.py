@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from acepot.evaluate.protocol import SiteRows, StructureRows
+from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
 from acepot.evaluate.torch.one_particle import AtomicBase, Bonds
 from acepot.evaluate.torch.outputs import SpeciesOutputs
 from acepot.evaluate.torch.sites import SiteModule
-from acepot.evaluate.torch.sparse import SparseMatrix
 from acepot.tables import Tables
 
 Ints = NDArray[np.int64]
@@ -96,7 +96,7 @@ class SpeciesRows(SpeciesOutputs):
         r = torch.linalg.vector_norm(vector, dim=1)
         slopes = vector.new_zeros((len(vector), 3, self.read_out.rows))
         start = 0
-        for part in self.base.parts:
+        for part in self.base.parts():
             bonds = part.bonds(local, other, r, vector)
             slope, slot = _by_vector(part, bonds, vector[bonds.kept], atoms)  # [(a, z), (j, x), w]
             stop = start + part.offset[-1]
@@ -107,16 +107,14 @@ class SpeciesRows(SpeciesOutputs):
         return values, slopes
 
 
-def _by_vector(
-    part: AtomicBase, bonds: Bonds, vector: Tensor, atoms: int
-) -> tuple[Tensor, Tensor]:
+def _by_vector(part: AtomicBase, bonds: Bonds, vector: Tensor, atoms: int) -> tuple[Tensor, Tensor]:
     """Derivatives of R Y by the vectors in slots of atoms and species, and the edges' slots."""
     derivatives = []
     for direction in torch.eye(3, dtype=vector.dtype, device=vector.device):
         with forward_ad.dual_level():
             dual = forward_ad.make_dual(vector, direction.expand_as(vector).contiguous())
             r = torch.linalg.vector_norm(dual, dim=1)
-            radial = part.splines.values(part.splines.coefficients, bonds.other, r)
+            radial = spline_values(part.splines, bonds.other, r)
             harmonics, _, _, _ = part.harmonics(dual / r.unsqueeze(1))
             made = [
                 (
@@ -213,5 +211,3 @@ class RowModule(SiteModule):
             ]
             irreps.append(SiteRows(shaped[0][:, 0], shaped[1], shaped[2]))
         return StructureRows(tuple(irreps))
-
-

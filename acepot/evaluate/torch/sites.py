@@ -100,14 +100,13 @@ class SiteModule(EdgeModule):
     def _values(self, block: Block, vector: Tensor) -> Tensor:
         """Values of the atoms of one block, shape (a, rows)."""
         site = self.sites[block.centre]
-        return site(block.local, block.other, vector, len(block.atoms)).t()  # type: ignore[no-any-return]
+        values: Tensor = site(block.local, block.other, vector, len(block.atoms))
+        return values.t()
 
     # ------------------------------------------------------------------ in blocks
 
     @torch.no_grad()
-    def values(
-        self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor
-    ) -> Tensor:
+    def values(self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor) -> Tensor:
         """Values of all sites, shape (n, rows); arguments as those of `forward`."""
         vector = vector.detach().to(self.cutoffs.dtype)
         values = vector.new_zeros((len(species), self.rows))
@@ -139,6 +138,7 @@ class SiteModule(EdgeModule):
                 slopes[block.atoms] = slope
         return slopes
 
+    @torch.no_grad()
     def pullback(
         self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor, adjoint: Tensor
     ) -> Tensor:
@@ -154,14 +154,13 @@ class SiteModule(EdgeModule):
         vector = vector.detach().to(self.cutoffs.dtype)
         slopes = torch.zeros_like(vector)
         for block in self._blocks(species, centre, neighbour, vector):
-            with torch.enable_grad():
-                mine = vector[block.edges].requires_grad_()
-                values = self._values(block, mine)
-            if values.requires_grad:
-                (slope,) = torch.autograd.grad(
-                    values, mine, adjoint[block.atoms].to(vector.dtype), materialize_grads=True
-                )
-                slopes[block.edges] = slope
+            slopes[block.edges] = self.sites[block.centre].pullback(  # type: ignore[operator]
+                block.local,
+                block.other,
+                vector[block.edges],
+                len(block.atoms),
+                adjoint[block.atoms].to(vector.dtype).t(),
+            )
         return slopes
 
     def _blocks(
