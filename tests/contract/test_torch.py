@@ -25,7 +25,6 @@ torch.set_num_threads(1)
 from acepot.evaluate.torch.edges import forces_and_virials  # noqa: E402
 from acepot.evaluate.torch.evaluator import TorchEvaluator  # noqa: E402
 from acepot.evaluate.torch.module import AceModule  # noqa: E402
-from acepot.evaluate.torch.sites import SiteModule  # noqa: E402
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 PACE = ("Al-Ni_opt_all.yace", "Cu-I.converted.yace", "ZBL_rep.converted.yace",

@@ -196,18 +196,17 @@ class RowModule(SiteModule):
 
     def _structure_rows(self, values: Tensor, forces: Tensor, virial: Tensor) -> StructureRows:
         """Rows of one structure, irrep by irrep, functions last."""
-        sums, irreps = len(values), []
         widths = [width * dim for width, dim in self.shapes]
-        parts = [
-            part.reshape(sums, -1, self.rows).split(widths, dim=2)
-            for part in (values, forces, virial)
-        ]
-        for *three, (width, dim) in zip(*parts, self.shapes, strict=True):
-            shaped = [
-                np.ascontiguousarray(
-                    part.reshape(sums, -1, width, dim).transpose(2, 3).double().cpu().numpy()
-                )
-                for part in three
-            ]
-            irreps.append(SiteRows(shaped[0][:, 0], shaped[1], shaped[2]))
+        shaped = []
+        for part, count in ((values, 1), (forces, 3 * forces.shape[1]), (virial, 6)):
+            pieces = part.reshape(len(part), count, self.rows).split(widths, dim=2)
+            shaped.append(
+                [
+                    np.ascontiguousarray(
+                        piece.reshape(len(part), count, *shape).mT.double().cpu().numpy()
+                    )
+                    for piece, shape in zip(pieces, self.shapes, strict=True)
+                ]
+            )
+        irreps = [SiteRows(b[:, 0], f, w) for b, f, w in zip(*shaped, strict=True)]
         return StructureRows(tuple(irreps))

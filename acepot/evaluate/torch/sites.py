@@ -69,7 +69,7 @@ class SiteModule(EdgeModule):
     def by_irrep(self, values: Tensor) -> list[Tensor]:
         """Values of shape (n, rows) as one array of shape (n, width, 2L + 1) for each irrep."""
         parts = values.split([width * dim for width, dim in self.shapes], dim=1)
-        return [p.reshape(-1, *shape) for p, shape in zip(parts, self.shapes, strict=True)]
+        return [p.reshape(len(values), *shape) for p, shape in zip(parts, self.shapes, strict=True)]
 
     # ------------------------------------------------------------------ differentiable
 
