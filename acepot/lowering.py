@@ -115,11 +115,12 @@ def _lower_basis(
     bodies, pair = families(basis, many, pairs)
     knots = _knots(basis) if own_knots else None
     radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, _limit(parts.size))
+    none = np.zeros((len(basis.numbers),) * 2)  # where there is nothing but constants
     width = 2 * parts.block_l + 1
     m = [np.arange(-l, l + 1) for l in parts.block_l]  # noqa: E741
     return Tables(
         numbers=np.array(basis.numbers, dtype=np.int32),
-        cutoff=np.max([t.end for t in radial], axis=0),
+        cutoff=np.max([none, *(t.end for t in radial)], axis=0),
         radial=radial,
         a_species=np.repeat(parts.block_species, width).astype(np.int32),
         a_channel=np.repeat(parts.block_channel, width).astype(np.int32),

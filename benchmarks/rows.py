@@ -21,7 +21,6 @@ import numpy as np
 import acepot
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
-from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, row_count
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -105,7 +104,7 @@ def _compare(
         for structure in chosen:
             rows = sum(row_count(q, len(structure)) for q in ALL)
             out = places[place][: rows * width].reshape((rows, width), order="F")
-            builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
+            builder.fill(structure, ALL, out)
 
     def half(k: int) -> None:
         fill(native, structures[k::2], k)

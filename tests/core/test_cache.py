@@ -44,7 +44,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def assert_equal(one: Expansion, other: Expansion) -> None:
-    assert one.channels == other.channels and one.total_l == other.total_l
+    assert (one.channels, one.irreps, one.sizes) == (other.channels, other.irreps, other.sizes)
     for name in ("block_species", "block_channel", "block_l"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     for field in fields(Labels):
@@ -72,6 +72,7 @@ def assert_equal(one: Expansion, other: Expansion) -> None:
         {"formulation": "canonical", "extend_lower_orders": True, "degree": (4.0, 4.0, 4.0)},
         {"total_l": 2, "pair": Pair(degree=0)},
         {"total_l": 1, "parity": -1, "pair": Pair(degree=0)},
+        {"irreps": ("0e", "0o", "1o", "2e"), "constant": True},
         {"pair": Pair(degree=0)},
         {"elements": ("H", "O", "Si"), "order": 2, "degree": (4.0, 4.0)},
     ],

@@ -342,8 +342,15 @@ def test_a_coupling_that_equal_factors_forbid_is_refused():
 def test_an_empty_selection_is_refused():
     with pytest.raises(InputError, match="select no function; raise the degree or the caps"):
         select(_spec(order=2, degree=0.5))
-    with pytest.raises(InputError, match="select no function"):
-        select(_spec(order=1, degree=8.0, total_l=1, parity=1))
+
+
+def test_a_symmetry_that_nothing_couples_to_has_no_functions():
+    for fields in (
+        {"order": 1, "total_l": 1, "parity": 1},
+        {"order": 2, "total_l": 0, "parity": -1},
+    ):
+        spec = _spec(degree=8.0, **fields)
+        assert select(spec) == {0: []} and basis_size(spec)["total"] == 0
 
 
 @pytest.mark.parametrize("fields", [{}, {"max_l": 3}], ids=["no cap", "cap"])
