@@ -194,7 +194,7 @@ def test_pullback_is_the_transpose_of_jvp(elements, structures_of):
     ):
         terms = [(x * d).ravel() for x, d in zip(a, change.values, strict=True)]
         size = max(sum(np.abs(t).sum() for t in terms), 1.0)
-        gap = sum(t.sum() for t in terms) + (back.forces * u).sum() + (back.virial.T * strain).sum()
+        gap = sum(t.sum() for t in terms) + (back.forces * u).sum() + (back.virial * strain).sum()
         assert abs(gap) / size < 1e-12
 
 
@@ -265,8 +265,8 @@ def test_autograd_differentiates_twice(kind):
     inputs = [vector]
     if kind == "model":
         inputs += [site.read_out.weights.clone().requires_grad_() for site in module.sites]
-    assert torch.autograd.gradcheck(outputs, inputs, check_forward_ad=kind == "basis")
-    assert torch.autograd.gradgradcheck(outputs, inputs)
+    assert torch.autograd.gradcheck(outputs, inputs, check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(outputs, inputs, fast_mode=True)
 
 
 def test_a_nonlinear_fit_is_one_line_of_autograd(structures_of):

@@ -114,18 +114,19 @@ class TorchEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        along = strains or [None] * len(structures)
-        if not len(structures) == len(displacements) == len(along):
+        pressed = strains or [None] * len(structures)
+        if not len(structures) == len(displacements) == len(pressed):
             raise InputError("jvp: expected one displacement and one strain for each structure")
 
         def check(number: int, structure: Structure) -> tuple[Floats, Floats]:
-            return displacement_of(structure, displacements[number], along[number])
+            return displacement_of(structure, displacements[number], pressed[number])
 
         def compute(batch: Batch, given: list[tuple[Floats, Floats]]) -> list[Sites]:
             u = self._tensor(np.concatenate([u for u, _ in given]))
             strain = self._tensor(np.stack([e for _, e in given]))
-            strained = strain[batch.structure[batch.centre]] @ batch.vector.unsqueeze(2)
-            change = u[batch.neighbour] - u[batch.centre] + strained.squeeze(2)
+            strain = strain[batch.structure[batch.centre]]
+            along = batch.vector.to(strain.dtype).unsqueeze(1) @ strain
+            change = u[batch.neighbour] - u[batch.centre] + along.squeeze(1)
             return self._by_structure(batch, self._sites.jvp(*batch[:4], change))
 
         return self._each(structures, check, compute, self._no_sites)

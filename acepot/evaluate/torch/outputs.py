@@ -234,14 +234,12 @@ class ReadOut(torch.nn.Module):
 
 def _by_irrep(tables: Tables, products: Products) -> tuple[Floats, Floats]:
     """Weights from [member, output, M] of all irreps to irreps, in each [member, output, M]."""
-    dims = np.cumsum([n * i.dim for n, i in zip(tables.outputs, tables.irreps, strict=True)])
-    rows, terms = int(dims[-1]), len(products.factors)
-    real = products.weights.reshape(-1, rows, terms)
+    dims = [n * i.dim for n, i in zip(tables.outputs, tables.irreps, strict=True)]
+    place = np.arange(tables.members * sum(dims)).reshape(tables.members, -1)
+    rows = [part.ravel() for part in np.split(place, np.cumsum(dims)[:-1], axis=1)]
+    real = products.weights.reshape(place.size, len(products.factors))
     imaginary = np.zeros_like(real)
     if products.weights_imaginary.shape[1]:
         imaginary = products.weights_imaginary.reshape(real.shape)
-    made = [
-        np.concatenate([p.reshape(-1, terms) for p in np.split(w, dims[:-1], axis=1)])
-        for w in (real, imaginary)
-    ]
-    return made[0], made[1]
+    order = np.concatenate(rows)
+    return real[order], imaginary[order]

@@ -20,7 +20,6 @@ from acepot.evaluate.torch.sites import SiteModule
 from acepot.tables import Tables
 
 Ints = NDArray[np.int64]
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 class SpeciesRows(SpeciesOutputs):
@@ -69,7 +68,7 @@ class SpeciesRows(SpeciesOutputs):
     def size(self, neighbours: int) -> int:
         """How many numbers the arrays of one atom with so many neighbours take, about."""
         by_base = 4 * len(self.others) + len(self.key) + self.base.width * self.read_out.rows
-        by_vector = 3 * neighbours * (3 * self.read_out.rows + 2 * self.base.width)
+        by_vector = 3 * neighbours * (6 * self.read_out.rows + 2 * self.base.width)
         return super().size(neighbours) + by_base + by_vector
 
     def jacobian(
@@ -171,14 +170,14 @@ class RowModule(SiteModule):
             weight[: len(w), start:stop] = w
         values = vector.new_zeros((sums, len(weights), self.rows))
         forces = vector.new_zeros((sums, len(species), 3 * self.rows))
-        virial = vector.new_zeros((sums, len(weights), 6 * self.rows))
+        virial = vector.new_zeros((sums, len(weights), 9 * self.rows))
         for block in self._blocks(species, centre, neighbour, vector):
             r, i, j = vector[block.edges], centre[block.edges], neighbour[block.edges]
             b, slope = self.sites[block.centre].jacobian(  # type: ignore[operator]
                 block.local, block.other, r, len(block.atoms)
             )
-            pressed = torch.stack([r[:, x, None] * slope[:, y] for x, y in _VOIGT], dim=1)
-            slope, pressed = slope.flatten(1), pressed.flatten(1)
+            moment = (r[:, :, None, None] * slope[:, None]).flatten(1)  # r_x dB/dr_y
+            slope = slope.flatten(1)
             for s in range(sums):
                 at = torch.nonzero(weight[s, block.atoms]).squeeze(1)
                 w = weight[s, block.atoms[at], None]
@@ -187,7 +186,7 @@ class RowModule(SiteModule):
                 w, own, other = weight[s, i[at], None], i[at], j[at]
                 forces[s].index_add_(0, own, w * slope[at])
                 forces[s].index_add_(0, other, -w * slope[at])
-                virial[s].index_add_(0, structure[own], -w * pressed[at])
+                virial[s].index_add_(0, structure[own], -w * moment[at])
         made = []
         for b, (w, start, stop) in enumerate(zip(weights, [0, *stops], stops, strict=False)):
             parts = (values[: len(w), b], forces[: len(w), start:stop], virial[: len(w), b])
@@ -198,7 +197,7 @@ class RowModule(SiteModule):
         """Rows of one structure, irrep by irrep, functions last."""
         widths = [width * dim for width, dim in self.shapes]
         shaped = []
-        for part, count in ((values, 1), (forces, 3 * forces.shape[1]), (virial, 6)):
+        for part, count in ((values, 1), (forces, 3 * forces.shape[1]), (virial, 9)):
             pieces = part.reshape(len(part), count, self.rows).split(widths, dim=2)
             shaped.append(
                 [
@@ -208,5 +207,8 @@ class RowModule(SiteModule):
                     for piece, shape in zip(pieces, self.shapes, strict=True)
                 ]
             )
-        irreps = [SiteRows(b[:, 0], f, w) for b, f, w in zip(*shaped, strict=True)]
+        irreps = [
+            SiteRows(b[:, 0], f, w.reshape(len(w), 3, 3, *w.shape[2:]))
+            for b, f, w in zip(*shaped, strict=True)
+        ]
         return StructureRows(tuple(irreps))
