@@ -72,7 +72,7 @@ class SparseMatrix(torch.nn.Module):
     @staticmethod
     def _multiply(x: Tensor, rows: int, *entries: Tensor) -> Tensor:
         real = torch.view_as_real(x) if x.is_complex() else x
-        y = _multiply(real.reshape(x.shape[0], -1), *entries)
+        y = _multiply(real.flatten(1), *entries)
         y = y.reshape(rows, *real.shape[1:])
         return torch.view_as_complex(y) if x.is_complex() else y
 

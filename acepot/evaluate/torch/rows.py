@@ -43,7 +43,8 @@ class SpeciesRows(SpeciesOutputs):
         entry, taken = np.nonzero(factors[products.term] < len(self.single))
         mine = factors[products.term[entry]]
         v = mine[np.arange(len(entry)), taken]
-        left = mine[np.arange(factors.shape[1]) != taken[:, None]].reshape(len(entry), -1)
+        left = mine[np.arange(factors.shape[1]) != taken[:, None]]
+        left = left.reshape(len(entry), max(factors.shape[1] - 1, 0))
         others, which = np.unique(left, axis=0, return_inverse=True)
         self.register_buffer("others", torch.tensor(others))
         # With dA^c = s d(raw) + i s' d(raw'), a product P of the others adds Re(C P) s to
@@ -99,8 +100,8 @@ class SpeciesRows(SpeciesOutputs):
             bonds = part.bonds(local, other, r, vector)
             slope, slot = _by_vector(part, bonds, vector[bonds.kept], atoms)  # [(a, z), (j, x), w]
             stop = start + part.offset[-1]
-            mine = by_base[:, start:stop].reshape(len(slope), -1, self.read_out.rows)
-            made = torch.bmm(slope, mine).reshape(-1, 3, self.read_out.rows)
+            mine = by_base[:, start:stop].reshape(len(slope), slope.shape[2], self.read_out.rows)
+            made = torch.bmm(slope, mine).unflatten(1, (-1, 3)).flatten(0, 1)
             slopes.index_add_(0, bonds.kept, made.index_select(0, slot))
             start = stop
         return values, slopes
