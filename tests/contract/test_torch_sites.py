@@ -178,6 +178,25 @@ def test_energies_may_hold_the_constant_function(structures_of):
             _assert_close(*both, "constant")
 
 
+@pytest.mark.parametrize("constant", [True, False])
+def test_nothing_but_constants_or_nothing_at_all(constant, structures_of):
+    """Whole irreps and all radial tables may be missing."""
+    irreps = ("0e", "4o") if constant else ("4o",)
+    fields = {"order": 1, "degree": 0.5, "irreps": irreps, "pair": Pair(degree=0)}
+    spec = resolve(BasisSpec(("O", "Si"), **{**MORE, **fields, "constant": constant}))
+    basis = lower(spec)
+    assert basis.sizes == ((2, 0) if constant else (0,))
+    structures = list(structures_of((8, 14)).values())
+    for tables in (basis, basis.read_out([np.ones((1, 1, n)) for n in basis.sizes])):
+        moved, strains, adjoints = _draw(tables, structures)
+        fast, slow = TorchEvaluator(tables), ReferenceEvaluator(tables)
+        for a, b in zip(fast.values(structures), slow.values(structures), strict=True):
+            _assert_close(a.values, b.values, "constants")
+        assert not any(v.any() for s in fast.jvp(structures, moved, strains) for v in s.values)
+        assert not any(p.forces.any() for p in fast.pullback(structures, adjoints))
+        assert not any(r.forces.any() for rows in fast.rows(structures) for r in rows.irreps)
+
+
 # ------------------------------------------------------------------ against each other
 
 

@@ -42,7 +42,7 @@ class EdgeModule(torch.nn.Module):
         super().__init__()
         if dtype not in (torch.float64, torch.float32):
             raise InputError(f"torch: expected float64 or float32, got {dtype}")
-        self.cutoff = float(tables.cutoff.max())
+        self.cutoff = tables.reach
         self.block, self.device_block = _BLOCK, _DEVICE_BLOCK
         self.register_buffer("numbers", torch.tensor(tables.numbers, dtype=torch.int64))
         self.register_buffer("cutoffs", torch.tensor(tables.cutoff, dtype=dtype).flatten())
@@ -130,4 +130,6 @@ def forces_and_virials(
 def _nearest(tables: Tables) -> NDArray[np.float64]:
     """Distances in Å below which pairs are refused, shape (S, S)."""
     every = (*tables.radial, *((tables.core,) if tables.core else ()))
-    return np.asarray(np.max([np.where(t.zero_inside > 0, 0.0, t.begin) for t in every], axis=0))
+    none = np.zeros((len(tables.numbers),) * 2)
+    begin = [np.where(t.zero_inside > 0, 0.0, t.begin) for t in every]
+    return np.asarray(np.max([none, *begin], axis=0))

@@ -227,7 +227,7 @@ class TorchEvaluator:
         species: list[Ints] = []
         lists: list[Edges] = []
         given: list[G] = []
-        cutoff = float(self.tables.cutoff.max())
+        cutoff = self.tables.reach
         for number, structure in enumerate(structures):
             try:
                 z, edges = species_of(self.tables, structure), build(structure, cutoff)
