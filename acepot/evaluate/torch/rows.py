@@ -1,7 +1,6 @@
 """Design rows in torch: the functions of a basis and their Jacobians, summed over sites.
 
-∂B_k/∂r_j = Σ_v ∂B_k/∂A_v ∂A_v/∂r_j, both factors dense for the neighbours of one species, so
-that the sum is one matrix product for each atom and species.
+∂B_k/∂r_j = Σ_v ∂B_k/∂A_v ∂A_v/∂r_j: a function has few A's, so that the first factor is sparse.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn.functional import embedding_bag
 
 from acepot.evaluate.protocol import SiteRows, StructureRows
 from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
@@ -32,7 +32,8 @@ class SpeciesRows(SpeciesOutputs):
     """
 
     others: Tensor
-    key: Tensor
+    raw: Tensor
+    first: Tensor
 
     def __init__(self, tables: Tables, centre: int, dtype: torch.dtype) -> None:
         super().__init__(tables, centre, dtype)
@@ -58,57 +59,80 @@ class SpeciesRows(SpeciesOutputs):
             (scale[v] * c.real, -scale[v] * c.imag, -scale[at] * c.imag, -scale[at] * c.real)
         )
         function = products.function.astype(np.int64)[entry]
-        key = np.concatenate([raw[v], raw[v], raw[at], raw[at]]) * self.read_out.rows
-        key += np.tile(function, 4)
+        key = np.tile(function, 4) * max(self.base.width, 1)
+        key += np.concatenate([raw[v], raw[v], raw[at], raw[at]])
         kept = value != 0.0
         unique, row = np.unique(key[kept], return_inverse=True)
-        self.register_buffer("key", torch.tensor(unique))
+        by_function, by_raw = np.divmod(unique, max(self.base.width, 1))
+        first = np.searchsorted(by_function, np.arange(self.read_out.rows))
+        self.register_buffer("raw", torch.tensor(by_raw))
+        self.register_buffer("first", torch.tensor(first))
         shape = (len(unique), 2 * count)
         self.derivatives = SparseMatrix(row, column[kept], value[kept], shape, dtype)
 
     def size(self, neighbours: int) -> int:
         """How many numbers the arrays of one atom with so many neighbours take, about."""
-        by_base = 4 * len(self.others) + len(self.key) + self.base.width * self.read_out.rows
-        by_vector = 3 * neighbours * (6 * self.read_out.rows + 2 * self.base.width)
-        return super().size(neighbours) + by_base + by_vector
+        slopes = (3 * neighbours + 12) * (2 * self.read_out.rows + 4 * self.base.width)
+        return super().size(neighbours) + 4 * len(self.others) + 3 * len(self.raw) + slopes
 
     def jacobian(
-        self, local: Tensor, other: Tensor, vector: Tensor, atoms: int
+        self, local: Tensor, other: Tensor, vector: Tensor, atoms: int, slot: Tensor, width: int
     ) -> tuple[Tensor, Tensor]:
-        """Values, shape (atoms, rows), and derivatives by the vectors, shape (E, 3, rows).
+        """Values, shape (atoms, rows), and their derivatives, shape (atoms, 3 J + 12, rows).
+
+        Derivatives are by the coordinates of the neighbours in J slots, of the central atom, and
+        by the 9 components of the strain.
 
         Args:
             local: as `forward`.
             other: as `forward`.
             vector: as `forward`.
             atoms: as `forward`.
+            slot: of every edge among those of its central atom, shape (E,).
+            width: J.
         """
         x = self.nodes(self.base(local, other, vector, atoms))
         values = self.read_out(x).t()
-        single = torch.cat((x[1 : 1 + len(self.single)], x[:1]))  # the padding is the constant 1
-        product = torch.ones((len(self.others), atoms), dtype=x.dtype, device=x.device)
-        for t in range(self.others.shape[1]):
-            product = product * single.index_select(0, self.others[:, t])
-        data = self.derivatives(torch.cat((torch.real(product), torch.imag(product))))
-        by_base = vector.new_zeros((atoms, self.base.width * self.read_out.rows))
-        by_base = by_base.index_copy_(1, self.key, data.t())
-        by_base = by_base.reshape(atoms, self.base.width, self.read_out.rows)
+        if len(self.raw) == 0:
+            return values, values.new_zeros((atoms, 3 * width + 12, self.read_out.rows))
         r = torch.linalg.vector_norm(vector, dim=1)
-        slopes = vector.new_zeros((len(vector), 3, self.read_out.rows))
-        start = 0
+        tables = []  # dA/dr of the real A, [a, (z, w), 3 J + 12]
         for part in self.base.parts():
             bonds = part.bonds(local, other, r, vector)
-            slope, slot = _by_vector(part, bonds, vector[bonds.kept], atoms)  # [(a, z), (j, x), w]
-            stop = start + part.offset[-1]
-            mine = by_base[:, start:stop].reshape(len(slope), slope.shape[2], self.read_out.rows)
-            made = torch.bmm(slope, mine).unflatten(1, (-1, 3)).flatten(0, 1)
-            slopes.index_add_(0, bonds.kept, made.index_select(0, slot))
-            start = stop
-        return values, slopes
+            slots = (bonds.local * part.species + bonds.other) * width + slot[bonds.kept]
+            slope = _by_vector(part, bonds, vector[bonds.kept], slots, atoms, width)
+            tables.append(slope.unflatten(0, (atoms, -1)).transpose(2, 3).flatten(1, 2))
+        table = torch.cat(tables, dim=1)
+        count = torch.arange(atoms, device=vector.device).unsqueeze(1)
+        slopes = embedding_bag(
+            (count * self.base.width + self.raw).flatten(),
+            table.flatten(0, 1),
+            (count * len(self.raw) + self.first).flatten(),
+            mode="sum",
+            per_sample_weights=self._by_base(x).t().flatten(),
+        )
+        return values, slopes.unflatten(0, (atoms, -1)).transpose(1, 2).contiguous()
+
+    def _by_base(self, x: Tensor) -> Tensor:
+        """dB/dA of the real A, for pairs of a function and an A in it, shape (pairs, atoms)."""
+        single = torch.cat((x[1 : 1 + len(self.single)], x[:1]))  # the padding is the constant 1
+        shape = (len(self.others), x.shape[1])
+        product = torch.ones(shape, dtype=x.dtype, device=x.device)
+        for t in range(self.others.shape[1]):
+            product = product * single.index_select(0, self.others[:, t])
+        both = torch.cat((torch.real(product), torch.imag(product)))
+        data: Tensor = self.derivatives(both)
+        return data
 
 
-def _by_vector(part: AtomicBase, bonds: Bonds, vector: Tensor, atoms: int) -> tuple[Tensor, Tensor]:
-    """Derivatives of R Y by the vectors in slots of atoms and species, and the edges' slots."""
+def _by_vector(
+    part: AtomicBase, bonds: Bonds, vector: Tensor, slots: Tensor, atoms: int, width: int
+) -> Tensor:
+    """Derivatives of R Y by the neighbours in their slots, the centre and the strain.
+
+    Returns:
+        Shape (atoms × species, 3 J + 3 + 9, functions of one species).
+    """
     derivatives = []
     for direction in torch.eye(3, dtype=vector.dtype, device=vector.device):
         with forward_ad.dual_level():
@@ -124,10 +148,12 @@ def _by_vector(part: AtomicBase, bonds: Bonds, vector: Tensor, atoms: int) -> tu
                 for l in range(part.harmonics.lmax + 1)
             ]
             derivatives.append(forward_ad.unpack_dual(torch.cat(made, dim=1)).tangent)
-    slope = torch.stack(derivatives, dim=1)
-    slot, width = part.layout(bonds.local, bonds.other, atoms)
-    spread = part.spread(slope.flatten(1), slot, atoms * part.species, width)
-    return spread.reshape(len(spread), 3 * width, -1), slot
+    slope = torch.stack(derivatives, dim=1).flatten(1)
+    slope = part.spread(slope, slots, atoms * part.species, width)  # [(a, z), j, 3 w]
+    strain = torch.bmm(part.spread(vector, slots, len(slope), width).mT, slope)  # r_x d/dr_y
+    moved, pressed = (part.unflatten(2, (3, -1)).flatten(1, 2) for part in (slope, strain))
+    centre = -slope.sum(dim=1).unflatten(1, (3, -1))
+    return torch.cat((moved, centre, pressed), dim=1)
 
 
 class RowModule(SiteModule):
@@ -170,24 +196,32 @@ class RowModule(SiteModule):
         for w, start, stop in zip(weights, [0, *stops], stops, strict=False):
             weight[: len(w), start:stop] = w
         values = vector.new_zeros((sums, len(weights), self.rows))
-        forces = vector.new_zeros((sums, len(species), 3 * self.rows))
+        forces = vector.new_zeros((sums, len(species) + 1, 3 * self.rows))  # the last is padding
         virial = vector.new_zeros((sums, len(weights), 9 * self.rows))
         for block in self._blocks(species, centre, neighbour, vector):
-            r, i, j = vector[block.edges], centre[block.edges], neighbour[block.edges]
-            b, slope = self.sites[block.centre].jacobian(  # type: ignore[operator]
-                block.local, block.other, r, len(block.atoms)
+            atoms = len(block.atoms)
+            count = torch.bincount(block.local, minlength=atoms)
+            first = torch.cumsum(count, 0) - count
+            number = torch.arange(len(block.local), device=vector.device)
+            slot, width = number - first[block.local], max(int(count.max()), 1)
+            b, slopes = self.sites[block.centre].jacobian(  # type: ignore[operator]
+                block.local, block.other, vector[block.edges], atoms, slot, width
             )
-            moment = (r[:, :, None, None] * slope[:, None]).flatten(1)  # r_x dB/dr_y
-            slope = slope.flatten(1)
+            target = torch.full((atoms, width + 1), len(species), device=vector.device)
+            target[block.local, slot], target[:, width] = neighbour[block.edges], block.atoms
+            home = structure[block.atoms]
             for s in range(sums):
                 at = torch.nonzero(weight[s, block.atoms]).squeeze(1)
-                w = weight[s, block.atoms[at], None]
-                values[s].index_add_(0, structure[block.atoms[at]], w * b[at])
-                at = torch.nonzero(weight[s, i]).squeeze(1)
-                w, own, other = weight[s, i[at], None], i[at], j[at]
-                forces[s].index_add_(0, own, w * slope[at])
-                forces[s].index_add_(0, other, -w * slope[at])
-                virial[s].index_add_(0, structure[own], -w * moment[at])
+                if len(at) == 0:
+                    continue
+                w, part = weight[s, block.atoms[at]], slopes
+                if not (len(at) == atoms and (w == 1.0).all()):
+                    part = w[:, None, None] * slopes[at]
+                moved, pressed = part[:, :-9].unflatten(1, (-1, 3)).flatten(2), part[:, -9:]
+                values[s].index_add_(0, home[at], w[:, None] * b[at])
+                forces[s].index_add_(0, target[at].flatten(), moved.flatten(0, 1), alpha=-1)
+                virial[s].index_add_(0, home[at], pressed.flatten(1), alpha=-1)
+        forces = forces[:, :-1]
         made = []
         for b, (w, start, stop) in enumerate(zip(weights, [0, *stops], stops, strict=False)):
             parts = (values[: len(w), b], forces[: len(w), start:stop], virial[: len(w), b])
