@@ -108,7 +108,7 @@ class AceModule(EdgeModule):
                     for k in range(len(bounds) - 1):
                         begin, end = int(edges[k]), int(edges[k + 1])
                         mine = kept[begin:end]
-                        energy, pull = site(
+                        energy, slope = site(
                             outputs,
                             key[begin:end] - bounds[k],
                             other[begin:end],
@@ -116,7 +116,7 @@ class AceModule(EdgeModule):
                             bounds[k + 1] - bounds[k],
                         )
                         energies[:, bounds[k] : bounds[k + 1]] = energy
-                        gradients.index_copy_(1, mine, pull)
+                        gradients.index_copy_(1, mine, slope)
                 start = stop
             return energies.index_select(1, rank) + self.e0.index_select(0, species), gradients
 

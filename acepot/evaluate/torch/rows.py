@@ -16,7 +16,7 @@ from acepot.evaluate.protocol import SiteRows, StructureRows
 from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
 from acepot.evaluate.torch.one_particle import AtomicBase, Bonds
 from acepot.evaluate.torch.outputs import SpeciesOutputs
-from acepot.evaluate.torch.sites import SiteModule
+from acepot.evaluate.torch.sites import Block, SiteModule
 from acepot.tables import Tables
 
 Ints = NDArray[np.int64]
@@ -156,6 +156,26 @@ def _by_vector(
     return torch.cat((moved, centre, pressed), dim=1)
 
 
+def _slots(block: Block, neighbour: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+    """Neighbours in J slots and then the central atom, and the slots of the edges.
+
+    Args:
+        block: atoms and edges.
+        neighbour: of every edge of all blocks.
+        padding: stands in slots without a neighbour.
+
+    Returns:
+        Shapes (a, J + 1) and (e,).
+    """
+    count = torch.bincount(block.local, minlength=len(block.atoms))
+    first = torch.cumsum(count, 0) - count
+    slot = torch.arange(len(block.local), device=count.device) - first[block.local]
+    shape = (len(block.atoms), max(int(count.max()), 1) + 1)
+    target = torch.full(shape, padding, dtype=torch.int64, device=count.device)
+    target[block.local, slot], target[:, -1] = neighbour[block.edges], block.atoms
+    return target, slot
+
+
 class RowModule(SiteModule):
     """Design rows of the functions of Tables (of a model: of its basis), structure by structure.
 
@@ -199,23 +219,22 @@ class RowModule(SiteModule):
         forces = vector.new_zeros((sums, len(species) + 1, 3 * self.rows))  # the last is padding
         virial = vector.new_zeros((sums, len(weights), 9 * self.rows))
         for block in self._blocks(species, centre, neighbour, vector):
-            atoms = len(block.atoms)
-            count = torch.bincount(block.local, minlength=atoms)
-            first = torch.cumsum(count, 0) - count
-            number = torch.arange(len(block.local), device=vector.device)
-            slot, width = number - first[block.local], max(int(count.max()), 1)
+            target, slot = _slots(block, neighbour, len(species))
             b, slopes = self.sites[block.centre].jacobian(  # type: ignore[operator]
-                block.local, block.other, vector[block.edges], atoms, slot, width
+                block.local,
+                block.other,
+                vector[block.edges],
+                len(target),
+                slot,
+                target.shape[1] - 1,
             )
-            target = torch.full((atoms, width + 1), len(species), device=vector.device)
-            target[block.local, slot], target[:, width] = neighbour[block.edges], block.atoms
             home = structure[block.atoms]
             for s in range(sums):
                 at = torch.nonzero(weight[s, block.atoms]).squeeze(1)
                 if len(at) == 0:
                     continue
                 w, part = weight[s, block.atoms[at]], slopes
-                if not (len(at) == atoms and (w == 1.0).all()):
+                if len(at) < len(target) or not (w == 1.0).all():
                     part = w[:, None, None] * slopes[at]
                 moved, pressed = part[:, :-9].unflatten(1, (-1, 3)).flatten(2), part[:, -9:]
                 values[s].index_add_(0, home[at], w[:, None] * b[at])
