@@ -17,7 +17,6 @@ from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 
-
 #: What a model may be made of.
 Basis = BasisSpec | ExplicitBasis
 

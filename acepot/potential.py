@@ -75,7 +75,7 @@ class Potential:
             return
         single = precision == "single"
         if evaluator == "torch":
-            from acepot.evaluate.torch_evaluator import TorchEvaluator
+            from acepot.evaluate.torch.evaluator import TorchEvaluator
 
             self._evaluator = TorchEvaluator(self.tables, device, single)
             if single:

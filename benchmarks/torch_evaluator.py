@@ -23,7 +23,8 @@ import torch
 
 import acepot
 from acepot.evaluate.native import NativeEvaluator
-from acepot.evaluate.torch_module import AceModule, forces_and_virials
+from acepot.evaluate.torch.edges import forces_and_virials
+from acepot.evaluate.torch.module import AceModule
 from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.tables import Tables

@@ -20,7 +20,7 @@ except ImportError as error:
         "openmm_ace.check_torchforce() says which"
     ) from error
 
-from acepot.evaluate.torch_module import AceModule
+from acepot.evaluate.torch.module import AceModule
 from openmm_ace.torchmodule import ForceModule
 from torch_ace.native import NativeStructureModule
 from torch_ace.structure import StructureModule

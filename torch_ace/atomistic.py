@@ -11,7 +11,7 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
-from acepot.evaluate.torch_module import AceModule
+from acepot.evaluate.torch.module import AceModule
 from torch_ace.native import NativeModule
 
 

@@ -19,7 +19,7 @@ try:
 except ImportError as error:
     raise MissingDependency("metatomic is missing: pip install acepot[metatomic]") from error
 
-from acepot.evaluate.torch_module import AceModule
+from acepot.evaluate.torch.module import AceModule
 from torch_ace.atomistic import EnergyModule
 from torch_ace.compilation import OPERATOR, load_operator
 from torch_ace.native import NativeModule

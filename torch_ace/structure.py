@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from vesin_torch import NeighborList
 
-from acepot.evaluate.torch_module import AceModule
+from acepot.evaluate.torch.module import AceModule
 
 
 class StructureModule(torch.nn.Module):

@@ -72,7 +72,7 @@ class OneParticle:
             widest = max(int(neighbours[atoms].max()), 1)
             one = widest * max(4 * (self._lmax + 1) ** 2, 8 * self._channels)
             if rows:
-                one = 3 * len(self.tables.a_l) * max(widest, len(species))
+                one = max(3 * len(self.tables.a_l) * max(widest, len(species)), 1)
             step = max(1, min(len(atoms), (_ROW_BLOCK if rows else _BLOCK) // one))
             for begin in range(0, len(atoms), step):
                 yield s, self._block(s, atoms[begin : begin + step], species, edges)

@@ -11,7 +11,8 @@ from cases import Case, Numbers, read_cases, route_options, write_numbers
 
 import acepot
 import torch_ace
-from acepot.evaluate.torch_module import AceModule, forces_and_virials
+from acepot.evaluate.torch.edges import forces_and_virials
+from acepot.evaluate.torch.module import AceModule
 from acepot.neighbours import build
 
 

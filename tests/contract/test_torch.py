@@ -22,8 +22,9 @@ from acepot.tables import Tables
 torch = pytest.importorskip("torch", reason="needs acepot[torch]")
 torch.set_num_threads(1)
 
-from acepot.evaluate.torch_evaluator import TorchEvaluator  # noqa: E402
-from acepot.evaluate.torch_module import AceModule, forces_and_virials  # noqa: E402
+from acepot.evaluate.torch.edges import forces_and_virials  # noqa: E402
+from acepot.evaluate.torch.evaluator import TorchEvaluator  # noqa: E402
+from acepot.evaluate.torch.module import AceModule  # noqa: E402
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 GOLDEN = Path(__file__).parents[1] / "golden" / "data" / "pace"
@@ -35,11 +36,9 @@ PACE = ("Al-Ni_opt_all.yace", "Cu-I.converted.yace", "ZBL_rep.converted.yace",
 
 def _assert_agree(tables: Tables, structures: list[Structure], what: str):
     """Energies to 1e-11, forces and virials to 1e-9 of 1 eV/Å or of the largest, members too."""
-    numbers = tuple(int(z) for z in tables.numbers)
-    species = [species_indices(numbers, s.numbers) for s in structures]
-    committee = tables.outputs > 1
-    found = TorchEvaluator(tables).evaluate(structures, species, committee=committee)
-    slow = ReferenceEvaluator(tables).evaluate_all(structures, species, committee=committee)
+    committee = tables.members > 1
+    found = TorchEvaluator(tables).evaluate(structures, committee=committee)
+    slow = ReferenceEvaluator(tables).evaluate(structures, committee=committee)
     for structure, one, other in zip(structures, found, slow, strict=True):
         scale = max(np.abs(other.energies).max(), np.abs(other.forces).max(), 1.0)
         for name, limit in (("energies", 1e-11), ("forces", 1e-11), ("virials", 1e-11)):

@@ -1,4 +1,4 @@
-"""Functions with one factor in torch: sums that enter the densities directly.
+"""Two-body functions in torch: sums over neighbours that enter the densities directly.
 
 Written in the subset of Python that TorchScript compiles.
 """
@@ -10,29 +10,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acepot.evaluate.torch_geometry import Grid
+from acepot.evaluate.torch.geometry import RadialSplines
 
 Ints = NDArray[np.int64]
 
 
-class Direct(torch.nn.Module):
+class TwoBody(torch.nn.Module):
     """Functions Σ_j R_c(r_ij) of one radial table, summed over c before they are evaluated.
 
     Args:
-        grid: the table of the channels.
+        splines: the table of the channels.
         species: species of the neighbours of each function, shape (D,).
-        channel: its channel of the grid, shape (D,).
+        channel: its channel of the table, shape (D,).
         term: its number among the weights, shape (D,).
     """
 
     target: Tensor
     term: Tensor
 
-    def __init__(self, grid: Grid, species: Ints, channel: Ints, term: Ints) -> None:
+    def __init__(self, splines: RadialSplines, species: Ints, channel: Ints, term: Ints) -> None:
         super().__init__()
-        self.grid = grid
+        self.splines = splines
         self.y00 = 1 / sqrt(4 * pi)
-        channels = grid.coefficients.shape[2]
+        channels = splines.coefficients.shape[2]
         self.register_buffer("target", torch.tensor(species * channels + channel))
         self.register_buffer("term", torch.tensor(term))
 
@@ -43,10 +43,10 @@ class Direct(torch.nn.Module):
             weights: of all terms, shape (P, T).
 
         Returns:
-            Coefficients as those of a `Grid`, of one channel per density.
+            Coefficients as those of `RadialSplines`, of one channel per density.
         """
-        table = self.grid.coefficients
-        species, channels = self.grid.begin.shape[0], table.shape[2]
+        table = self.splines.coefficients
+        species, channels = self.splines.begin.shape[0], table.shape[2]
         mine = weights.index_select(1, self.term).t() * self.y00
         each = torch.zeros(
             (species * channels, mine.shape[1]), dtype=table.dtype, device=table.device
@@ -62,8 +62,8 @@ class Direct(torch.nn.Module):
             other: species of the neighbours, shape (E,).
             r: distances in Å, shape (E,).
         """
-        return self.grid.lookup(self.fold(weights), other, r)
+        return self.splines.lookup(self.fold(weights), other, r)
 
     def values(self, weights: Tensor, other: Tensor, r: Tensor) -> Tensor:
         """Values as `forward`, for autograd."""
-        return self.grid.values(self.fold(weights), other, r)
+        return self.splines.values(self.fold(weights), other, r)

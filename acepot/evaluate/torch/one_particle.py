@@ -1,4 +1,4 @@
-"""One-particle functions A of atoms of one species in torch, and their derivatives.
+"""The A's of atoms of one species in torch, and their derivatives.
 
 Written in the subset of Python that TorchScript compiles.
 """
@@ -10,13 +10,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acepot.evaluate.torch_geometry import Grid, Harmonics
+from acepot.evaluate.torch.geometry import Harmonics, RadialSplines
 
 Ints = NDArray[np.int64]
 
 
-class Near(NamedTuple):
-    """The edges that lie in the table of the many-body channels.
+def in_order_of_l(channel: Ints, l: Ints) -> Ints:
+    """Channels in order of their lowest l, so that those of one l lie close together.
+
+    Args:
+        channel: of each A, shape (V,).
+        l: its l, shape (V,).
+
+    Returns:
+        Every channel once; [0] where there are none.
+    """
+    used = np.unique(channel)
+    lowest = np.array([l[channel == c].min() for c in used], dtype=np.int64)
+    return used[np.argsort(lowest, kind="stable")] if len(used) else np.zeros(1, dtype=np.int64)
+
+
+class Bonds(NamedTuple):
+    """The edges that lie in a radial table.
 
     Args:
         local: numbers of their central atoms, shape (kept,).
@@ -33,7 +48,7 @@ class Near(NamedTuple):
     kept: Tensor
 
 
-class OneParticle(NamedTuple):
+class Projections(NamedTuple):
     """A of some atoms, and what its derivative needs.
 
     Args:
@@ -55,29 +70,29 @@ class OneParticle(NamedTuple):
     slot: Tensor
 
 
-class OneParticles(torch.nn.Module):
+class AtomicBase(torch.nn.Module):
     """A_v = Σ_j R Y of all blocks: for every l one range of channels, one matrix product.
 
     Args:
-        grid: table of the channels.
+        splines: table of the channels.
         species: number of species.
-        channel: place of the channel of each A in the grid, shape (V,).
+        channel: place of the channel of each A in the table, shape (V,).
         l: its l, shape (V,).
         dtype: of the numbers.
     """
 
     def __init__(
-        self, grid: Grid, species: int, channel: Ints, l: Ints, dtype: torch.dtype
+        self, splines: RadialSplines, species: int, channel: Ints, l: Ints, dtype: torch.dtype
     ) -> None:
         super().__init__()
-        self.grid = grid
+        self.splines = splines
         self.harmonics = Harmonics(int(l.max(initial=0)), dtype)
         self.species = species
         self.functions = (self.harmonics.lmax + 1) ** 2
         self.begin, self.end, self.offset = [], [], [0]
         for degree in range(self.harmonics.lmax + 1):
             mine = l == degree
-            begin = int(channel[mine].min(initial=grid.coefficients.shape[2]))
+            begin = int(channel[mine].min(initial=splines.coefficients.shape[2]))
             end = int(channel[mine].max(initial=begin - 1)) + 1
             self.begin.append(begin)
             self.end.append(end)
@@ -88,14 +103,24 @@ class OneParticles(torch.nn.Module):
 
         Args:
             species: of the neighbours in each A, shape (V,).
-            channel: place of its channel in the grid, shape (V,).
+            channel: place of its channel in the table, shape (V,).
             l: its l, shape (V,).
         """
         begin, end = np.array(self.begin)[l], np.array(self.end)[l]
         within = species * (end - begin) + channel - begin
         return np.asarray(np.array(self.offset)[l] + within * (2 * l + 1) + l, dtype=np.int64)
 
-    def _layout(self, local: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, int]:
+    def by_species(self) -> Ints:
+        """Place of every real A in the order of species, l, channel and m, shape (raw,)."""
+        widths = np.diff(self.offset) // self.species  # A's of one species for each l
+        begin = np.cumsum([0, *widths])
+        places = [
+            np.arange(self.species)[:, None] * begin[-1] + begin[l] + np.arange(width)
+            for l, width in enumerate(widths)
+        ]
+        return np.concatenate([place.ravel() for place in places])
+
+    def layout(self, local: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, int]:
         """Places of edges in an array of J slots for each atom and species, and J.
 
         Edges are sorted by atom and species.
@@ -109,33 +134,33 @@ class OneParticles(torch.nn.Module):
         )
         return segment * width + rank, width
 
-    def _spread(self, values: Tensor, slot: Tensor, rows: int, width: int) -> Tensor:
+    def spread(self, values: Tensor, slot: Tensor, rows: int, width: int) -> Tensor:
         """Edges put into their slots, shape (atoms × species, J, …)."""
         out = torch.zeros(
             (rows * width, values.shape[1]), dtype=values.dtype, device=values.device
         ).index_copy(0, slot, values)
         return out.reshape(rows, width, values.shape[1])
 
-    def near(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Near:
-        """The edges that lie in the table of the many-body channels."""
-        _, _, inside = self.grid.place(other, r)
+    def bonds(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Bonds:
+        """The edges that lie in a radial table."""
+        _, _, inside = self.splines.place(other, r)
         kept = torch.nonzero(inside).squeeze(1)
         length = r.index_select(0, kept)
         unit = vector.index_select(0, kept) / length.unsqueeze(1)
-        return Near(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
+        return Bonds(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
 
-    def forward(self, near: Near, radial: Tensor, atoms: int) -> OneParticle:
+    def forward(self, bonds: Bonds, radial: Tensor, atoms: int) -> Projections:
         """A_v = Σ_j R Y of all blocks.
 
         Args:
-            near: of `near`.
+            bonds: of `bonds`.
             radial: R of these edges, shape (kept, C).
             atoms: how many central atoms there are.
         """
-        slot, width = self._layout(near.local, near.other, atoms)
-        harmonics, q, powers, phase = self.harmonics(near.unit)
-        radial = self._spread(radial, slot, atoms * self.species, width)
-        harmonics = self._spread(harmonics, slot, atoms * self.species, width)
+        slot, width = self.layout(bonds.local, bonds.other, atoms)
+        harmonics, q, powers, phase = self.harmonics(bonds.unit)
+        radial = self.spread(radial, slot, atoms * self.species, width)
+        harmonics = self.spread(harmonics, slot, atoms * self.species, width)
         radials: list[Tensor] = []
         angular: list[Tensor] = []
         blocks: list[Tensor] = []
@@ -146,13 +171,13 @@ class OneParticles(torch.nn.Module):
             block = torch.bmm(radials[l].transpose(1, 2), angular[l])
             blocks.append(block.reshape(atoms, self.offset[l + 1] - self.offset[l]))
         raw = torch.cat(blocks, dim=1)
-        return OneParticle(raw, radials, angular, q, powers, phase, slot)
+        return Projections(raw, radials, angular, q, powers, phase, slot)
 
-    def pull(self, near: Near, a: OneParticle, slope: Tensor, adjoint: Tensor) -> Tensor:
+    def pullback(self, bonds: Bonds, a: Projections, slope: Tensor, adjoint: Tensor) -> Tensor:
         """dE_i/dr_j = Σ_v dE_i/dA_v dA_v/dr_j of the edges in the table, shape (kept, 3).
 
         Args:
-            near: of `near`.
+            bonds: of `bonds`.
             a: of `forward`.
             slope: dR/dr of the edges, shape (kept, C).
             adjoint: dE_i/dA of all blocks, shape (atoms, raw).
@@ -170,5 +195,5 @@ class OneParticles(torch.nn.Module):
         turn = torch.cat(turns, dim=2).reshape(-1, self.functions).index_select(0, a.slot)
         stretch = stretch.reshape(-1, stretch.shape[2])
         along = (stretch.index_select(0, a.slot) * slope).sum(dim=1, keepdim=True)
-        turn = self.harmonics.pull(turn, a.q, a.powers, a.phase) / near.r.unsqueeze(1)
-        return turn + (along - (turn * near.unit).sum(dim=1, keepdim=True)) * near.unit
+        turn = self.harmonics.pullback(turn, a.q, a.powers, a.phase) / bonds.r.unsqueeze(1)
+        return turn + (along - (turn * bonds.unit).sum(dim=1, keepdim=True)) * bonds.unit

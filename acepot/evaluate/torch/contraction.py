@@ -35,9 +35,8 @@ class Contraction:
         triples: place in `pairs` of the first factor, in `single` of the second, shape (N3, 2).
         row, column: nodes whose product is the term, shape (T',).
         term: its number in `Products.weights`, shape (T',).
-        direct: terms that are one A with l = 0, left out above because their part of the energy
-            is a sum over the neighbours, shape (D,).
-        direct_function: that A, shape (D,).
+        two_body: terms that are one A with l = 0 and were set apart, shape (D,).
+        two_body_function: that A, shape (D,).
     """
 
     single: Ints
@@ -46,8 +45,8 @@ class Contraction:
     row: Ints
     column: Ints
     term: Ints
-    direct: Ints
-    direct_function: Ints
+    two_body: Ints
+    two_body_function: Ints
 
     @property
     def nodes(self) -> int:
@@ -55,12 +54,14 @@ class Contraction:
         return 1 + len(self.single) + len(self.pairs) + len(self.triples)
 
 
-def contract(tables: Tables, products: Products) -> Contraction:
+def contract(tables: Tables, products: Products, *, two_body: bool) -> Contraction:
     """Choose the nodes of one central species.
 
     Args:
         tables: what the products belong to.
         products: those of the species.
+        two_body: set terms that are one A with l = 0 apart: in an energy they are sums over
+            the neighbours of functions of the distance.
 
     Raises:
         InputError: products of more than six factors.
@@ -72,8 +73,10 @@ def contract(tables: Tables, products: Products) -> Contraction:
         raise InputError(
             f"products: expected at most {_LARGEST_ORDER} factors, got {factors.shape[1]}"
         )
-    scalar = (order == 1) & (np.append(tables.a_l, 1)[factors[:, 0]] == 0)
-    direct = np.flatnonzero(scalar)
+    if not factors.shape[1]:  # the constant alone
+        factors = np.full((len(factors), 1), base, dtype=np.int64)
+    scalar = two_body & (order == 1) & (np.append(tables.a_l, 1)[factors[:, 0]] == 0)
+    apart = np.flatnonzero(scalar)
     terms, left, right = _split(factors, order, scalar, base)
     triple = np.unique(np.concatenate([k[s == 3] for s, k in (left, right)]))
     pair_of, rest_of = _shorten(triple, np.concatenate([k[s == 2] for s, k in (left, right)]), base)
@@ -89,8 +92,8 @@ def contract(tables: Tables, products: Products) -> Contraction:
         node[0],
         node[1],
         terms,
-        direct,
-        factors[direct, 0],
+        apart,
+        factors[apart, 0],
     )
 
 
@@ -104,7 +107,7 @@ def _split(
     """Terms in two parts each, chosen by how often a part is used."""
     none = np.zeros(0, dtype=np.int64)
     groups = []
-    for nu in range(1, factors.shape[1] + 1):
+    for nu in range(factors.shape[1] + 1):
         terms = np.flatnonzero((order == nu) & ~skip)
         size = nu - nu // 2
         ways = list(combinations(range(nu), size))

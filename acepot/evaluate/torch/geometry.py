@@ -15,7 +15,7 @@ from acepot.basis.harmonics import normalisation
 from acepot.tables import RadialTable
 
 
-class Grid(torch.nn.Module):
+class RadialSplines(torch.nn.Module):
     """A radial table of one central species, for some of its channels.
 
     Args:
@@ -155,7 +155,7 @@ class Harmonics(torch.nn.Module):
             self.register_buffer(name, torch.tensor(array, dtype=torch.int64))
 
     def forward(self, unit: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Values, and what `pull` needs again.
+        """Values, and what `pullback` needs again.
 
         Args:
             unit: unit vectors, shape (E, 3).
@@ -177,7 +177,7 @@ class Harmonics(torch.nn.Module):
         q = powers @ self.legendre
         return q * phase.index_select(1, self.phase), q, powers, phase
 
-    def pull(self, weight: Tensor, q: Tensor, powers: Tensor, phase: Tensor) -> Tensor:
+    def pullback(self, weight: Tensor, q: Tensor, powers: Tensor, phase: Tensor) -> Tensor:
         """Σ_lm weight_lm ∇Y_lm of the extension off the sphere, shape (E, 3).
 
         Args:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from acepot.basis.embedding import REGULAR
-from acepot.evaluate.torch_geometry import Grid
+from acepot.evaluate.torch.geometry import RadialSplines
 from acepot.tables import Tables
 
 
@@ -94,7 +94,7 @@ class SiteEnergy(torch.nn.Module):
         self.mode = 0
         if how is not None and tables.core is not None:
             self.mode = 2 if how.mode == 2 else 1
-            self.core.append(Grid(tables.core, centre, np.zeros(1, dtype=np.int64), dtype))
+            self.core.append(RadialSplines(tables.core, centre, np.zeros(1, dtype=np.int64), dtype))
         exponent = np.ones(1) if how is None else how.exponent[centre]
         floats = {
             "weight": np.ones(1) if how is None else how.weight[centre],
@@ -118,8 +118,8 @@ class SiteEnergy(torch.nn.Module):
         """
         core = torch.zeros(atoms, dtype=r.dtype, device=r.device)
         slope = torch.zeros_like(r)
-        for grid in self.core:
-            value, slopes = grid.lookup(grid.coefficients, other, r)  # type: ignore[operator]
+        for splines in self.core:
+            value, slopes = splines.lookup(splines.coefficients, other, r)  # type: ignore[operator]
             core, slope = core.index_add(0, local, value[:, 0]), slopes[:, 0]
         gap, delta = torch.ones_like(core), torch.ones_like(core)
         nearest = torch.zeros(atoms, dtype=torch.int64, device=r.device)
