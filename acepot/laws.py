@@ -22,6 +22,7 @@ from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
+from acepot.voigt import to_voigt
 
 Floats = NDArray[np.float64]
 
@@ -237,9 +238,8 @@ class _Run:
         rows = NativeRowBuilder(self.potential.tables).rows(structure, species)
         c, w = self.model.coefficients, base.virial
         predicted = rows.energy @ c + self.model.e0[species].sum()
-        voigt = w[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
         return _largest(
-            predicted - base.energy, rows.forces @ c - base.forces.ravel(), rows.virial @ c - voigt
+            predicted - base.energy, rows.forces @ c - base.forces.ravel(), rows.virial @ c - to_voigt(w)
         )
 
 

@@ -14,13 +14,13 @@ from acepot.evaluate.nearness import refuse_closer
 from acepot.evaluate.protocol import Floats
 from acepot.neighbours import Edges
 from acepot.tables import RadialTable, Tables
+from acepot.voigt import PAIRS
 
 Ints = NDArray[np.int64]
 
 #: Numbers (of 8 bytes) that the largest array of one block of atoms may hold: larger blocks
 #: leave the caches, smaller ones spend their time in the interpreter (both measured).
 _BLOCK, _ROW_BLOCK = 250_000, 2_000_000
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ class OneParticle:
                 each = slope if len(begins) == count else np.add.reduceat(slope, begins, axis=2)
                 moved[:, :, neighbours[begins]] = each
                 moved[:, :, centre] -= slope.sum(axis=2)
-        for k, (x, y) in enumerate(_VOIGT):
+        for k, (x, y) in enumerate(PAIRS):
             columns[..., k - 6] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
         return touched, columns
 

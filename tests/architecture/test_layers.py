@@ -26,7 +26,7 @@ ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 #: A name stands for the module and, if it is a package, for what is in it.
 ROWS = (
     ("acepot.errors", "acepot._native"),
-    ("acepot.schema", "acepot.units", "acepot.progress"),
+    ("acepot.schema", "acepot.units", "acepot.progress", "acepot.voigt"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.lowering", "acepot.tablebytes"),
@@ -166,7 +166,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_adapters_see_only_the_public_library(adapter: str) -> None:
     for module, targets in graph().items():
         if module.split(".")[0] == adapter:
-            allowed = {"acepot", "acepot.units", "acepot.errors", *FOR_ADAPTERS.get(adapter, ())}
+            allowed = {"acepot", "acepot.units", "acepot.errors", "acepot.voigt", *FOR_ADAPTERS.get(adapter, ())}
             if module == f"{adapter}.dynamics":
                 allowed |= {"acepot.md.engine"}
             inner = {t for t in targets if t.split(".")[0] == "acepot"}
