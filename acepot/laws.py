@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
-from acepot.evaluate.protocol import Result
+from acepot.evaluate.protocol import Result, require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
@@ -227,20 +227,19 @@ class _Run:
         return worst
 
     def _oracle_error(self, structure: Structure, base: Result) -> float:
-        species = species_indices(self.model.numbers, structure.numbers)
-        slow = self.oracle.evaluate(species, build(structure, self.cutoff))
+        (slow,) = require(self.oracle.evaluate([structure]))
         return _largest(
             slow.energies - base.energies, slow.forces - base.forces, slow.virials - base.virials
         )
 
     def _row_error(self, structure: Structure, base: Result) -> float:
         species = species_indices(self.model.numbers, structure.numbers)
-        rows = NativeRowBuilder(self.potential.tables).rows(structure, species)
-        c, w = self.model.coefficients, base.virial
-        predicted = rows.energy @ c + self.model.e0[species].sum()
-        return _largest(
-            predicted - base.energy, rows.forces @ c - base.forces.ravel(), rows.virial @ c - to_voigt(w)
-        )
+        tables = self.potential.tables
+        rows = np.empty((3 * len(structure) + 7, tables.functions), order="F")
+        NativeRowBuilder(tables).fill(structure, ("energy", "forces", "virial"), rows)
+        bare = base.energy - self.model.e0[species].sum()
+        found = np.concatenate(([bare], base.forces.ravel(), to_voigt(base.virial)))
+        return _largest(rows @ self.model.coefficients - found)
 
 
 def _largest(*errors: Floats | float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, expand_explicit
 from acepot.basis.family import RadialFunctions
+from acepot.basis.irrep import SCALAR
 from acepot.basis.radial import ProductRadial, radial_functions
 from acepot.basis.spec import BasisSpec, PairNumber, Radial, pair_number
 from acepot.basis.species import SYMBOLS
 from acepot.basis.splines import Grid, cubic, grid, tabulate
 from acepot.errors import InputError
-from acepot.model import Model
+from acepot.model import Model, TensorModel
 from acepot.tables import Embeddings, Floats, Products, RadialTable, Tables
 
 #: Largest table error, relative to each radial function's largest value. Fits and runs read
@@ -52,16 +54,17 @@ def expansion(basis: BasisSpec | ExplicitBasis, progress: Progress | None = None
 
 
 def lower(
-    model: Model,
+    model: Model | TensorModel | BasisSpec | ExplicitBasis,
     *,
     tolerance: float = TOLERANCE,
     own_knots: bool = False,
     progress: Progress | None = None,
 ) -> Tables:
-    """Turn a model into the arrays that evaluators read.
+    """Turn a model, or a basis, into the arrays that evaluators read.
 
     Args:
-        model: basis, coefficients and reference energies.
+        model: basis, coefficients and, of energies, what else they are made of; or a basis
+            alone, whose functions are then what evaluators give.
         tolerance: of the radial tables, relative to each function's largest value.
         own_knots: interpolate in the cubic tables of the program a file came from, to compare
             with it digit by digit.
@@ -73,51 +76,76 @@ def lower(
     Raises:
         InputError: the number of coefficients does not fit the basis.
     """
-    parts = expansion(model.basis, progress)
-    if len(model.coefficients) != parts.size:
+    if isinstance(model, (BasisSpec, ExplicitBasis)):
+        return _lower_basis(model, tolerance, own_knots, progress)
+    tables = _lower_basis(model.basis, tolerance, own_knots, progress)
+    if isinstance(model, TensorModel):
+        return tables.read_out(model.coefficients)
+    if tables.irreps != (SCALAR,):
         raise InputError(
-            f"model: expected {parts.size} coefficients for this basis, "
+            f"model: energies are true scalars, 0e, got {', '.join(map(str, tables.irreps))}; "
+            "use TensorModel for other outputs"
+        )
+    if len(model.coefficients) != tables.functions:
+        raise InputError(
+            f"model: expected {tables.functions} coefficients for this basis, "
             f"got {len(model.coefficients)}"
         )
-    many = tuple(c for c in parts.channels if c[0] > 0)
-    pairs = tuple(c for c in parts.channels if c[0] < 0)
-    bodies, pair = families(model.basis, many, pairs)
-    knots = None
-    if own_knots:
-        knots = model.basis.knots if isinstance(model.basis, ExplicitBasis) else None
-        if knots is None:
-            raise InputError("own_knots: only models read from PACE files have knots of their own")
-    limit = _BYTES + _BYTES_EACH * parts.size
-    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, limit)
-    core = None
-    if model.nonlinear is not None and model.nonlinear.core is not None:
-        family = [list(row) for row in model.nonlinear.core]
-        core = _table(family, family, tolerance, knots, limit)
-    ends = [t.end for t in (*radial, *((core,) if core else ()))]
-    cutoff: Floats = np.max(ends, axis=0)
-    width = 2 * parts.block_l + 1
-    m = np.concatenate([np.arange(-l, l + 1) for l in parts.block_l])  # noqa: E741
-    coefficients = model.coefficients.T.reshape(1, -1, parts.size)  # [output, density, k]
+    coefficients = model.coefficients.T.reshape(1, -1, tables.functions)  # [member, density, k]
     if model.committee is not None:
         coefficients = np.concatenate([coefficients, model.committee[:, None]])
+    tables = replace(tables.read_out(coefficients), e0=np.array(model.e0, dtype=float))
+    if model.nonlinear is None:
+        return tables
+    core, cutoff = None, tables.cutoff
+    if model.nonlinear.core is not None:
+        family = [list(row) for row in model.nonlinear.core]
+        knots = _knots(model.basis) if own_knots else None
+        core = _table(family, family, tolerance, knots, _limit(tables.functions))
+        cutoff = np.maximum(cutoff, core.end)
+    return replace(tables, cutoff=cutoff, embeddings=_embeddings(model.nonlinear), core=core)
+
+
+def _lower_basis(
+    basis: BasisSpec | ExplicitBasis, tolerance: float, own_knots: bool, progress: Progress | None
+) -> Tables:
+    parts = expansion(basis, progress)
+    many = tuple(c for c in parts.channels if c[0] > 0)
+    pairs = tuple(c for c in parts.channels if c[0] < 0)
+    bodies, pair = families(basis, many, pairs)
+    knots = _knots(basis) if own_knots else None
+    radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, _limit(parts.size))
+    width = 2 * parts.block_l + 1
+    m = [np.arange(-l, l + 1) for l in parts.block_l]  # noqa: E741
     return Tables(
-        numbers=np.array(model.numbers, dtype=np.int32),
-        cutoff=cutoff,
+        numbers=np.array(basis.numbers, dtype=np.int32),
+        cutoff=np.max([t.end for t in radial], axis=0),
         radial=radial,
         a_species=np.repeat(parts.block_species, width).astype(np.int32),
         a_channel=np.repeat(parts.block_channel, width).astype(np.int32),
         a_l=np.repeat(parts.block_l, width).astype(np.int32),
-        a_m=m.astype(np.int32),
+        a_m=np.concatenate([np.zeros(0, dtype=int), *m]).astype(np.int32),
         products=tuple(
-            _products(terms, real, imaginary, coefficients, parts.total_l)
+            _products(terms, real, imaginary)
             for terms, real, imaginary in zip(parts.terms, parts.real, parts.imaginary, strict=True)
         ),
-        e0=np.array(model.e0, dtype=float),
-        functions=parts.size,
-        total_l=parts.total_l,
-        embeddings=None if model.nonlinear is None else _embeddings(model.nonlinear),
-        core=core,
+        e0=np.zeros(len(basis.numbers)),
+        irreps=parts.irreps,
+        sizes=parts.sizes,
     )
+
+
+def _limit(functions: int) -> float:
+    """Bytes that the radial tables of a basis may take."""
+    return _BYTES + _BYTES_EACH * functions
+
+
+def _knots(basis: BasisSpec | ExplicitBasis) -> float:
+    """Distance of the knots that the program of a file interpolates between, in Å."""
+    knots = basis.knots if isinstance(basis, ExplicitBasis) else None
+    if knots is None:
+        raise InputError("own_knots: only models read from PACE files have knots of their own")
+    return knots
 
 
 def _embeddings(nonlinear: Nonlinear) -> Embeddings:
@@ -141,29 +169,20 @@ def _embeddings(nonlinear: Nonlinear) -> Embeddings:
     )
 
 
-def _products(
-    terms: NDArray[np.int64],
-    real: csr_array,
-    imaginary: csr_array,
-    coefficients: Floats,
-    total_l: int,
-) -> Products:
+def _products(terms: NDArray[np.int64], real: csr_array, imaginary: csr_array) -> Products:
     joined = (abs(real) + abs(imaginary)).tocoo()
     function, term = joined.coords
     order = np.lexsort((term, function))
     function, term = function[order], term[order]
-    weights = np.zeros((*coefficients.shape[:2], len(terms)))
-    if total_l == 0:
-        weights[:] = (coefficients.reshape(-1, coefficients.shape[-1]) @ real).reshape(
-            weights.shape
-        )
+    none = np.zeros((0, 0, 0))
     return Products(
         factors=terms.astype(np.int32),
         function=function.astype(np.int32),
         term=term.astype(np.int32),
         real=_entries(real, function, term),
         imaginary=_entries(imaginary, function, term),
-        weights=weights,
+        weights=none,
+        weights_imaginary=none,
     )
 
 

@@ -1,4 +1,4 @@
-"""Model: a fitted potential as frozen data. No evaluation, no files."""
+"""Models as frozen data: an energy, or tensors of every site. No evaluation, no files."""
 
 from __future__ import annotations
 
@@ -84,3 +84,56 @@ class Model:
     def elements(self) -> tuple[str, ...]:
         """Their symbols."""
         return tuple(SYMBOLS[z] for z in self.numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class TensorModel:
+    """y_io = Σ_k c_ok B_ik^L: scalars, vectors or tensors of every site, of any parity.
+
+    Charges are an output of 0e, dipoles of 1o, friction and polarisability of 0e and 2e.
+
+    Args:
+        basis: a resolved specification.
+        coefficients: for each irrep of the basis [member, output, k], the same number of
+            members for all; member 0 is the model, the others are its committee.
+        names: of the outputs of each irrep; () names them by number.
+        unit: of all outputs.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: arrays that do not fit each other, or numbers that are not finite.
+    """
+
+    basis: BasisSpec | ExplicitBasis
+    coefficients: tuple[NDArray[np.float64], ...]
+    names: tuple[tuple[str, ...], ...] = ()
+    unit: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arrays = tuple(np.array(c, dtype=float, order="C") for c in self.coefficients)
+        irreps = self.basis.symmetries
+        shapes = [c.shape for c in arrays]
+        if len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
+            raise InputError(
+                f"model.coefficients: expected [member, output, k] for each of "
+                f"{', '.join(map(str, irreps))}, got {shapes}"
+            )
+        if len({s[0] for s in shapes}) > 1 or shapes[0][0] < 1:
+            raise InputError(f"model.coefficients: expected as many members for all, got {shapes}")
+        if not all(np.isfinite(c).all() for c in arrays):
+            raise InputError("model.coefficients: expected finite numbers")
+        names = self.names or tuple(tuple(str(o) for o in range(s[1])) for s in shapes)
+        if [len(n) for n in names] != [s[1] for s in shapes]:
+            raise InputError(
+                f"model.names: expected names of {[s[1] for s in shapes]} outputs, got {names}"
+            )
+        for c in arrays:
+            c.flags.writeable = False
+        object.__setattr__(self, "coefficients", arrays)
+        object.__setattr__(self, "names", tuple(tuple(n) for n in names))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.basis.numbers

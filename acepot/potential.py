@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
-from acepot.evaluate.protocol import Bound, Evaluate, Floats, Result, Totals
+from acepot.evaluate.protocol import Bound, EnergyEvaluator, Floats, Result, Totals, require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure
+from acepot.tables import Tables
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Potential:
             the terms of the model cancel: it is measured when single is chosen, logged as a
             warning and kept in `single_error`. The reference has no single precision.
         device: where torch computes: cpu, cuda, cuda:1 …; the others know cpu alone.
+        tables: `lower(model)`, where a caller has it; None: made here.
 
     Raises:
         MissingDependency: native, and the extension was not built; torch, and there is none.
@@ -51,6 +53,8 @@ class Potential:
         threads: int | None = None,
         precision: Literal["double", "single"] = "double",
         device: str = "cpu",
+        *,
+        tables: Tables | None = None,
     ) -> None:
         if evaluator not in ("native", "torch", "reference"):
             raise InputError(f"evaluator: expected native, torch or reference, got {evaluator!r}")
@@ -63,28 +67,27 @@ class Potential:
         if threads is not None and evaluator != "native":
             raise InputError(f"threads: of the native evaluator alone, not of {evaluator}")
         self.model = model
-        self.tables = lower(model)
-        self._evaluate: Evaluate
+        self.tables = lower(model) if tables is None else tables
+        self._evaluator: EnergyEvaluator
         self._native: NativeEvaluator | None = None
         if evaluator == "reference":
-            self._evaluate = ReferenceEvaluator(self.tables).evaluate_all
+            self._evaluator = ReferenceEvaluator(self.tables)
             return
         single = precision == "single"
         if evaluator == "torch":
             from acepot.evaluate.torch_evaluator import TorchEvaluator
 
-            self._evaluate = TorchEvaluator(self.tables, device, single).evaluate
+            self._evaluator = TorchEvaluator(self.tables, device, single)
             if single:
-                self._state_error(TorchEvaluator(self.tables, device).evaluate)
+                self._state_error(TorchEvaluator(self.tables, device))
             return
-        self._native = NativeEvaluator(self.tables, threads, single=single)
-        self._evaluate = self._native.evaluate
+        self._evaluator = self._native = NativeEvaluator(self.tables, threads, single=single)
         if single:
-            self._state_error(NativeEvaluator(self.tables, threads).evaluate)
+            self._state_error(NativeEvaluator(self.tables, threads))
 
-    def _state_error(self, double: Evaluate) -> None:
+    def _state_error(self, double: EnergyEvaluator) -> None:
         """Measure and log what single precision costs."""
-        self.single_error = single_error(double, self._evaluate, self.tables)
+        self.single_error = single_error(double, self._evaluator, self.tables)
         _LOG.warning("%s", self.single_error)
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
@@ -104,26 +107,34 @@ class Potential:
         return self.compute_all([structure], committee=committee)[0]
 
     def compute_all(
-        self, structures: Sequence[Structure], *, committee: bool = False
+        self,
+        structures: Sequence[Structure],
+        *,
+        committee: bool = False,
+        failures: Literal["raise", "keep"] = "raise",
     ) -> list[Result]:
         """What the model says about several structures, in one call.
 
         Args:
             structures: atoms and cells.
             committee: also evaluate the members of the model's committee.
+            failures: what to do about structures that cannot be evaluated: raise the error of
+                the first, or keep each as the `error` of its result beside the others' numbers.
 
         Returns:
             One result a structure.
 
         Raises:
-            InputError: as `compute`.
+            InputError: as `compute`, unless failures are kept.
         """
+        if failures not in ("raise", "keep"):
+            raise InputError(f"failures: expected raise or keep, got {failures!r}")
         if committee and self.model.committee is None:
             raise InputError(
                 "committee: this model has none; fit it again with committee.size in its TOML"
             )
-        species = [species_indices(self.model.numbers, s.numbers) for s in structures]
-        return self._evaluate(structures, species, committee=committee)
+        results = self._evaluator.evaluate(structures, committee=committee)
+        return list(require(results)) if failures == "raise" else results
 
     def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> Bound:
         """This potential for atoms whose elements and periodic directions stay.

@@ -46,10 +46,12 @@ from typing import (
 
 from acepot.errors import InputError
 
-__all__ = ["Kind", "Settings", "from_mapping", "further", "to_mapping", "to_toml"]
+__all__ = ["LATER", "Kind", "Settings", "from_mapping", "further", "to_mapping", "to_toml"]
 
 T = TypeVar("T")
 
+#: Metadata of a field that files of earlier versions lack: it is written only where it is set.
+LATER = {"later": True}
 _FURTHER = "further"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -374,9 +376,10 @@ def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
         for key, one in _settable(value).items():
             item = getattr(value, key)
             default = getattr(base, key) if isinstance(base, type(value)) else _default(one)
+            skip = (omit or "later" in one.metadata) and default is not MISSING
             if _FURTHER in one.metadata:
                 table |= _plain(item, name, omit)
-            elif item is not None and not (omit and default is not MISSING and item == default):
+            elif item is not None and not (skip and item == default):
                 table[key] = _plain(item, _join(name, key), omit, default)
         return table
     if isinstance(value, Mapping):

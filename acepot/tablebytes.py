@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from acepot.tables import RadialTable, Tables
 
 MAGIC = b"ACETABLE"
-VERSION = 1
+#: Of models of true scalars, and of everything else.
+VERSION, TENSOR_VERSION = 1, 2
 
 
 def table_bytes(tables: Tables) -> bytes:
@@ -32,8 +33,13 @@ def table_bytes(tables: Tables) -> bytes:
         arrays |= _radial(f"radial{k}", radial)
     if tables.core is not None:
         arrays |= _radial("core", tables.core)
-    with_functions = tables.embeddings is None and tables.is_scalar
-    if with_functions:
+    scalar = tables.is_scalar and tables.members > 0
+    with_functions = tables.embeddings is None
+    if not scalar:
+        arrays["irreps"] = np.array(tables.irreps, dtype=np.int32).reshape(-1, 2)
+        arrays["sizes"] = np.array(tables.sizes, dtype=np.int32)
+        arrays["outputs"] = np.array(tables.outputs, dtype=np.int32)
+    elif with_functions:
         arrays["functions"] = np.array([tables.functions], dtype=np.int32)
     for s, products in enumerate(tables.products):
         arrays[f"products{s}.factors"] = products.factors
@@ -42,6 +48,9 @@ def table_bytes(tables: Tables) -> bytes:
             arrays[f"products{s}.function"] = products.function
             arrays[f"products{s}.term"] = products.term
             arrays[f"products{s}.real"] = products.real
+        if not scalar:
+            arrays[f"products{s}.imaginary"] = products.imaginary
+            arrays[f"products{s}.w_imaginary"] = products.weights_imaginary
     if (how := tables.embeddings) is not None:
         arrays |= {
             "embedding.shifted": how.shifted,
@@ -52,7 +61,8 @@ def table_bytes(tables: Tables) -> bytes:
             "embedding.mode": np.array([how.mode], dtype=np.int32),
             "embedding.inner": how.inner,
         }
-    parts = [MAGIC, struct.pack("<QQ", VERSION, len(arrays))]
+    version = VERSION if scalar else TENSOR_VERSION
+    parts = [MAGIC, struct.pack("<QQ", version, len(arrays))]
     for name, array in arrays.items():
         kind, dtype = (b"d", "<f8") if array.dtype.kind == "f" else (b"i", "<i4")
         parts.append(name.encode().ljust(24, b"\0"))

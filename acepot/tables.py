@@ -7,10 +7,15 @@ everywhere. Shapes and order are part of the contract (docs/conventions.md).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from acepot.basis.irrep import SCALAR, Irrep
+from acepot.errors import InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -49,17 +54,21 @@ class RadialTable:
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """The products and basis functions of one central species.
+    """The products of one central species, the basis functions and what is read out of them.
+
+    Rows run over the components M = -L … L of one function, or output, after the other.
 
     Args:
         factors: indices of the one-particle functions of each product, shape (T, order),
-            padded with their number A, sorted by order.
-        function: row k (2L+1) + M + L of each coefficient, shape (nnz,).
+            padded with their number A, sorted by order; a row of padding is the constant 1.
+        function: row of each coefficient C, shape (nnz,).
         term: its product, shape (nnz,).
         real: Re C, shape (nnz,).
         imaginary: Im C, shape (nnz,).
-        weights: coefficients of the model summed per product, shape (outputs, P, T): output 0
-            is the model, the others are the members of its committee; P densities.
+        weights: real part of the coefficients of the outputs summed per product, shape
+            (members, output rows, T): member 0 is the model, the others are its committee.
+        weights_imaginary: imaginary part likewise; no rows where it is zero throughout, as it
+            is for true scalars.
     """
 
     factors: Ints
@@ -68,6 +77,7 @@ class Products:
     real: Floats
     imaginary: Floats
     weights: Floats
+    weights_imaginary: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +107,12 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """A model lowered to arrays.
+    """A model, or a basis, lowered to arrays.
 
-    E_i = E0 + ρ, or E0 + the embedding of ρ_p = Σ_T weights[0, p, T] Re Π_t A_{factors[T, t]},
+    B_k = Re Σ_T C_kT Π_t A_{factors[T, t]}, y_o = Σ_k c_ok B_k = Re Σ_T weights[o, T] Π_t A,
     A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]`, complex
-    Condon–Shortley harmonics with ∫|Y|² = 1.
+    Condon–Shortley harmonics with ∫|Y|² = 1. Energies are one reader of outputs:
+    E_i = E0 + ρ, or E0 + the embedding of the densities ρ_p = y_p.
 
     Args:
         numbers: atomic numbers of the S species, ascending, shape (S,).
@@ -112,9 +123,11 @@ class Tables:
         a_l: its l, shape (A,); functions come in blocks m = -l … l.
         a_m: its m, shape (A,).
         products: per central species.
-        e0: energy of the isolated atom in eV, shape (S,).
-        functions: number K of basis functions.
-        total_l: L of the functions (0 for energies).
+        e0: energy of the isolated atom in eV, shape (S,); zeros where nothing is an energy.
+        irreps: (L, parity) of the functions.
+        sizes: number of functions of each irrep.
+        outputs: number of outputs of each irrep and member; () for a basis, whose functions are
+            read themselves.
         embeddings: None for a linear model (P = 1, E = ρ).
         core: table of the core density, one channel, or None.
     """
@@ -128,20 +141,85 @@ class Tables:
     a_m: Ints
     products: tuple[Products, ...]
     e0: Floats
-    functions: int
-    total_l: int = 0
+    irreps: tuple[Irrep, ...]
+    sizes: tuple[int, ...]
+    outputs: tuple[int, ...] = ()
     embeddings: Embeddings | None = None
     core: RadialTable | None = None
 
     @property
-    def is_scalar(self) -> bool:
-        """Whether the functions are true scalars, of which energies can be made."""
-        return self.total_l == 0 and not any(p.imaginary.any() for p in self.products)
+    def functions(self) -> int:
+        """Number K of basis functions of all irreps."""
+        return sum(self.sizes)
 
     @property
-    def outputs(self) -> int:
-        """1 + number of committee members."""
+    def members(self) -> int:
+        """1 + number of committee members; 0 for a basis."""
         return len(self.products[0].weights)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether all functions are true scalars, of which energies can be made."""
+        return self.irreps == (SCALAR,) and not any(p.imaginary.any() for p in self.products)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many values a site has of each irrep: outputs of all members, or functions."""
+        return tuple(self.members * n for n in self.outputs) if self.members else self.sizes
+
+    @property
+    def basis(self) -> Tables:
+        """The same without outputs: what is read are the functions themselves."""
+        none = np.zeros((0, 0, 0))
+        products = tuple(replace(p, weights=none, weights_imaginary=none) for p in self.products)
+        return replace(
+            self, products=products, e0=np.zeros_like(self.e0), outputs=(), embeddings=None,
+            core=None,
+        )  # fmt: skip
+
+    def read_out(self, coefficients: Floats | Sequence[Floats]) -> Tables:
+        """The same A's and functions with other coefficients.
+
+        Args:
+            coefficients: [member, output, k] of each irrep in turn (an array where there is one
+                irrep), the same number of members for all.
+
+        Raises:
+            InputError: arrays of other shapes, or numbers that are not finite.
+        """
+        given = [coefficients] if isinstance(coefficients, np.ndarray) else list(coefficients)
+        arrays = [np.asarray(c, dtype=float) for c in given]
+        shapes = [c.shape for c in arrays]
+        if [s[2:] for s in shapes] != [(n,) for n in self.sizes] or len({s[0] for s in shapes}) > 1:
+            raise InputError(
+                f"coefficients: expected shapes {[('member', 'output', n) for n in self.sizes]}, "
+                f"the same number of members for all, got {shapes}"
+            )
+        if not all(np.isfinite(c).all() for c in arrays):
+            raise InputError("coefficients: expected finite numbers")
+        products = tuple(self._weighted(p, arrays) for p in self.products)
+        return replace(self, products=products, outputs=tuple(s[1] for s in shapes))
+
+    def _weighted(self, products: Products, coefficients: Sequence[Floats]) -> Products:
+        """Σ_k c_ok C_kT for every component of every output."""
+        terms = len(products.factors)
+        parts: dict[str, list[Floats]] = {"real": [], "imaginary": []}
+        start = 0
+        for irrep, size, c in zip(self.irreps, self.sizes, coefficients, strict=True):
+            stop = start + size * irrep.dim
+            mine = (products.function >= start) & (products.function < stop)
+            k, component = np.divmod(products.function[mine] - start, irrep.dim)
+            place = (k, component * terms + products.term[mine])
+            for name, made in parts.items():
+                matrix = csr_array(
+                    (getattr(products, name)[mine], place), shape=(size, irrep.dim * terms)
+                )
+                rows = c.shape[1] * irrep.dim
+                made.append((c.reshape(-1, size) @ matrix).reshape(len(c), rows, terms))
+            start = stop
+        real, imaginary = (np.concatenate(made, axis=1) for made in parts.values())
+        kept = imaginary if imaginary.any() else np.zeros((len(real), 0, terms))
+        return replace(products, weights=real, weights_imaginary=kept)
 
     @property
     def digest(self) -> str:
@@ -159,7 +237,7 @@ class Tables:
                 continue
             for entry in fields(item):
                 value = getattr(item, entry.name)
-                if value is not None and not isinstance(value, (tuple, RadialTable, Embeddings)):
+                if entry.name not in ("radial", "products", "embeddings", "core"):
                     array = np.asarray(value)
                     digest.update(f"{entry.name}{array.dtype.str}{array.shape}".encode())
                     digest.update(np.ascontiguousarray(array).tobytes())

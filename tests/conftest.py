@@ -18,7 +18,6 @@ from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.harmonics import real_harmonics
 from acepot.basis.radial import radial_functions
-from acepot.basis.selection import basis_size
 from acepot.basis.spec import (
     BasisSpec,
     ChosenFunction,
@@ -29,7 +28,7 @@ from acepot.basis.spec import (
     resolve,
 )
 from acepot.basis.species import species_indices
-from acepot.evaluate.protocol import Result, Rows
+from acepot.evaluate.protocol import Result, RowBuilder, require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import expansion, lower
 from acepot.model import Model
@@ -189,6 +188,41 @@ EXPLICIT = "explicit products"
 
 
 @dataclass(frozen=True, eq=False)
+class Rows:
+    """Design rows of energies of one structure.
+
+    Args:
+        energy: shape (K,).
+        forces: shape (3n, K).
+        virial: shape (6, K).
+    """
+
+    energy: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+
+def rows_of(builder: RowBuilder, structure: Structure) -> Rows:
+    """All rows of one structure."""
+    count = 3 * len(structure)
+    out = np.empty((count + 7, builder.tables.functions), order="F")
+    builder.fill(structure, ("energy", "forces", "virial"), out)
+    return Rows(out[0], out[1 : count + 1], out[count + 1 :])
+
+
+def site_values(tables: Tables, structure: Structure) -> np.ndarray:
+    """Values of the only irrep of some Tables on every atom, shape (n, width, 2L + 1)."""
+    (values,) = require(ReferenceEvaluator(tables).values([structure]))[0].values
+    return values
+
+
+@pytest.fixture(scope="session")
+def design_rows() -> Callable[[RowBuilder, Structure], Rows]:
+    """All design rows of one structure by a row builder."""
+    return rows_of
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     """One construction path with random coefficients of even weight.
 
@@ -216,17 +250,15 @@ class Case:
 
     def compute(self, structure: Structure, *, committee: bool = False) -> Result:
         """Energies, forces and virials."""
-        return self.evaluator.evaluate(
-            self.species(structure), self.edges(structure), committee=committee
-        )
+        return require(self.evaluator.evaluate([structure], committee=committee))[0]
 
     def rows(self, structure: Structure) -> Rows:
         """Design-matrix rows."""
-        return self.evaluator.rows(self.species(structure), self.edges(structure))
+        return rows_of(self.evaluator, structure)
 
     def site_basis(self, structure: Structure) -> np.ndarray:
-        """Every function on every atom, shape (n, K, 2L + 1)."""
-        return self.evaluator.site_basis(self.species(structure), self.edges(structure))
+        """Every function on every atom, shape (n, K, 1)."""
+        return site_values(self.tables.basis, structure)
 
 
 def _explicit_basis() -> ExplicitBasis:
@@ -256,15 +288,11 @@ def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]
     """A model in which every function carries about the same part of the energy."""
     rng = np.random.default_rng(77)
     size = expansion(basis).size
-    draft = Model(basis, np.zeros(size), np.zeros(len(basis.numbers)))
-    tables = lower(draft)
-    evaluator = ReferenceEvaluator(tables)
+    tables = lower(basis)
     scale = np.zeros(size)
     for name in ("triclinic", "molecule"):
         structure = structures[name]
-        species = species_indices(basis.numbers, structure.numbers)
-        edges = build(structure, float(tables.cutoff.max()))
-        values = np.abs(evaluator.site_basis(species, edges)).max(axis=(0, 2))
+        values = np.abs(site_values(tables, structure)).max(axis=(0, 2))
         scale = np.maximum(scale, values)
     # A canonical function that too few neighbours leave at zero must not be blown up.
     usual = float(np.median(scale))
@@ -318,10 +346,7 @@ class SiteBasis:
 
     def __call__(self, structure: Structure, atom: int = 0) -> np.ndarray:
         """Values on one atom, shape (K, 2L + 1)."""
-        tables = self.evaluator.tables
-        species = species_indices(self.spec.numbers, structure.numbers)
-        edges = build(structure, float(tables.cutoff.max()))
-        return self.evaluator.site_basis(species, edges)[atom]
+        return site_values(self.evaluator.tables, structure)[atom]
 
 
 @pytest.fixture(scope="session")
@@ -330,9 +355,7 @@ def site_basis() -> Callable[..., SiteBasis]:
 
     def make(tolerance: float, **fields: object) -> SiteBasis:
         spec = resolve(BasisSpec(**fields))
-        size = basis_size(spec)["total"]
-        model = Model(spec, np.zeros(size), np.zeros(len(spec.elements)))
-        tables = lower(model, tolerance=tolerance)
+        tables = lower(spec, tolerance=tolerance)
         return SiteBasis(spec, expansion(spec), ReferenceEvaluator(tables))
 
     return make

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from acepot.basis.expansion import Expansion, Labels, expand
+from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec, Pair
 from acepot.schema import to_mapping
 
@@ -70,7 +71,8 @@ def _counting_part(spec: BasisSpec) -> BasisSpec:
 def _write(path: Path, built: Expansion) -> None:
     arrays: dict[str, Any] = {
         "channels": np.array(json.dumps(built.channels)),
-        "total_l": np.array(built.total_l),
+        "irreps": np.array(built.irreps, dtype=np.int64).reshape(-1, 2),
+        "sizes": np.array(built.sizes, dtype=np.int64),
         "block_species": built.block_species,
         "block_channel": built.block_channel,
         "block_l": built.block_l,
@@ -103,8 +105,9 @@ def _read(path: Path) -> Expansion:
         raise ValueError(f"{path}: damaged")
     with np.load(io.BytesIO(raw[32:]), allow_pickle=False) as arrays:
         labels = Labels(**{f.name: arrays[f"label_{f.name}"] for f in fields(Labels)})
-        total_l = int(arrays["total_l"])
-        rows = len(labels.order) * (2 * total_l + 1)
+        irreps = tuple(Irrep(int(l), int(p)) for l, p in arrays["irreps"])  # noqa: E741
+        sizes = tuple(int(n) for n in arrays["sizes"])
+        rows = sum(n * irrep.dim for n, irrep in zip(sizes, irreps, strict=True))
         terms: list[NDArray[np.int64]] = []
         parts: dict[str, list[csr_array]] = {"real": [], "imaginary": []}
         while f"terms_{len(terms)}" in arrays:
@@ -123,5 +126,6 @@ def _read(path: Path) -> Expansion:
             tuple(parts["real"]),
             tuple(parts["imaginary"]),
             labels,
-            total_l,
+            irreps,
+            sizes,
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from acepot.basis.coupling import couplings, product_coefficients
+from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.selection import Factors, group_sizes, select
 from acepot.basis.spec import BasisSpec
 
@@ -30,7 +31,7 @@ class Labels:
     Args:
         centre: species index of the central atom, shape (K,); for pair functions the lower of
             the two.
-        order: correlation order, shape (K,); 0 marks a pair function.
+        order: correlation order, shape (K,); 0 for pair functions and the constant.
         n: radial indices (of a product radial their sum), shape (K, 6), 0 where unused.
         l: angular momenta, shape (K, 6), -1 where unused.
         z: species indices of the neighbours, shape (K, 6), -1 where unused.
@@ -42,10 +43,18 @@ class Labels:
     l: Ints  # noqa: E741 - the field's own symbol
     z: Ints
 
+    @property
+    def pair(self) -> NDArray[np.bool_]:
+        """Which are pair functions, shape (K,)."""
+        return np.asarray((self.order == 0) & (self.z[:, 0] >= 0))
+
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
     """A basis written out as products of one-particle functions.
+
+    Functions of several (L, parity) share the products: first those of the first, then those of
+    the second …
 
     Args:
         channels: radial functions by number: (n,) for R_n, (n, n', …) for a product of them,
@@ -55,10 +64,12 @@ class Expansion:
         block_l: its l. Function m of block b has the index offset[b] + m + l.
         terms: for each central species the factors of each product, shape (T, order), padded
             with the number of one-particle functions.
-        real: for each central species Re C, shape (K (2L+1), T), rows k (2L+1) + M + L.
+        real: for each central species Re C, shape (rows, T): one row for every component
+            M = -L … L of every function in turn.
         imaginary: likewise Im C (all zero for energies).
         labels: what the K functions are.
-        total_l: L.
+        irreps: the (L, parity) of the functions.
+        sizes: how many functions each has.
     """
 
     channels: tuple[tuple[int, ...], ...]
@@ -69,7 +80,8 @@ class Expansion:
     real: tuple[csr_array, ...]
     imaginary: tuple[csr_array, ...]
     labels: Labels
-    total_l: int = 0
+    irreps: tuple[Irrep, ...]
+    sizes: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -92,17 +104,26 @@ class Assembly:
     Products are added with blocks named by (species, l, channel) and the m of every factor.
     """
 
-    def __init__(self, species: int, total_l: int = 0) -> None:
-        self.total_l = total_l
+    def __init__(self, species: int) -> None:
+        self.irreps: list[Irrep] = []
+        self._sizes: list[int] = []
+        self._rows = [0]  # the first row of every function, and that of the next
         self.labels: list[tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self._blocks: dict[Block, int] = {}
         # by centre: block numbers (ν,), ms (T, ν), functions () or (T,), values ((2L+1), T)
         self._added: list[list[_Added]] = [[] for _ in range(species)]
 
+    def begin(self, irrep: Irrep) -> None:
+        """Functions from here on have this (L, parity)."""
+        self.irreps.append(irrep)
+        self._sizes.append(0)
+
     def function(self, centre: int, order: int, factors: tuple[tuple[int, int, int], ...]) -> int:
         """Number of a new function with factors (n, l, z)."""
         n, l, z = zip(*factors, strict=True) if factors else ((), (), ())  # noqa: E741
         self.labels.append((centre, order, n, l, z))
+        self._sizes[-1] += 1
+        self._rows.append(self._rows[-1] + self.irreps[-1].dim)
         return len(self.labels) - 1
 
     def add(
@@ -116,6 +137,11 @@ class Assembly:
         """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own."""
         numbers = tuple(self._blocks.setdefault(b, len(self._blocks)) for b in blocks)
         self._added[centre].append((numbers, ms, function, values))
+
+    def add_constant(self, centre: int) -> None:
+        """Add the function that is 1 on every atom of a species, the product of no factors."""
+        one = np.ones((1, 1), dtype=complex)
+        self.add(centre, self.function(centre, 0, ()), (), np.zeros((1, 0), dtype=np.int64), one)
 
     def add_pairs(self, count: int) -> None:
         """Add the pair functions V_1 … V_count of every unordered pair of species."""
@@ -142,8 +168,7 @@ class Assembly:
         renumber = np.array([position[b] for b in self._blocks], dtype=np.int64)
         block_l = np.array([b[1] for b in names], dtype=np.int64)
         offset = np.concatenate(([0], np.cumsum(2 * block_l + 1)))
-        rows = len(self.labels) * (2 * self.total_l + 1)
-        species = [self._number(added, renumber, block_l, offset, rows) for added in self._added]
+        species = [self._number(added, renumber, block_l, offset) for added in self._added]
         return Expansion(
             channels,
             np.array([b[0] for b in names], dtype=np.int64),
@@ -153,7 +178,8 @@ class Assembly:
             tuple(s[1] for s in species),
             tuple(s[2] for s in species),
             _pack_labels(self.labels),
-            self.total_l,
+            tuple(self.irreps),
+            tuple(self._sizes),
         )
 
     def _number(
@@ -162,10 +188,10 @@ class Assembly:
         renumber: Ints,
         block_l: Ints,
         offset: Ints,
-        rows: int,
     ) -> tuple[Ints, csr_array, csr_array]:
         """Terms and coefficient matrices of one central species."""
-        width = max((len(numbers) for numbers, *_ in added), default=1)
+        first, rows = np.array(self._rows), self._rows[-1]
+        width = max((len(numbers) for numbers, *_ in added), default=1) or 1
         keys, functions, values = [], [], []
         for numbers, ms, function, value in added:
             blocks = renumber[list(numbers)]
@@ -177,7 +203,7 @@ class Assembly:
             padded[:, : key.shape[1]] = key[t]
             keys.append(padded)
             each = function[t] if isinstance(function, np.ndarray) else function
-            functions.append(each * (2 * self.total_l + 1) + m)
+            functions.append(first[each] + m)
             values.append(kept)
         if not keys:
             empty = csr_array((rows, 0))
@@ -219,6 +245,8 @@ def _monomials(centres: Ints, ms: Ints, total: int) -> tuple[Ints, NDArray[np.bo
         Keys, shape (T, ν), and whether the conjugate was taken, shape (T,).
     """
     key = np.sort(centres + ms, axis=1)
+    if len(centres) == 0:  # the constant
+        return key, np.zeros(len(key), dtype=bool)
     mirrored = np.sort(centres - ms, axis=1)
     difference = key - mirrored
     first = (difference != 0).argmax(axis=1)
@@ -243,38 +271,46 @@ def _pack_labels(
 def expand(spec: BasisSpec, progress: Callable[[int, int], None] | None = None) -> Expansion:
     """Write a resolved basis out as products.
 
-    The order of the K functions is part of the file format: central species by species; in
-    each by correlation order, then factors (l, n, z), then coupling; pair functions last, by
-    unordered pair of species, then k.
+    The order of the K functions is part of the file format: (L, parity) by (L, parity); in each
+    central species by species; in each by correlation order, then factors (l, n, z), then
+    coupling. Among true scalars the constant comes first on each centre, and pair functions
+    last, by unordered pair of species, then k.
 
     Args:
         spec: a resolved specification.
         progress: called with (functions done, functions in all).
     """
-    species = len(spec.elements)
-    assembly = Assembly(species, spec.total_l)
-    selected = select(spec)
-    done, total = 0, sum(len(f) for f in selected.values())
-    for centre, functions in selected.items():
-        for factors in functions:
-            ls = tuple(f[0] for f in factors)
-            coupling = couplings(ls, group_sizes(factors), spec.total_l)
-            names = tuple((sum(f[1]), f[0], f[2]) for f in factors)
-            parts = (
-                _canonical_parts(factors)
-                if spec.formulation == "canonical"
-                else [(1.0, tuple((t,) for t in range(len(factors))))]
-            )
-            for values in coupling.values:
-                function = assembly.function(centre, len(factors), names)
-                for weight, partition in parts:
-                    for blocks, ms, scale in _merged(factors, partition, coupling.ms):
-                        assembly.add(centre, function, blocks, ms, values * (weight * scale))
-            done += 1
-            if progress:
-                progress(done, total)
-    assembly.add_pairs(spec.pair.degree or 0)
+    assembly = Assembly(len(spec.elements))
+    selected = [(irrep, select(spec, irrep)) for irrep in spec.symmetries]
+    done, total = 0, sum(len(f) for _, chosen in selected for f in chosen.values())
+    for irrep, chosen in selected:
+        assembly.begin(irrep)
+        for centre, functions in chosen.items():
+            if spec.constant and irrep == SCALAR:
+                assembly.add_constant(centre)
+            for factors in functions:
+                _add_coupled(assembly, centre, factors, irrep, spec.formulation == "canonical")
+                done += 1
+                if progress:
+                    progress(done, total)
+        if irrep == SCALAR:
+            assembly.add_pairs(spec.pair.degree or 0)
     return assembly.finish()
+
+
+def _add_coupled(
+    assembly: Assembly, centre: int, factors: Factors, irrep: Irrep, canonical: bool
+) -> None:
+    """Add every independent coupling of some factors to L."""
+    coupling = couplings(tuple(f[0] for f in factors), group_sizes(factors), irrep.l)
+    names = tuple((sum(f[1]), f[0], f[2]) for f in factors)
+    whole = [(1.0, tuple((t,) for t in range(len(factors))))]
+    parts = _canonical_parts(factors) if canonical else whole
+    for values in coupling.values:
+        function = assembly.function(centre, len(factors), names)
+        for weight, partition in parts:
+            for blocks, ms, scale in _merged(factors, partition, coupling.ms):
+                assembly.add(centre, function, blocks, ms, values * (weight * scale))
 
 
 def _canonical_parts(factors: Factors) -> list[tuple[float, tuple[tuple[int, ...], ...]]]:

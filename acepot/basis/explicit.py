@@ -9,6 +9,7 @@ import numpy as np
 
 from acepot.basis.expansion import Assembly, Expansion
 from acepot.basis.family import RadialFunctions
+from acepot.basis.irrep import SCALAR, Irrep
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,11 @@ class ExplicitBasis:
     pair: tuple[tuple[RadialFunctions, ...], ...] | None = None
     knots: float | None = None
 
+    @property
+    def symmetries(self) -> tuple[Irrep, ...]:
+        """True scalars, as the files that such bases come from."""
+        return (SCALAR,)
+
 
 #: Centre and (z, n, l) of every factor.
 _Group = tuple[int, tuple[tuple[int, int, int], ...]]
@@ -52,6 +58,7 @@ _Group = tuple[int, tuple[tuple[int, int, int], ...]]
 def expand_explicit(basis: ExplicitBasis) -> Expansion:
     """Number the products of an explicit basis, one function for each."""
     assembly = Assembly(len(basis.numbers))
+    assembly.begin(SCALAR)
     # Products that differ only in m are handled together: their numbers and their m.
     groups: dict[_Group, tuple[list[int], list[list[int]]]] = {}
     for item in basis.products:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import combinations, groupby
 
 from acepot.basis.coupling import multiplicity
+from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.radial import degree_of_product
 from acepot.basis.spec import BasisSpec, ChosenFunction
 from acepot.errors import InputError
@@ -32,32 +33,36 @@ def independent(factors: Factors, total_l: int) -> int:
     return multiplicity(tuple(f[0] for f in factors), group_sizes(factors), total_l)
 
 
-def select(spec: BasisSpec, limit: int | None = None) -> dict[int, list[Factors]]:
-    """The functions of every central species.
+def select(
+    spec: BasisSpec, irrep: Irrep | None = None, limit: int | None = None
+) -> dict[int, list[Factors]]:
+    """The functions of one (L, parity) of every central species.
 
     With a degree: all with Σ_t (n_t + wl l_t) <= degree[ν], n_t >= 1, (-1)^Σl = parity and at
-    least one coupling to L.
+    least one coupling to L. An (L, parity) that nothing couples to has no functions.
 
     Args:
         spec: a resolved specification.
+        irrep: one of `spec.symmetries`; None: the first.
         limit: refuse to select more functions than this for one centre.
 
     Returns:
         For each species index the factors, ordered by correlation order, then factors.
 
     Raises:
-        InputError: nothing is selected, more than the limit, or the user's list cannot be
-            coupled.
+        InputError: more than the limit, no function at all in a basis of scalars alone, or the
+            user's list cannot be coupled.
     """
+    irrep = spec.symmetries[0] if irrep is None else irrep
     limit = MAX_FUNCTIONS if limit is None else limit
     if spec.functions:
-        chosen = _from_list(spec)
+        chosen = _from_list(spec, irrep)
     else:
-        common = _by_degree(spec, limit)
+        common = _by_degree(spec, irrep, limit)
         chosen = {z: common for z in range(len(spec.elements))}
     if spec.extend_lower_orders:
-        chosen = {z: _closed(spec, functions, limit) for z, functions in chosen.items()}
-    if not any(chosen.values()):
+        chosen = {z: _closed(spec, functions, irrep, limit) for z, functions in chosen.items()}
+    if spec.symmetries == (SCALAR,) and not any(chosen.values()):
         raise InputError(
             f"basis: order {spec.order} and degree {spec.degree} select no function; "
             "raise the degree or the caps"
@@ -73,29 +78,33 @@ def basis_size(spec: BasisSpec, limit: int | None = None) -> dict[str, int]:
         limit: as of `select`.
 
     Returns:
-        Functions per order ("order 1" …), "pair" and "total", over all central species.
+        Functions per order ("order 1" …), "pair" and "total", over all central species and
+        every (L, parity); "constant" where there are any.
     """
     sizes = {f"order {order}": 0 for order in range(1, spec.order + 1)}
-    for functions in select(spec, limit).values():
-        for factors in functions:
-            sizes[f"order {len(factors)}"] += independent(factors, spec.total_l)
+    for irrep in spec.symmetries:
+        for functions in select(spec, irrep, limit).values():
+            for factors in functions:
+                sizes[f"order {len(factors)}"] += independent(factors, irrep.l)
     species = len(spec.elements)
-    sizes["pair"] = (spec.pair.degree or 0) * species * (species + 1) // 2
+    sizes["pair"] = (spec.pair.degree or 0) * species * (species + 1) // 2 * spec.has_pairs
+    if spec.constant:
+        sizes["constant"] = species
     sizes["total"] = sum(sizes.values())
     return sizes
 
 
-def _allowed(spec: BasisSpec, factors: Factors) -> bool:
+def _allowed(irrep: Irrep, factors: Factors) -> bool:
     parity = (-1) ** sum(f[0] for f in factors)
-    return parity == spec.parity and independent(factors, spec.total_l) > 0
+    return parity == irrep.parity and independent(factors, irrep.l) > 0
 
 
-def _by_degree(spec: BasisSpec, limit: int) -> list[Factors]:
+def _by_degree(spec: BasisSpec, irrep: Irrep, limit: int) -> list[Factors]:
     degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
     functions: list[Factors] = []
     for order in range(1, spec.order + 1):
         for factors in _multisets(spec, order, degrees[order - 1]):
-            if _allowed(spec, factors):
+            if _allowed(irrep, factors):
                 functions.append(factors)
                 _check_limit(len(functions), limit)
     return functions
@@ -141,12 +150,12 @@ def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
     yield from extend(0, (), 0.0)
 
 
-def _from_list(spec: BasisSpec) -> dict[int, list[Factors]]:
+def _from_list(spec: BasisSpec, irrep: Irrep) -> dict[int, list[Factors]]:
     index = {symbol: z for z, symbol in enumerate(spec.elements)}
     chosen: dict[int, list[Factors]] = {z: [] for z in range(len(spec.elements))}
     for number, function in enumerate(spec.functions):
         factors = _chosen_factors(spec, function, index, f"basis.functions[{number}]")
-        if factors not in chosen[index[function.centre]]:
+        if _allowed(irrep, factors) and factors not in chosen[index[function.centre]]:
             chosen[index[function.centre]].append(factors)
     return chosen
 
@@ -167,15 +176,15 @@ def _chosen_factors(
         raise InputError(f"{where}: expected n >= 1 and l >= 0, got {function.n}, {function.l}")
     rows = zip(function.l, function.n, function.elements, strict=True)
     factors = tuple(sorted((l, (n,), index[z]) for l, n, z in rows))  # noqa: E741
-    if not _allowed(spec, factors):
+    if not any(_allowed(irrep, factors) for irrep in spec.symmetries):
         raise InputError(
-            f"{where}: l = {list(function.l)} cannot be coupled to L = {spec.total_l} "
-            f"with parity {spec.parity:+d}"
+            f"{where}: l = {list(function.l)} cannot be coupled to "
+            + " or ".join(f"L = {i.l} with parity {i.parity:+d}" for i in spec.symmetries)
         )
     return factors
 
 
-def _closed(spec: BasisSpec, functions: list[Factors], limit: int) -> list[Factors]:
+def _closed(spec: BasisSpec, functions: list[Factors], irrep: Irrep, limit: int) -> list[Factors]:
     """The functions with all lower-order ones that coinciding neighbours generate.
 
     Two factors on one neighbour are one factor whose Y is a sum over L and whose radial
@@ -197,7 +206,7 @@ def _closed(spec: BasisSpec, functions: list[Factors], limit: int) -> list[Facto
             for l in range(abs(l1 - l2), l1 + l2 + 1, 2):  # noqa: E741
                 for radial in radials:
                     new = tuple(sorted((*rest, (l, radial, z1))))
-                    if new not in seen and _allowed(spec, new):
+                    if new not in seen and _allowed(irrep, new):
                         seen[new] = None
                         _check_limit(len(seen), limit)
                         queue.append(new)

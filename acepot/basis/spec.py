@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from acepot.basis.irrep import MAX_TOTAL_L, SCALAR, Irrep, irreps
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.schema import LATER
 
 #: A number for every ordered pair of elements ("Si-O": centre Si, neighbour O; the reverse
 #: pair takes the same number unless it is named), one number for all, or None for the default.
@@ -156,6 +158,9 @@ class BasisSpec:
             ones generate, so that both formulations span the same space.
         total_l: angular momentum L of the functions (0 for energies).
         parity: +1 or -1 under inversion; +1 for energies.
+        irreps: several (L, parity) over one set of A's instead of total_l and parity, written
+            0e, 1o, 2e …; the functions of each follow those of the one before.
+        constant: whether the first function of 0e on each centre is the constant 1.
         cutoff: outer cut-off in Å; None: 2.5 r0.
         inner: inner cut-off in Å.
         r0: typical distance in Å; None: mean of the bond lengths of the two elements.
@@ -174,6 +179,8 @@ class BasisSpec:
     extend_lower_orders: bool = False
     total_l: int = 0
     parity: Literal[1, -1] = 1
+    irreps: tuple[str, ...] = field(default=(), metadata=LATER)
+    constant: bool = field(default=False, metadata=LATER)
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
     r0: PairNumber = None
@@ -184,6 +191,16 @@ class BasisSpec:
     def numbers(self) -> tuple[int, ...]:
         """Atomic numbers of the elements, ascending."""
         return tuple(sorted(atomic_number(symbol) for symbol in self.elements))
+
+    @property
+    def symmetries(self) -> tuple[Irrep, ...]:
+        """The (L, parity) of the functions, in their order."""
+        return irreps(self.irreps) or (Irrep(self.total_l, self.parity),)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are pair functions, which belong to true scalars."""
+        return bool(self.pair.degree) and SCALAR in self.symmetries
 
 
 def pair_number(value: PairNumber, centre: str, neighbour: str, name: str) -> float:
@@ -222,8 +239,13 @@ def resolve(spec: BasisSpec) -> BasisSpec:
     symbols = tuple(SYMBOLS[z] for z in dict.fromkeys(spec.numbers))
     if not 1 <= spec.order <= 6:
         raise InputError(f"basis.order: expected 1 to 6, got {spec.order}")
-    if spec.total_l < 0:
-        raise InputError(f"basis.total_l: expected 0 or more, got {spec.total_l}")
+    if not 0 <= spec.total_l <= MAX_TOTAL_L:
+        raise InputError(f"basis.total_l: expected 0 to {MAX_TOTAL_L}, got {spec.total_l}")
+    if spec.irreps and (spec.total_l, spec.parity) != SCALAR:
+        raise InputError("basis.irreps: not together with total_l and parity; name all in irreps")
+    symmetries = spec.symmetries
+    if spec.constant and SCALAR not in symmetries:
+        raise InputError("basis.constant: the constant function is a scalar; add 0e to irreps")
     if not 0 < spec.wl < float("inf"):
         raise InputError(f"basis.wl: expected a positive number, got {spec.wl}")
     degree = _per_order("degree", spec.degree, spec.order)
@@ -274,7 +296,7 @@ def resolve(spec: BasisSpec) -> BasisSpec:
                 f"{name}.radial.family: cheb_linear does not vanish at the cut-off; it is for "
                 "reading files only, use cheb_pow"
             )
-    if spec.total_l or spec.parity == -1:
+    if SCALAR not in symmetries:
         pair_degree = 0  # pair energies are scalars
     return replace(
         spec,

@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
-from acepot.evaluate.protocol import Committee, Floats, Quantity, Result, Rows, Totals, row_count
+from acepot.evaluate.protocol import (
+    Committee,
+    Floats,
+    Quantity,
+    Result,
+    Totals,
+    named,
+    no_result,
+    row_count,
+    species_of,
+)
 from acepot.structure import Structure
 from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
@@ -72,7 +82,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model of scalars (total_l = 0).
+        tables: a lowered model of true scalars.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -91,8 +101,8 @@ class NativeEvaluator:
         single: bool = False,
     ) -> None:
         module = _module()
-        if not tables.is_scalar:
-            raise InputError("native: only true scalars have an energy; use site_basis")
+        if not tables.is_scalar or tables.members == 0:
+            raise InputError("native: only models of true scalars have an energy; use reference")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables
@@ -116,38 +126,39 @@ class NativeEvaluator:
         """The instruction set in use."""
         return str(self._handle.instruction_set)
 
-    def evaluate(
-        self,
-        structures: Sequence[Structure],
-        species: Sequence[NDArray[np.int64]],
-        *,
-        committee: bool = False,
-    ) -> list[Result]:
+    def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures in one call.
 
         Args:
             structures: atoms and cells.
-            species: species index of every atom, one array a structure.
             committee: also evaluate the members of the committee.
 
-        Raises:
-            InputError: positions that are not finite, coinciding or too close atoms, cells
-                without volume.
+        Returns:
+            One result a structure; where it is an unknown element, coinciding or too close
+            atoms, or numbers that are not finite, the result says so and the others stand.
         """
-        atoms = sum(len(s) for s in structures)
-        threads = max(1, min(self.threads, atoms // _PER_THREAD))
-        outputs = self.tables.outputs if committee else 1
         try:
-            energies, forces, virials = self._handle.evaluate(
-                [s.positions for s in structures],
-                [np.ascontiguousarray(z, dtype=np.int32) for z in species],
-                [s.cell for s in structures],
-                [s.pbc.astype(np.int32) for s in structures],
-                threads,
-                outputs,
-            )
-        except ValueError as error:
-            raise InputError(str(error)) from None
+            return self._evaluate(structures, committee)
+        except ValueError as error:  # of one of them: find out which
+            if len(structures) == 1:
+                members = self.tables.members - 1 if committee else None
+                return [no_result(structures[0], named(structures[0], error), members)]
+        half = len(structures) // 2
+        first, second = structures[:half], structures[half:]
+        return self.evaluate(first, committee=committee) + self.evaluate(
+            second, committee=committee
+        )
+
+    def _evaluate(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
+        atoms = sum(len(s) for s in structures)
+        energies, forces, virials = self._handle.evaluate(
+            [s.positions for s in structures],
+            [species_of(self.tables, s).astype(np.int32) for s in structures],
+            [s.cell for s in structures],
+            [s.pbc.astype(np.int32) for s in structures],
+            max(1, min(self.threads, atoms // _PER_THREAD)),
+            self.tables.members if committee else 1,
+        )
         return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
@@ -198,7 +209,7 @@ class NativeRowBuilder:
     """Design-matrix rows of linear models in C++, neighbour list included.
 
     Args:
-        tables: a lowered linear model of scalars (total_l = 0).
+        tables: a lowered basis of true scalars, or a linear model.
         threads: how many to use for one structure. Several structures may be filled at once
             from several threads of the caller, which is faster where there are many.
         instruction_set: as for `NativeEvaluator`.
@@ -215,7 +226,7 @@ class NativeRowBuilder:
         if tables.embeddings is not None:
             raise InputError("rows: a nonlinear model has no design matrix")
         if not tables.is_scalar:
-            raise InputError("rows: only true scalars have an energy; use site_basis")
+            raise InputError("rows: only true scalars have an energy; use reference")
         if threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables
@@ -232,18 +243,12 @@ class NativeRowBuilder:
         """The instruction set in use."""
         return str(self._handle.instruction_set)
 
-    def fill(
-        self,
-        structure: Structure,
-        species: NDArray[np.int64],
-        quantities: Sequence[Quantity],
-        out: Floats,
-    ) -> None:
+    def fill(self, structure: Structure, quantities: Sequence[Quantity], out: Floats) -> None:
         """Write the rows of one structure, and nothing else (see `RowBuilder`).
 
         Raises:
-            InputError: a matrix of another shape or order, positions that are not finite,
-                coinciding or too close atoms, a cell without volume.
+            InputError: an unknown element, a matrix of another shape or order, coinciding or too
+                close atoms.
         """
         first, rows = dict.fromkeys(("energy", "forces", "virial"), -1), 0
         for quantity in quantities:
@@ -259,7 +264,7 @@ class NativeRowBuilder:
         try:
             self._handle.fill(
                 structure.positions,
-                np.ascontiguousarray(species, dtype=np.int32),
+                species_of(self.tables, structure).astype(np.int32),
                 structure.cell,
                 structure.pbc.astype(np.int32),
                 max(1, min(self.threads, len(structure) // _ROWS_PER_THREAD)),
@@ -267,22 +272,7 @@ class NativeRowBuilder:
                 *first.values(),
             )
         except ValueError as error:
-            raise InputError(str(error)) from None
-
-    def rows(self, structure: Structure, species: NDArray[np.int64]) -> Rows:
-        """All rows of one structure.
-
-        Args:
-            structure: atoms and cell.
-            species: species index of every atom, shape (n,).
-
-        Raises:
-            InputError: as `fill`.
-        """
-        count = 3 * len(structure)
-        out = np.empty((count + 7, self.tables.functions), order="F")
-        self.fill(structure, species, ("energy", "forces", "virial"), out)
-        return Rows(out[0], out[1 : count + 1], out[count + 1 :])
+            raise named(structure, error) from None
 
 
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:

@@ -1,18 +1,102 @@
-"""What every evaluator promises."""
+"""What every evaluator promises.
+
+Site outputs are the centre. An evaluator holds Tables, of a model or of a basis, and gives for
+every site i of a structure the values of its outputs y_io (of a basis: of its functions B_ik), in
+components M = -L … L of each irrep. Everything else is made of four verbs:
+
+    values    y_io = Σ_k c_ok B_ik
+    jvp       D y_io, the derivative along displacements of the atoms and a strain
+    pullback  -Σ_io a_io ∂y_io/∂r and the virial, for any adjoint a_io = ∂Loss/∂y_io
+    rows      Σ_i w_si B_ik and its derivatives: the design matrix
+
+with ⟨a, jvp(u, ε)⟩ = -⟨forces, u⟩ - ⟨virial, ε⟩. `evaluate` reads an energy from the outputs and
+pulls back its derivative. Evaluators are pure: the same Tables and structures give the same
+numbers. A structure that cannot be evaluated does not stop the others: its result says why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.species import species_indices
+from acepot.errors import InputError
 from acepot.structure import Structure
+from acepot.tables import Tables
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Quantity = Literal["energy", "forces", "virial"]
+
+
+# ------------------------------------------------------------------ results
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """Values, or derivatives of values, of every site of one structure.
+
+    Args:
+        values: for each irrep of the Tables an array of shape (n, width, 2L + 1), with the widths
+            `tables.widths`: outputs, member by member, or functions. No number where `error` is.
+        error: why this structure could not be evaluated.
+    """
+
+    values: tuple[Floats, ...]
+    error: InputError | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pullback:
+    """What adjoints of site values mean for the atoms of one structure.
+
+    Args:
+        forces: -Σ_io a_io ∂y_io/∂r, shape (n, 3), in units of the loss per Å.
+        virials: W_i = -Σ_j r_ij ⊗ Σ_o a_io ∂y_io/∂r_ij, shape (n, 3, 3).
+        error: why this structure could not be evaluated.
+    """
+
+    forces: Floats
+    virials: Floats
+    error: InputError | None = None
+
+    @property
+    def virial(self) -> Floats:
+        """Σ_i W_i = -∂Loss/∂ε, shape (3, 3)."""
+        return np.asarray(self.virials.sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class SiteRows:
+    """Design rows of sums over sites of one structure, for one irrep.
+
+    Args:
+        values: Σ_i w_si B_ik, shape (sums, 2L + 1, K).
+        forces: minus their derivative by the positions, shape (sums, 3n, 2L + 1, K), in 1/Å.
+        virial: minus their derivative by the strain, shape (sums, 6, 2L + 1, K), in the order
+            xx yy zz yz xz xy.
+    """
+
+    values: Floats
+    forces: Floats
+    virial: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class StructureRows:
+    """Design rows of one structure.
+
+    Args:
+        irreps: the rows of each irrep of the Tables.
+        error: why this structure could not be evaluated.
+    """
+
+    irreps: tuple[SiteRows, ...]
+    error: InputError | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +123,14 @@ class Result:
         forces: -dE/dr in eV/Å, shape (n, 3).
         virials: per-atom W_i = -Σ_j r_ij ⊗ dE_i/dr_ij in eV, shape (n, 3, 3).
         committee: the members' predictions, if asked for.
+        error: why this structure could not be evaluated; then all numbers are nan.
     """
 
     energies: Floats
     forces: Floats
     virials: Floats
     committee: Committee | None = None
+    error: InputError | None = None
 
     @property
     def energy(self) -> float:
@@ -76,31 +162,218 @@ class Totals(NamedTuple):
         return float(self.energies.sum())
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Design-matrix rows of one structure: rows @ coefficients = evaluate, less E0.
+class _HasError(Protocol):
+    @property
+    def error(self) -> InputError | None: ...
+
+
+R = TypeVar("R", bound=_HasError)
+
+
+def require(results: Sequence[R]) -> Sequence[R]:
+    """The same results, all of them sound.
+
+    Raises:
+        InputError: what is wrong with the first structure that could not be evaluated.
+    """
+    for result in results:
+        if result.error is not None:
+            raise result.error
+    return results
+
+
+# ------------------------------------------------------------------ structures
+
+
+def species_of(tables: Tables, structure: Structure) -> Ints:
+    """Species index of every atom, shape (n,).
+
+    Raises:
+        InputError: an element that the Tables do not have.
+    """
+    return species_indices(tuple(tables.numbers.tolist()), structure.numbers)
+
+
+def each(
+    structures: Iterable[Structure],
+    compute: Callable[[int, Structure], R],
+    failed: Callable[[Structure, InputError], R],
+) -> list[R]:
+    """The results of structures one by one; what is wrong with one does not stop the others.
 
     Args:
-        energy: shape (K,).
-        forces: shape (3n, K), atom by atom, x y z.
-        virial: shape (6, K), in the order xx yy zz yz xz xy.
+        structures: atoms and cells.
+        compute: the result of a structure, given its number.
+        failed: the result that says what is wrong.
     """
+    results = []
+    for number, structure in enumerate(structures):
+        try:
+            results.append(compute(number, structure))
+        except InputError as error:
+            results.append(failed(structure, named(structure, error)))
+    return results
 
-    energy: Floats
-    forces: Floats
-    virial: Floats
+
+def named(structure: Structure, error: Exception) -> InputError:
+    """An error that names its structure."""
+    text = str(error)
+    if structure.name and structure.name not in text:
+        text = f"{structure.name}: {text}"
+    return InputError(text)
 
 
-class Evaluate(Protocol):
-    """What an evaluator offers: pure, the same Tables and structures give the same numbers."""
+def no_sites(tables: Tables, structure: Structure, error: InputError) -> Sites:
+    """Sites of a structure that could not be evaluated."""
+    n = len(structure)
+    shapes = [(n, w, i.dim) for w, i in zip(tables.widths, tables.irreps, strict=True)]
+    return Sites(tuple(np.full(shape, np.nan) for shape in shapes), error)
 
-    def __call__(
+
+def no_pullback(structure: Structure, error: InputError) -> Pullback:
+    """The pullback of a structure that could not be evaluated."""
+    n = len(structure)
+    return Pullback(np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan), error)
+
+
+def no_result(structure: Structure, error: InputError, members: int | None = None) -> Result:
+    """The result of a structure that could not be evaluated.
+
+    Args:
+        structure: which.
+        error: why.
+        members: of the committee, if it was asked for.
+    """
+    n = len(structure)
+    committee = None
+    if members is not None:
+        shapes = ((members,), (members, n, 3), (members, 3, 3))
+        committee = Committee(*(np.full(shape, np.nan) for shape in shapes))
+    forces, virials = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
+    return Result(np.full(n, np.nan), forces, virials, committee, error)
+
+
+def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]) -> Floats:
+    """Adjoints of the site values of one structure as one array, shape (rows, n).
+
+    Rows run over irreps, in each over outputs (or functions), in each over M = -L … L.
+
+    Args:
+        tables: whose values they are adjoint to.
+        structure: its atoms.
+        adjoint: for each irrep, shape (n, width, 2L + 1).
+
+    Raises:
+        InputError: other shapes, or numbers that are not finite.
+    """
+    n = len(structure)
+    shapes = [(n, w, i.dim) for w, i in zip(tables.widths, tables.irreps, strict=True)]
+    arrays = [np.asarray(a, dtype=float) for a in adjoint]
+    if [a.shape for a in arrays] != shapes or not all(np.isfinite(a).all() for a in arrays):
+        raise InputError(
+            f"adjoint: expected finite numbers of shapes {shapes}, got {[a.shape for a in arrays]}"
+        )
+    return np.concatenate([a.reshape(n, -1).T for a in arrays])
+
+
+def displacement_of(
+    structure: Structure, displacement: Floats | None, strain: Floats | None
+) -> tuple[Floats, Floats]:
+    """Displacements and strain of one structure, checked; None stands for none.
+
+    Args:
+        structure: its atoms.
+        displacement: of the atoms in Å, shape (n, 3).
+        strain: ε of r -> (1 + ε) r, shape (3, 3).
+
+    Raises:
+        InputError: other shapes, or numbers that are not finite.
+    """
+    made = []
+    for name, value, shape in (
+        ("displacement", displacement, (len(structure), 3)),
+        ("strain", strain, (3, 3)),
+    ):
+        array = np.zeros(shape) if value is None else np.asarray(value, dtype=float)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise InputError(f"{name}: expected finite numbers of shape {shape}, got {array.shape}")
+        made.append(array)
+    return made[0], made[1]
+
+
+def site_weights(structure: Structure, weights: Floats | None) -> Floats:
+    """Weights of sites in sums, shape (sums, n); None: one sum over all with weight 1.
+
+    Raises:
+        InputError: another shape, or numbers that are not finite.
+    """
+    n = len(structure)
+    array = np.ones((1, n)) if weights is None else np.asarray(weights, dtype=float)
+    if array.ndim != 2 or array.shape[1] != n or not np.isfinite(array).all():
+        raise InputError(
+            f"weights: expected finite numbers of shape (sums, {n}), got {array.shape}"
+        )
+    return array
+
+
+# ------------------------------------------------------------------ contracts
+
+
+class SiteEvaluator(Protocol):
+    """The four verbs, for models and bases, scalars and tensors of any L and parity."""
+
+    @property
+    def tables(self) -> Tables:
+        """What is evaluated."""
+        ...
+
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io (of a basis B_ik) of every site."""
+        ...
+
+    def jvp(
         self,
         structures: Sequence[Structure],
-        species: Sequence[NDArray[np.int64]],
-        *,
-        committee: bool = False,
-    ) -> list[Result]:
+        displacements: Sequence[Floats | None],
+        strains: Sequence[Floats | None] | None = None,
+    ) -> list[Sites]:
+        """Derivatives of the values: D y = Σ_j (u_j - u_i + ε r_ij) · ∂y_i/∂r_ij.
+
+        Args:
+            structures: atoms and cells.
+            displacements: u of each structure in Å, shape (n, 3); None: at rest.
+            strains: ε of each, shape (3, 3), with r -> (1 + ε) r; None: none.
+        """
+        ...
+
+    def pullback(
+        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
+    ) -> list[Pullback]:
+        """Forces and virials of the loss whose derivatives by the values are given.
+
+        Args:
+            structures: atoms and cells.
+            adjoints: a_io of each structure: arrays as `Sites.values`.
+        """
+        ...
+
+    def rows(
+        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
+    ) -> list[StructureRows]:
+        """Design rows of sums over sites of the functions (of a model: of its basis).
+
+        Args:
+            structures: atoms and cells.
+            weights: w_si of each structure, shape (sums, n): None: all sites, with weight 1; the
+                identity: every site for itself; charges: Σ_i q_i B_i.
+        """
+        ...
+
+
+class EnergyEvaluator(Protocol):
+    """Reads energies from site outputs."""
+
+    def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures."""
         ...
 
@@ -129,21 +402,18 @@ def row_count(quantity: Quantity, atoms: int) -> int:
 
 
 class RowBuilder(Protocol):
-    """Gives the design matrix that ties fitting to running."""
+    """Writes design rows of energies where a fit wants them."""
 
-    def fill(
-        self,
-        structure: Structure,
-        species: NDArray[np.int64],
-        quantities: Sequence[Quantity],
-        out: Floats,
-    ) -> None:
-        """Write the rows of one structure.
+    def fill(self, structure: Structure, quantities: Sequence[Quantity], out: Floats) -> None:
+        """Write the rows of one structure: rows @ coefficients = evaluate, less E0.
 
         Args:
             structure: atoms and cell.
-            species: species index of every atom, shape (n,).
-            quantities: which rows, one quantity below the other.
+            quantities: which rows, one quantity below the other: energy (1 row), forces (3n,
+                atom by atom, x y z), virial (6, in the order xx yy zz yz xz xy).
             out: takes them, shape (m, K), in Fortran order.
+
+        Raises:
+            InputError: an unknown element, atoms that are too close, a matrix of another shape.
         """
         ...

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from acepot.basis.harmonics import real_harmonics
 from acepot.errors import InputError
 from acepot.evaluate.nearness import refuse_closer
-from acepot.evaluate.protocol import Floats
+from acepot.evaluate.protocol import Floats, Ints
 from acepot.neighbours import Edges
 from acepot.tables import RadialTable, Tables
 from acepot.voigt import PAIRS
-
-Ints = NDArray[np.int64]
 
 #: Numbers (of 8 bytes) that the largest array of one block of atoms may hold: larger blocks
 #: leave the caches, smaller ones spend their time in the interpreter (both measured).
@@ -142,6 +140,20 @@ class OneParticle:
             out[group.members] = a.reshape(len(a), -1).T
         return out
 
+    def jvp(self, block: Block, moved: Floats) -> Floats:
+        """dA_v = Σ_j dA_v/dr_j · u_j, shape (A, a), for u of shape (a, J, 3)."""
+        out = np.empty((len(self.tables.a_l), len(block.atoms)))
+        along = (moved * block.unit).sum(axis=-1)  # [a, j]
+        for group in self._groups:
+            same = block.species == group.species
+            stretch = block.radial_slope[..., group.channels] * (along * same)[..., None]
+            radial = block.radial[..., group.channels] * same[..., None]
+            turn = np.einsum("ajmx,ajx->ajm", block.gradient[..., group.lm, :], moved)
+            a = stretch.transpose(0, 2, 1) @ block.harmonics[..., group.lm]
+            a += radial.transpose(0, 2, 1) @ turn
+            out[group.members] = a.reshape(len(a), -1).T
+        return out
+
     def _slopes(self, block: Block) -> Floats:
         """dA_v/dr_j, shape (a, A, 3, J)."""
         atoms, width = block.mask.shape
@@ -159,7 +171,7 @@ class OneParticle:
             out[:, group.members] = part.reshape(atoms, shape[1] * shape[2], 3, width)
         return out
 
-    def moves(self, block: Block) -> tuple[Ints, Floats]:
+    def jacobian(self, block: Block) -> tuple[Ints, Floats]:
         """How A responds to the atoms and to strain.
 
         Returns:
@@ -187,7 +199,7 @@ class OneParticle:
             columns[..., k - 6] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
         return touched, columns
 
-    def pull(self, block: Block, adjoint: Floats) -> Floats:
+    def pullback(self, block: Block, adjoint: Floats) -> Floats:
         """dE_i/dr_j = Σ_v dE/dA_v dA_v/dr_j, shape (a, J, 3)."""
         out = np.zeros(block.vector.shape)
         for group in self._groups:

@@ -1,4 +1,4 @@
-"""Products of A in the oracle, and their adjoints."""
+"""Products of A in the oracle, their derivatives, and what is read out of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from acepot.evaluate.protocol import Floats
+from acepot.evaluate.protocol import Floats, Ints
 from acepot.tables import Products, Tables
 
-Ints = NDArray[np.int64]
+Complex = NDArray[np.complex128]
 
 
 class Unitary:
@@ -23,135 +23,164 @@ class Unitary:
         self.alpha = np.where(m > 0, sign, np.where(m < 0, -1j * half, 1.0))
         self.beta = np.where(m > 0, 1j * sign, np.where(m < 0, half, 0.0))
 
-    def to_complex(self, a: Floats) -> NDArray[np.complex128]:
-        """Complex A with a last row of ones for padded factors, shape (A + 1, a)."""
-        out = np.ones((len(a) + 1, a.shape[1]), dtype=complex)
-        out[:-1] = self.alpha[:, None] * a + self.beta[:, None] * a[self.partner]
-        return out
+    def to_complex(self, a: Floats) -> Complex:
+        """Complex A, shape (A, a)."""
+        return np.asarray(self.alpha[:, None] * a + self.beta[:, None] * a[self.partner])
+
+    def pullback(self, adjoint: Complex) -> Floats:
+        """The adjoint of the real A, from g with dLoss = Re Σ g dA^c, shape (A, a)."""
+        out = (self.alpha[:, None] * adjoint).real
+        np.add.at(out, self.partner, (self.beta[:, None] * adjoint).real)
+        return np.asarray(out)
 
 
 class SiteProducts:
-    """The products of one central species and their adjoints."""
+    """The products Π_T = Π_t A_{v_t} of one central species.
 
-    def __init__(self, products: Products, rows: int, unitary: Unitary) -> None:
-        self.weights = products.weights
+    A slot is one factor of one product; P_slot is the product of the other factors, so that
+    dΠ_T = Σ_slots P_slot dA_v.
+
+    Args:
+        products: of the species.
+        count: number of one-particle functions A.
+    """
+
+    def __init__(self, products: Products, count: int) -> None:
         factors = products.factors.astype(np.int64)
-        padding = len(unitary.alpha)
-        order = (factors < padding).sum(axis=1)
+        order = (factors < count).sum(axis=1)
         # Terms are sorted by order; each order is one range with its own number of factors.
-        starts = np.flatnonzero(np.diff(order, prepend=0))
+        starts = np.flatnonzero(np.diff(order, prepend=-1))
         self._ranges = [
             (int(begin), int(end), int(order[begin]))
             for begin, end in zip(starts, [*starts, len(order)][1:], strict=True)
         ]
         self._factors = factors
-        slots = []  # (term, factor) of every partial product, in the order `products` makes them
+        none = np.zeros(0, dtype=np.int64)
+        slots = [(none, none)]  # (term, v) in the order in which `products` makes them
         for begin, end, nu in self._ranges:
             slots += [(np.arange(begin, end), factors[begin:end, t]) for t in range(nu)]
-        term = np.concatenate([s[0] for s in slots]) if slots else np.zeros(0, dtype=np.int64)
-        factor = np.concatenate([s[1] for s in slots]) if slots else np.zeros(0, dtype=np.int64)
-        shape = (rows, len(factors))
-        place = (products.function, products.term)
-        self.real = csr_array((products.real, place), shape=shape)
-        self.imaginary = csr_array((products.imaginary, place), shape=shape)
-        self._unitary = unitary
-        self._adjoints = [
-            [
-                _adjoint_map(np.zeros_like(term), factor, w[term].astype(complex), unitary)
-                for w in output
-            ]
-            for output in products.weights
-        ]
+        self.term = np.concatenate([s[0] for s in slots])
+        self.factor = np.concatenate([s[1] for s in slots])
+        one = np.ones(len(self.term))
+        slot = np.arange(len(self.term))
+        self._to_term = csr_array((one, (self.term, slot)), shape=(len(factors), len(slot)))
+        self._to_factor = csr_array((one, (self.factor, slot)), shape=(count, len(slot)))
+
+    def products(self, a: Complex) -> tuple[Complex, Complex]:
+        """Π_T, shape (T, a), and P of every slot, shape (slots, a)."""
+        values = np.ones((len(self._factors), a.shape[1]), dtype=complex)
+        partial = [np.zeros((0, a.shape[1]), dtype=complex)]
+        for begin, end, nu in self._ranges:
+            factors = [a[self._factors[begin:end, t]] for t in range(nu)]
+            for t in range(nu):
+                others = np.ones_like(factors[0])
+                for f in factors[:t] + factors[t + 1 :]:
+                    others = others * f
+                partial.append(others)
+            for f in factors:
+                values[begin:end] *= f
+        return values, np.concatenate(partial)
+
+    def jvp(self, partial: Complex, moved: Complex) -> Complex:
+        """dΠ_T for dA, shape (T, a)."""
+        return np.asarray(self._to_term @ (partial * moved[self.factor]))
+
+    def pullback(self, partial: Complex, weight: Complex) -> Complex:
+        """g_v with Σ_T w_T dΠ_T = Σ_v g_v dA_v, shape (A, a), for w of shape (T, a)."""
+        return np.asarray(self._to_factor @ (weight[self.term] * partial))
+
+
+class ReadOut:
+    """y = Re Σ_T w_T Π_T: outputs of a model, or functions of a basis, row by row.
+
+    Rows run over irreps, in each over outputs of all members or functions, in each over M.
+
+    Args:
+        tables: of a model or a basis.
+        products: of one central species.
+    """
+
+    def __init__(self, tables: Tables, products: Products) -> None:
+        shape = (
+            sum(n * irrep.dim for n, irrep in zip(tables.sizes, tables.irreps, strict=True)),
+            len(products.factors),
+        )
+        if tables.members == 0:
+            place = (products.function, products.term)
+            self.real = csr_array((products.real, place), shape=shape)
+            self.imaginary = csr_array((products.imaginary, place), shape=shape)
+            return
+        # From [member, output, M] of all irreps to irreps, in each [member, output, M].
+        dims = [n * irrep.dim for n, irrep in zip(tables.outputs, tables.irreps, strict=True)]
+        place = np.arange(tables.members * sum(dims)).reshape(tables.members, -1)
+        parts = np.split(place, np.cumsum(dims)[:-1], axis=1)
+        rows = np.concatenate([part.ravel() for part in parts])
+        self.real = products.weights.reshape(len(rows), shape[1])[rows]
+        self.imaginary = csr_array(self.real.shape)
+        if products.weights_imaginary.shape[1]:
+            self.imaginary = products.weights_imaginary.reshape(len(rows), shape[1])[rows]
+
+    def values(self, products: Complex) -> Floats:
+        """y, shape (rows, a)."""
+        return np.asarray(self.real @ products.real - self.imaginary @ products.imag)
+
+    def pullback(self, adjoint: Floats) -> Complex:
+        """W with Σ_rows a dy = Re Σ_T w_T dΠ_T, shape (T, a), for a of shape (rows, a)."""
+        return np.asarray(self.real.T @ adjoint + 1j * (self.imaginary.T @ adjoint))
+
+    def row(self, rows: slice) -> ReadOut:
+        """Some of the rows."""
+        part = object.__new__(ReadOut)
+        part.real, part.imaginary = self.real[rows], self.imaginary[rows]
+        return part
+
+
+class Jacobian:
+    """dB_k/dA_v of the real A of one central species, all atoms of a block side by side.
+
+    Args:
+        products: of the species.
+        sites: the same.
+        unitary: from real to complex A.
+        rows: number of rows of the functions.
+    """
+
+    def __init__(
+        self, products: Products, sites: SiteProducts, unitary: Unitary, rows: int
+    ) -> None:
         # Every coefficient C_kT meets every slot of its term.
-        per_term = np.argsort(term, kind="stable")
-        bounds = np.searchsorted(term[per_term], np.arange(len(factors) + 1))
+        by_term = np.argsort(sites.term, kind="stable")
+        bounds = np.searchsorted(sites.term[by_term], np.arange(len(products.factors) + 1))
         repeat = np.diff(bounds)[products.term]
         entry = np.repeat(np.arange(len(products.term)), repeat)
         within = np.arange(len(entry)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        slot = per_term[bounds[products.term][entry] + within]
-        coefficient = products.real + 1j * products.imaginary
-        self._jacobian = _adjoint_map(
-            products.function.astype(np.int64)[entry],
-            factor[slot],
-            coefficient[entry],
-            unitary,
-            slot,
-            len(term),
-        )
+        slot = by_term[bounds[products.term][entry] + within]
+        coefficient = (products.real + 1j * products.imaginary)[entry]
+        function, v = products.function.astype(np.int64)[entry], sites.factor[slot]
+        # With B = Re Σ C Π and A^c_v = α A_v + β A_v', a slot adds Re(C α P) to dB/dA_v and
+        # Re(C β P) to dB/dA_v'.
+        own, other = coefficient * unitary.alpha[v], coefficient * unitary.beta[v]
+        value = np.concatenate((own.real, -own.imag, other.real, -other.imag))
+        target = np.concatenate((v, v, unitary.partner[v], unitary.partner[v]))
+        count, slots = len(unitary.alpha), len(sites.term)
+        key = np.tile(function, 4) * count + target
+        source = np.concatenate((slot, slot + slots, slot, slot + slots))
+        kept = value != 0.0
+        unique, row = np.unique(key[kept], return_inverse=True)
+        self._matrix = csr_array((value[kept], (row, source[kept])), shape=(len(unique), 2 * slots))
+        self._function, self._v = np.divmod(unique, max(count, 1))
+        self._rows, self._count = rows, count
 
-    def products(
-        self, a: NDArray[np.complex128]
-    ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-        """Π_t A_{v_t}, shape (T, a), and for every slot the product of the other factors."""
-        values = np.empty((len(self._factors), a.shape[1]), dtype=complex)
-        partial = []
-        for begin, end, nu in self._ranges:
-            factors = [a[self._factors[begin:end, t]] for t in range(nu)]
-            before = [np.ones_like(factors[0])]
-            for f in factors[:-1]:
-                before.append(before[-1] * f)
-            values[begin:end] = before[-1] * factors[-1]
-            after = np.ones_like(factors[0])
-            others = []
-            for t in range(nu - 1, -1, -1):
-                others.append(before[t] * after)
-                after = after * factors[t]
-            partial += others[::-1]
-        if not partial:
-            return values, np.zeros((0, a.shape[1]), dtype=complex)
-        return values, np.concatenate(partial)
-
-    def adjoint(self, output: int, partial: NDArray[np.complex128], slope: Floats | None) -> Floats:
-        """dE/dA_v of one output with respect to the real A, shape (A, a).
+    def __call__(self, partial: Complex, weight: Floats) -> csr_array:
+        """w_i dB_k/dA_v, shape (rows, a A).
 
         Args:
-            output: 0 for the model, 1 … for the committee.
-            partial: of `products`.
-            slope: dE/dρ_p, shape (P, a); None for ones.
+            partial: P of every slot, shape (slots, a).
+            weight: of every atom, shape (a,).
         """
-        both = np.concatenate((partial.real, partial.imag))
-        out = np.zeros((len(self._unitary.alpha), partial.shape[1]))
-        for p, (indices, matrix) in enumerate(self._adjoints[output]):
-            each = matrix @ both
-            out[indices[1]] += each if slope is None else each * slope[p]
-        return out
-
-    def jacobian(self, partial: NDArray[np.complex128], size: int) -> csr_array:
-        """dB_k/dA_v of all atoms side by side, shape (K, a A)."""
-        (function, factor), matrix = self._jacobian
-        data = matrix @ np.concatenate((partial.real, partial.imag))  # [(k, v), a]
+        data = self._matrix @ np.concatenate((partial.real, partial.imag)) * weight  # [(k, v), a]
         atoms = partial.shape[1]
-        column = factor[:, None] + size * np.arange(atoms)
-        functions = self.real.shape[0]
-        pointer = np.searchsorted(function, np.arange(functions + 1)) * atoms
-        return csr_array((data.ravel(), column.ravel(), pointer), shape=(functions, size * atoms))
-
-
-def _adjoint_map(
-    function: Ints,
-    factor: Ints,
-    coefficient: NDArray[np.complex128],
-    unitary: Unitary,
-    slot: Ints | None = None,
-    slots: int | None = None,
-) -> tuple[Ints, csr_array]:
-    """The real matrix that takes [Re; Im] of the partial products to d(function)/dA_v.
-
-    With B = Re Σ c Π A and A^c_v = α A_v + β A_v', one slot adds Re(c α P) to dB/dA_v and
-    Re(c β P) to dB/dA_v'.
-
-    Returns:
-        The pairs (function, v) that can be non-zero, shape (2, pairs), and the matrix of
-        shape (pairs, 2 slots).
-    """
-    slot = np.arange(len(factor)) if slot is None else slot
-    slots = len(factor) if slots is None else slots
-    own, other = coefficient * unitary.alpha[factor], coefficient * unitary.beta[factor]
-    value = np.concatenate((own.real, -own.imag, other.real, -other.imag))
-    target = np.concatenate((factor, factor, unitary.partner[factor], unitary.partner[factor]))
-    key = np.tile(function, 4) * len(unitary.alpha) + target
-    source = np.concatenate((slot, slot + slots, slot, slot + slots))
-    kept = value != 0.0
-    unique, row = np.unique(key[kept], return_inverse=True)
-    matrix = csr_array((value[kept], (row, source[kept])), shape=(len(unique), 2 * slots))
-    return np.array(np.divmod(unique, len(unitary.alpha))), matrix
+        column: Ints = self._v[:, None] + self._count * np.arange(atoms)
+        pointer = np.searchsorted(self._function, np.arange(self._rows + 1)) * atoms
+        shape = (self._rows, self._count * atoms)
+        return csr_array((data.ravel(), column.ravel(), pointer), shape=shape)

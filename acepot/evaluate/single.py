@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.evaluate.protocol import Evaluate
+from acepot.evaluate.protocol import EnergyEvaluator, require
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -41,7 +41,9 @@ class SingleError:
         )
 
 
-def single_error(double: Evaluate, single: Evaluate, tables: Tables, seed: int = 0) -> SingleError:
+def single_error(
+    double: EnergyEvaluator, single: EnergyEvaluator, tables: Tables, seed: int = 0
+) -> SingleError:
     """Measure what single precision costs a model.
 
     Args:
@@ -54,9 +56,8 @@ def single_error(double: Evaluate, single: Evaluate, tables: Tables, seed: int =
         Errors over close-packed crystals of 108 atoms, compressed and stretched, with
         displacements of 5 % of a bond length and the elements at random.
     """
-    samples = list(_crystals(tables, np.random.default_rng(seed)))
-    structures, species = [s for s, _ in samples], [z for _, z in samples]
-    exact, rounded = double(structures, species), single(structures, species)
+    structures = list(_crystals(tables, np.random.default_rng(seed)))
+    exact, rounded = require(double.evaluate(structures)), require(single.evaluate(structures))
     energies = [
         abs(a.energy - b.energy) / len(s)
         for s, a, b in zip(structures, exact, rounded, strict=True)
@@ -67,9 +68,7 @@ def single_error(double: Evaluate, single: Evaluate, tables: Tables, seed: int =
     return SingleError(max(energies), rms(errors), float(np.abs(errors).max()), rms(forces))
 
 
-def _crystals(
-    tables: Tables, rng: np.random.Generator
-) -> Iterator[tuple[Structure, NDArray[np.int64]]]:
+def _crystals(tables: Tables, rng: np.random.Generator) -> Iterator[Structure]:
     corners = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) / 2
     shifts = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     sites = (corners + shifts[:, None]).reshape(-1, 3)
@@ -79,4 +78,4 @@ def _crystals(
         species = rng.integers(len(tables.numbers), size=len(sites))
         positions = edge * sites + rng.normal(scale=0.05 * bond, size=sites.shape)
         cell = 3 * edge * np.eye(3)
-        yield Structure(tables.numbers[species], positions, cell, True), species
+        yield Structure(tables.numbers[species], positions, cell, True)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.evaluate.nearness import refuse_closer
-from acepot.evaluate.protocol import Committee, Floats, Result
+from acepot.evaluate.protocol import (
+    Committee,
+    Floats,
+    Result,
+    named,
+    no_result,
+    species_of,
+)
 from acepot.evaluate.torch_module import AceModule, forces_and_virials
 from acepot.neighbours import Edges, build
 from acepot.structure import Structure
@@ -43,38 +50,43 @@ class TorchEvaluator:
             raise InputError(f"device: torch cannot use {device!r} here ({error})") from None
         self._device = device
 
-    def evaluate(
-        self,
-        structures: Sequence[Structure],
-        species: Sequence[NDArray[np.int64]],
-        *,
-        committee: bool = False,
-    ) -> list[Result]:
+    def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures in one call.
 
         Args:
             structures: atoms and cells.
-            species: species index of every atom, one array a structure.
             committee: also evaluate the members of the committee.
 
-        Raises:
-            InputError: coinciding or too close atoms, results that are not finite.
+        Returns:
+            One result a structure; where it is an unknown element, coinciding or too close
+            atoms, or numbers that are not finite, the result says so and the others stand.
         """
-        if not structures:
-            return []
-        lists = [build(s, self._module.cutoff) for s in structures]
-        for z, edges in zip(species, lists, strict=True):
-            refuse_closer(self.tables, z, edges)
-        first = np.cumsum([0, *(len(s) for s in structures)])
-        outputs = self.tables.outputs if committee else 1
-        energies, forces, virials = self._run(np.concatenate(species), lists, first, outputs)
-        energies += self.tables.e0[np.concatenate(species)]
-        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
-            raise InputError("energies or forces: expected finite numbers, got others")
-        return [
-            _result(energies[:, a:b], forces[:, a:b], virials[:, a:b], committee)
-            for a, b in zip(first, first[1:], strict=False)
-        ]
+        results: dict[int, Result] = {}
+        kept, species, lists = [], [], []
+        members = self.tables.members - 1 if committee else None
+        for number, structure in enumerate(structures):
+            try:
+                z, edges = species_of(self.tables, structure), build(structure, self._module.cutoff)
+                refuse_closer(self.tables, z, edges)
+            except InputError as error:
+                results[number] = no_result(structure, named(structure, error), members)
+                continue
+            kept.append(number)
+            species.append(z)
+            lists.append(edges)
+        if kept:
+            first = np.cumsum([0, *(len(z) for z in species)])
+            outputs = self.tables.members if committee else 1
+            energies, forces, virials = self._run(np.concatenate(species), lists, first, outputs)
+            energies += self.tables.e0[np.concatenate(species)]
+            for number, a, b in zip(kept, first, first[1:], strict=False):
+                made = _result(energies[:, a:b], forces[:, a:b], virials[:, a:b], committee)
+                if not (np.isfinite(energies[:, a:b]).all() and np.isfinite(forces[:, a:b]).all()):
+                    problem = ValueError("energies or forces: expected finite numbers, got others")
+                    structure = structures[number]
+                    made = no_result(structure, named(structure, problem), members)
+                results[number] = made
+        return [results[number] for number in range(len(structures))]
 
     def _run(
         self, species: NDArray[np.int64], lists: list[Edges], first: NDArray[np.int64], outputs: int

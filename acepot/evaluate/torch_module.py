@@ -53,12 +53,12 @@ class AceModule(torch.nn.Module):
 
     def __init__(self, tables: Tables, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
-        if not tables.is_scalar:
-            raise InputError("torch: only true scalars have an energy; use site_basis")
+        if not tables.is_scalar or tables.members == 0:
+            raise InputError("torch: only models of true scalars have an energy; use reference")
         if dtype not in (torch.float64, torch.float32):
             raise InputError(f"torch: expected float64 or float32, got {dtype}")
         self.cutoff = float(tables.cutoff.max())
-        self.outputs = tables.outputs
+        self.outputs = tables.members
         self.block, self.device_block = _BLOCK, _DEVICE_BLOCK
         self.register_buffer("numbers", torch.tensor(tables.numbers, dtype=torch.int64))
         self.register_buffer("e0", torch.tensor(tables.e0, dtype=dtype))

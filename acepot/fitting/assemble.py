@@ -76,7 +76,7 @@ def structure_rows(
         factors.append(np.full(len(target), factor))
     joined = np.concatenate(targets)
     rows = np.empty((len(joined), len(model.coefficients)), order="F")
-    builder.fill(structure, species, used, rows)
+    builder.fill(structure, used, rows)
     return StructureRows(structure, used, rows, joined, np.concatenate(factors))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.basis.species import SYMBOLS
@@ -231,7 +232,7 @@ def _choose(
             f"which is not among {list(wanted)}"
         )
     spec = resolve(replace(config.basis, elements=wanted or found))
-    if spec.total_l or spec.parity != 1:
+    if spec.symmetries != (SCALAR,) or spec.constant:
         raise InputError("basis.total_l: energies are fitted with total_l = 0 and parity = 1")
     symbols = spec.elements
     cutoff = max(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.cache import RULES
 from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
 from acepot.basis.species import SYMBOLS
@@ -289,8 +290,8 @@ def _complete(spec: BasisSpec) -> BasisSpec:
     """
     if resolve(spec) != spec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
-    if spec.total_l != 0 or spec.parity != 1:
-        raise InputError("model.basis: model files hold energies: total_l = 0 and parity = 1")
+    if spec.symmetries != (SCALAR,) or spec.constant:
+        raise InputError("model.basis: energies are true scalars: total_l = 0 and parity = 1")
     if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
         raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
     for function in spec.functions:

@@ -76,7 +76,7 @@ def _norms(expansion: Expansion, weights: tuple[float, float, float] | None) -> 
         mirrored = np.sort(terms - np.append(2 * m, 0.0)[terms].astype(np.int64), axis=1)
         half = np.where((mirrored == terms).all(axis=1), 1.0, 0.5)
         total += (real.power(2) + imaginary.power(2)) @ (half * w**2)
-    pair = expansion.labels.order == 0
+    pair = expansion.labels.pair
     if weights is None:
         total[pair] = 1.0
     else:

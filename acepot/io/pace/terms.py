@@ -8,6 +8,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.irrep import SCALAR
 from acepot.errors import InputError
 from acepot.lowering import expansion
 from acepot.model import Model
@@ -58,8 +59,9 @@ def terms_of(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[Terms]]:
         InputError: the products are not those of an energy.
     """
     parts = expansion(model.basis)
-    if parts.total_l:
-        raise InputError(f"model: expected functions with L = 0, got L = {parts.total_l}")
+    if parts.irreps != (SCALAR,):
+        names = ", ".join(map(str, parts.irreps))
+        raise InputError(f"model: expected true scalars, 0e, got {names}")
     coefficients = model.coefficients.T.reshape(-1, parts.size)
     width = 2 * parts.block_l + 1
     block = np.append(np.repeat(np.arange(len(width)), width), -1)
