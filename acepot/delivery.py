@@ -15,6 +15,7 @@ from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Quantity, Result
+from acepot.figure import require_matplotlib
 from acepot.fitting.assemble import VOIGT
 from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.pipeline import Fit, Probe, errors, run_fit
@@ -24,7 +25,7 @@ from acepot.io.files import replaced
 from acepot.io.labels import LabelKeys, require_labels
 from acepot.io.registry import load
 from acepot.model import Model
-from acepot.plots import ParityData, dimer_curves, parity, require_matplotlib
+from acepot.plots import ParityData, dimer_curves, parity
 from acepot.potential import Potential
 from acepot.structure import Structure
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from math import ceil, sqrt
@@ -14,23 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
-from acepot.errors import InputError, MissingDependency
-from acepot.io.files import replaced
+from acepot.errors import InputError
+from acepot.figure import picture
 from acepot.lowering import expansion
 from acepot.potential import Potential
 from acepot.structure import Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["ParityData", "dimer_curves", "parity", "picture", "require_matplotlib"]
+__all__ = ["ParityData", "dimer_curves", "parity"]
 
 Quantity = Literal["energy", "forces", "virial"]
 
-_DPI = 150
-_INK, _FAINT, _SHADE = "#333333", "#8c8c8c", "#f0e6d8"
+_FAINT, _SHADE = "#8c8c8c", "#f0e6d8"
 #: Colours that most colour-blind people can tell apart (Okabe and Ito, without yellow).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8a5a2b")
 #: For more groups than that: matplotlib's tab20, strong colours first.
@@ -39,62 +36,8 @@ _MANY_COLOURS = tuple(
     for colour in """1f77b4 ff7f0e 2ca02c d62728 9467bd 8c564b e377c2 7f7f7f bcbd22 17becf
     aec7e8 ffbb78 98df8a ff9896 c5b0d5 c49c94 f7b6d2 c7c7c7 dbdb8d 9edae5""".split()
 )
-_STYLE: dict[str, Any] = {
-    "font.size": 8.5,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.linewidth": 0.7,
-    "axes.titlesize": 9.5,
-    "axes.formatter.useoffset": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "legend.fontsize": 7,
-    "legend.title_fontsize": 7,
-    "legend.frameon": False,
-    "legend.handletextpad": 0.2,
-    "legend.borderaxespad": 0.6,
-    "legend.labelspacing": 0.25,
-    "text.color": _INK,
-}
 _TITLES = {"energy": "Energy", "forces": "Forces", "virial": "Virial"}
 _UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
-
-
-def require_matplotlib() -> None:
-    """Say at once, rather than after hours, that pictures cannot be drawn.
-
-    Raises:
-        MissingDependency: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(
-            "plots need matplotlib: pip install acepot[plot], or do without: --no-plots"
-        ) from error
-
-
-@contextmanager
-def picture(path: str | Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of the given size in inches, saved as PNG when the block ends well.
-
-    No pyplot, the user's own settings do not matter and the file holds no date or version, so
-    the same data give the same bytes.
-    """
-    try:
-        from matplotlib import style
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependency("pictures need matplotlib: pip install acepot[plot]") from error
-    with style.context(["default", _STYLE]):
-        figure = Figure((width, height))
-        FigureCanvasAgg(figure)
-        yield figure
-        with replaced(path, "wb") as handle:
-            figure.savefig(handle, format="png", dpi=_DPI, metadata={"Software": None})
 
 
 # ---------------------------------------------------------------- parity

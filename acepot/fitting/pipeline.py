@@ -31,7 +31,7 @@ from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
-from acepot.progress import Progress
+from acepot.run.progress import Progress
 from acepot.schema import from_mapping, to_mapping
 from acepot.structure import Structure
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from acepot.figure import require_matplotlib
 from acepot.md import log
 from acepot.md.config import MDConfig, dump_config
 from acepot.md.engine import EngineKind, Phase, Task
-from acepot.md.folder import Checkpoint, RunFolder, run_folder
-from acepot.md.plot import draw
+from acepot.md.picture import draw
 from acepot.md.start import Atoms, prepare
-from acepot.plots import require_matplotlib
-from acepot.progress import Progress
+from acepot.run.checkpoint import Checkpoint
+from acepot.run.folder import RunFolder, digest, run_folder
+from acepot.run.log import Log
+from acepot.run.progress import Progress
+from acepot.run.signals import stop_request
 
-__all__ = ["LOG", "PICTURE", "simulate"]
+__all__ = ["LOG", "PICTURE", "SETTINGS", "simulate"]
 
-LOG, PICTURE = "log.csv", "md.png"
+SETTINGS, LOG, PICTURE = "md.toml", "log.csv", "md.png"
 _EQUILIBRATION, _RUN = 0, 1
 
 
@@ -53,11 +53,12 @@ def simulate(
     """
     if plots:
         require_matplotlib()
-    with run_folder(folder) as home:
+    with run_folder(folder, SETTINGS, (LOG, kind.trajectory)) as home:
         atoms = prepare(config)
         inputs = {"model": config.model, "structure": config.structure.file}
+        contents = {name: digest(file) for name, file in inputs.items()}
         toml = dump_config(config, home.path.resolve())
-        last = home.begin(toml, kind.name, inputs)
+        last = home.begin(toml, {"engine": kind.name}, contents)
         count, steps = len(atoms.numbers), config.run.steps
         picture = home.path / PICTURE
         if last is not None and last.step == steps:
@@ -68,14 +69,7 @@ def simulate(
             picture.unlink(missing_ok=True)
             _Simulation(config, home, kind, atoms, last).run(say)
         if plots and not picture.exists():
-            draw(log.read(home.path / LOG), count, _targets(config), picture)
-
-
-def _targets(config: MDConfig) -> dict[str, float]:
-    """What columns of the log should be on average."""
-    ensemble = config.ensemble
-    targets = {} if ensemble.kind == "nve" else {"temperature_K": ensemble.temperature}
-    return targets | ({"pressure_GPa": ensemble.pressure} if ensemble.kind == "npt" else {})
+            draw(log.read(home.path / LOG), count, config.ensemble, picture)
 
 
 class _Simulation:
@@ -93,11 +87,9 @@ class _Simulation:
         self._last = last
         self._step = -config.run.equilibration if last is None else last.step
         self._stage = _EQUILIBRATION if self._step < 0 else _RUN
-        if last is None:
-            (home.path / kind.trajectory).unlink(missing_ok=True)
         state = None if last is None else home.path / last.state
         self._engine = kind.open(self._task(atoms.start), state)
-        self._log = (home.path / LOG).open("w" if last is None else "a", encoding="utf-8")
+        self._log = Log(home.path / LOG, log.COLUMNS)
 
     def run(self, say: Callable[[str], None]) -> None:
         """Go to the end."""
@@ -106,10 +98,9 @@ class _Simulation:
         begin = self._step
         try:
             if self._last is None:
-                self._log.write(log.HEADER)
                 self._write()
                 self._checkpoint()
-            with _stop_request() as stopped:
+            with stop_request() as stopped:
                 while self._step < steps:
                     self._engine.advance(every)
                     self._step += every
@@ -152,8 +143,7 @@ class _Simulation:
     def _write(self) -> None:
         sample = self._engine.sample()
         row = log.row(self._step, self._config.run.timestep, len(self._atoms.numbers), sample)
-        self._log.write(log.line(row))
-        self._log.flush()
+        self._log.write(row)
         if self._stage == _RUN:
             self._engine.write_frame()
 
@@ -164,31 +154,4 @@ class _Simulation:
 
     def _checkpoint(self) -> None:
         self._engine.save(self._home.new_state(self._last))
-        files = (LOG, self._kind.trajectory)
-        self._last = self._home.record(self._step, self._last, files)
-
-
-@contextmanager
-def _stop_request() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def request(number: int, frame: object) -> None:
-        event.set()
-        restore()
-
-    for number in signals:
-        signal.signal(number, request)
-    try:
-        yield event
-    finally:
-        restore()
+        self._last = self._home.record(self._step, self._last)

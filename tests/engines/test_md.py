@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,11 +27,11 @@ import acepot
 from acepot import Potential, Structure
 from acepot.cli.main import main
 from acepot.io import extxyz
-from acepot.md import folder as run_folders
 from acepot.md import log
 from acepot.md.config import load_config
 from acepot.md.masses import masses
 from acepot.md.start import prepare
+from acepot.run import folder as run_folders
 from acepot.units import AMU, BOLTZMANN, GIGAPASCAL
 
 ROOT = Path(__file__).parents[2]
@@ -329,6 +330,35 @@ def test_a_run_killed_many_times_is_the_same(engine: str, kind: str, make: Make)
         same(simulation, engine, "whole", "killed")
 
 
+@pytest.mark.skipif(find_spec("ase") is None, reason="ASE is not installed")
+def test_a_folder_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """`md_before`: a run in npt that version 0.1.0 began and that was killed after a checkpoint."""
+    shutil.copytree(Path(__file__).with_name("md_before"), tmp_path, dirs_exist_ok=True)
+    simulation = Simulation(tmp_path / "md.toml")
+    record = json.loads((simulation.folder("run") / "checkpoint.json").read_text())
+    before = {name: (simulation.folder("run") / name).read_bytes() for name in record["files"]}
+    settings = (simulation.folder("run") / "md.toml").read_text()
+    assert all(len(before[name]) > grown["size"] for name, grown in record["files"].items())
+    done = simulation.run("ase", "run")
+    assert done.status == 0 and f"from step {record['step']}" in done.stdout, done.stderr
+    assert (simulation.folder("run") / "md.toml").read_text() == settings
+    size = record["files"]["log.csv"]["size"]
+    log = (simulation.folder("run") / "log.csv").read_bytes()
+    assert log[:size] == before["log.csv"][:size]
+    columns = simulation.log("run")
+    assert columns["step"].tolist() == list(range(-20, 601, 10))
+    # Rows that the earlier version wrote after its checkpoint.
+    rows = before["log.csv"].decode().splitlines()[1:]
+    again = log.decode().splitlines()[1 : 1 + len(rows)]
+    for one, other in zip(rows, again, strict=True):
+        values = [[float(word) for word in row.split(",")] for row in (one, other)]
+        np.testing.assert_allclose(values[0], values[1], rtol=1e-9)
+    whole = simulation.finish("ase", "whole")
+    for name, values in columns.items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-6, atol=1e-7, err_msg=name)
+    assert len(frames("ase", simulation.folder("run") / TRAJECTORIES["ase"])) == 61
+
+
 def test_a_finished_run_does_nothing_again(make: Make) -> None:
     simulation = make()
     simulation.finish("ase", "run")
@@ -436,7 +466,7 @@ def test_other_contents_of_the_structure_are_refused(make: Make, tmp_path: Path,
 def test_a_folder_in_use_is_refused(make: Make, capsys, monkeypatch) -> None:
     simulation = make()
     monkeypatch.setattr(run_folders, "_PATIENCE", 0.2)
-    with run_folders.run_folder(simulation.folder("run")):
+    with run_folders.run_folder(simulation.folder("run"), "md.toml"):
         refused(simulation, "another process runs in this folder", capsys)
 
 

@@ -1,0 +1,1 @@
+"""Runs that take long: one process at a time, checkpoints, and files that go back to them."""
