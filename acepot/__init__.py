@@ -12,7 +12,8 @@ from acepot.potential import Potential
 from acepot.structure import Structure
 
 if TYPE_CHECKING:
-    from acepot.fitting.pipeline import Fit, run_fit
+    from acepot.fitting.fit import Fit
+    from acepot.fitting.pipeline import run_fit
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +34,6 @@ def __getattr__(name: str) -> Any:
     """Fitting and its solvers are imported when asked for: engines start without them."""
     if name not in ("Fit", "run_fit"):
         raise AttributeError(f"module 'acepot' has no attribute {name!r}")
-    from acepot.fitting import pipeline
+    from acepot.fitting import fit, pipeline
 
-    return getattr(pipeline, name)
+    return getattr(fit if name == "Fit" else pipeline, name)

@@ -229,8 +229,8 @@ def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
     for name in mapping:
         if name not in names:
             raise InputError(_unknown(str(name), key, names))
-    for name, field in known.items():
-        default = getattr(base, name) if isinstance(base, cls) else _default(field)
+    for name, one in known.items():
+        default = getattr(base, name) if isinstance(base, cls) else _default(one)
         if name in mapping:
             values[name] = _convert(_hints(cls)[name], mapping[name], _join(key, name), default)
         elif default is not MISSING:

@@ -103,9 +103,7 @@ def check_observables(where: str, names: tuple[str, ...]) -> None:
         Observable.named(name, f"{where}[{i}]")
     if not names or len(set(names)) < len(names):
         known = ", ".join(Observable.known)
-        raise InputError(
-            f"{where}: expected one or more of {known}, each once, got {list(names)}"
-        )
+        raise InputError(f"{where}: expected one or more of {known}, each once, got {list(names)}")
 
 
 @dataclass(frozen=True)

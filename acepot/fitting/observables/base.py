@@ -19,7 +19,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Quantity, Result, RowBuilder, row_count
 from acepot.structure import Structure
@@ -37,12 +36,10 @@ class DesignRows:
 
     Args:
         builder: makes them.
-        numbers: atomic numbers of the model's elements, ascending.
         functions: K, the number of basis functions.
     """
 
     builder: RowBuilder
-    numbers: tuple[int, ...]
     functions: int
 
     def of(self, structure: Structure, quantities: Sequence[Quantity]) -> Floats:
@@ -57,8 +54,7 @@ class DesignRows:
         """
         count = sum(row_count(name, len(structure)) for name in quantities)
         rows = np.empty((count, self.functions), order="F")
-        species = species_indices(self.numbers, structure.numbers)
-        self.builder.fill(structure, species, quantities, rows)
+        self.builder.fill(structure, quantities, rows)
         return rows
 
 
@@ -198,4 +194,3 @@ class Observable(ABC):
     def per_unit(self, values: Floats, atoms: int) -> Floats:
         """Values in the unit of reports."""
         return values / atoms if self.extensive else values
-

@@ -14,7 +14,7 @@ __all__ = ["Algebraic06", "AlgebraicACE1"]
 
 @dataclass(frozen=True)
 class AlgebraicACE1(Scaled, kind="algebraic_ace1"):
-    """γ = 1 + |C_k| Σ_t (n^p + wl l^p (1 + l/(p+1))), n in units of wn (ACE1's compatibility prior).
+    """γ = 1 + |C_k| Σ_t (n^p + wl l^p (1 + l/(p+1))), n in units of wn (compatibility of ACE1).
 
     Args:
         p: power of n and l.

@@ -80,9 +80,7 @@ class _Spectrum:
         precision = np.full(problem.columns, 1 / prior)
         precision[: len(singular)] += singular**2 / noise
         floors = [
-            name
-            for name, v in (("prior", prior), ("noise", noise))
-            if v <= self.floor**2 * ROUNDED
+            name for name, v in (("prior", prior), ("noise", noise)) if v <= self.floor**2 * ROUNDED
         ]
         return Solution(
             coefficients=coefficients,

@@ -594,10 +594,10 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(
     [
         ("acepot.fitting.pipeline.solve", KeyboardInterrupt(), 130),
         ("acepot.fitting.pipeline.assemble", KeyboardInterrupt(), 130),
-        ("acepot.delivery.verify", KeyboardInterrupt(), 130),
-        ("acepot.delivery.acefile.model_bytes", KeyboardInterrupt(), 130),
+        ("acepot.fitting.folder.verify", KeyboardInterrupt(), 130),
+        ("acepot.fitting.folder.acefile.model_bytes", KeyboardInterrupt(), 130),
         ("acepot.fitting.pipeline.solve", MemoryError("no memory"), 1),
-        ("acepot.delivery.verify", acepot.errors.ConvergenceError("differs"), 1),
+        ("acepot.fitting.folder.verify", acepot.errors.ConvergenceError("differs"), 1),
     ],
 )
 def test_a_fit_that_stops_leaves_the_earlier_one(

@@ -6,12 +6,13 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from acepot.errors import InputError
-from acepot.fitting.config import SolverConfig
+from acepot.fitting import solvers
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import Evidence, solve
+from acepot.fitting.solvers import solve
+from acepot.fitting.solvers.evidence import Evidence
 
-QR, BLR = SolverConfig(kind="qr"), SolverConfig(kind="blr")
+QR, BLR = solvers.QR(), solvers.BLR()
 
 
 def _data(count, columns, seed=0, noise=0.1, decades=2.0):
@@ -61,7 +62,7 @@ def test_damped_least_squares_equals_the_augmented_dense_answer(count, with_prio
     right = np.concatenate([targets, np.zeros(12)])
     expected = np.linalg.lstsq(augmented, right, rcond=None)[0]
     solution = solve(
-        _problem(rows, targets), gamma if with_prior else None, SolverConfig("qr", damping=0.3)
+        _problem(rows, targets), gamma if with_prior else None, solvers.QR(damping=0.3)
     )
     np.testing.assert_allclose(solution.coefficients, expected, rtol=1e-9, atol=1e-12)
     inverse = np.linalg.inv(augmented.T @ augmented)
@@ -94,7 +95,7 @@ def test_residual_stays_least_at_extreme_condition():
 def test_duplicate_columns_lower_the_rank_not_the_accuracy():
     rows, targets, _ = _data(50, 5)
     doubled = np.hstack([rows, rows])
-    solution = solve(_problem(doubled, targets), None, SolverConfig("qr", tolerance=1e-13))
+    solution = solve(_problem(doubled, targets), None, solvers.QR(tolerance=1e-13))
     best = solve(_problem(rows, targets), None, QR)
     assert solution.report["rank"] == 5 and solution.factor.shape == (10, 5)
     np.testing.assert_allclose(doubled @ solution.coefficients, rows @ best.coefficients, atol=1e-9)
@@ -113,7 +114,7 @@ def test_functions_without_data_are_counted():
     problem = _problem(rows, targets)
     with pytest.raises(InputError, match="2 of 6 functions are zero in every row"):
         solve(problem, gamma, QR)
-    for config in (SolverConfig("qr", damping=0.1), BLR):
+    for config in (solvers.QR(damping=0.1), BLR):
         assert np.abs(solve(problem, gamma, config).coefficients[[0, 3]]).max() < 1e-15
 
 
@@ -203,8 +204,8 @@ def test_gradient_vanishes_at_the_maximum_and_the_grid_holds_nothing_better():
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
 def test_variances_follow_the_scale_of_the_targets(factor):
     rows, targets, gamma = _data(200, 10, noise=0.5, decades=0)
-    unit = solve(_problem(rows, targets), gamma, SolverConfig(floor=1e-12))
-    scaled = solve(_problem(rows, factor * targets), gamma, SolverConfig(floor=1e-12))
+    unit = solve(_problem(rows, targets), gamma, solvers.BLR(floor=1e-12))
+    scaled = solve(_problem(rows, factor * targets), gamma, solvers.BLR(floor=1e-12))
     assert scaled.noise == pytest.approx(factor**2 * unit.noise, rel=1e-6)
     assert scaled.prior_variance == pytest.approx(factor**2 * unit.prior_variance, rel=1e-6)
     np.testing.assert_allclose(scaled.coefficients, factor * unit.coefficients, rtol=1e-6)
@@ -260,7 +261,7 @@ def test_bad_prior_is_refused(prior):
 
 def test_committee_has_the_posterior_mean_and_covariance():
     rows, targets, gamma = _data(40, 4, noise=0.5, decades=1)
-    for config in (QR, SolverConfig("qr", damping=0.2), BLR):
+    for config in (QR, solvers.QR(damping=0.2), BLR):
         solution = solve(_problem(rows, targets), gamma, config)
         members = solution.draw(40_000, np.random.default_rng(1))
         assert members.shape == (40_000, 4)
