@@ -108,7 +108,7 @@ class Fit:
     @cached_property
     def test_results(self) -> list[Result]:
         """The model's predictions for the test structures."""
-        return self.potential.compute_all(self.test)
+        return self.potential.compute_all(self.test) if self.test else []
 
     @cached_property
     def probes(self) -> list[Probe]:
