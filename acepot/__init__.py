@@ -1,19 +1,24 @@
-"""acepot: the Atomic Cluster Expansion, fitted to data and run in the engines people use."""
+"""acepot: the Atomic Cluster Expansion, fitted to data and run in the engines people use.
 
-from typing import TYPE_CHECKING, Any
+Public names are imported when they are first asked for: `import acepot` costs next to nothing,
+engines start without the solvers, and the command line without numpy.
+"""
 
-from acepot.errors import AceError
-from acepot.evaluate.protocol import Result
-from acepot.io.acefile import save
-from acepot.io.datasets import read_structures
-from acepot.io.registry import load
-from acepot.model import Model
-from acepot.potential import Potential
-from acepot.structure import Structure
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from acepot.fitting.fit import Fit
+    from acepot.errors import AceError
+    from acepot.evaluate.protocol import Result
+    from acepot.fitting.fit import Fit, fit
     from acepot.fitting.pipeline import run_fit
+    from acepot.io.acefile import save
+    from acepot.io.datasets import read_structures
+    from acepot.io.registry import load
+    from acepot.model import Model
+    from acepot.potential import Potential
+    from acepot.structure import Structure
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,17 +28,41 @@ __all__ = [
     "Potential",
     "Result",
     "Structure",
+    "fit",
     "load",
     "read_structures",
     "run_fit",
     "save",
 ]
 
+#: Where every public name comes from, as above for type checkers.
+_HOMES = {
+    "AceError": "acepot.errors",
+    "Fit": "acepot.fitting.fit",
+    "Model": "acepot.model",
+    "Potential": "acepot.potential",
+    "Result": "acepot.evaluate.protocol",
+    "Structure": "acepot.structure",
+    "fit": "acepot.fitting.fit",
+    "load": "acepot.io.registry",
+    "read_structures": "acepot.io.datasets",
+    "run_fit": "acepot.fitting.pipeline",
+    "save": "acepot.io.acefile",
+}
 
-def __getattr__(name: str) -> Any:
-    """Fitting and its solvers are imported when asked for: engines start without them."""
-    if name not in ("Fit", "run_fit"):
-        raise AttributeError(f"module 'acepot' has no attribute {name!r}")
-    from acepot.fitting import fit, pipeline
+if not TYPE_CHECKING:  # type checkers would believe in every name
 
-    return getattr(fit if name == "Fit" else pipeline, name)
+    def __getattr__(name):
+        """A public name, or a module of the package."""
+        if name in _HOMES:
+            value = getattr(import_module(_HOMES[name]), name)
+        elif not name.startswith("_") and find_spec(f"acepot.{name}"):
+            value = import_module(f"acepot.{name}")
+        else:
+            raise AttributeError(f"module 'acepot' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

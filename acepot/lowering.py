@@ -13,12 +13,12 @@ from acepot.basis.cache import cached_expansion
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, expand_explicit
-from acepot.basis.family import RadialFunctions
+from acepot.basis.family import Radial, RadialFunctions
 from acepot.basis.irrep import SCALAR
-from acepot.basis.radial import ProductRadial, radial_functions
-from acepot.basis.spec import BasisSpec, PairNumber, Radial, pair_number
+from acepot.basis.radial import ProductRadial
+from acepot.basis.spec import BasisSpec, PairNumber, pair_number
 from acepot.basis.species import SYMBOLS
-from acepot.basis.splines import Grid, cubic, grid, tabulate
+from acepot.basis.splines import Knots, cubic, equidistant, tabulate
 from acepot.errors import InputError
 from acepot.model import Model, TensorModel
 from acepot.tables import Embeddings, Floats, Products, RadialTable, Tables
@@ -122,11 +122,12 @@ def _lower_basis(
     bodies, pair = families(basis, many, pairs)
     knots = _knots(basis) if own_knots else None
     radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, _limit(parts.size))
+    none = np.zeros((len(basis.numbers),) * 2)  # where there is nothing but constants
     width = 2 * parts.block_l + 1
     m = [np.arange(-l, l + 1) for l in parts.block_l]  # noqa: E741
     return Tables(
         numbers=np.array(basis.numbers, dtype=np.int32),
-        cutoff=np.max([t.end for t in radial], axis=0),
+        cutoff=np.max([none, *(t.end for t in radial)], axis=0),
         radial=radial,
         a_species=np.repeat(parts.block_species, width).astype(np.int32),
         a_channel=np.repeat(parts.block_channel, width).astype(np.int32),
@@ -203,14 +204,15 @@ def _entries(matrix: csr_array, row: NDArray[np.int64], column: NDArray[np.int64
     return out
 
 
-Family = list[list[RadialFunctions]]
+#: Radial functions of every ordered pair of species, [centre][neighbour].
+RadialMatrix = list[list[RadialFunctions]]
 
 
 def families(
     basis: BasisSpec | ExplicitBasis,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
-) -> tuple[Family, Family | None]:
+) -> tuple[RadialMatrix, RadialMatrix | None]:
     """Many-body and pair radial functions of every ordered pair of species."""
     if isinstance(basis, ExplicitBasis):
         pair = [list(row) for row in basis.pair] if basis.pair and pairs else None
@@ -222,7 +224,7 @@ def families(
     return bodies, pair_functions(basis)
 
 
-def pair_functions(spec: BasisSpec) -> Family:
+def pair_functions(spec: BasisSpec) -> RadialMatrix:
     """Pair functions V_1 … V_degree of every ordered pair of species, [centre][neighbour]."""
     pair = spec.pair
     return _from_spec(spec, pair.radial, pair.degree or 0, pair.inner, pair.cutoff)
@@ -230,12 +232,11 @@ def pair_functions(spec: BasisSpec) -> Family:
 
 def _from_spec(
     basis: BasisSpec, radial: Radial, count: int, inner: PairNumber, cutoff: PairNumber
-) -> Family:
+) -> RadialMatrix:
     symbols = [SYMBOLS[z] for z in basis.numbers]
     return [
         [
-            radial_functions(
-                radial,
+            radial.functions(
                 count,
                 pair_number(inner, a, b, "inner"),
                 pair_number(basis.r0, a, b, "r0"),
@@ -248,8 +249,8 @@ def _from_spec(
 
 
 def _radial_tables(
-    bodies: Family,
-    pair: Family | None,
+    bodies: RadialMatrix,
+    pair: RadialMatrix | None,
     many: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, ...], ...],
     tolerance: float,
@@ -267,8 +268,8 @@ def _radial_tables(
 
 
 def _table(
-    family: Family,
-    functions: Family | list[list[ProductRadial]],
+    family: RadialMatrix,
+    functions: RadialMatrix | list[list[ProductRadial]],
     tolerance: float,
     knots: float | None,
     limit: float,
@@ -295,7 +296,10 @@ def _table(
 
 
 def _table_at(
-    family: Family, functions: Family | list[list[ProductRadial]], spacing: float, limit: float
+    family: RadialMatrix,
+    functions: RadialMatrix | list[list[ProductRadial]],
+    spacing: float,
+    limit: float,
 ) -> tuple[RadialTable, float]:
     """One grid per ordered pair, padded to the largest number of bins; its error inside NEAR."""
     species = range(len(family))
@@ -332,7 +336,7 @@ def _table_at(
 
 
 def _cubic_table(
-    family: Family, functions: Family | list[list[ProductRadial]], knots: float
+    family: RadialMatrix, functions: RadialMatrix | list[list[ProductRadial]], knots: float
 ) -> RadialTable:
     """PACE's knots n rc/floor(rc/knots), without the first interval, which it refuses."""
     species = range(len(family))
@@ -341,16 +345,16 @@ def _cubic_table(
     out = np.zeros((len(species), len(species), bins.max(), 6, functions[0][0].count))
     for a in species:
         for b in species:
-            grid = Grid(spacing[a, b], spacing[a, b], int(bins[a, b]))
+            grid = Knots(spacing[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : grid.bins] = cubic(functions[a][b].evaluate, grid)
     return RadialTable(spacing, spacing, bins, out, zero_inside=np.zeros_like(bins), error=np.nan)
 
 
-def _grid(functions: RadialFunctions, spacing: float) -> Grid:
+def _grid(functions: RadialFunctions, spacing: float) -> Knots:
     begin = functions.inner if functions.zero_inside else BEGIN
     if not functions.cutoff > begin + SPACINGS[0]:
         raise InputError(
             f"radial functions: expected a cut-off above {begin + SPACINGS[0]:.4g} Å, where the "
             f"first interval of their tables ends, got {functions.cutoff:.4g} Å"
         )
-    return grid(begin, functions.cutoff, spacing, functions.breaks)
+    return equidistant(begin, functions.cutoff, spacing, functions.breaks)

@@ -1,4 +1,4 @@
-"""Models as frozen data: an energy, or tensors of every site. No evaluation, no files."""
+"""Models as frozen data: energies, or tensors of sites or bonds. No evaluation, no files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.bond import BondSpec
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
@@ -93,7 +95,7 @@ class TensorModel:
     Charges are an output of 0e, dipoles of 1o, friction and polarisability of 0e and 2e.
 
     Args:
-        basis: a resolved specification.
+        basis: a resolved specification; its irreps are those of the outputs.
         coefficients: for each irrep of the basis [member, output, k], the same number of
             members for all; member 0 is the model, the others are its committee.
         names: of the outputs of each irrep; () names them by number.
@@ -111,29 +113,73 @@ class TensorModel:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        arrays = tuple(np.array(c, dtype=float, order="C") for c in self.coefficients)
-        irreps = self.basis.symmetries
-        shapes = [c.shape for c in arrays]
-        if len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
-            raise InputError(
-                f"model.coefficients: expected [member, output, k] for each of "
-                f"{', '.join(map(str, irreps))}, got {shapes}"
-            )
-        if len({s[0] for s in shapes}) > 1 or shapes[0][0] < 1:
-            raise InputError(f"model.coefficients: expected as many members for all, got {shapes}")
-        if not all(np.isfinite(c).all() for c in arrays):
-            raise InputError("model.coefficients: expected finite numbers")
-        names = self.names or tuple(tuple(str(o) for o in range(s[1])) for s in shapes)
-        if [len(n) for n in names] != [s[1] for s in shapes]:
-            raise InputError(
-                f"model.names: expected names of {[s[1] for s in shapes]} outputs, got {names}"
-            )
-        for c in arrays:
-            c.flags.writeable = False
-        object.__setattr__(self, "coefficients", arrays)
-        object.__setattr__(self, "names", tuple(tuple(n) for n in names))
+        _check_outputs(self, self.irreps)
+
+    @property
+    def irreps(self) -> tuple[Irrep, ...]:
+        """(L, parity) of the outputs."""
+        return self.basis.symmetries
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """Atomic numbers of the elements, ascending."""
         return self.basis.numbers
+
+
+@dataclass(frozen=True, eq=False)
+class BondModel:
+    """h_ijo = Σ_k c_ok F_k^L(i→j): tensors of every directed bond, as matrix blocks are made of.
+
+    Args:
+        basis: a resolved specification of the functions of the sites.
+        bonds: resolved functions of the bonds alone.
+        irreps: (L, parity) of the outputs.
+        coefficients: for each of them [member, output, k], in the order of
+            `evaluate.bonds.BondCoupling`.
+        names: of the outputs of each irrep; () names them by number.
+        unit: of all outputs.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: arrays that do not fit each other, or numbers that are not finite.
+    """
+
+    basis: BasisSpec
+    bonds: BondSpec
+    irreps: tuple[Irrep, ...]
+    coefficients: tuple[NDArray[np.float64], ...]
+    names: tuple[tuple[str, ...], ...] = ()
+    unit: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_outputs(self, self.irreps)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.basis.numbers
+
+
+def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) -> None:
+    """Check coefficients and names of outputs against each other; arrays become read-only."""
+    arrays = tuple(np.array(c, dtype=float, order="C") for c in model.coefficients)
+    shapes = [c.shape for c in arrays]
+    if len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
+        raise InputError(
+            f"model.coefficients: expected [member, output, k] for each of "
+            f"{', '.join(map(str, irreps))}, got {shapes}"
+        )
+    if len({s[0] for s in shapes}) > 1 or shapes[0][0] < 1:
+        raise InputError(f"model.coefficients: expected as many members for all, got {shapes}")
+    if not all(np.isfinite(c).all() for c in arrays):
+        raise InputError("model.coefficients: expected finite numbers")
+    names = model.names or tuple(tuple(str(o) for o in range(s[1])) for s in shapes)
+    if [len(n) for n in names] != [s[1] for s in shapes]:
+        raise InputError(
+            f"model.names: expected names of {[s[1] for s in shapes]} outputs, got {names}"
+        )
+    for c in arrays:
+        c.flags.writeable = False
+    object.__setattr__(model, "coefficients", arrays)
+    object.__setattr__(model, "names", tuple(tuple(n) for n in names))

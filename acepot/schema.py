@@ -127,7 +127,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
     """An instance of a dataclass from a table of plain values.
 
     Keys that are absent keep their default. If a field's default is itself a dataclass, a
-    table given for it changes that default: what is not written stays as it was.
+    table given for it changes that default: what is not written stays as it was, also what
+    another kind has of it if that differs from its own kind's default.
 
     Args:
         cls: a dataclass; its fields may be str, int, float, bool, Literal, None, dataclasses,
@@ -208,6 +209,23 @@ def _default(field: Field[Any]) -> Any:
     return field.default
 
 
+def _start(cls: Any, name: str, base: Any) -> Any:
+    """What a field is unless a table says: as in `base`, the default of where the table stands.
+
+    When a table names another kind than that of `base`, what `base` sets on purpose stays, but
+    not what is only the default of its own kind.
+    """
+    if isinstance(base, cls):
+        return getattr(base, name)
+    if isinstance(base, Kind) and issubclass(cls, Kind) and base.kinds is cls.kinds:
+        kind: Any = type(base)
+        other = _settable(kind).get(name)
+        if other is not None and _hints(kind)[name] == _hints(cls)[name]:
+            if getattr(base, name) != _default(other):
+                return getattr(base, name)
+    return _default(_settable(cls)[name])
+
+
 def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
     """An instance of `cls`; fields that the mapping lacks are those of `base`, if given."""
     if not isinstance(mapping, Mapping):
@@ -229,8 +247,8 @@ def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
     for name in mapping:
         if name not in names:
             raise InputError(_unknown(str(name), key, names))
-    for name, one in known.items():
-        default = getattr(base, name) if isinstance(base, cls) else _default(one)
+    for name in known:
+        default = _start(cls, name, base)
         if name in mapping:
             values[name] = _convert(_hints(cls)[name], mapping[name], _join(key, name), default)
         elif default is not MISSING:
@@ -375,7 +393,7 @@ def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
         table: dict[str, Any] = {value.tag: value.kind} if isinstance(value, Kind) else {}
         for key, one in _settable(value).items():
             item = getattr(value, key)
-            default = getattr(base, key) if isinstance(base, type(value)) else _default(one)
+            default = _start(type(value), key, base)
             skip = (omit or "later" in one.metadata) and default is not MISSING
             if _FURTHER in one.metadata:
                 table |= _plain(item, name, omit)

@@ -148,6 +148,11 @@ class Tables:
     core: RadialTable | None = None
 
     @property
+    def reach(self) -> float:
+        """Å within which an evaluator needs neighbours: the longest cut-off."""
+        return float(self.cutoff.max()) or 1.0  # any list will do where nothing has a cut-off
+
+    @property
     def functions(self) -> int:
         """Number K of basis functions of all irreps."""
         return sum(self.sizes)
@@ -214,8 +219,9 @@ class Tables:
                 matrix = csr_array(
                     (getattr(products, name)[mine], place), shape=(size, irrep.dim * terms)
                 )
-                rows = c.shape[1] * irrep.dim
-                made.append((c.reshape(-1, size) @ matrix).reshape(len(c), rows, terms))
+                members, outputs, _ = c.shape
+                summed = c.reshape(members * outputs, size) @ matrix
+                made.append(summed.reshape(members, outputs * irrep.dim, terms))
             start = stop
         real, imaginary = (np.concatenate(made, axis=1) for made in parts.values())
         kept = imaginary if imaginary.any() else np.zeros((len(real), 0, terms))

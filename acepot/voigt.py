@@ -8,20 +8,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["COMPONENTS", "PAIRS", "from_voigt", "to_voigt"]
+__all__ = ["COMPONENTS", "INDEX", "from_voigt", "to_voigt"]
 
-#: Row and column of each of the six.
-PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+#: Rows and columns of the six: tensor[INDEX] are they, where the tensor's axes come first.
+INDEX = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 #: Their names.
-COMPONENTS = tuple("xyz"[row] + "xyz"[column] for row, column in PAIRS)
-_ROWS, _COLUMNS = (list(indices) for indices in zip(*PAIRS, strict=True))
+COMPONENTS = tuple("xyz"[row] + "xyz"[column] for row, column in zip(*INDEX, strict=True))
 #: Which of the six each of the 3x3 components is.
 _PLACE = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 
 
 def to_voigt(tensor: ArrayLike) -> NDArray[np.float64]:
     """The six components of a tensor, shape (..., 3, 3) -> (..., 6); what is above its diagonal."""
-    return np.asarray(np.asarray(tensor, dtype=float)[..., _ROWS, _COLUMNS])
+    return np.asarray(np.asarray(tensor, dtype=float)[..., *INDEX])
 
 
 def from_voigt(six: ArrayLike) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ import numpy as np
 
 from acepot import Structure
 from acepot.evaluate.native import NativeEvaluator, instruction_sets
+from acepot.evaluate.protocol import species_of
 from acepot.io.pace import read_ace, read_yace
 from acepot.io.registry import load
 from acepot.lowering import lower
@@ -61,17 +62,16 @@ def prepared(
 ) -> Callable[[], float]:
     """A call that returns µs per atom."""
     native = NativeEvaluator(tables, threads, isa)
-    kinds = [np.searchsorted(tables.numbers, s.numbers).astype(np.int64) for s in structures]
     atoms = sum(map(len, structures))
     first = structures[0]
-    bound = native.bind(kinds[0], first.pbc)
+    bound = native.bind(species_of(tables, first), first.pbc)
 
     def call() -> float:
         begin = time.perf_counter()
         if len(structures) == 1:
             bound.compute(first.positions, first.cell)
         else:
-            native.evaluate(structures, kinds)
+            native.evaluate(structures)
         return 1e6 * (time.perf_counter() - begin) / atoms
 
     call()

@@ -82,11 +82,10 @@ def kernel(folder: Path, evaluator: NativeEvaluator, cells: tuple[int, int, int]
     rows = np.loadtxt((folder / "start").read_text().splitlines()[9:])
     box = 5.46 * np.diag(cells)
     structure = acepot.Structure(np.full(len(rows), 14), rows[:, 1:], box, True)
-    species = np.zeros(len(rows), dtype=np.int32)
     times = []
     for _ in range(STEPS // 4):
         begin = time.process_time()
-        evaluator.evaluate([structure], [species])
+        evaluator.evaluate([structure])
         times.append(time.process_time() - begin)
     return statistics.median(times)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,13 @@ from routes.cases import Case
 
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
-from acepot.basis.species import species_indices
+from acepot.basis.pace_family import ChebPow
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.conversion import convert
+from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
-from acepot.neighbours import build
 from acepot.structure import Structure
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +53,7 @@ def organic(path: Path) -> None:
 
 def nickel_aluminium(path: Path) -> None:
     """Two elements, read from .yace: two densities, one of them under a square root."""
-    radial = Radial(family="cheb_pow", exponent=2.0)
+    radial = ChebPow(exponent=2.0)
     spec = BasisSpec(
         ("Al", "Ni"), order=3, degree=(8, 7, 6), cutoff=5.0, radial=radial, pair=Pair(degree=0)
     )
@@ -88,21 +87,15 @@ if COPPER.exists():
 def _random(spec: BasisSpec, seed: int) -> Model:
     """Coefficients with which every function has about the same part of the energy."""
     basis = resolve(spec)
-    size = expansion(basis).size
-    draft = Model(basis, np.zeros(size), np.zeros(len(basis.numbers)))
-    tables = lower(draft)
+    tables = lower(basis)
     structure = _structure("bulk", basis.numbers, _length(tables.cutoff))
-    species = species_indices(basis.numbers, structure.numbers)
-    edges = build(structure, float(tables.cutoff.max()))
-    scale = np.abs(ReferenceEvaluator(tables).site_basis(species, edges)).max(axis=(0, 2))
+    (sites,) = require(ReferenceEvaluator(tables).values([structure]))
+    scale = np.abs(sites.values[0]).max(axis=(0, 2))
     usual = float(np.median(scale))
     scale = np.where(scale > 1e-3 * usual, scale, usual)
     rng = np.random.default_rng(seed)
-    return replace(
-        draft,
-        coefficients=rng.normal(size=size) / scale,
-        e0=rng.normal(-3.0, size=len(basis.numbers)),
-    )
+    coefficients = rng.normal(size=len(scale)) / scale
+    return Model(basis, coefficients, rng.normal(-3.0, size=len(basis.numbers)))
 
 
 # ------------------------------------------------------------------ structures

@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 
 import acepot
+from acepot.basis.envelope import PolynomialEnvelope
+from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
-from acepot.basis.species import species_indices
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.transform import PolynomialTransform
 from acepot.evaluate.native import NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, row_count
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -34,7 +36,7 @@ from acepot.lowering import lower
 from acepot.model import Model
 
 ALL: tuple[Quantity, ...] = ("energy", "forces", "virial")
-_POLYNOMIAL = Transform("polynomial", p=2.0, offset=1.0)
+_POLYNOMIAL = PolynomialTransform(p=2.0, offset=1.0)
 #: ACE1pack 0.2.3's order-4 test model, 341 functions (tests/golden/test_silicon.py, model G).
 MODEL_G = BasisSpec(
     ("Si",),
@@ -43,8 +45,8 @@ MODEL_G = BasisSpec(
     inner=1.65,
     cutoff=5.5,
     r0=2.35126,
-    radial=Radial("orthonormal", _POLYNOMIAL, Envelope("x", 2, 2)),
-    pair=Pair(3, 6.5, 0.0, Radial("orthonormal", _POLYNOMIAL, Envelope("x", 0, 1))),
+    radial=Orthonormal(_POLYNOMIAL, PolynomialEnvelope(2, 2)),
+    pair=Pair(3, 6.5, 0.0, Orthonormal(_POLYNOMIAL, PolynomialEnvelope(0, 1))),
 )
 COPPER_NICKEL = BasisSpec(("Cu", "Ni"), order=3, degree=10.0, cutoff=5.5)
 
@@ -105,7 +107,7 @@ def _compare(
         for structure in chosen:
             rows = sum(row_count(q, len(structure)) for q in ALL)
             out = places[place][: rows * width].reshape((rows, width), order="F")
-            builder.fill(structure, species_indices(model.numbers, structure.numbers), ALL, out)
+            builder.fill(structure, ALL, out)
 
     def half(k: int) -> None:
         fill(native, structures[k::2], k)

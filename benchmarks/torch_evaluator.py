@@ -77,11 +77,10 @@ def times(name: str, atoms: int, rounds: int, device: str) -> None:
     """Print µs per atom of every evaluator."""
     tables = lower(acepot.load(MODELS[name][0]))
     structure = crystal(name, atoms)
-    species = np.zeros(len(structure), dtype=np.int64)
     native = NativeEvaluator(tables, 1)
     double, single = torch.float64, torch.float32
     work: dict[str, Callable[[], object]] = {
-        "native": lambda: native.evaluate([structure], [species]),
+        "native": lambda: native.evaluate([structure]),
         "torch": torch_call(tables, structure, device, double, False),
         "TorchScript": torch_call(tables, structure, device, double, True),
         "torch, single": torch_call(tables, structure, device, single, False),

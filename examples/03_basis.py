@@ -10,11 +10,8 @@ import numpy as np
 
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, resolve
-from acepot.basis.species import species_indices
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import lower
-from acepot.model import Model
-from acepot.neighbours import build
 from acepot.structure import Structure
 
 
@@ -30,10 +27,9 @@ def main() -> None:
         BasisSpec(("H", "O"), order=2, degree=5, cutoff=3.0, r0=1.0, total_l=1, parity=-1)
     )
     count = basis_size(spec)["total"]
-    tables = lower(Model(spec, np.zeros(count), np.zeros(2)))
     water = Structure([8, 1, 1], [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])
-    species = species_indices(spec.numbers, water.numbers)
-    values = ReferenceEvaluator(tables).site_basis(species, build(water, 3.0))
+    (sites,) = ReferenceEvaluator(lower(spec)).values([water])
+    (values,) = sites.values  # [atom, function, component]
     print(f"\n{count} vector functions; on oxygen they point along the dipole (y, z, x):")
     print(np.array2string(values[0, np.abs(values[0]).max(axis=1) > 0][:3], precision=4))
 

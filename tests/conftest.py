@@ -14,20 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope, ShiftedEnvelope
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
+from acepot.basis.family import Radial
 from acepot.basis.harmonics import real_harmonics
-from acepot.basis.radial import radial_functions
-from acepot.basis.spec import (
-    BasisSpec,
-    ChosenFunction,
-    Envelope,
-    Pair,
-    Radial,
-    Transform,
-    resolve,
-)
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
+from acepot.basis.radial import Jacobi, Legendre, Orthonormal
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
 from acepot.basis.species import species_indices
+from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.evaluate.protocol import Result, RowBuilder, require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import expansion, lower
@@ -65,12 +61,12 @@ def shared_data() -> Path:
 # ------------------------------------------------------------------ construction paths
 
 TRANSFORMS = {
-    "agnesi24": Transform("agnesi", 2.0, 4.0),
-    "agnesi22": Transform("agnesi", 2.0, 2.0),
-    "agnesi13": Transform("agnesi", 1.0, 3.0),
-    "polynomial": Transform("polynomial", 2.0, offset=1.0),
-    "morse": Transform("morse", 1.7),
-    "identity": Transform("identity"),
+    "agnesi24": Agnesi(2.0, 4.0),
+    "agnesi22": Agnesi(2.0, 2.0),
+    "agnesi13": Agnesi(1.0, 3.0),
+    "polynomial": PolynomialTransform(2.0, offset=1.0),
+    "morse": Morse(1.7),
+    "identity": Identity(),
 }
 
 NO_PAIR = Pair(degree=0)
@@ -102,7 +98,7 @@ def _polynomial_paths() -> dict[str, dict]:
         | {
             "order": 2,
             "degree": 5,
-            "radial": Radial(family=family, transform=transform),
+            "radial": Radial.kinds[family](transform=transform),
             "pair": Pair(degree=3),
         }
         for family in ("orthonormal", "jacobi", "legendre")
@@ -111,9 +107,9 @@ def _polynomial_paths() -> dict[str, dict]:
 
 
 def _paths() -> dict[str, dict]:
-    exp_cos = Radial(family="cheb_exp_cos", exponent=2.3)
-    power = Radial(family="cheb_pow", exponent=2.0)
-    bessel = Radial(family="sbessel")
+    exp_cos = ChebExpCos(exponent=2.3)
+    power = ChebPow(exponent=2.0)
+    bessel = SBessel()
     canonical = {"formulation": "canonical"}
     extended = {"extend_lower_orders": True}
     return _polynomial_paths() | {
@@ -127,22 +123,24 @@ def _paths() -> dict[str, dict]:
         | {
             "order": 2,
             "degree": 5,
-            "radial": Radial("legendre", envelope=Envelope("r", 0, 2)),
+            "radial": Legendre(envelope=RepulsiveEnvelope(2)),
         },
         "envelope-r_shifted": SI
         | {
             "order": 2,
             "degree": 5,
-            "radial": Radial("legendre", envelope=Envelope("r_shifted", 0, 1)),
+            "radial": Legendre(envelope=ShiftedEnvelope(1)),
         },
         "envelope-one-sided": SI
-        | {"order": 3, "degree": 6, "radial": Radial(envelope=Envelope("x", 0, 3))},
+        | {"order": 3, "degree": 6, "radial": Orthonormal(envelope=PolynomialEnvelope(0, 3))},
         "inner-cutoff": SI
         | {
             "order": 3,
             "degree": 6,
             "inner": 1.6,
-            "radial": Radial(transform=TRANSFORMS["polynomial"], envelope=Envelope("x", 2, 2)),
+            "radial": Orthonormal(
+                transform=TRANSFORMS["polynomial"], envelope=PolynomialEnvelope(2, 2)
+            ),
         },
         "pair-longer": SI | {"order": 2, "degree": 5, "pair": Pair(degree=6, cutoff=4.2)},
         "pair-sbessel": SI | {"order": 2, "degree": 5, "pair": Pair(degree=4, radial=bessel)},
@@ -170,14 +168,14 @@ def _paths() -> dict[str, dict]:
             "order": 3,
             "degree": 6,
             "inner": {"Si-O": 1.1, "default": 0.0},
-            "radial": Radial("jacobi", TRANSFORMS["agnesi22"]),
+            "radial": Jacobi(TRANSFORMS["agnesi22"]),
         },
         "three-elements-sbessel": HOSI | extended | {"order": 3, "degree": 4.5, "radial": bessel},
         "three-elements-exp_cos": HOSI | canonical | {"order": 3, "degree": 4.5, "radial": exp_cos},
         "three-elements-canonical": HOSI | canonical | extended | {"order": 2, "degree": 4},
         "four-elements": HCNO | {"order": 3, "degree": 4.5, "pair": Pair(degree=3)},
         "four-elements-jacobi": HCNO
-        | {"order": 4, "degree": 5, "radial": Radial("jacobi", TRANSFORMS["morse"])},
+        | {"order": 4, "degree": 5, "radial": Jacobi(TRANSFORMS["morse"])},
         "four-elements-cheb_pow": HCNO | canonical | {"order": 2, "degree": 5, "radial": power},
         "four-elements-canonical": HCNO | canonical | {"order": 2, "degree": 5},
     }
@@ -265,15 +263,13 @@ def _explicit_basis() -> ExplicitBasis:
     """Products that no symmetry ties together: invariant under nothing but permutations."""
     radial = tuple(
         tuple(
-            radial_functions(Radial(), 4, 0.0, r0, cutoff)
+            Orthonormal().functions(4, 0.0, r0, cutoff)
             for r0, cutoff in (((1.9, 3.2), (1.7, 3.4)), ((1.7, 3.6), (2.2, 3.8)))[centre]
         )
         for centre in range(2)
     )
-    pair_family = Radial("legendre", Transform("agnesi", 1.0, 3.0), Envelope("r", 0, 2))
-    pair = tuple(
-        tuple(radial_functions(pair_family, 2, 0.0, 1.9, 3.4) for _ in range(2)) for _ in range(2)
-    )
+    pair_family = Legendre(Agnesi(1.0, 3.0), RepulsiveEnvelope(2))
+    pair = tuple(tuple(pair_family.functions(2, 0.0, 1.9, 3.4) for _ in range(2)) for _ in range(2))
     products = (
         ExplicitProduct(0, ((1, 2, 0, 0),)),
         ExplicitProduct(0, ((0, 1, 2, -1),)),

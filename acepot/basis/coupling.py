@@ -73,6 +73,39 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Array:
 
 
 @cache
+def real_clebsch_gordan(l1: int, l2: int, total: int) -> Array:
+    """T that couples real harmonics: (X ⊗ Y)^L_M = Σ T[m1, m2, M] X_m1 Y_m2.
+
+    T = i^s Σ_μ <l1 μ1 l2 μ2|L μ> U_l1[μ1, m1] U_l2[μ2, m2] conj U_L[μ, M] with the unitary U from
+    real to complex harmonics and s = 1 where l1 + l2 + L is odd, which makes T real. It is
+    orthonormal, and T^{l2 l1 L}[m2, m1, M] = (-1)^(l1 + l2 - L) T^{l1 l2 L}[m1, m2, M] exactly.
+
+    Args:
+        l1: first angular momentum.
+        l2: second angular momentum.
+        total: L.
+
+    Returns:
+        Indexed [m1 + l1, m2 + l2, M + L]; zero off the triangle rule.
+    """
+    if l1 > l2:  # so that the exchange is exact
+        sign = (-1.0) ** (l1 + l2 - total)
+        out = np.ascontiguousarray(sign * real_clebsch_gordan(l2, l1, total).transpose(1, 0, 2))
+    else:
+        phase = 1j if (l1 + l2 + total) % 2 else 1.0
+        u1, u2, u = (complex_from_real(l) for l in (l1, l2, total))  # noqa: E741
+        coupled = np.einsum("abc,ax,by,cz->xyz", clebsch_gordan(l1, l2, total), u1, u2, u.conj())
+        out = np.ascontiguousarray((phase * coupled).real)
+        if l1 == l2 and (l1 + l2 - total) % 2:
+            out = (out - out.transpose(1, 0, 2)) / 2
+        elif l1 == l2:
+            out = (out + out.transpose(1, 0, 2)) / 2
+        out[np.abs(out) < 1e-15] = 0.0  # zero by selection rules
+    out.flags.writeable = False
+    return out
+
+
+@cache
 def product_coefficients(ls: tuple[int, ...], total: int) -> Array:
     """G with Π_t Y_{l_t m_t}(r̂) = Σ_L g^L[m_1 …] Y_{L, Σm}(r̂), all on one direction.
 

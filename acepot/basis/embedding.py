@@ -10,6 +10,7 @@ import numpy as np
 from acepot.basis.family import RadialFunctions
 from acepot.basis.jet import Array
 from acepot.errors import InputError
+from acepot.schema import Settings
 
 #: Where the regularised power of `FinnisSinclair` begins (PACE's w).
 REGULAR = 1e6
@@ -20,7 +21,7 @@ CoreMode = Literal["none", "density", "distance", "zbl"]
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(Settings):
     """E = Σ_p w_p F_{m_p}(ρ_p), switched off by the core density.
 
     FinnisSinclair: F(ρ) = sgn(ρ) [(1 - g)|ρ|^m + λ g |ρ|], g = exp(-(w|ρ|)³), w = 10⁶,
@@ -41,14 +42,15 @@ class Embedding:
     core_limit: float = 1e5
     core_width: float = 250.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse other numbers of densities and exponents that are not positive."""
         if not 1 <= len(self.weights) <= 16 or len(self.weights) != len(self.exponents):
             raise InputError(
-                "embedding: expected one weight and one exponent for each of 1 to 16 densities, "
+                "weights: expected one weight and one exponent for each of 1 to 16 densities, "
                 f"got {len(self.weights)} and {len(self.exponents)}"
             )
         if min(self.exponents) <= 0:
-            raise InputError(f"embedding: expected positive exponents, got {self.exponents}")
+            raise InputError(f"exponents: expected positive ones, got {self.exponents}")
 
     @property
     def is_linear(self) -> bool:

@@ -1,12 +1,17 @@
-"""What every family of radial functions promises."""
+"""A family of radial functions: what users choose, and what the functions promise."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
 
 from acepot.basis.jet import Array, Jet
+from acepot.schema import Kind
+
+#: The keys of files in which one table served all families.
+FORMER = frozenset({"transform", "envelope", "nodes", "exponent", "smoothing"})
 
 
 class RadialFunctions(Protocol):
@@ -34,6 +39,43 @@ class RadialFunctions(Protocol):
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
         ...
+
+
+class Radial(Kind, ABC, tag="family"):
+    """A family of radial functions as users choose it."""
+
+    @abstractmethod
+    def functions(self, count: int, inner: float, r0: float, cutoff: float) -> RadialFunctions:
+        """The first `count` functions of one ordered pair of elements.
+
+        Args:
+            count: number of functions.
+            inner: inner cut-off in Å.
+            r0: typical distance in Å.
+            cutoff: outer cut-off in Å.
+
+        Raises:
+            InputError: the family has no such functions; the message begins with "radial.".
+        """
+
+    @property
+    @abstractmethod
+    def envelope_order(self) -> int:
+        """How many derivatives, from the value on, vanish at the cut-off: C^(k-1) for k."""
+
+    def degree_of_product(self, indices: tuple[int, ...]) -> int | None:
+        """The highest n whose span holds R_{n1} R_{n2} …, or None if no n does."""
+        return None
+
+    @property
+    def repulsion(self) -> int | None:
+        """The p of (r/r0)^-p if the functions grow so towards r = 0, None if they stay finite."""
+        return None
+
+    @property
+    def title(self) -> str:
+        """The family in a few words."""
+        return self.kind
 
 
 def stays_finite(functions: RadialFunctions) -> bool:

@@ -12,6 +12,9 @@ import numpy as np
 from acepot.basis.family import RadialFunctions
 from acepot.basis.jet import Array, Jet
 
+#: Narrowest window of cheb_exp_cos in Å: it sets the distance of the knots.
+MIN_WINDOW = 1e-3
+
 #: e²/(4πε0) in eV Å and the ZBL screening function, with PACE's digits.
 _COULOMB = 14.399645351950543
 _ZBL = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))

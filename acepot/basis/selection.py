@@ -12,7 +12,6 @@ from itertools import combinations, groupby
 
 from acepot.basis.coupling import multiplicity
 from acepot.basis.irrep import SCALAR, Irrep
-from acepot.basis.radial import degree_of_product
 from acepot.basis.spec import BasisSpec, ChosenFunction
 from acepot.errors import InputError
 
@@ -62,7 +61,7 @@ def select(
         chosen = {z: common for z in range(len(spec.elements))}
     if spec.extend_lower_orders:
         chosen = {z: _closed(spec, functions, irrep, limit) for z, functions in chosen.items()}
-    if spec.symmetries == (SCALAR,) and not any(chosen.values()):
+    if spec.symmetries == (SCALAR,) and not spec.constant and not any(chosen.values()):
         raise InputError(
             f"basis: order {spec.order} and degree {spec.degree} select no function; "
             "raise the degree or the caps"
@@ -201,7 +200,7 @@ def _closed(spec: BasisSpec, functions: list[Factors], irrep: Irrep, limit: int)
                 continue
             rest = tuple(f for i, f in enumerate(factors) if i not in (s, t))
             joined = tuple(sorted(a + b))
-            highest = degree_of_product(spec.radial, joined)
+            highest = spec.radial.degree_of_product(joined)
             radials = [joined] if highest is None else [(n,) for n in range(1, highest + 1)]
             for l in range(abs(l1 - l2), l1 + l2 + 1, 2):  # noqa: E741
                 for radial in radials:

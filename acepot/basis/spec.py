@@ -1,8 +1,9 @@
 """What a basis is, as plain frozen data: the part of a model that users choose.
 
-The same dataclasses are read from `fit.toml` and from the header of a model file. Nothing
-here computes; `resolve` only fills in what was left to the defaults, so that a stored
-specification never depends on a later version's defaults.
+The same dataclasses are read from `fit.toml` and from the header of a model file; they refuse
+impossible values wherever they are made. Nothing here computes; `resolve` checks what needs the
+elements and fills in what was left to the defaults, so that a stored specification never
+depends on a later version's defaults.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import acepot.basis.pace_family  # noqa: F401 - the families it adds
+from acepot.basis.envelope import RepulsiveEnvelope
+from acepot.basis.family import Radial
 from acepot.basis.irrep import MAX_TOTAL_L, SCALAR, Irrep, irreps
+from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
-from acepot.schema import LATER
+from acepot.schema import LATER, Settings
 
 #: A number for every ordered pair of elements ("Si-O": centre Si, neighbour O; the reverse
 #: pair takes the same number unless it is named), one number for all, or None for the default.
@@ -33,77 +39,15 @@ BOND_LENGTHS: dict[int, float] = {
 }  # fmt: skip
 
 #: Bounds that keep a slip, or a hostile file, from asking for the impossible.
-MAX_DEGREE, MAX_L, MAX_CUTOFF, MAX_NODES = 200, 40, 50.0, 100_000
+MAX_ORDER, MAX_DEGREE, MAX_L, MAX_CUTOFF = 6, 200, 40, 50.0
 #: Shortest cut-off in Å: tables of radial functions begin at half of it.
 MIN_CUTOFF = 0.2
 #: Cut-off in units of r0 when none is given.
 CUTOFF_IN_R0 = 2.5
 
-Family = Literal[
-    "orthonormal", "jacobi", "legendre", "cheb_exp_cos", "cheb_pow", "cheb_linear", "sbessel"
-]
-
 
 @dataclass(frozen=True)
-class Transform:
-    """The distance transform x(r) in which the radial polynomials are polynomials.
-
-    Args:
-        kind: agnesi 1/(1 + a s^q/(1 + s^(q-p))) with s = (r - inner)/(r0 - inner);
-            polynomial ((offset + r0)/(offset + r))^p; morse exp(-p r/r0); identity r.
-        p: exponent (see kind).
-        q: second exponent of agnesi.
-        offset: of polynomial, in Å.
-    """
-
-    kind: Literal["agnesi", "polynomial", "morse", "identity"] = "agnesi"
-    p: float = 2.0
-    q: float = 4.0
-    offset: float = 1.0
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """The factor that takes radial functions to zero at the cut-off.
-
-    Args:
-        kind: x: (1 + x)^inner (1 - x)^outer in the transformed distance mapped to [-1, 1];
-            r: the repulsive s^-p - s_c^-p + p s_c^(-p-1) (s - s_c), s = r/r0, p = outer;
-            r_shifted: ((r/cut)^-p - 1)(1 - r/cut), p = outer.
-        inner: power at the inner cut-off (x only); 0 leaves that side free.
-        outer: power at the outer cut-off, or p.
-    """
-
-    kind: Literal["x", "r", "r_shifted"] = "x"
-    inner: int = 2
-    outer: int = 2
-
-
-@dataclass(frozen=True)
-class Radial:
-    """A radial family and its coordinate.
-
-    Args:
-        family: orthonormal (discrete orthonormal polynomials, envelope included), jacobi
-            (its continuum limit), legendre (times the envelope); PACE's cheb_exp_cos,
-            cheb_pow, cheb_linear and sbessel, which have their own cut-off.
-        transform: of the polynomial families.
-        envelope: of the polynomial families.
-        nodes: quadrature points of orthonormal.
-        exponent: λ of the Chebyshev families.
-        smoothing: width in Å of the last cosine window of cheb_exp_cos (PACE's dcut).
-    """
-
-    family: Family = "orthonormal"
-    transform: Transform = field(default_factory=Transform)
-    envelope: Envelope = field(default_factory=Envelope)
-    nodes: int = 1000
-    exponent: float = 1.0
-    smoothing: float = 0.01
-
-
-@dataclass(frozen=True)
-class Pair:
+class Pair(Settings):
     """The separate pair basis: E_i += 1/2 Σ_j Σ_k c_k V_k(r_ij).
 
     Args:
@@ -116,15 +60,16 @@ class Pair:
     degree: int | None = None
     cutoff: PairNumber = None
     inner: PairNumber = None
-    radial: Radial = field(
-        default_factory=lambda: Radial(
-            family="legendre", transform=Transform("agnesi", 1.0, 3.0), envelope=Envelope("r", 0, 2)
-        )
-    )
+    radial: Radial = field(default_factory=lambda: Legendre(Agnesi(1.0, 3.0), RepulsiveEnvelope(2)))
+
+    def check(self) -> None:
+        """Refuse an impossible number of functions."""
+        if self.degree is not None and not 0 <= self.degree <= MAX_DEGREE:
+            raise InputError(f"degree: expected 0 to {MAX_DEGREE}, got {self.degree}")
 
 
 @dataclass(frozen=True)
-class ChosenFunction:
+class ChosenFunction(Settings):
     """One entry of the user's own list of basis functions.
 
     Args:
@@ -139,9 +84,21 @@ class ChosenFunction:
     n: tuple[int, ...]
     l: tuple[int, ...]  # noqa: E741 - the field's own symbol
 
+    def check(self) -> None:
+        """Refuse lists that do not fit together and impossible indices."""
+        if not 1 <= len(self.n) == len(self.l) == len(self.elements) <= MAX_ORDER:
+            raise InputError(
+                f"n: expected elements, n and l of one length from 1 to {MAX_ORDER}, "
+                f"got {len(self.elements)}, {len(self.n)} and {len(self.l)}"
+            )
+        if not 1 <= min(self.n) <= max(self.n) <= MAX_DEGREE:
+            raise InputError(f"n: expected 1 to {MAX_DEGREE}, got {list(self.n)}")
+        if not 0 <= min(self.l) <= max(self.l) <= MAX_L:
+            raise InputError(f"l: expected 0 to {MAX_L}, got {list(self.l)}")
+
 
 @dataclass(frozen=True)
-class BasisSpec:
+class BasisSpec(Settings):
     """A complete basis.
 
     Args:
@@ -184,8 +141,36 @@ class BasisSpec:
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
     r0: PairNumber = None
-    radial: Radial = field(default_factory=Radial)
+    radial: Radial = field(default_factory=Orthonormal)
     pair: Pair = field(default_factory=Pair)
+
+    def check(self) -> None:
+        """Refuse what no elements could make possible."""
+        for symbol in self.elements:
+            try:
+                atomic_number(symbol)
+            except InputError as error:
+                raise InputError(f"elements: {str(error).partition(': ')[2]}") from None
+        if not 1 <= self.order <= MAX_ORDER:
+            raise InputError(f"order: expected 1 to {MAX_ORDER}, got {self.order}")
+        if not 0 <= self.total_l <= MAX_TOTAL_L:
+            raise InputError(f"total_l: expected 0 to {MAX_TOTAL_L}, got {self.total_l}")
+        if self.irreps and (self.total_l, self.parity) != SCALAR:
+            raise InputError("irreps: not together with total_l and parity; name all in irreps")
+        if SCALAR not in self.symmetries and self.constant:
+            raise InputError("constant: the constant function is a scalar; add 0e to irreps")
+        if not self.wl > 0:
+            raise InputError(f"wl: expected a positive number, got {self.wl}")
+        degree = max(_per_order("degree", self.degree, self.order))
+        if degree > MAX_DEGREE or self.wl * MAX_L < degree and self.max_l is None:
+            raise InputError(
+                f"degree: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
+                f"got {degree:g} and {self.wl:g}; use max_l where wl is small"
+            )
+        if self.max_n is not None:
+            _per_order("max_n", self.max_n, self.order)
+        if self.max_l is not None and max(_per_order("max_l", self.max_l, self.order)) > MAX_L:
+            raise InputError(f"max_l: expected numbers up to {MAX_L}, got {self.max_l}")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -237,23 +222,6 @@ def resolve(spec: BasisSpec) -> BasisSpec:
     if not spec.elements:
         raise InputError("basis.elements: expected at least one chemical symbol")
     symbols = tuple(SYMBOLS[z] for z in dict.fromkeys(spec.numbers))
-    if not 1 <= spec.order <= 6:
-        raise InputError(f"basis.order: expected 1 to 6, got {spec.order}")
-    if not 0 <= spec.total_l <= MAX_TOTAL_L:
-        raise InputError(f"basis.total_l: expected 0 to {MAX_TOTAL_L}, got {spec.total_l}")
-    if spec.irreps and (spec.total_l, spec.parity) != SCALAR:
-        raise InputError("basis.irreps: not together with total_l and parity; name all in irreps")
-    symmetries = spec.symmetries
-    if spec.constant and SCALAR not in symmetries:
-        raise InputError("basis.constant: the constant function is a scalar; add 0e to irreps")
-    if not 0 < spec.wl < float("inf"):
-        raise InputError(f"basis.wl: expected a positive number, got {spec.wl}")
-    degree = _per_order("degree", spec.degree, spec.order)
-    if max(degree) > MAX_DEGREE or spec.wl * MAX_L < max(degree) and spec.max_l is None:
-        raise InputError(
-            f"basis.degree: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
-            f"got {max(degree):g} and {spec.wl:g}; use max_l where wl is small"
-        )
     for name, value in (
         ("basis.r0", spec.r0),
         ("basis.cutoff", spec.cutoff),
@@ -285,18 +253,15 @@ def resolve(spec: BasisSpec) -> BasisSpec:
                     f"basis.r0 of {a}-{b}: expected more than the inner cut-off {low[a, b]}, "
                     f"got {distance}"
                 )
+    degree = _per_order("degree", spec.degree, spec.order)
     pair_degree = int(max(degree)) if pair.degree is None else pair.degree
-    if not 0 <= pair_degree <= MAX_DEGREE:
-        raise InputError(f"basis.pair.degree: expected 0 to {MAX_DEGREE}, got {pair_degree}")
     for name, radial in (("basis", spec.radial), ("basis.pair", pair.radial)):
-        if not 1 <= radial.nodes <= MAX_NODES:
-            raise InputError(f"{name}.radial.nodes: expected 1 to {MAX_NODES}, got {radial.nodes}")
-        if radial.family == "cheb_linear":
+        if radial.envelope_order == 0:
             raise InputError(
-                f"{name}.radial.family: cheb_linear does not vanish at the cut-off; it is for "
+                f"{name}.radial.family: {radial.kind} does not vanish at the cut-off; it is for "
                 "reading files only, use cheb_pow"
             )
-    if SCALAR not in symmetries:
+    if SCALAR not in spec.symmetries:
         pair_degree = 0  # pair energies are scalars
     return replace(
         spec,
@@ -355,8 +320,8 @@ def _per_order(
     values = tuple(value) if isinstance(value, tuple) else (value,) * order
     if len(values) != order:
         raise InputError(
-            f"basis.{name}: expected one number or {order} (one per order), got {len(values)}"
+            f"{name}: expected one number or {order} (one per order), got {len(values)}"
         )
     if any(not float(v) >= 0 for v in values):
-        raise InputError(f"basis.{name}: expected numbers of 0 or more, got {values}")
+        raise InputError(f"{name}: expected numbers of 0 or more, got {values}")
     return tuple(kind(v) for v in values)

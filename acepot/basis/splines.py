@@ -21,7 +21,7 @@ _INSIDE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class Knots:
     """Equidistant knots.
 
     Args:
@@ -40,7 +40,7 @@ class Grid:
         return self.begin + self.bins * self.spacing
 
 
-def grid(begin: float, end: float, spacing: float, breaks: tuple[float, ...]) -> Grid:
+def equidistant(begin: float, end: float, spacing: float, breaks: tuple[float, ...]) -> Knots:
     """Knots that end at `end` and meet every break, starting at `begin` or just before it.
 
     Args:
@@ -53,27 +53,27 @@ def grid(begin: float, end: float, spacing: float, breaks: tuple[float, ...]) ->
         width = end - breaks[0]
         spacing = width / np.ceil(width / spacing)
         bins = int(np.ceil((end - begin) / spacing * (1 - 1e-12)))
-        return Grid(end - bins * spacing, spacing, bins)
+        return Knots(end - bins * spacing, spacing, bins)
     bins = int(np.ceil((end - begin) / spacing * (1 - 1e-12)))
-    return Grid(begin, (end - begin) / bins, bins)
+    return Knots(begin, (end - begin) / bins, bins)
 
 
-def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, Array]:
-    """Quintic coefficients of functions on a grid.
+def tabulate(evaluate: Callable[[Array], Jet], knots: Knots) -> tuple[Array, Array]:
+    """Quintic coefficients of functions between knots.
 
     Args:
         evaluate: distances (m,) -> Jet of shape (functions, m).
-        grid: the knots.
+        knots: where the intervals meet.
 
     Returns:
         Coefficients c of f(r) = Σ_k c_k u^k, u = (r - knot)/spacing, shape
         (bins, 6, functions), and the largest error half-way between two knots, relative to
         each function's largest value, shape (bins,).
     """
-    h = grid.spacing
-    knots = np.linspace(grid.begin, grid.end, grid.bins + 1)
-    left = _read(evaluate, knots[:-1], 1 + _INSIDE)
-    right = _read(evaluate, knots[1:], 1 - _INSIDE)
+    h = knots.spacing
+    at = np.linspace(knots.begin, knots.end, knots.bins + 1)
+    left = _read(evaluate, at[:-1], 1 + _INSIDE)
+    right = _read(evaluate, at[1:], 1 - _INSIDE)
     f0, d0, s0 = left.value, h * left.first, h * h * left.second / 2
     f1, d1, s1 = right.value, h * right.first, h * h * right.second / 2
     gap, slope, curve = f1 - f0 - d0 - s0, d1 - d0 - 2 * s0, s1 - s0
@@ -87,27 +87,27 @@ def tabulate(evaluate: Callable[[Array], Jet], grid: Grid) -> tuple[Array, Array
             6 * gap - 3 * slope + curve,
         ]
     )  # [k, function, bin]
-    middle = evaluate((knots[:-1] + knots[1:]) / 2).value
+    middle = evaluate((at[:-1] + at[1:]) / 2).value
     table = np.einsum("kfb,k->fb", coefficients, 0.5 ** np.arange(6))
     scale = np.abs(middle).max(axis=1, initial=0.0)
     error = np.abs(table - middle) / np.where(scale > 0, scale, 1.0)[:, None]
     return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), error.max(axis=0, initial=0.0)
 
 
-def cubic(evaluate: Callable[[Array], Jet], grid: Grid) -> Array:
+def cubic(evaluate: Callable[[Array], Jet], knots: Knots) -> Array:
     """Cubic Hermite coefficients in the layout of `tabulate`: PACE's own tables.
 
     They meet values and slopes at the knots and are zero beyond the last one.
 
     Args:
         evaluate: distances (m,) -> Jet of shape (functions, m).
-        grid: the knots.
+        knots: where the intervals meet.
 
     Returns:
         Shape (bins, 6, functions); the two highest powers are zero.
     """
-    h = grid.spacing
-    jet = evaluate(np.linspace(grid.begin, grid.end, grid.bins + 1))
+    h = knots.spacing
+    jet = evaluate(np.linspace(knots.begin, knots.end, knots.bins + 1))
     f0, d0 = jet.value[:, :-1], h * jet.first[:, :-1]
     f1, d1 = jet.value[:, 1:], h * jet.first[:, 1:]
     zero = np.zeros_like(f0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import lammps_ace
 import torch_ace
@@ -23,14 +22,10 @@ examples:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "compile what an engine loads"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "build", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("engine", choices=("lammps", "torch"), help="which engine")
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import acepot.laws
 from acepot.cli.terminal import show
@@ -15,15 +14,11 @@ _EPILOG = """example:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "test a model against the laws every potential obeys"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "check", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("model", metavar="MODEL", help="model file")
     verb.add_argument("data", metavar="DATA", nargs="?", help="structures (random ones)")
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from acepot.cli.terminal import show
 from acepot.conversion import convert, describe
@@ -19,12 +18,9 @@ examples:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "write a model file in another format: .acepot or PACE's .yace"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "convert", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("source", metavar="IN", help="model file")
     verb.add_argument("target", metavar="OUT", help="file to write")
     verb.add_argument("--to", choices=("acepot", "yace"), help="format of OUT (by its suffix)")
@@ -34,7 +30,6 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
         metavar="T",
         help="largest relative error of a radial function in a .yace file (1e-10)",
     )
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

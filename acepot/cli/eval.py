@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
@@ -18,19 +17,15 @@ _EPILOG = """example:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "errors of a model on labelled data, and its predictions"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "eval", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("model", metavar="MODEL", help="model file")
     verb.add_argument("data", metavar="DATA", help="structures")
     verb.add_argument("--report", metavar="R.json", help="write the errors to this file")
     verb.add_argument("--out", metavar="FILE.extxyz", help="write the predictions to this file")
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

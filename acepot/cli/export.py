@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from acepot.cli.terminal import show
 from acepot.errors import InputError
@@ -23,12 +22,9 @@ examples:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "write a model in the form that an engine reads"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "export", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("model", metavar="MODEL", help="model file of any known format")
     verb.add_argument("target", metavar="OUT", help="file to write")
     verb.add_argument(
@@ -37,7 +33,6 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
     verb.add_argument(
         "--backend", choices=("native", "torch"), help="of metatomic: what computes (native)"
     )
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

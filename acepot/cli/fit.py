@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from acepot.basis.spec import BasisSpec
 from acepot.cli.options import add_keys, label_keys, numbers
@@ -26,12 +25,9 @@ example:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "fit a model to energies and forces (and virials)"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "fit", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("source", metavar="CONFIG.toml|TRAIN", help="a configuration, or the data")
     verb.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     verb.add_argument("--test", metavar="FILE", help="data to predict, not to fit")
@@ -43,7 +39,6 @@ def add_to(verbs: Any) -> argparse.ArgumentParser:
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

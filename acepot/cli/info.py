@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from acepot.cli.terminal import show
 from acepot.errors import InputError
@@ -17,17 +16,13 @@ _EPILOG = """examples:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "what is in a model file, how large a configured basis is, what runs a model here"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "info", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument(
         "file", nargs="?", metavar="MODEL|CONFIG.toml", help="model file or configuration"
     )
     verb.add_argument("--native", action="store_true", help="describe the compiled evaluator")
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from acepot import __version__
 from acepot.cli.terminal import complain, prepare
 from acepot.errors import AceError
 
+#: What `acepot --help` says of every verb, a module of this package each.
+VERBS = {
+    "fit": "fit a model to energies and forces (and virials)",
+    "eval": "errors of a model on labelled data, and its predictions",
+    "info": "what is in a model file, how large a configured basis is, what runs a model here",
+    "check": "test a model against the laws every potential obeys",
+    "plot": "draw dimer curves and, with data, parity plots",
+    "convert": "write a model file in another format: .acepot or PACE's .yace",
+    "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
+    "export": "write a model in the form that an engine reads",
+    "build": "compile what an engine loads",
+}
 _EPILOG = """examples:
   acepot fit train.xyz --test test.xyz --out Si        fit with the defaults
   acepot fit fit.toml --out Si                         fit as a file says
@@ -34,18 +48,25 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    from acepot.cli import build, check, convert, eval, export, fit, info, md, plot  # noqa: A004 - own name
+def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line.
 
-    top = Parser(prog="acepot", description=__doc__, epilog=_EPILOG)
+    Args:
+        words: of a command: only the verb among them gets its options, which imports what it
+            runs. None: all verbs do.
+    """
+    top = Parser(prog="acepot", epilog=_EPILOG)
     top.description = "The Atomic Cluster Expansion: fit potentials and try them."
     top.add_argument("--version", action="version", version=f"acepot {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    for module in (fit, eval, info, check, plot, convert, md, export, build):
-        verb = module.add_to(verbs)
-        verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        verb.set_defaults(run=module.run)
+    chosen = VERBS if words is None else [word for word in words if word in VERBS][:1]
+    for name, summary in VERBS.items():
+        verb = verbs.add_parser(name, help=summary, description=summary)
+        if name in chosen:
+            module = import_module(f"acepot.cli.{name}")
+            module.add_to(verb)
+            verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            verb.set_defaults(run=module.run)
     return top
 
 
@@ -59,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted.
     """
     prepare()
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
@@ -14,17 +13,13 @@ _EPILOG = """example:
 """
 
 
-def add_to(verbs: Any) -> argparse.ArgumentParser:
-    """Describe the verb."""
-    text = "draw dimer curves and, with data, parity plots"
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        "plot", help=text, description=text, epilog=_EPILOG
-    )
+def add_to(verb: argparse.ArgumentParser) -> None:
+    """Add epilog and options."""
+    verb.epilog = _EPILOG
     verb.add_argument("model", metavar="MODEL", help="model file")
     verb.add_argument("data", metavar="DATA", nargs="?", help="labelled structures")
     verb.add_argument("--out", required=True, metavar="DIR", help="folder for the pictures")
     add_keys(verb)
-    return verb
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,9 +9,12 @@ components M = -L … L of each irrep. Everything else is made of four verbs:
     pullback  -Σ_io a_io ∂y_io/∂r and the virial, for any adjoint a_io = ∂Loss/∂y_io
     rows      Σ_i w_si B_ik and its derivatives: the design matrix
 
-with ⟨a, jvp(u, ε)⟩ = -⟨forces, u⟩ - ⟨virial, ε⟩. `evaluate` reads an energy from the outputs and
-pulls back its derivative. Evaluators are pure: the same Tables and structures give the same
-numbers. A structure that cannot be evaluated does not stop the others: its result says why.
+with ⟨a, jvp(u, ε)⟩ = -⟨forces, u⟩ - ⟨virial, ε⟩. A strain takes vectors, written as rows, from r to
+r (1 + ε): outputs that are no scalars tell ε from its transpose. `evaluate` reads an energy from
+the outputs and pulls back its derivative.
+
+Evaluators are pure: the same Tables and structures give the same numbers. A structure that cannot
+be evaluated does not stop the others: its result says why.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ class Pullback:
 
     @property
     def virial(self) -> Floats:
-        """Σ_i W_i = -∂Loss/∂ε, shape (3, 3)."""
+        """Σ_i W_i = -∂Loss/∂ε for r -> r (1 + ε), vectors as rows, shape (3, 3)."""
         return np.asarray(self.virials.sum(axis=0))
 
 
@@ -77,8 +80,8 @@ class SiteRows:
     Args:
         values: Σ_i w_si B_ik, shape (sums, 2L + 1, K).
         forces: minus their derivative by the positions, shape (sums, 3n, 2L + 1, K), in 1/Å.
-        virial: minus their derivative by the strain, shape (sums, 6, 2L + 1, K), in the order
-            xx yy zz yz xz xy.
+        virial: minus their derivative by the strain of r -> r (1 + ε), vectors as rows, shape
+            (sums, 3, 3, 2L + 1, K).
     """
 
     values: Floats
@@ -273,7 +276,7 @@ def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]
         raise InputError(
             f"adjoint: expected finite numbers of shapes {shapes}, got {[a.shape for a in arrays]}"
         )
-    return np.concatenate([a.reshape(n, -1).T for a in arrays])
+    return np.concatenate([a.reshape(n, a.shape[1] * a.shape[2]).T for a in arrays])
 
 
 def displacement_of(
@@ -284,7 +287,7 @@ def displacement_of(
     Args:
         structure: its atoms.
         displacement: of the atoms in Å, shape (n, 3).
-        strain: ε of r -> (1 + ε) r, shape (3, 3).
+        strain: ε of r -> r (1 + ε), vectors as rows, shape (3, 3).
 
     Raises:
         InputError: other shapes, or numbers that are not finite.
@@ -337,12 +340,12 @@ class SiteEvaluator(Protocol):
         displacements: Sequence[Floats | None],
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
-        """Derivatives of the values: D y = Σ_j (u_j - u_i + ε r_ij) · ∂y_i/∂r_ij.
+        """Derivatives of the values: D y = Σ_j (u_j - u_i + r_ij ε) · ∂y_i/∂r_ij.
 
         Args:
             structures: atoms and cells.
             displacements: u of each structure in Å, shape (n, 3); None: at rest.
-            strains: ε of each, shape (3, 3), with r -> (1 + ε) r; None: none.
+            strains: ε of each, shape (3, 3), with r -> r (1 + ε), vectors as rows; None: none.
         """
         ...
 

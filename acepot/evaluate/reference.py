@@ -37,6 +37,7 @@ from acepot.evaluate.reference_products import Jacobian, ReadOut, SiteProducts, 
 from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tables import Tables
+from acepot.voigt import INDEX
 
 
 class ReferenceEvaluator:
@@ -84,7 +85,7 @@ class ReferenceEvaluator:
             out = np.zeros((self._rows(), len(structure)))
             for s, block in self._blocks(structure):
                 site = self._sites[s]
-                moved = u[block.neighbour] - u[block.atoms][:, None] + block.vector @ strain.T
+                moved = u[block.neighbour] - u[block.atoms][:, None] + block.vector @ strain
                 change = self._unitary.to_complex(self._one_particle.jvp(block, moved))
                 _, partial = site.products(self._a(block))
                 out[:, block.atoms] = self._read_outs[s].values(site.jvp(partial, change))
@@ -179,7 +180,7 @@ class ReferenceEvaluator:
         parts = {
             "energy": made.irreps[0].values[0],
             "forces": made.irreps[0].forces[0, :, 0],
-            "virial": made.irreps[0].virial[0, :, 0],
+            "virial": made.irreps[0].virial[0][INDEX][:, 0],
         }
         out[:] = np.concatenate([parts[quantity] for quantity in quantities])
 
@@ -187,7 +188,7 @@ class ReferenceEvaluator:
 
     def _blocks(self, structure: Structure, rows: bool = False) -> Iterator[tuple[int, Block]]:
         species = species_of(self.tables, structure)
-        edges = build(structure, float(self.tables.cutoff.max()))
+        edges = build(structure, self.tables.reach)
         return self._one_particle.blocks(species, edges, rows)
 
     def _a(self, block: Block) -> NDArray[np.complex128]:
@@ -222,7 +223,7 @@ class ReferenceEvaluator:
         parts, start = [], 0
         for width, irrep in zip(self.tables.widths, self.tables.irreps, strict=True):
             stop = start + width * irrep.dim
-            part = out[start:stop].T.reshape(-1, width, irrep.dim)
+            part = out[start:stop].T.reshape(out.shape[1], width, irrep.dim)
             parts.append(np.ascontiguousarray(part))
             start = stop
         return Sites(tuple(parts))
@@ -232,7 +233,7 @@ class ReferenceEvaluator:
         functions = sum(n * i.dim for n, i in zip(tables.sizes, tables.irreps, strict=True))
         values = np.zeros((len(weights), functions))
         forces = np.zeros((len(weights), functions, 3, count))
-        virial = np.zeros((len(weights), functions, 6))
+        virial = np.zeros((len(weights), functions, 9))
         basis = tables.basis
         if not self._jacobians:
             self._jacobians = [
@@ -242,12 +243,12 @@ class ReferenceEvaluator:
         for s, block in self._blocks(structure, rows=True):
             product, partial = self._sites[s].products(self._a(block))
             values += weights[:, block.atoms] @ ReadOut(basis, basis.products[s]).values(product).T
-            touched, columns = self._one_particle.jacobian(block)  # [a, A, 3 t + 6]
+            touched, columns = self._one_particle.jacobian(block)  # [a, A, 3 t + 9]
             moved = columns.reshape(-1, columns.shape[-1])
             for number, weight in enumerate(weights[:, block.atoms]):
                 part = self._jacobians[s](partial, weight) @ moved
-                forces[number][:, :, touched] -= part[:, :-6].reshape(functions, 3, -1)
-                virial[number] -= part[:, -6:]
+                forces[number][:, :, touched] -= part[:, :-9].reshape(functions, 3, -1)
+                virial[number] -= part[:, -9:]
         return StructureRows(tuple(_split(tables, values, forces, virial)))
 
 
@@ -258,9 +259,10 @@ def _split(tables: Tables, values: Floats, forces: Floats, virial: Floats) -> It
         mine = slice(start, start + size * irrep.dim)
         shape = (sums, size, irrep.dim)
         by_position = forces[:, mine].reshape(*shape, 3, atoms).transpose(0, 4, 3, 2, 1)
+        by_strain = virial[:, mine].reshape(*shape, 9).transpose(0, 3, 2, 1)
         yield SiteRows(
             np.ascontiguousarray(values[:, mine].reshape(shape).transpose(0, 2, 1)),
             np.ascontiguousarray(by_position.reshape(sums, 3 * atoms, irrep.dim, size)),
-            np.ascontiguousarray(virial[:, mine].reshape(*shape, 6).transpose(0, 3, 2, 1)),
+            np.ascontiguousarray(by_strain.reshape(sums, 3, 3, irrep.dim, size)),
         )
         start += size * irrep.dim

@@ -14,7 +14,6 @@ from acepot.evaluate.nearness import refuse_closer
 from acepot.evaluate.protocol import Floats, Ints
 from acepot.neighbours import Edges
 from acepot.tables import RadialTable, Tables
-from acepot.voigt import PAIRS
 
 #: Numbers (of 8 bytes) that the largest array of one block of atoms may hold: larger blocks
 #: leave the caches, smaller ones spend their time in the interpreter (both measured).
@@ -176,14 +175,14 @@ class OneParticle:
 
         Returns:
             The atoms touched, shape (t,), and for every atom of the block dA_v over their x,
-            y and z displacements and over the six strains (xx yy zz yz xz xy), shape
-            (a, A, 3 t + 6).
+            y and z displacements and over the nine strains ε_xx, ε_xy … of r -> r (1 + ε), shape
+            (a, A, 3 t + 9).
         """
         slopes = self._slopes(block)
         members = np.concatenate((block.atoms[:, None], block.neighbour), axis=1)
         touched, local = np.unique(members, return_inverse=True)
         local = local.reshape(members.shape)
-        columns = np.zeros((*slopes.shape[:2], 3 * len(touched) + 6))
+        columns = np.zeros((*slopes.shape[:2], 3 * len(touched) + 9))
         for i, (centre, *_) in enumerate(local):
             # Images of one neighbour follow each other: sum them, then put each atom in place.
             count = int(block.mask[i].sum())
@@ -191,12 +190,12 @@ class OneParticle:
                 neighbours = local[i, 1 : count + 1]
                 begins = np.flatnonzero(np.diff(neighbours, prepend=-1))
                 slope = slopes[i, :, :, :count]
-                moved = columns[i, :, :-6].reshape(len(slope), 3, -1)
+                moved = columns[i, :, :-9].reshape(len(slope), 3, -1)
                 each = slope if len(begins) == count else np.add.reduceat(slope, begins, axis=2)
                 moved[:, :, neighbours[begins]] = each
                 moved[:, :, centre] -= slope.sum(axis=2)
-        for k, (x, y) in enumerate(PAIRS):
-            columns[..., k - 6] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
+        for k, (x, y) in enumerate(np.ndindex(3, 3)):
+            columns[..., k - 9] = np.einsum("aj,avj->av", block.vector[..., x], slopes[:, :, y])
         return touched, columns
 
     def pullback(self, block: Block, adjoint: Floats) -> Floats:

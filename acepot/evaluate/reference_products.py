@@ -112,8 +112,8 @@ class ReadOut:
             return
         # From [member, output, M] of all irreps to irreps, in each [member, output, M].
         dims = [n * irrep.dim for n, irrep in zip(tables.outputs, tables.irreps, strict=True)]
-        place = np.arange(tables.members * sum(dims)).reshape(tables.members, -1)
-        parts = np.split(place, np.cumsum(dims)[:-1], axis=1)
+        number = np.arange(tables.members * sum(dims)).reshape(tables.members, -1)
+        parts = np.split(number, np.cumsum(dims)[:-1], axis=1)
         rows = np.concatenate([part.ravel() for part in parts])
         self.real = products.weights.reshape(len(rows), shape[1])[rows]
         self.imaginary = csr_array(self.real.shape)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 def applies(spec: BasisSpec) -> bool:
     """Whether a basis has a pair part whose envelope grows towards zero distance."""
-    return bool(spec.pair.degree) and spec.pair.radial.envelope.kind in ("r", "r_shifted")
+    return bool(spec.pair.degree) and spec.pair.radial.repulsion is not None
 
 
 def restraint_rows(
@@ -39,7 +39,8 @@ def restraint_rows(
     Raises:
         InputError: the basis has no repulsive pair part.
     """
-    if not applies(spec):
+    power = spec.pair.radial.repulsion
+    if not spec.pair.degree or power is None:
         raise InputError(
             "restraint: needs a pair basis with the envelope r or r_shifted; "
             "set restraint.weight = 0"
@@ -55,5 +56,5 @@ def restraint_rows(
             row[mine] = functions[a][b].evaluate(distance).value[:, 0]
             r0 = pair_number(spec.r0, spec.elements[a], spec.elements[b], "basis.r0")
             rows.append(row)
-            targets.append((config.distance / r0) ** -float(spec.pair.radial.envelope.outer))
+            targets.append((config.distance / r0) ** -float(power))
     return config.weight * np.array(rows), config.weight * np.array(targets)

@@ -24,7 +24,7 @@ from acepot.basis.cache import RULES
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import MAX_DEGREE, MAX_L, BasisSpec, resolve
+from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.explicitfile import (
@@ -35,7 +35,7 @@ from acepot.io.explicitfile import (
 )
 from acepot.io.files import replaced
 from acepot.io.nonlinearfile import nonlinear_from, nonlinear_header
-from acepot.io.radialfile import MAX_POWER, Mixing
+from acepot.io.radialfile import Mixing
 from acepot.model import Model
 from acepot.schema import from_mapping, to_mapping
 
@@ -292,18 +292,4 @@ def _complete(spec: BasisSpec) -> BasisSpec:
         raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
     if spec.symmetries != (SCALAR,) or spec.constant:
         raise InputError("model.basis: energies are true scalars: total_l = 0 and parity = 1")
-    if isinstance(spec.max_l, tuple) and max(spec.max_l) > MAX_L:
-        raise InputError(f"model.basis: expected max_l up to {MAX_L}, got {spec.max_l}")
-    for function in spec.functions:
-        if max((*function.l, 0)) > MAX_L or max((*function.n, 0)) > MAX_DEGREE:
-            raise InputError(
-                f"model.basis: expected functions with l up to {MAX_L} and n up to {MAX_DEGREE}, "
-                f"got {function}"
-            )
-    for radial in (spec.radial, spec.pair.radial):
-        if max(radial.envelope.inner, radial.envelope.outer) > MAX_POWER:
-            raise InputError(
-                f"model.basis: expected powers of the envelope up to {MAX_POWER}, "
-                f"got {radial.envelope}"
-            )
-    return from_mapping(BasisSpec, to_mapping(spec))  # 1 and 1.0 are one number and one file
+    return spec

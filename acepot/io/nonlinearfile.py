@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from acepot.basis.embedding import CoreMode, Embedding, Nonlinear
-from acepot.basis.radial import MIN_WINDOW
+from acepot.basis.pace_radial import MIN_WINDOW
 from acepot.errors import InputError
 from acepot.io.radialfile import MAX_CUTOFF, Mixing, RadialEntry, radial_from, radial_table
 from acepot.schema import from_mapping, to_mapping

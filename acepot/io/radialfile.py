@@ -1,19 +1,21 @@
-"""Radial functions in model files: one table of plain values for each family.
+"""Radial functions in model files: one table of plain values for each kind.
 
 Matrices of mixed families go into one array of the file, in the order of the tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.envelope import Envelope, PolynomialEnvelope
 from acepot.basis.family import RadialFunctions, stays_finite
 from acepot.basis.pace_radial import (
+    MIN_WINDOW,
     BesselRadial,
     ChebyshevRadial,
     CoreRadial,
@@ -22,59 +24,20 @@ from acepot.basis.pace_radial import (
     SplicedRadial,
     ZblRadial,
 )
-from acepot.basis.radial import MIN_WINDOW, PolynomialRadial, check_transform
-from acepot.basis.spec import Envelope, Transform
+from acepot.basis.radial import PolynomialRadial
 from acepot.basis.species import SYMBOLS
+from acepot.basis.transform import Agnesi, Transform
 from acepot.errors import InputError
-from acepot.schema import to_mapping
+from acepot.schema import Kind, to_mapping
 
 #: Sanity bounds on what a file may ask for.
-MAX_COUNT, MAX_CUTOFF, MAX_POWER = 1000, 50.0, 12
+MAX_COUNT, MAX_CUTOFF = 1000, 50.0
 #: Most functions of a mixed family: n and l of a PACE file up to their bounds.
 _MAX_MIXED = 42_000
 #: Families in families: mixtures of a family with an inner cut-off are two levels deep.
 _DEPTH = 3
 
 Floats = NDArray[np.float64]
-Kind = Literal["polynomial", "chebyshev", "bessel", "inner_cut", "mixed", "spliced", "core", "zbl"]
-#: What each kind has besides its kind, count and cut-off.
-_KEYS: dict[str, tuple[str, ...]] = {
-    "polynomial": ("recurrence", "transform", "scale", "shift", "envelope", "inner", "r0"),
-    "chebyshev": ("family", "exponent", "smoothing"),
-    "bessel": (),
-    "inner_cut": ("functions", "end", "width"),
-    "mixed": ("functions",),
-    "spliced": ("functions", "coefficients", "core"),
-    "core": ("prefactor", "decay", "end", "width"),
-    "zbl": ("prefactor", "numbers", "width"),
-}
-
-
-@dataclass(frozen=True)
-class RadialEntry:
-    """One family of radial functions as plain values (fields as in basis/)."""
-
-    kind: Kind
-    cutoff: float
-    count: int
-    recurrence: tuple[tuple[float, ...], ...] = ()
-    transform: Transform = Transform()  # noqa: RUF009 - frozen
-    scale: float = 1.0
-    shift: float = 0.0
-    envelope: Envelope = Envelope()  # noqa: RUF009 - frozen
-    inner: float = 0.0
-    r0: float = 1.0
-    family: str = ""
-    exponent: float = 1.0
-    smoothing: float = 0.0
-    functions: RadialEntry | None = None
-    coefficients: tuple[float, ...] = ()
-    core: tuple[float, float, float, float] | None = None
-    prefactor: float = 0.0
-    decay: float = 0.0
-    numbers: tuple[int, int] = (1, 1)
-    end: float | None = None
-    width: float = 0.0
 
 
 class Mixing:
@@ -112,76 +75,46 @@ class Mixing:
         return len(self._values) - self._next
 
 
-# ---------------------------------------------------------------- functions -> table
+# ---------------------------------------------------------------- functions <-> table
 
 
 def radial_table(functions: RadialFunctions, mixing: Mixing) -> dict[str, Any]:
-    """The table that stands for a family, with the keys its kind has.
+    """The table that stands for radial functions.
 
     Args:
-        functions: any family of basis/.
+        functions: of any class of basis/.
         mixing: takes the matrix of a mixed family.
 
     Raises:
-        InputError: another family.
+        InputError: another class.
     """
-    kind, values = _described(functions)
+    return to_mapping(_entry(functions, mixing))
+
+
+def _entry(functions: RadialFunctions, mixing: Mixing) -> RadialEntry:
+    kinds = [k for k in RadialEntry.kinds.values() if issubclass(k, RadialEntry)]
+    kind = next((k for k in kinds if k.stands_for is type(functions)), None)
+    if kind is None:
+        raise InputError(f"model.basis: {type(functions).__name__} cannot be saved in a model file")
     if isinstance(functions, MixedRadial):
         mixing.put(functions.mixing)
-    inner = values.pop("functions", None)
-    entry = RadialEntry(kind, functions.cutoff, functions.count, **values)
-    keys = ("kind", "cutoff", "count", *_KEYS[kind])
-    table = {key: value for key, value in to_mapping(entry).items() if key in keys}
-    if inner is not None:
-        table["functions"] = radial_table(inner, mixing)
-    return table
-
-
-def _described(functions: RadialFunctions) -> tuple[Kind, dict[str, Any]]:
-    """The kind of a family and the values of its own keys."""
-    f = functions
-    if isinstance(f, PolynomialRadial):
-        rows = tuple(tuple(float(x) for x in row) for row in f.recurrence)
-        return "polynomial", {
-            "recurrence": rows, "transform": f.transform, "scale": f.scale, "shift": f.shift,
-            "envelope": f.envelope, "inner": f.inner, "r0": f.r0,
-        }  # fmt: skip
-    if isinstance(f, ChebyshevRadial):
-        return "chebyshev", {
-            "family": f.family, "exponent": f.exponent, "smoothing": f.smoothing,
-        }  # fmt: skip
-    if isinstance(f, BesselRadial):
-        return "bessel", {}
-    if isinstance(f, InnerCutRadial):
-        return "inner_cut", {"functions": f.functions, "end": f.end, "width": f.width}
-    if isinstance(f, MixedRadial):
-        return "mixed", {"functions": f.functions}
-    if isinstance(f, SplicedRadial):
-        c = tuple(float(x) for x in f.coefficients)
-        return "spliced", {"functions": f.functions, "coefficients": c, "core": f.core}
-    if isinstance(f, CoreRadial):
-        return "core", {
-            "prefactor": f.prefactor, "decay": f.decay, "end": f.end, "width": f.width,
-        }  # fmt: skip
-    if isinstance(f, ZblRadial):
-        return "zbl", {"prefactor": f.prefactor, "numbers": f.numbers, "width": f.width}
-    raise InputError(f"model.basis: {type(f).__name__} cannot be saved in a model file")
-
-
-# ---------------------------------------------------------------- table -> functions
+    values = {one.name: getattr(functions, one.name) for one in fields(kind)}
+    if issubclass(kind, _Wrapper):
+        values["functions"] = _entry(values["functions"], mixing)
+    return kind(**{k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()})
 
 
 def radial_from(entry: RadialEntry, mixing: Mixing) -> RadialFunctions:
-    """The family again.
+    """The functions again.
 
     Args:
-        entry: its table.
+        entry: their table.
         mixing: gives the matrix of a mixed family.
 
     Raises:
-        InputError: values that no family has.
+        InputError: values that no functions have.
     """
-    functions = _made(entry, mixing, 0)
+    functions = entry.functions_from(mixing)
     if not functions.cutoff > max(functions.inner, 0.1) + 0.01:
         raise InputError(
             f"radial: expected room between the inner cut-off {functions.inner} Å (at least 0.1) "
@@ -192,101 +125,232 @@ def radial_from(entry: RadialEntry, mixing: Mixing) -> RadialFunctions:
     return functions
 
 
-def _made(entry: RadialEntry, mixing: Mixing, depth: int) -> RadialFunctions:
-    limit = _MAX_MIXED if entry.kind == "mixed" else MAX_COUNT
-    if not (1 <= entry.count <= limit and 0 <= entry.inner < entry.cutoff <= MAX_CUTOFF):
-        raise InputError(
-            f"radial: expected 1 to {limit} functions and 0 <= inner < cutoff <= "
-            f"{MAX_CUTOFF} Å, got {entry.count}, {entry.inner}, {entry.cutoff}"
-        )
-    if "functions" not in _KEYS[entry.kind]:
-        return _MAKERS[entry.kind](entry)
-    if entry.functions is None or depth >= _DEPTH:
-        raise InputError(f"radial.functions: expected a family, at most {_DEPTH} levels deep")
-    inner = _made(entry.functions, mixing, depth + 1)
-    functions: RadialFunctions
-    if entry.kind == "mixed":
-        functions = MixedRadial(inner, mixing.take(entry.count - inner.count, inner.count))
-    elif entry.kind == "inner_cut":
-        end, width = _switch(entry)
-        functions = InnerCutRadial(inner, 0.0 if end is None else end, width)
-    else:
-        if len(entry.coefficients) != inner.count:
-            raise InputError(f"radial.coefficients: expected {inner.count} numbers")
-        if entry.core is not None and not 0.0 <= entry.core[0] <= entry.cutoff - 0.1:
-            raise InputError(f"radial.core: expected an end below the cut-off, got {entry.core[0]}")
-        functions = SplicedRadial(inner, np.array(entry.coefficients), entry.core)
-    if (functions.count, functions.cutoff) != (entry.count, entry.cutoff):
-        raise InputError(
-            f"radial: expected {functions.count} functions and the cut-off {functions.cutoff} Å, "
-            f"got {entry.count} and {entry.cutoff}"
-        )
-    return functions
+# ---------------------------------------------------------------- one entry for each class
 
 
-def _switch(entry: RadialEntry) -> tuple[float | None, float]:
-    """End and width of an inner switch."""
-    end, width = entry.end, entry.width
+@dataclass(frozen=True)
+class RadialEntry(Kind, ABC, tag="kind"):
+    """Radial functions as plain values, named as the attributes of their class in basis/."""
+
+    cutoff: float
+    count: int
+    stands_for: ClassVar[type]
+    most: ClassVar[int] = MAX_COUNT
+
+    def check(self) -> None:
+        """Refuse what could cost too much."""
+        if not 1 <= self.count <= self.most:
+            raise InputError(f"count: expected 1 to {self.most} functions, got {self.count}")
+        if not 0 < self.cutoff <= MAX_CUTOFF:
+            raise InputError(f"cutoff: expected above 0, up to {MAX_CUTOFF} Å, got {self.cutoff}")
+
+    def functions_from(self, mixing: Mixing) -> RadialFunctions:
+        """The functions again, with matrices of mixed families from `mixing`."""
+        names = {one.name for one in fields(self.stands_for)}
+        values = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        made: RadialFunctions = self.stands_for(**values | self.remade(mixing))
+        return made
+
+    def remade(self, mixing: Mixing) -> dict[str, Any]:
+        """The attributes that are no plain values."""
+        return {}
+
+    @property
+    def depth(self) -> int:
+        """Levels of families in families."""
+        return 0
+
+
+@dataclass(frozen=True)
+class PolynomialEntry(RadialEntry, kind="polynomial"):
+    """Polynomials by their recurrence."""
+
+    recurrence: tuple[tuple[float, ...], ...] = ()
+    transform: Transform = field(default_factory=Agnesi)
+    scale: float = 1.0
+    shift: float = 0.0
+    envelope: Envelope = field(default_factory=lambda: PolynomialEnvelope(2, 2))
+    inner: float = 0.0
+    r0: float = 1.0
+    stands_for = PolynomialRadial
+
+    def check(self) -> None:
+        """Refuse an impossible range and a recurrence of another length, too."""
+        super().check()
+        if not 0 <= self.inner < self.cutoff:
+            raise InputError(f"inner: expected 0 to the cut-off {self.cutoff}, got {self.inner}")
+        if not self.r0 > 0:
+            raise InputError(f"r0: expected more than 0, got {self.r0}")
+        if len(self.recurrence) != 3 or any(len(row) < self.count for row in self.recurrence):
+            raise InputError(f"recurrence: expected 3 rows of {self.count} numbers")
+
+    def remade(self, mixing: Mixing) -> dict[str, Any]:
+        """The recurrence as an array."""
+        return {"recurrence": np.array([row[: self.count] for row in self.recurrence])}
+
+
+@dataclass(frozen=True)
+class ChebyshevEntry(RadialEntry, kind="chebyshev"):
+    """PACE's Chebyshev families."""
+
+    family: Literal["cheb_exp_cos", "cheb_pow", "cheb_linear"]
+    exponent: float = 1.0
+    smoothing: float = 0.0
+    stands_for = ChebyshevRadial
+
+    def check(self) -> None:
+        """Refuse impossible exponents and windows, too."""
+        super().check()
+        if not self.exponent > 0:
+            raise InputError(f"exponent: expected more than 0, got {self.exponent}")
+        if self.smoothing != 0 and not MIN_WINDOW <= self.smoothing <= self.cutoff:
+            raise InputError(
+                f"smoothing: expected 0 or {MIN_WINDOW} Å to the cut-off, got {self.smoothing}"
+            )
+
+
+@dataclass(frozen=True)
+class BesselEntry(RadialEntry, kind="bessel"):
+    """PACE's spherical Bessel functions."""
+
+    stands_for = BesselRadial
+
+
+def _check_switch(end: float | None, width: float) -> None:
     good = width == 0 or MIN_WINDOW <= width <= MAX_CUTOFF
     if not good or not (end is None or 0 <= end <= MAX_CUTOFF):
         raise InputError(
-            f"radial: expected an inner switch that ends between 0 and {MAX_CUTOFF} Å and is 0 or "
-            f"at least {MIN_WINDOW} Å wide, got {end} and {width}"
+            f"end and width: expected an inner switch that ends between 0 and {MAX_CUTOFF} Å and "
+            f"is 0 or at least {MIN_WINDOW} Å wide, got {end} and {width}"
         )
-    return end, width
 
 
-def _polynomial(entry: RadialEntry) -> RadialFunctions:
-    recurrence = np.array([row[: entry.count] for row in entry.recurrence if row], dtype=float)
-    if recurrence.shape != (3, entry.count):
-        raise InputError(f"radial.recurrence: expected 3 rows of {entry.count} numbers")
-    powers = (entry.envelope.inner, entry.envelope.outer)
-    if entry.r0 <= 0 or not 0 <= min(powers) <= max(powers) <= MAX_POWER:
-        raise InputError(
-            f"radial: expected r0 above 0 and powers of the envelope from 0 to {MAX_POWER}, "
-            f"got {entry.r0} and {powers}"
-        )
-    check_transform(entry.transform)
-    return PolynomialRadial(
-        recurrence, entry.transform, entry.scale, entry.shift, entry.envelope, entry.inner,
-        entry.r0, entry.cutoff,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class CoreEntry(RadialEntry, kind="core"):
+    """PACE's core density."""
+
+    prefactor: float = 0.0
+    decay: float = 0.0
+    end: float | None = None
+    width: float = 0.0
+    stands_for = CoreRadial
+    most = 1
+
+    def check(self) -> None:
+        """Refuse an impossible inner switch, too."""
+        super().check()
+        _check_switch(self.end, self.width)
 
 
-def _chebyshev(entry: RadialEntry) -> RadialFunctions:
-    if entry.family not in ("cheb_exp_cos", "cheb_pow", "cheb_linear"):
-        raise InputError(f"radial.family: unknown {entry.family!r}")
-    if entry.exponent <= 0 or not (
-        entry.smoothing == 0 or MIN_WINDOW <= entry.smoothing <= entry.cutoff
-    ):
-        raise InputError(
-            f"radial: expected an exponent above 0 and a window of 0 or {MIN_WINDOW} Å to the "
-            f"cut-off, got {entry.exponent} and {entry.smoothing}"
-        )
-    return ChebyshevRadial(entry.family, entry.count, entry.exponent, entry.smoothing, entry.cutoff)
+@dataclass(frozen=True)
+class ZblEntry(RadialEntry, kind="zbl"):
+    """Screened nuclear repulsion."""
+
+    prefactor: float = 0.0
+    numbers: tuple[int, int] = (1, 1)
+    width: float = 0.0
+    stands_for = ZblRadial
+    most = 1
+
+    def check(self) -> None:
+        """Refuse what is no element and an impossible width, too."""
+        super().check()
+        if not 1 <= min(self.numbers) <= max(self.numbers) < len(SYMBOLS):
+            raise InputError(f"numbers: expected two atomic numbers, got {self.numbers}")
+        if not MIN_WINDOW <= self.width <= self.cutoff:
+            raise InputError(f"width: expected {MIN_WINDOW} Å to the cut-off, got {self.width}")
 
 
-def _bessel(entry: RadialEntry) -> RadialFunctions:
-    return BesselRadial(entry.count, entry.cutoff)
+# ---------------------------------------------------------------- entries that hold another
 
 
-def _core(entry: RadialEntry) -> RadialFunctions:
-    end, width = _switch(entry)
-    return CoreRadial(entry.prefactor, entry.decay, entry.cutoff, end, width)
+@dataclass(frozen=True)
+class _Wrapper(RadialEntry):
+    """Functions made of others."""
+
+    functions: RadialEntry
+
+    def check(self) -> None:
+        """Refuse many levels and other numbers than the functions inside give, too."""
+        super().check()
+        if self.depth > _DEPTH:
+            raise InputError(f"functions: expected families at most {_DEPTH} levels deep")
+        if self.cutoff != self.functions.cutoff:
+            raise InputError(f"cutoff: expected {self.functions.cutoff} Å, got {self.cutoff}")
+        if not self.fits():
+            raise InputError(
+                f"count: {self.count} do not fit the {self.functions.count} functions inside"
+            )
+
+    @abstractmethod
+    def fits(self) -> bool:
+        """Whether the functions inside give so many functions."""
+
+    def remade(self, mixing: Mixing) -> dict[str, Any]:
+        """The functions inside."""
+        return {"functions": self.functions.functions_from(mixing)}
+
+    @property
+    def depth(self) -> int:
+        """One more than inside."""
+        return 1 + self.functions.depth
 
 
-def _zbl(entry: RadialEntry) -> RadialFunctions:
-    if not 1 <= min(entry.numbers) <= max(entry.numbers) < len(SYMBOLS):
-        raise InputError(f"radial.numbers: expected two atomic numbers, got {entry.numbers}")
-    if not MIN_WINDOW <= entry.width <= entry.cutoff:
-        raise InputError(f"radial.width: expected {MIN_WINDOW} Å to the cut-off, got {entry.width}")
-    return ZblRadial(entry.prefactor, entry.numbers, entry.cutoff, entry.width)
+@dataclass(frozen=True)
+class InnerCutEntry(_Wrapper, kind="inner_cut"):
+    """Functions that are switched off at short distance."""
+
+    end: float = 0.0
+    width: float = 0.0
+    stands_for = InnerCutRadial
+
+    def check(self) -> None:
+        """Refuse an impossible switch, too."""
+        super().check()
+        _check_switch(self.end, self.width)
+
+    def fits(self) -> bool:
+        """As many."""
+        return self.count == self.functions.count
 
 
-_MAKERS: dict[str, Callable[[RadialEntry], RadialFunctions]] = {
-    "polynomial": _polynomial,
-    "chebyshev": _chebyshev,
-    "bessel": _bessel,
-    "core": _core,
-    "zbl": _zbl,
-}
+@dataclass(frozen=True)
+class MixedEntry(_Wrapper, kind="mixed"):
+    """Functions followed by combinations of them."""
+
+    stands_for = MixedRadial
+    most = _MAX_MIXED
+
+    def fits(self) -> bool:
+        """As many or more."""
+        return self.count >= self.functions.count
+
+    def remade(self, mixing: Mixing) -> dict[str, Any]:
+        """The matrix, too."""
+        inside = self.functions.count
+        return super().remade(mixing) | {"mixing": mixing.take(self.count - inside, inside)}
+
+
+@dataclass(frozen=True)
+class SplicedEntry(_Wrapper, kind="spliced"):
+    """One combination of functions, with a core."""
+
+    coefficients: tuple[float, ...] = ()
+    core: tuple[float, float, float, float] | None = None
+    stands_for = SplicedRadial
+
+    def check(self) -> None:
+        """Refuse a core beyond the cut-off, too."""
+        super().check()
+        if len(self.coefficients) != self.functions.count:
+            raise InputError(f"coefficients: expected {self.functions.count} numbers")
+        if self.core is not None and not 0.0 <= self.core[0] <= self.cutoff - 0.1:
+            raise InputError(f"core: expected an end below the cut-off, got {self.core[0]}")
+
+    def fits(self) -> bool:
+        """One."""
+        return self.count == 1
+
+    def remade(self, mixing: Mixing) -> dict[str, Any]:
+        """The coefficients as an array, too."""
+        return super().remade(mixing) | {"coefficients": np.array(self.coefficients)}

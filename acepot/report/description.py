@@ -87,12 +87,11 @@ def describe_basis(spec: BasisSpec) -> Lines:
     cutoffs = [
         f"{a}-{b} {pair_number(spec.cutoff, a, b, 'cutoff'):.4g}" for a in symbols for b in symbols
     ]
-    radial = spec.radial
     return [
         ("elements", " ".join(symbols)),
         ("functions", f"{sizes['total']} ({kinds})"),
         ("formulation", spec.formulation),
-        ("radial", f"{radial.family}, {radial.transform.kind} transform"),
+        ("radial", spec.radial.title),
         ("cut-offs", f"{', '.join(cutoffs)} Å"),
     ]
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 import acepot
+from acepot.cli import main
+from acepot.md import engines
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
@@ -43,6 +45,13 @@ ROWS = (
     ADAPTERS[1:],
     ("acepot.cli",),
 )
+#: The only modules that import by a name in a table, and what may do it there. Tests below hold
+#: each table to what the tree holds.
+BY_NAME = {
+    "acepot": {"import_module", "find_spec"},  # public names, when they are first asked for
+    "acepot.cli.main": {"import_module"},  # the verb that was called
+    "acepot.md.engines": {"EntryPoint", "entry_points"},  # the engine that was chosen
+}
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
@@ -57,6 +66,7 @@ PUBLIC = (
     "Potential",
     "Result",
     "Structure",
+    "fit",
     "load",
     "read_structures",
     "run_fit",
@@ -205,12 +215,45 @@ def test_a_foreign_package_is_imported_in_one_place(package: str) -> None:
 
 
 def test_nothing_is_imported_by_a_computed_name() -> None:
+    hiding = {"__import__", "import_module", "find_spec", "EntryPoint", "entry_points"}
+    hiding |= {"exec", "eval"}
     for module, tree in sources().items():
-        for node in ast.walk(tree):
-            name = getattr(node, "id", getattr(node, "attr", ""))
-            assert name not in ("__import__", "import_module", "exec", "eval") or (
-                module == "acepot.cli.main" and name == "eval"  # the verb's module
-            ), f"{module} line {node.lineno}: {name} hides an import from these tests"
+        uses = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(tree)}
+        uses |= {name.rpartition(".")[2] for name in imported(tree)}
+        hidden = uses & hiding - BY_NAME.get(module, set())
+        assert not hidden, f"{module}: {hidden} hides an import from these tests"
+
+
+def test_the_table_of_public_names_is_what_type_checkers_see() -> None:
+    """So that its arrows are among those tested above."""
+    (seen,) = (
+        node
+        for node in sources()["acepot"].body
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    )
+    homes = {}
+    for node in seen.body:
+        assert isinstance(node, ast.ImportFrom)
+        homes |= {alias.name: node.module for alias in node.names}
+    assert acepot._HOMES == homes
+
+
+def test_the_verbs_are_the_modules_of_the_command_line() -> None:
+    verbs = {
+        module.rpartition(".")[2]
+        for module, tree in sources().items()
+        if module.startswith("acepot.cli.")
+        and {"add_to", "run"} <= {getattr(node, "name", "") for node in tree.body}
+    }
+    assert set(main.VERBS) == verbs
+
+
+def test_every_engine_is_that_of_an_adapter() -> None:
+    for point in engines.OWN:
+        assert point.module in sources() and point.module.split(".")[0] in ADAPTERS[1:]
+        made = [n.value for n in sources()[point.module].body if isinstance(n, ast.Assign)]
+        kinds = [n for n in made if isinstance(n, ast.Call) and n.func.id == "EngineKind"]
+        assert [kind.args[0].value for kind in kinds] == [point.name]
 
 
 # ------------------------------------------------------------------ names
@@ -284,10 +327,31 @@ def _modules_after(code: str) -> set[str]:
 
 def test_importing_the_library_stays_light() -> None:
     loaded = _modules_after("import acepot")
+    assert {name for name in loaded if name.split(".")[0] in ("acepot", "numpy")} == {"acepot"}
+
+
+def test_engines_start_without_what_they_do_not_need() -> None:
+    """They start a process for each rank, and a fit's solvers come with the first fit."""
+    names = [name for name in PUBLIC if name.lower() not in ("fit", "run_fit")]
+    loaded = _modules_after(f"from acepot import {', '.join(names)}")
     heavy = {"ase", "matplotlib", "openmm", "torch", "vesin", "pandas", "h5py", "tqdm"}
     assert not {name.split(".")[0] for name in loaded} & heavy
-    # The solvers come with the first fit: engines start a process for each rank.
     assert not loaded & {"acepot.fitting.pipeline", "scipy.optimize", "scipy.linalg"}
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(word: str) -> None:
+    """And so takes no longer than Python itself."""
+    loaded = _modules_after(
+        "import contextlib, io\nfrom acepot.cli.main import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    main([{word!r}])"
+    )
+    ours = {name for name in loaded if name.split(".")[0] in ("acepot", *ADAPTERS)}
+    assert ours == {
+        "acepot", "acepot.cli", "acepot.cli.main", "acepot.cli.terminal", "acepot.errors",
+    }  # fmt: skip
+    assert not loaded & {"numpy", "scipy", "yaml", "vesin"}
 
 
 def test_the_library_works_without_the_optional_packages() -> None:

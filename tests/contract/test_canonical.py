@@ -7,23 +7,26 @@ import numpy as np
 import pytest
 
 from acepot.basis.coupling import couplings
+from acepot.basis.envelope import ShiftedEnvelope
 from acepot.basis.harmonics import complex_harmonics
-from acepot.basis.radial import radial_functions
+from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
+from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.selection import group_sizes, select
-from acepot.basis.spec import Envelope, Pair, Radial, Transform, pair_number
+from acepot.basis.spec import Pair, pair_number
 from acepot.basis.species import SYMBOLS
+from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 
 #: Tables so fine that only rounding is left between products of tables and tables of products.
 TABLES = 1e-13
 
 RADIALS = {
-    "orthonormal": Radial("orthonormal"),
-    "jacobi": Radial("jacobi", Transform("polynomial", 2.0)),
-    "legendre": Radial("legendre", Transform("morse", 1.7)),
-    "legendre-r": Radial("legendre", Transform("agnesi", 2.0, 2.0), Envelope("r_shifted", 0, 1)),
-    "cheb_exp_cos": Radial("cheb_exp_cos", exponent=2.3, smoothing=0.5),
-    "cheb_pow": Radial("cheb_pow", exponent=2.0),
-    "sbessel": Radial("sbessel"),
+    "orthonormal": Orthonormal(),
+    "jacobi": Jacobi(PolynomialTransform(2.0)),
+    "legendre": Legendre(Morse(1.7)),
+    "legendre-r": Legendre(Agnesi(2.0, 2.0), ShiftedEnvelope(1)),
+    "cheb_exp_cos": ChebExpCos(exponent=2.3, smoothing=0.5),
+    "cheb_pow": ChebPow(exponent=2.0),
+    "sbessel": SBessel(),
 }
 
 ELEMENTS = {
@@ -124,7 +127,7 @@ def _sums(functions, cluster, tuples: Tuples) -> np.ndarray:
         l, radials, z = factor
         pair = (symbols[centre], symbols[z])
         r0, cutoff = pair_number(spec.r0, *pair, "r0"), pair_number(spec.cutoff, *pair, "cutoff")
-        radial = radial_functions(spec.radial, max(radials), 0.0, r0, cutoff)
+        radial = spec.radial.functions(max(radials), 0.0, r0, cutoff)
         values = radial.evaluate(distance).value[[n - 1 for n in radials]].prod(axis=0)
         return (values * (species == z))[:, None] * harmonics[:, l * l : (l + 1) ** 2]
 
@@ -198,7 +201,7 @@ SPANS = {
     "jacobi, order 2": ELEMENTS["one element"]
     | {"order": 2, "degree": 8.0, "radial": RADIALS["jacobi"]},
     "orthonormal, identity, order 3": ELEMENTS["one element"]
-    | {"order": 3, "degree": 6.0, "radial": Radial("orthonormal", Transform("identity"))},
+    | {"order": 3, "degree": 6.0, "radial": Orthonormal(Identity())},
     "legendre, two elements, order 3": ELEMENTS["two elements"]
     | {"order": 3, "degree": 4.0, "radial": RADIALS["legendre"]},
     "jacobi, order 3, vectors": ELEMENTS["one element"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
+from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
-from acepot.neighbours import build
 from acepot.structure import Structure
 
 #: Relative to the largest derivative. Measured: worst 2e-10.
@@ -155,11 +155,10 @@ def test_site_functions_add_up_to_the_energy_rows(any_case):
 
 def test_committee_members_are_models_of_their_own(any_case):
     structure = any_case.structures["slab"]
-    species, edges = any_case.species(structure), any_case.edges(structure)
     members = any_case.compute(structure, committee=True).committee
     for number, coefficients in enumerate(any_case.model.committee):
         model = replace(any_case.model, coefficients=coefficients, committee=None)
-        alone = ReferenceEvaluator(lower(model)).evaluate(species, edges)
+        (alone,) = require(ReferenceEvaluator(lower(model)).evaluate([structure]))
         size = max(np.abs(alone.energies).max(), 1e-3)
         what = f"{any_case.name}, member {number}"
         assert abs(members.energies[number] - alone.energy) < 1e-11 * size, what
@@ -263,30 +262,23 @@ def test_site_functions_of_total_l_turn_with_wigner_d(
     ],
     ids=["vectors", "pseudoscalars"],
 )
-def test_functions_that_are_no_energies_are_refused_or_keep_the_law_of_rows(
-    site_basis, structures_of, fields
-):
+def test_functions_that_are_no_energies_are_refused_as_energies(site_basis, structures_of, fields):
     functions = site_basis(1e-8, elements=("Si",), r0=2.1, cutoff=3.8, wl=1.0, **fields)
-    coefficients = np.ones(functions.expansion.size)
-    tables = lower(Model(functions.spec, coefficients, np.zeros(1)))
-    evaluator = ReferenceEvaluator(tables)
     structure = structures_of((14,))["triclinic"]
-    species, edges = np.zeros(len(structure), dtype=np.int64), build(structure, 3.8)
-    assert np.abs(evaluator.site_basis(species, edges)).max() > 1e-6
-    try:
-        energy = evaluator.evaluate(species, edges).energy
-    except InputError:
-        with pytest.raises(InputError):
-            evaluator.rows(species, edges)
-        return
-    got = evaluator.rows(species, edges).energy @ coefficients
-    assert got == pytest.approx(energy, rel=1e-10)
+    assert np.abs(functions(structure)).max() > 1e-6
+    with pytest.raises(InputError, match="energies are true scalars"):
+        lower(Model(functions.spec, np.ones(functions.expansion.size), np.zeros(1)))
+    tables = functions.evaluator.tables.read_out(np.ones((1, 1, functions.expansion.size)))
+    evaluator = ReferenceEvaluator(tables)
+    with pytest.raises(InputError, match="only models of true scalars have an energy"):
+        evaluator.evaluate([structure])
+    with pytest.raises(InputError, match="only true scalars have an energy"):
+        evaluator.fill(structure, ("energy",), np.empty((1, tables.functions), order="F"))
 
 
 def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_cluster):
     """Known values: B_n^L = Σ_j R_n(r_j) Y_L(r̂_j), in the order m = -L … L."""
     from acepot.basis.harmonics import real_harmonics
-    from acepot.basis.radial import radial_functions
 
     rng = np.random.default_rng(15)
     for total_l in (1, 2, 3):
@@ -300,7 +292,7 @@ def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_c
         distance = np.linalg.norm(vectors, axis=1)
         harmonics = real_harmonics(vectors / distance[:, None], total_l)[0]
         count = functions.expansion.size
-        radial = radial_functions(spec.radial, count, 0.0, 2.1, 3.8).evaluate(distance).value
+        radial = spec.radial.functions(count, 0.0, 2.1, 3.8).evaluate(distance).value
         want = radial @ harmonics[:, total_l**2 :]
         np.testing.assert_allclose(functions(cluster), want, atol=1e-11 * np.abs(want).max())
 

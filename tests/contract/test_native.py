@@ -17,6 +17,7 @@ from acepot.basis.spec import BasisSpec, resolve
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
+from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import expansion, lower
 from acepot.model import Model
@@ -30,12 +31,10 @@ MODELS = sorted((Path(__file__).parents[2] / "models").glob("*/model.acepot"))
 
 
 def _assert_agree(tables: Tables, structures: list[Structure], isa: str, threads: int, what: str):
-    numbers = tuple(int(z) for z in tables.numbers)
     native = NativeEvaluator(tables, threads, isa)
     oracle = ReferenceEvaluator(tables)
-    species = [species_indices(numbers, s.numbers) for s in structures]
-    found = native.evaluate(structures, species, committee=tables.outputs > 1)
-    slow = oracle.evaluate_all(structures, species, committee=tables.outputs > 1)
+    found = require(native.evaluate(structures, committee=tables.members > 1))
+    slow = require(oracle.evaluate(structures, committee=tables.members > 1))
     for structure, one, other in zip(structures, found, slow, strict=True):
         where = f"{what}, {isa}, {threads} threads, {structure.name}"
         scale = max(np.abs(other.energies).max(), np.abs(other.forces).max(), 1.0)
@@ -250,12 +249,11 @@ def test_one_call_for_many_structures_is_the_same_as_one_each():
         )
         for _ in range(40)
     ]
-    species = [species_indices((8, 14), s.numbers) for s in structures]
     alone = NativeEvaluator(tables, 1)
-    together = alone.evaluate(structures, species)
-    shared = NativeEvaluator(tables, 2).evaluate(structures, species)
-    for s, z, one, two in zip(structures, species, together, shared, strict=True):
-        single = alone.evaluate([s], [z])[0]
+    together = alone.evaluate(structures)
+    shared = NativeEvaluator(tables, 2).evaluate(structures)
+    for s, one, two in zip(structures, together, shared, strict=True):
+        single = alone.evaluate([s])[0]
         np.testing.assert_array_equal(single.energies, one.energies)
         np.testing.assert_array_equal(single.forces, one.forces)
         # Two threads may share a structure: sums of two parts round differently.
@@ -269,11 +267,10 @@ def test_the_same_number_of_threads_gives_the_same_bits():
     grid = np.array([[i, j, k] for i in range(6) for j in range(6) for k in range(6)]) / 6
     positions = grid @ cell + rng.normal(scale=0.1, size=(216, 3))
     structure = Structure(rng.choice([8, 14], 216), positions, cell, True)
-    species = species_indices((8, 14), structure.numbers)
     native = NativeEvaluator(lower(_silicon_oxygen()), 3)
-    first = native.evaluate([structure], [species])[0]
+    first = native.evaluate([structure])[0]
     for _ in range(5):
-        again = native.evaluate([structure], [species])[0]
+        again = native.evaluate([structure])[0]
         np.testing.assert_array_equal(first.forces, again.forces)
 
 
@@ -300,7 +297,7 @@ def test_a_callers_list_with_ghosts_gives_the_same_forces():
     )
     folded = forces[0][: len(structure)].copy()
     np.add.at(folded, edges.neighbour[images], forces[0][len(structure) :])
-    result = native.evaluate([structure], [species])[0]
+    result = native.evaluate([structure])[0]
     scale = np.abs(result.forces).max()
     np.testing.assert_allclose(energies[0], result.energies, atol=1e-11 * scale)
     np.testing.assert_allclose(folded, result.forces, atol=1e-11 * scale)
@@ -317,12 +314,11 @@ def test_several_threads_of_a_program_may_share_an_evaluator():
         kept = sites[(sites < repeat).all(axis=1)]
         positions = kept @ cell + rng.normal(scale=0.1, size=kept.shape)
         structures.append(Structure(rng.choice([8, 14], len(kept)), positions, repeat * cell, True))
-    species = [species_indices((8, 14), s.numbers) for s in structures]
     native = NativeEvaluator(tables, 1)
-    alone = [native.evaluate([s], [z])[0].forces for s, z in zip(structures, species, strict=True)]
+    alone = [native.evaluate([s])[0].forces for s in structures]
 
     def work(k: int) -> bool:
-        found = native.evaluate([structures[k % 3]], [species[k % 3]])[0].forces
+        found = native.evaluate([structures[k % 3]])[0].forces
         return bool(np.array_equal(found, alone[k % 3]))
 
     with ThreadPoolExecutor(4) as pool:
@@ -331,11 +327,10 @@ def test_several_threads_of_a_program_may_share_an_evaluator():
 
 def test_copies_and_pickles_evaluate_the_same():
     structure = _random_structure(np.random.default_rng(9), 5)
-    species = species_indices((8, 14), structure.numbers)
     native = NativeEvaluator(lower(_silicon_oxygen()), 1)
-    expected = native.evaluate([structure], [species])[0].forces
+    expected = native.evaluate([structure])[0].forces
     for other in (pickle.loads(pickle.dumps(native)), copy.deepcopy(native)):
-        np.testing.assert_array_equal(other.evaluate([structure], [species])[0].forces, expected)
+        np.testing.assert_array_equal(other.evaluate([structure])[0].forces, expected)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -429,9 +424,9 @@ def test_what_cannot_be_evaluated_is_refused():
     native = NativeEvaluator(lower(_silicon_oxygen()), 2)
     zeros = np.zeros(2, dtype=np.int64)
     with pytest.raises(InputError, match="atoms 0 and 1 sit at the same point"):
-        native.evaluate([Structure([8, 8], np.zeros((2, 3)))], [zeros])
+        require(native.evaluate([Structure([8, 8], np.zeros((2, 3)))]))
     with pytest.raises(InputError, match="are 0.05.* A apart; this model's tables begin at 0.1"):
-        native.evaluate([Structure([8, 8], [[0, 0, 0], [0, 0, 0.05]])], [zeros])
+        require(native.evaluate([Structure([8, 8], [[0, 0, 0], [0, 0, 0.05]])]))
     for bad in (np.nan, np.inf, 1e12):
         with pytest.raises(ValueError, match="atom 1 is not at a finite position"):
             native._handle.evaluate(
@@ -451,8 +446,17 @@ def test_what_cannot_be_evaluated_is_refused():
             1,
             1,
         )
+    with pytest.raises(InputError, match="atom 0 is N, which this model does not know"):
+        require(native.evaluate([Structure([7], [[0, 0, 0]])]))
     with pytest.raises(ValueError, match="unknown species"):
-        native.evaluate([Structure([8], [[0, 0, 0]])], [np.array([7])])
+        native._handle.evaluate(
+            [np.zeros((1, 3))],
+            [np.array([7], dtype=np.int32)],
+            [np.eye(3)],
+            [np.zeros(3, dtype=np.int32)],
+            1,
+            1,
+        )
 
 
 def test_damaged_tables_are_refused():
@@ -495,8 +499,7 @@ def test_numbers_that_are_not_finite_are_an_error():
     huge = replace(model, coefficients=np.full_like(model.coefficients, 1e308), committee=None)
     structure = _random_structure(np.random.default_rng(8), 12)
     with pytest.raises(InputError, match="finite"):
-        species = species_indices((8, 14), structure.numbers)
-        NativeEvaluator(lower(huge), 1).evaluate([structure], [species])
+        require(NativeEvaluator(lower(huge), 1).evaluate([structure]))
 
 
 def test_lists_that_point_nowhere_are_refused():

@@ -14,7 +14,8 @@ import pytest
 
 from acepot.basis import cache
 from acepot.basis.expansion import Expansion, Labels, expand
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.pace_family import SBessel
+from acepot.basis.spec import BasisSpec, Pair, resolve
 
 ROOT = Path(__file__).parents[2]
 SPEC = resolve(BasisSpec(("O", "Si"), order=3, degree=5.0, cutoff=4.0))
@@ -44,7 +45,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def assert_equal(one: Expansion, other: Expansion) -> None:
-    assert one.channels == other.channels and one.total_l == other.total_l
+    assert (one.channels, one.irreps, one.sizes) == (other.channels, other.irreps, other.sizes)
     for name in ("block_species", "block_channel", "block_l"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     for field in fields(Labels):
@@ -72,6 +73,7 @@ def assert_equal(one: Expansion, other: Expansion) -> None:
         {"formulation": "canonical", "extend_lower_orders": True, "degree": (4.0, 4.0, 4.0)},
         {"total_l": 2, "pair": Pair(degree=0)},
         {"total_l": 1, "parity": -1, "pair": Pair(degree=0)},
+        {"irreps": ("0e", "0o", "1o", "2e"), "constant": True},
         {"pair": Pair(degree=0)},
         {"elements": ("H", "O", "Si"), "order": 2, "degree": (4.0, 4.0)},
     ],
@@ -113,7 +115,7 @@ def test_products_of_another_radial_family_are_another_entry(
     """Which lower orders complete a basis depends on whether its radials multiply to their kind."""
     spec = replace(SPEC, extend_lower_orders=True, degree=(4.0, 4.0, 4.0))
     polynomial = cache.cached_expansion(spec)
-    bessel = cache.cached_expansion(replace(spec, radial=Radial("sbessel")))
+    bessel = cache.cached_expansion(replace(spec, radial=SBessel()))
     assert len(built) == 2 and polynomial.size != bessel.size
 
 

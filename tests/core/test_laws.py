@@ -12,10 +12,11 @@ import acepot.laws as checks
 from acepot import Model, Potential, Result, Structure
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
+from acepot.basis.pace_family import SBessel
 from acepot.basis.pace_radial import BesselRadial, ZblRadial
-from acepot.basis.radial import radial_functions
+from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
 from acepot.laws import Finding, check, sample_structures
 
@@ -73,7 +74,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, spoil: Spoil) -> None:
     [
         {},
         {"formulation": "canonical"},
-        {"radial": Radial("sbessel"), "elements": ("Si",)},
+        {"radial": SBessel(), "elements": ("Si",)},
         {"order": 3, "elements": ("H", "O", "Si"), "degree": 4.0, "pair": Pair(degree=0)},
     ],
 )
@@ -276,7 +277,7 @@ def test_numbers_that_are_not_finite_only_now_and_then_do_not_pass(
 
 def test_a_basis_that_is_not_invariant_is_found() -> None:
     """Products written out one by one, which nothing couples."""
-    radial = radial_functions(Radial(), 3, 0.0, 2.2, 3.8)
+    radial = Orthonormal().functions(3, 0.0, 2.2, 3.8)
     products = (ExplicitProduct(0, ((0, 1, 2, 1),)), ExplicitProduct(0, ((0, 1, 0, 0),)))
     basis = ExplicitBasis((14,), ((radial,),), products)
     found = failed(list(check(Model(basis, np.array([0.3, 0.2]), np.zeros(1)))))

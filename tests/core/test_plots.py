@@ -17,7 +17,9 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.image import imread  # noqa: E402
 
 from acepot import Model, Potential  # noqa: E402
-from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, resolve  # noqa: E402
+from acepot.basis.envelope import PolynomialEnvelope
+from acepot.basis.radial import Orthonormal
+from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError, MissingDependency  # noqa: E402
 from acepot.lowering import expansion  # noqa: E402
 from acepot.report.dimers import dimer_curves  # noqa: E402
@@ -252,7 +254,7 @@ def test_curves_begin_where_the_tables_do(tmp_path: Path, drawn: list[Figure]) -
     late = replace(plain.tables.radial[0], begin=plain.tables.radial[0].begin + 0.9)
     plain.tables = replace(plain.tables, radial=(late, *plain.tables.radial[1:]))
     dimer_curves(tmp_path / "a.png", plain)
-    inner = Radial(envelope=Envelope("x", 2, 2))
+    inner = Orthonormal(envelope=PolynomialEnvelope(2, 2))
     core = _potential(("Si",), inner=1.2, radial=inner, pair=Pair(degree=2, inner=0.0))
     dimer_curves(tmp_path / "b.png", core)
     begins = [figure.axes[0].get_lines()[1].get_xdata()[0] for figure in drawn]

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Radial, Transform
+from acepot.basis.radial import Legendre
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair
+from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
 from acepot.schema import Kind, Settings, from_mapping, to_mapping, to_toml
 
@@ -73,7 +75,7 @@ def test_a_partial_table_changes_only_what_it_names():
     assert from_mapping(Outer, {"name": "x", "inner": {"width": 1}}).inner == Inner(1.0, "hard")
     assert from_mapping(Outer, {"name": "x", "maybe": {"width": 2}}).maybe == Inner(2.0, "soft")
     radial = from_mapping(BasisSpec, {"pair": {"radial": {"nodes": 7}}}).pair.radial
-    assert radial.family == "legendre" and radial.transform == Transform("agnesi", 1.0, 3.0)
+    assert radial.kind == "legendre" and radial.transform == Agnesi(1.0, 3.0)
 
 
 def test_omitted_defaults_come_back():
@@ -81,7 +83,7 @@ def test_omitted_defaults_come_back():
     for instance in (
         Outer("x", inner=Inner(5.0, "soft")),
         Outer("x", maybe=Inner(), items=(Inner(), Inner(2.0)), tables={"a": Inner()}),
-        BasisSpec(elements=("Si", "O"), pair=Pair(radial=Radial(family="legendre"))),
+        BasisSpec(elements=("Si", "O"), pair=Pair(radial=Legendre())),
     ):
         short = to_mapping(instance, omit_defaults=True)
         assert from_mapping(type(instance), short) == instance, short
@@ -111,10 +113,8 @@ def test_basis_specification_round_trips():
     ("mapping", "message"),
     [
         ({"cutof": 5}, r"^fit.toml: unknown key cutof; did you mean cutoff\? Known: elements, ord"),
-        (
-            {"pair": {"radial": {"noddes": 5}}},
-            r"key pair.radial.noddes; did you mean pair.radial.n",
-        ),
+        ({"radial": {"noddes": 5}}, r"key radial.noddes; did you mean radial.nodes"),
+        ({"pair": {"radial": {"noddes": 5}}}, r"key pair.radial.noddes. Known: transform, env"),
         ({"zzz": 5}, r"unknown key zzz. Known: elements, order, degree"),
         ({"a key": 5}, r'unknown key "a key"'),
     ],

@@ -18,7 +18,7 @@ from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
 from acepot.md import config as md
-from acepot.schema import Kind, to_toml
+from acepot.schema import Kind, _start, to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [
@@ -125,7 +125,7 @@ def keys(cls: Any, base: object = None, prefix: str = "") -> Iterator[Key]:
     yield Key(f"{prefix}{cls.tag}", base.kind, tuple(cls.kinds))
     found: dict[str, Key] = {}
     for kind in cls.kinds.values():
-        for key in keys_of_fields(kind, None, prefix):
+        for key in keys_of_fields(kind, base, prefix):
             same = found.setdefault(key.name, key).default == key.default
             found[key.name] = key if same else replace(key, default=None)  # the page lists them
     yield from found.values()
@@ -138,11 +138,7 @@ def keys_of_fields(cls: Any, base: object, prefix: str) -> Iterator[Key]:
         if "further" in field.metadata:
             continue
         name, hint = f"{prefix}{field.name}", hints[field.name]
-        default = field.default
-        if base is not None:
-            default = getattr(base, field.name)
-        elif field.default_factory is not MISSING:
-            default = field.default_factory()
+        default = _start(cls, field.name, base)
         args = get_args(hint)
         if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, Kind)):
             yield from keys(hint, None if default is MISSING else default, f"{name}.")

@@ -18,9 +18,9 @@ import numpy as np
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
-from acepot.basis.radial import radial_functions
-from acepot.basis.spec import BasisSpec, Pair, Radial, resolve
-from acepot.basis.splines import Grid, tabulate
+from acepot.basis.radial import Orthonormal
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.splines import Knots, tabulate
 from acepot.io.acefile import model_bytes
 from acepot.io.pace.read import read_yace
 from acepot.lowering import expansion, lower
@@ -210,7 +210,7 @@ def _linear() -> Model:
 def _explicit() -> Model:
     radial = tuple(
         tuple(
-            radial_functions(Radial(), 3, 0.0, 1.9, 3.2)
+            Orthonormal().functions(3, 0.0, 1.9, 3.2)
             if a == b
             else ChebyshevRadial("cheb_exp_cos", 3, 2.3, 0.3, 3.4)
             for b in (0, 1)
@@ -250,7 +250,7 @@ def _coarse_table(table: RadialTable, width: float) -> RadialTable:
                 )
                 return Jet(value, first / h, second / h**2)
 
-            coarse = Grid(table.begin[a, b], spacing[a, b], int(bins[a, b]))
+            coarse = Knots(table.begin[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : coarse.bins] = tabulate(read, coarse)[0]
     return replace(table, spacing=spacing, bins=bins, coefficients=out)
 

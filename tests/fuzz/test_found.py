@@ -14,7 +14,7 @@ import acepot
 from acepot import Model
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, Transform, resolve
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
@@ -40,10 +40,19 @@ def test_a_core_that_ends_at_zero_was_a_division_by_zero(tmp_path):
         read_yace(tmp_path / "core.yace")
 
 
-@pytest.mark.parametrize("transform", [Transform("agnesi", 1e200, 1e200), Transform("morse", 51.0)])
+@pytest.mark.parametrize(
+    "transform", [{"kind": "agnesi", "p": 1e200, "q": 1e200}, {"kind": "morse", "p": 51.0}]
+)
 def test_exponents_that_overflow_were_an_overflow_error(tmp_path, transform):
-    with pytest.raises((ModelFileError, InputError), match="p, q and offset up to 50"):
-        acepot.load(_explicit(tmp_path, transform=transform))
+    import mutations
+
+    members = mutations._members(seeds()["acepot"]["explicit"])
+    header = json.loads(dict(members)["header.json"])
+    header["basis"]["explicit"]["radial"][0]["transform"] = transform
+    changed = [(n, json.dumps(header).encode() if n == "header.json" else c) for n, c in members]
+    (tmp_path / "p.acepot").write_bytes(mutations._archive(changed))
+    with pytest.raises(ModelFileError, match="transform.p: expected more than 0, up to 50"):
+        acepot.load(tmp_path / "p.acepot")
 
 
 def test_a_cutoff_where_tables_begin_was_a_negative_number_of_knots(tmp_path):

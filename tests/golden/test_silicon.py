@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from acepot.basis.envelope import PolynomialEnvelope
+from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.transform import PolynomialTransform
 from acepot.fitting import solvers
 from acepot.fitting.config import Data, FitConfig, Restraint, Weights
 from acepot.fitting.pipeline import run_fit
 from acepot.fitting.priors import NoPrior
 
 E0 = {"Si": -158.54496821}
-POLYNOMIAL = Transform("polynomial", p=2.0, offset=1.0)
+POLYNOMIAL = PolynomialTransform(p=2.0, offset=1.0)
 MODEL_G = BasisSpec(
     ("Si",),
     order=4,
@@ -25,8 +28,8 @@ MODEL_G = BasisSpec(
     inner=1.65,
     cutoff=5.5,
     r0=2.35126,
-    radial=Radial("orthonormal", POLYNOMIAL, Envelope("x", 2, 2)),
-    pair=Pair(3, 6.5, 0.0, Radial("orthonormal", POLYNOMIAL, Envelope("x", 0, 1))),
+    radial=Orthonormal(POLYNOMIAL, PolynomialEnvelope(2, 2)),
+    pair=Pair(3, 6.5, 0.0, Orthonormal(POLYNOMIAL, PolynomialEnvelope(0, 1))),
 )
 #: RMSE in eV/atom, eV/Å and eV/atom, as an independent program found them to more digits;
 #: the published ones agree to all printed digits.

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from acepot.basis.envelope import Envelope, PolynomialEnvelope, RepulsiveEnvelope
 from acepot.basis.jet import Jet
-from acepot.basis.radial import PolynomialRadial, transformed
-from acepot.basis.spec import Envelope, Transform
+from acepot.basis.radial import PolynomialRadial
+from acepot.basis.transform import Agnesi, Identity, PolynomialTransform, Transform
 from acepot.io.ace1.node import DEPTH, Node, zlist
 
 RadialMatrix = tuple[tuple[PolynomialRadial, ...], ...]  # [centre][neighbour]
@@ -43,7 +44,7 @@ class _Coordinate:
     def __call__(self, r: float) -> float:
         """The coordinate at a distance in Å."""
         with np.errstate(all="ignore"):
-            jet = transformed(self.transform, self.inner, self.r0, Jet.variable(np.array([r])))
+            jet = self.transform.coordinate(Jet.variable(np.array([r])), self.inner, self.r0)
         return float(jet.value[0]) * self.slope + self.offset
 
 
@@ -63,12 +64,12 @@ def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
             offset = y1 + (inner.offset - x1) * slope
             return replace(inner, slope=float(inner.slope * slope), offset=float(offset))
     if name == "IdTransform":
-        return _Coordinate(Transform("identity"), 0.0, 1.0)
+        return _Coordinate(Identity(), 0.0, 1.0)
     r0, p = node.at("r0").number(1e-3, _FAR), node.at("p").number(1e-3, 50.0)
     if name == "PolyTransform":
         offset_node = node.get("a")  # always 1 before ACE1
         shift = 1.0 if offset_node is None else offset_node.number(0.0, _FAR)
-        return _Coordinate(Transform("polynomial", p=p, offset=shift), 0.0, r0)
+        return _Coordinate(PolynomialTransform(p, offset=shift), 0.0, r0)
     begin = node.at("rin").number(0.0, _FAR)
     if r0 <= begin:
         node.fail(f"expected r0 above rin = {begin}, got {r0}")
@@ -79,7 +80,7 @@ def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
         steepest = (-2 * q + p * (4 * q - 2)) / (p + p**2 + q + q**2)
     if not abs((a := node.at("a").number(0.0)) - steepest) <= _SAME * steepest:
         node.fail(f"expected a = {steepest!r}, which puts the steepest slope at r0, got {a!r}")
-    return _Coordinate(Transform("agnesi", p, q), begin, r0)
+    return _Coordinate(Agnesi(p, q), begin, r0)
 
 
 def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
@@ -114,7 +115,7 @@ def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
     envelope, factor, cutoff = _envelope(node, t, cutoff, (t_in, p_in), (t_out, p_out))
     if p_in:
         inner = _inner_end(node, t, inner, t_in, abs(h))
-    elif t.transform.kind == "agnesi":
+    elif t.transform.flat_inside:
         inner = t.inner
     recurrence = np.zeros((3, len(a)))
     with np.errstate(all="ignore"):
@@ -154,10 +155,10 @@ def _envelope(
             own.fail(f"expected rcut = ru = {cutoff}, got {end}")
         p, r0 = own.at("p").integer(1, _POWER), own.at("r0").number(1e-3, _FAR)
         # The envelope is proportional to r0^p; ours takes the r0 of the transform.
-        return Envelope("r", 0, p), (r0 / t.r0) ** p, cutoff
+        return RepulsiveEnvelope(p), (r0 / t.r0) ** p, cutoff
     if not p_out:
         node.fail("expected functions that vanish at ru, got a power of 0 there")
-    envelope = Envelope("x", p_in, p_out)
+    envelope = PolynomialEnvelope(p_in, p_out)
     gap = (t(cutoff) - t_out) / (t_out - t_in)
     if abs(gap) <= _SAME:
         return envelope, 1.0, cutoff
@@ -173,10 +174,9 @@ def _envelope(
 
 def _inner_end(node: Node, t: _Coordinate, inner: float, t_in: float, width: float) -> float:
     """Where functions with a power at their inner end begin, in Å."""
-    agnesi = t.transform.kind == "agnesi"
-    begin = t.inner if agnesi else inner
+    begin = t.inner if t.transform.flat_inside else inner
     if abs(t(begin) - t_in) > _SAME * width:
-        what = "rin of the transform" if agnesi else "rl"
+        what = "rin of the transform" if t.transform.flat_inside else "rl"
         node.fail(f"expected functions that begin at {what} = {begin}, got others")
     return begin
 

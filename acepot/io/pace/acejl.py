@@ -12,6 +12,7 @@ from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
+from acepot.basis.transform import PolynomialTransform
 from acepot.io.pace.family import Channel
 from acepot.io.pace.terms import Terms
 from acepot.io.pace.text import head_lines, number, product_lines, row
@@ -70,16 +71,17 @@ def _polynomials(f: RadialFunctions) -> tuple[str, ...]:
     """Keys and values of functions as `bonds.polynomials` reads them; empty for others."""
     if not (
         isinstance(f, PolynomialRadial)
-        and (f.transform.kind, f.transform.offset) == ("polynomial", 1.0)
+        and isinstance(f.transform, PolynomialTransform)
+        and f.transform.offset == 1.0
         and f.transform.p.is_integer()  # ML-PACE reads an integer
-        and f.envelope.kind == "x"
+        and f.envelope.powers is not None
         and f.scale < 0.0
         and f.recurrence.any()
     ):
         return ()
     h = 1.0 / f.scale
     t_in = -(f.shift + 1.0) * h
-    p_in, p_out = f.envelope.inner, f.envelope.outer
+    p_in, p_out = f.envelope.powers
     a, b, c = f.recurrence[0] / h, f.recurrence[1].copy(), f.recurrence[2]
     b[1:] -= a[1:] * (t_in + h)
     a[0] = f.recurrence[0, 0] / (h ** (p_in + p_out) * (-1) ** p_out)

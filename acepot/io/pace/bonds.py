@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.family import RadialFunctions, stays_finite
 from acepot.basis.pace_radial import (
     BesselRadial,
@@ -18,7 +19,7 @@ from acepot.basis.pace_radial import (
     ZblRadial,
 )
 from acepot.basis.radial import PolynomialRadial
-from acepot.basis.spec import Envelope, Transform
+from acepot.basis.transform import Identity, PolynomialTransform
 from acepot.io.pace.tree import Entry
 
 Floats = NDArray[np.float64]
@@ -121,7 +122,7 @@ def zeros(count: int, cutoff: float) -> PolynomialRadial:
     """PACE's test families: functions that vanish everywhere."""
     nothing = np.zeros((3, count))
     return PolynomialRadial(
-        nothing, Transform("identity"), 1.0, 0.0, Envelope("x", 0, 1), 0.0, 1.0, cutoff
+        nothing, Identity(), 1.0, 0.0, PolynomialEnvelope(0, 1), 0.0, 1.0, cutoff
     )
 
 
@@ -235,10 +236,10 @@ def polynomials(node: Entry) -> PolynomialRadial:
         recurrence[0, 0] = a[0] * h ** (p_in + p_out) * (-1) ** p_out
         radial = PolynomialRadial(
             recurrence,
-            Transform("polynomial", p, offset=1.0),
+            PolynomialTransform(p, offset=1.0),
             1.0 / h,
             -t_in / h - 1.0,
-            Envelope("x", p_in, p_out),
+            PolynomialEnvelope(p_in, p_out),
             inner,
             r0,
             cutoff,

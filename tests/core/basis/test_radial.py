@@ -5,18 +5,16 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import eval_chebyt, eval_legendre, roots_legendre
 
+from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope, ShiftedEnvelope
+from acepot.basis.family import Radial
 from acepot.basis.jet import Jet
+from acepot.basis.pace_family import ChebExpCos, ChebLinear, ChebPow, SBessel
 from acepot.basis.pace_radial import CoreRadial, InnerCutRadial, MixedRadial, ZblRadial
-from acepot.basis.radial import (
-    ProductRadial,
-    degree_of_product,
-    envelope_order,
-    radial_functions,
-    transformed,
-)
+from acepot.basis.radial import Jacobi, Legendre, Orthonormal, ProductRadial
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
-from acepot.basis.splines import Grid, grid, tabulate
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.splines import Knots, equidistant, tabulate
+from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.errors import InputError
 from acepot.lowering import lower
 from acepot.model import Model
@@ -24,39 +22,39 @@ from acepot.model import Model
 R0, CUTOFF = 2.3, 5.2
 
 TRANSFORMS = {
-    "agnesi 2 4": Transform("agnesi", 2.0, 4.0),
-    "agnesi 2 2": Transform("agnesi", 2.0, 2.0),
-    "agnesi 1 3": Transform("agnesi", 1.0, 3.0),
-    "agnesi 1 4": Transform("agnesi", 1.0, 4.0),
-    "agnesi 3 5": Transform("agnesi", 3.0, 5.0),
-    "polynomial": Transform("polynomial", 2.0, offset=1.0),
-    "polynomial 1.5": Transform("polynomial", 1.5, offset=0.4),
-    "morse": Transform("morse", 1.7),
-    "identity": Transform("identity"),
+    "agnesi 2 4": Agnesi(2.0, 4.0),
+    "agnesi 2 2": Agnesi(2.0, 2.0),
+    "agnesi 1 3": Agnesi(1.0, 3.0),
+    "agnesi 1 4": Agnesi(1.0, 4.0),
+    "agnesi 3 5": Agnesi(3.0, 5.0),
+    "polynomial": PolynomialTransform(2.0, offset=1.0),
+    "polynomial 1.5": PolynomialTransform(1.5, offset=0.4),
+    "morse": Morse(1.7),
+    "identity": Identity(),
 }
 POLYNOMIAL = ("orthonormal", "jacobi", "legendre")
 ENVELOPES = {
-    "x 2 2": Envelope("x", 2, 2),
-    "x 0 1": Envelope("x", 0, 1),
-    "x 1 3": Envelope("x", 1, 3),
-    "r 2": Envelope("r", 0, 2),
-    "r 5": Envelope("r", 0, 5),
-    "r_shifted 1": Envelope("r_shifted", 0, 1),
-    "r_shifted 3": Envelope("r_shifted", 0, 3),
+    "x 2 2": PolynomialEnvelope(2, 2),
+    "x 0 1": PolynomialEnvelope(0, 1),
+    "x 1 3": PolynomialEnvelope(1, 3),
+    "r 2": RepulsiveEnvelope(2),
+    "r 5": RepulsiveEnvelope(5),
+    "r_shifted 1": ShiftedEnvelope(1),
+    "r_shifted 3": ShiftedEnvelope(3),
 }
 PACE = {
-    "cheb_exp_cos": Radial("cheb_exp_cos", exponent=5.25),
-    "cheb_exp_cos, wide": Radial("cheb_exp_cos", exponent=1.0, smoothing=1.3),
-    "cheb_exp_cos, no window": Radial("cheb_exp_cos", exponent=1.0, smoothing=0.0),
-    "cheb_pow": Radial("cheb_pow", exponent=2.0),
-    "cheb_pow 1": Radial("cheb_pow", exponent=1.0),
-    "cheb_pow 3.5": Radial("cheb_pow", exponent=3.5),
-    "cheb_linear": Radial("cheb_linear"),
-    "sbessel": Radial("sbessel"),
+    "cheb_exp_cos": ChebExpCos(exponent=5.25),
+    "cheb_exp_cos, wide": ChebExpCos(exponent=1.0, smoothing=1.3),
+    "cheb_exp_cos, no window": ChebExpCos(exponent=1.0, smoothing=0.0),
+    "cheb_pow": ChebPow(exponent=2.0),
+    "cheb_pow 1": ChebPow(exponent=1.0),
+    "cheb_pow 3.5": ChebPow(exponent=3.5),
+    "cheb_linear": ChebLinear(),
+    "sbessel": SBessel(),
 }
 #: Every family with every transform and every envelope that it admits.
 FAMILIES = {
-    f"{family}, {t}, {e}": Radial(family, transform, envelope)
+    f"{family}, {t}, {e}": Radial.kinds[family](transform, envelope)
     for family in POLYNOMIAL
     for t, transform in TRANSFORMS.items()
     for e, envelope in ENVELOPES.items()
@@ -67,7 +65,7 @@ FAMILIES = {
 def _coordinate(functions, r: np.ndarray) -> np.ndarray:
     """x(r) of a polynomial family."""
     return (
-        transformed(functions.transform, functions.inner, functions.r0, Jet.variable(r)).value
+        functions.transform.coordinate(Jet.variable(r), functions.inner, functions.r0).value
         * functions.scale
         + functions.shift
     )
@@ -92,12 +90,12 @@ def _distances(functions, x: np.ndarray) -> np.ndarray:
 )
 @pytest.mark.parametrize("inner", [0.0, 0.9])
 def test_agnesi_is_steepest_at_r0(p, q, a, inner):
-    transform = Transform("agnesi", float(p), float(q))
+    transform = Agnesi(float(p), float(q))
     # x(r0) = 1/(1 + a/2).
-    at_r0 = transformed(transform, inner, R0, Jet.variable(np.array([R0])))
+    at_r0 = transform.coordinate(Jet.variable(np.array([R0])), inner, R0)
     assert 2 * (1 / at_r0.value[0] - 1) == pytest.approx(a, rel=1e-14)
     r = np.linspace(inner + 0.01, 12.0, 20001)
-    slope = np.abs(transformed(transform, inner, R0, Jet.variable(r)).first)
+    slope = np.abs(transform.coordinate(Jet.variable(r), inner, R0).first)
     assert r[slope.argmax()] == pytest.approx(R0, abs=1e-3)
     assert slope.max() <= abs(at_r0.first[0]) * (1 + 1e-12)
     assert abs(at_r0.second[0]) < 1e-13
@@ -111,18 +109,18 @@ def test_agnesi_has_its_two_limits(name):
     a = (-2 * q + p * (4 * q - 2)) / (p + p * p + q + q * q)
     # With q = p the two powers share the weight: s^(q-p) = 1.
     share = 2.0 if p == q else 1.0
-    near = transformed(t, 1.0, R0, Jet.variable(1.0 + (R0 - 1.0) * np.array([1e-2]))).value
+    near = t.coordinate(Jet.variable(1.0 + (R0 - 1.0) * np.array([1e-2])), 1.0, R0).value
     assert 1 - near[0] == pytest.approx(a / share * 1e-2**q, rel=0.1 if q - p < 3 else 1e-2)
-    far = transformed(t, 1.0, R0, Jet.variable(1.0 + (R0 - 1.0) * np.array([1e4, 2e4]))).value
+    far = t.coordinate(Jet.variable(1.0 + (R0 - 1.0) * np.array([1e4, 2e4])), 1.0, R0).value
     assert far[0] / far[1] == pytest.approx(2**p, rel=1e-3)
-    below = transformed(t, 1.0, R0, Jet.variable(np.array([0.2, 1.0])))
+    below = t.coordinate(Jet.variable(np.array([0.2, 1.0])), 1.0, R0)
     np.testing.assert_array_equal(below.value, [1.0, 1.0])
 
 
 @pytest.mark.parametrize("name", list(TRANSFORMS))
 @pytest.mark.parametrize("inner", [0.0, 0.9])
 def test_the_coordinate_runs_from_minus_one_to_one(name, inner):
-    functions = radial_functions(Radial("jacobi", TRANSFORMS[name]), 2, inner, R0, CUTOFF)
+    functions = Jacobi(TRANSFORMS[name]).functions(2, inner, R0, CUTOFF)
     x = _coordinate(functions, np.linspace(inner, CUTOFF, 400))
     assert x[0] == pytest.approx(-1, abs=1e-14) and x[-1] == pytest.approx(1, abs=1e-14)
     assert (np.diff(x) >= 0).all() and (np.diff(x[5:]) > 0).all()
@@ -136,7 +134,7 @@ def test_other_transforms_are_their_formulas():
         "morse": np.exp(-1.7 * r / R0),
         "identity": r,
     }.items():
-        got = transformed(TRANSFORMS[name], 0.0, R0, Jet.variable(r)).value
+        got = TRANSFORMS[name].coordinate(Jet.variable(r), 0.0, R0).value
         np.testing.assert_allclose(got, want, rtol=1e-14, err_msg=name)
 
 
@@ -147,8 +145,8 @@ def test_other_transforms_are_their_formulas():
 @pytest.mark.parametrize("envelope", ["x 2 2", "x 0 1", "x 1 3"])
 def test_orthonormal_functions_are_orthonormal_on_their_nodes(name, envelope):
     nodes, count = 200, 15
-    radial = Radial("orthonormal", TRANSFORMS[name], ENVELOPES[envelope], nodes=nodes)
-    functions = radial_functions(radial, count, 0.7, R0, CUTOFF)
+    radial = Orthonormal(TRANSFORMS[name], ENVELOPES[envelope], nodes=nodes)
+    functions = radial.functions(count, 0.7, R0, CUTOFF)
     x = -1 + (2 * np.arange(nodes) + 1) / nodes
     values = functions.evaluate(_distances(functions, x)).value
     gram = values @ values.T / nodes
@@ -159,8 +157,8 @@ def test_orthonormal_functions_are_orthonormal_on_their_nodes(name, envelope):
 @pytest.mark.parametrize("envelope", ["x 2 2", "x 0 1", "x 1 3"])
 def test_jacobi_functions_are_orthonormal_on_the_interval(envelope):
     count = 15
-    radial = Radial("jacobi", TRANSFORMS["identity"], ENVELOPES[envelope])
-    functions = radial_functions(radial, count, 0.7, R0, CUTOFF)
+    radial = Jacobi(TRANSFORMS["identity"], ENVELOPES[envelope])
+    functions = radial.functions(count, 0.7, R0, CUTOFF)
     x, w = roots_legendre(40)
     values = functions.evaluate(0.7 + (x + 1) / 2 * (CUTOFF - 0.7)).value
     assert np.abs((values * w) @ values.T - np.eye(count)).max() < 1e-13
@@ -168,8 +166,8 @@ def test_jacobi_functions_are_orthonormal_on_the_interval(envelope):
 
 def test_many_nodes_take_orthonormal_to_sqrt_2_jacobi():
     r = np.linspace(0.5, CUTOFF, 50)
-    fine = radial_functions(Radial("orthonormal", nodes=100_000), 8, 0.0, R0, CUTOFF)
-    limit = radial_functions(Radial("jacobi"), 8, 0.0, R0, CUTOFF)
+    fine = Orthonormal(nodes=100_000).functions(8, 0.0, R0, CUTOFF)
+    limit = Jacobi().functions(8, 0.0, R0, CUTOFF)
     want = np.sqrt(2) * limit.evaluate(r).value
     np.testing.assert_allclose(fine.evaluate(r).value, want, atol=1e-6 * np.abs(want).max())
 
@@ -179,11 +177,11 @@ def test_legendre_functions_are_legendre_polynomials_times_the_envelope():
     s, end = r / R0, CUTOFF / R0
     for t, transform in TRANSFORMS.items():
         for e, envelope in ENVELOPES.items():
-            radial = Radial("legendre", transform, envelope)
-            functions = radial_functions(radial, 9, 0.0, R0, CUTOFF)
+            radial = Legendre(transform, envelope)
+            functions = radial.functions(9, 0.0, R0, CUTOFF)
             x, p = _coordinate(functions, r), envelope.outer
             factor = {
-                "x": (1 + x) ** envelope.inner * (1 - x) ** p,
+                "x": (1 + x) ** (envelope.powers or (0,))[0] * (1 - x) ** p,
                 "r": s**-p - end**-p + p * end ** (-p - 1) * (s - end),
                 "r_shifted": ((r / CUTOFF) ** -p - 1) * (1 - r / CUTOFF),
             }[envelope.kind]
@@ -195,8 +193,8 @@ def test_legendre_functions_are_legendre_polynomials_times_the_envelope():
 
 @pytest.mark.parametrize("family", POLYNOMIAL)
 def test_function_n_is_the_envelope_times_a_polynomial_of_degree_n_minus_1(family):
-    radial = Radial(family, TRANSFORMS["identity"])
-    functions = radial_functions(radial, 6, 0.0, R0, CUTOFF)
+    radial = Radial.kinds[family](TRANSFORMS["identity"])
+    functions = radial.functions(6, 0.0, R0, CUTOFF)
     x = np.linspace(-0.95, 0.95, 41)
     values = functions.evaluate((x + 1) / 2 * CUTOFF).value
     for n, row in enumerate(values):
@@ -214,7 +212,7 @@ def test_function_n_is_the_envelope_times_a_polynomial_of_degree_n_minus_1(famil
 @pytest.mark.parametrize("inner", [0.0, 0.8])
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_derivatives_are_finite_differences(name, inner):
-    functions = radial_functions(FAMILIES[name], 7, inner, R0, CUTOFF)
+    functions = FAMILIES[name].functions(7, inner, R0, CUTOFF)
     r = np.random.default_rng(41).uniform(max(inner, 0.3) + 0.01, CUTOFF - 0.03, 200)
     for jump in functions.breaks:
         r = r[np.abs(r - jump) > 0.01]
@@ -242,7 +240,7 @@ def _assert_derivatives(functions, r: np.ndarray, what: str, step: float = 2e-3)
 
 @pytest.mark.parametrize("name", ["switched", "mixed", "core", "switched core", "zbl"])
 def test_what_pace_adds_to_its_families_has_the_derivatives_of_finite_differences(name):
-    bessel = radial_functions(Radial("sbessel"), 4, 0.0, R0, CUTOFF)
+    bessel = SBessel().functions(4, 0.0, R0, CUTOFF)
     mixing = np.random.default_rng(44).normal(size=(3, 4))
     functions = {
         "switched": InnerCutRadial(bessel, 1.6, 0.7),
@@ -264,7 +262,7 @@ def test_what_pace_adds_to_its_families_has_the_derivatives_of_finite_difference
 
 
 def test_products_have_the_derivatives_of_products():
-    functions = radial_functions(Radial("sbessel"), 5, 0.0, R0, CUTOFF)
+    functions = SBessel().functions(5, 0.0, R0, CUTOFF)
     members = ((0,), (1, 3), (2, 2), (0, 1, 4), (3, 3, 3, 3))
     product = ProductRadial(functions, members)
     assert product.count == len(members)
@@ -285,14 +283,14 @@ def test_products_have_the_derivatives_of_products():
 # ------------------------------------------------------------------ cut-offs
 
 
-@pytest.mark.parametrize("name", [n for n, r in FAMILIES.items() if envelope_order(r) > 0])
+@pytest.mark.parametrize("name", [n for n, r in FAMILIES.items() if r.envelope_order > 0])
 def test_functions_vanish_at_the_cutoff_to_the_order_promised(name):
     """The d-th derivative falls at least as (rc - r)^(k - d), and is zero from rc on."""
     radial = FAMILIES[name]
-    order = envelope_order(radial)
-    functions = radial_functions(radial, 5, 0.0, R0, CUTOFF)
+    order = radial.envelope_order
+    functions = radial.functions(5, 0.0, R0, CUTOFF)
     # Far enough from rc that rounding does not show, well inside the last cosine window.
-    far = 4e-4 if radial.family == "cheb_exp_cos" and radial.smoothing == 0.01 else 4e-3
+    far = 4e-4 if radial.kind == "cheb_exp_cos" and radial.smoothing == 0.01 else 4e-3
     jets = [functions.evaluate(np.array([CUTOFF - d])) for d in (far, far / 2)]
     for derivative, kind in enumerate(("value", "first", "second")[:order]):
         a, b = (np.abs(getattr(jet, kind)[:, 0]) for jet in jets)
@@ -307,17 +305,17 @@ def test_functions_vanish_at_the_cutoff_to_the_order_promised(name):
 
 @pytest.mark.parametrize("name", ["x 2 2", "x 0 1", "x 1 3", "r 2", "r_shifted 3"])
 def test_polynomial_families_vanish_to_no_higher_order_than_promised(name):
-    radial = Radial("legendre", TRANSFORMS["agnesi 2 4"], ENVELOPES[name])
-    functions = radial_functions(radial, 5, 0.0, R0, CUTOFF)
+    radial = Legendre(TRANSFORMS["agnesi 2 4"], ENVELOPES[name])
+    functions = radial.functions(5, 0.0, R0, CUTOFF)
     a, b = (np.abs(functions.evaluate(np.array([CUTOFF - d])).value[:, 0]) for d in (4e-3, 2e-3))
-    np.testing.assert_allclose(np.log2(a / b), envelope_order(radial), atol=0.03)
+    np.testing.assert_allclose(np.log2(a / b), radial.envelope_order, atol=0.03)
 
 
 @pytest.mark.parametrize("family", POLYNOMIAL)
 @pytest.mark.parametrize(("power", "transform"), [(1, "identity"), (2, "morse"), (3, "polynomial")])
 def test_two_sided_envelopes_vanish_inside_the_inner_cutoff(family, power, transform):
-    radial = Radial(family, TRANSFORMS[transform], Envelope("x", power, 2))
-    functions = radial_functions(radial, 5, 1.1, R0, CUTOFF)
+    radial = Radial.kinds[family](TRANSFORMS[transform], PolynomialEnvelope(power, 2))
+    functions = radial.functions(5, 1.1, R0, CUTOFF)
     assert functions.zero_inside
     inside = functions.evaluate(np.array([1e-3, 0.5, 1.1 - 1e-12, 1.1]))
     assert not inside.value.any() and not inside.first.any() and not inside.second.any()
@@ -326,16 +324,16 @@ def test_two_sided_envelopes_vanish_inside_the_inner_cutoff(family, power, trans
 
 
 def test_agnesi_multiplies_the_power_at_the_inner_cutoff_by_q():
-    radial = Radial("jacobi", TRANSFORMS["agnesi 2 4"], Envelope("x", 2, 2))
-    functions = radial_functions(radial, 4, 1.1, R0, CUTOFF)
+    radial = Jacobi(TRANSFORMS["agnesi 2 4"], PolynomialEnvelope(2, 2))
+    functions = radial.functions(4, 1.1, R0, CUTOFF)
     a, b = (np.abs(functions.evaluate(np.array([1.1 + d])).value[:, 0]) for d in (4e-2, 2e-2))
     np.testing.assert_allclose(np.log2(a / b), 8, atol=0.2)
 
 
 def test_one_sided_envelopes_do_not_vanish_inside():
     for name in ("x 0 1", "r 2", "r_shifted 1"):
-        radial = Radial("legendre", TRANSFORMS["agnesi 2 2"], ENVELOPES[name])
-        functions = radial_functions(radial, 3, 1.1, R0, CUTOFF)
+        radial = Legendre(TRANSFORMS["agnesi 2 2"], ENVELOPES[name])
+        functions = radial.functions(3, 1.1, R0, CUTOFF)
         assert not functions.zero_inside, name
         assert (np.abs(functions.evaluate(np.array([0.6, 1.1])).value) > 1e-3).all(), name
 
@@ -345,9 +343,8 @@ def test_one_sided_envelopes_do_not_vanish_inside():
 
 def test_cheb_exp_cos_is_its_formula():
     r, rate, width, rc = np.linspace(0.1, CUTOFF - 1e-6, 300), 5.25, 1.3, CUTOFF
-    got = radial_functions(
-        Radial("cheb_exp_cos", exponent=rate, smoothing=width), 8, 0.0, R0, rc
-    ).evaluate(r).value  # fmt: skip
+    family = ChebExpCos(exponent=rate, smoothing=width)
+    got = family.functions(8, 0.0, R0, rc).evaluate(r).value
     x = 1 - 2 * (np.exp(-rate * r / rc) - np.exp(-rate)) / (1 - np.exp(-rate))
     window = (1 + np.cos(np.pi * r / rc)) / 2
     window = np.where(
@@ -360,7 +357,7 @@ def test_cheb_exp_cos_is_its_formula():
 @pytest.mark.parametrize("rate", [1.0, 2.0, 3.5])
 def test_cheb_pow_is_its_formula(rate):
     r = np.linspace(0.1, CUTOFF - 1e-6, 300)
-    got = radial_functions(Radial("cheb_pow", exponent=rate), 8, 0.0, R0, CUTOFF).evaluate(r).value
+    got = ChebPow(exponent=rate).functions(8, 0.0, R0, CUTOFF).evaluate(r).value
     x = 2 * (1 - (1 - r / CUTOFF) ** rate) - 1
     want = [0.5 - eval_chebyt(n, x) / 2 for n in range(1, 9)]
     np.testing.assert_allclose(got, want, atol=2e-14)
@@ -368,14 +365,14 @@ def test_cheb_pow_is_its_formula(rate):
 
 def test_cheb_linear_is_its_formula():
     r = np.linspace(0.1, CUTOFF - 1e-6, 300)
-    got = radial_functions(Radial("cheb_linear"), 8, 0.0, R0, CUTOFF).evaluate(r).value
+    got = ChebLinear().functions(8, 0.0, R0, CUTOFF).evaluate(r).value
     want = [0.5 - eval_chebyt(n, 1 - r / CUTOFF) / 2 for n in range(1, 9)]
     np.testing.assert_allclose(got, want, atol=1e-14)
 
 
 def test_sbessel_is_its_formula():
     r, rc, count = np.linspace(1e-4, CUTOFF - 1e-6, 400), CUTOFF, 12
-    got = radial_functions(Radial("sbessel"), count, 0.0, R0, rc).evaluate(r).value
+    got = SBessel().functions(count, 0.0, R0, rc).evaluate(r).value
 
     def bare(n: int) -> np.ndarray:
         a, b = n + 1, n + 2
@@ -394,13 +391,13 @@ def test_sbessel_functions_are_orthonormal_with_weight_r_squared():
     """What the recursion is for: ∫ g_m g_n r² dr = δ_mn."""
     x, w = roots_legendre(80)
     r, w = (x + 1) / 2 * CUTOFF, w * CUTOFF / 2
-    values = radial_functions(Radial("sbessel"), 12, 0.0, R0, CUTOFF).evaluate(r).value
+    values = SBessel().functions(12, 0.0, R0, CUTOFF).evaluate(r).value
     assert np.abs((values * w * r * r) @ values.T - np.eye(12)).max() < 1e-12
 
 
 def test_sbessel_keeps_its_digits_at_short_distance():
     """The series of sinc and its derivatives meet the closed form where they are joined."""
-    functions = radial_functions(Radial("sbessel"), 4, 0.0, R0, CUTOFF)
+    functions = SBessel().functions(4, 0.0, R0, CUTOFF)
     joints = 0.1 * CUTOFF / (np.pi * np.arange(1, 6))
     below, above = (functions.evaluate(joints * (1 + s * 1e-9)) for s in (-1, 1))
     for kind in ("value", "first", "second"):
@@ -415,26 +412,26 @@ def test_sbessel_keeps_its_digits_at_short_distance():
 @pytest.mark.parametrize("family", POLYNOMIAL)
 @pytest.mark.parametrize("envelope", ["x 2 2", "x 0 1", "x 1 3"])
 def test_degree_of_product_is_the_smallest_span_that_holds_the_product(family, envelope):
-    radial = Radial(family, TRANSFORMS["identity"], ENVELOPES[envelope])
+    radial = Radial.kinds[family](TRANSFORMS["identity"], ENVELOPES[envelope])
     r = np.linspace(0.001, CUTOFF, 300)
     for indices in ((1, 1), (2, 3), (4, 4), (1, 2, 3)):
-        highest = degree_of_product(radial, indices)
-        functions = radial_functions(radial, highest, 0.0, R0, CUTOFF).evaluate(r).value
+        highest = radial.degree_of_product(indices)
+        functions = radial.functions(highest, 0.0, R0, CUTOFF).evaluate(r).value
         product = np.prod([functions[n - 1] for n in indices], axis=0)
         for count, inside in ((highest, True), (highest - 1, False)):
             fit = np.linalg.lstsq(functions[:count].T, product)[0]
             residual = np.abs(functions[:count].T @ fit - product).max() / np.abs(product).max()
             assert bool(residual < 1e-11) is inside, (family, envelope, indices, count, residual)
-    assert degree_of_product(radial, (5,)) == 5
+    assert radial.degree_of_product((5,)) == 5
 
 
 @pytest.mark.parametrize(
     "radial",
-    [*PACE.values(), Radial("legendre", TRANSFORMS["morse"], ENVELOPES["r 2"])],
+    [*PACE.values(), Legendre(TRANSFORMS["morse"], ENVELOPES["r 2"])],
     ids=[*PACE, "legendre r"],
 )
 def test_families_without_closed_products_say_so(radial):
-    assert degree_of_product(radial, (1, 2)) is None
+    assert radial.degree_of_product((1, 2)) is None
 
 
 # ------------------------------------------------------------------ refusals
@@ -442,22 +439,22 @@ def test_families_without_closed_products_say_so(radial):
 
 def test_impossible_choices_are_refused():
     with pytest.raises(InputError, match="radial.nodes: expected at least 9, got 8"):
-        radial_functions(Radial("orthonormal", nodes=8), 9, 0.0, R0, CUTOFF)
-    for kind in ("r", "r_shifted"):
+        Orthonormal(nodes=8).functions(9, 0.0, R0, CUTOFF)
+    for envelope in (RepulsiveEnvelope(2), ShiftedEnvelope(2)):
         with pytest.raises(InputError, match="needs the family legendre, got 'jacobi'"):
-            radial_functions(Radial("jacobi", envelope=Envelope(kind, 0, 2)), 3, 0.0, R0, CUTOFF)
-    for inner, outer in ((-1, 2), (2, 0)):
-        with pytest.raises(InputError, match="radial.envelope: expected inner >= 0"):
-            radial_functions(Radial(envelope=Envelope("x", inner, outer)), 3, 0.0, R0, CUTOFF)
+            Jacobi(envelope=envelope)
+    for inner, outer, match in ((-1, 2, "inner: expected 0 to 12"), (2, 0, "outer: expected 1 to")):
+        with pytest.raises(InputError, match=match):
+            PolynomialEnvelope(inner, outer)
 
 
 @pytest.mark.parametrize(("p", "q"), [(2.0, 2.5), (4.0, 2.0), (1.0, 1.0), (2.5, 3.25)])
 @pytest.mark.parametrize("inner", [0.0, 1.0])
 def test_agnesi_is_finite_or_refused_for_any_exponents(p, q, inner):
     """s^(q-p) has singular derivatives at s = 0 unless q - p is 0, 1, 2 or more."""
-    radial = Radial("jacobi", Transform("agnesi", p, q), Envelope("x", 0, 2))
     try:
-        functions = radial_functions(radial, 4, inner, R0, CUTOFF)
+        radial = Jacobi(Agnesi(p, q), PolynomialEnvelope(0, 2))
+        functions = radial.functions(4, inner, R0, CUTOFF)
         jet = functions.evaluate(np.array([0.2, 0.5, 1.0, 1.5, 3.0]))
     except InputError:
         return
@@ -470,7 +467,7 @@ def test_agnesi_is_finite_or_refused_for_any_exponents(p, q, inner):
 def test_chebyshev_exponents_give_finite_functions_or_are_refused(family, rate):
     """(1 - r/rc)^λ has unbounded curvature at rc for λ < 2 other than 1, and λ = 0 is 0/0."""
     try:
-        functions = radial_functions(Radial(family, exponent=rate), 4, 0.0, R0, CUTOFF)
+        functions = Radial.kinds[family](exponent=rate).functions(4, 0.0, R0, CUTOFF)
         jet = functions.evaluate(np.array([0.5, 3.0, CUTOFF * (1 - 1e-14), CUTOFF]))
     except InputError:
         return
@@ -481,7 +478,7 @@ def test_chebyshev_exponents_give_finite_functions_or_are_refused(family, rate):
 # ------------------------------------------------------------------ tables
 
 
-def _table_values(coefficients: np.ndarray, knots: Grid, r: np.ndarray, derivative: int = 0):
+def _table_values(coefficients: np.ndarray, knots: Knots, r: np.ndarray, derivative: int = 0):
     """Value or derivative of a quintic table, shape (len(r), functions)."""
     t = (r - knots.begin) / knots.spacing
     index = np.clip(t.astype(int), 0, knots.bins - 1)
@@ -494,21 +491,21 @@ def _table_values(coefficients: np.ndarray, knots: Grid, r: np.ndarray, derivati
 
 
 TABLED = {
-    "agnesi": Radial("orthonormal"),
-    "morse": Radial("legendre", TRANSFORMS["morse"]),
-    "singular": Radial("legendre", TRANSFORMS["agnesi 1 3"], Envelope("r", 0, 2)),
-    "sbessel": Radial("sbessel"),
-    "cheb_exp_cos": Radial("cheb_exp_cos", exponent=5.25),
-    "cheb_exp_cos, wide": Radial("cheb_exp_cos", exponent=5.25, smoothing=1.37),
-    "cheb_pow": Radial("cheb_pow", exponent=2.0),
+    "agnesi": Orthonormal(),
+    "morse": Legendre(TRANSFORMS["morse"]),
+    "singular": Legendre(TRANSFORMS["agnesi 1 3"], RepulsiveEnvelope(2)),
+    "sbessel": SBessel(),
+    "cheb_exp_cos": ChebExpCos(exponent=5.25),
+    "cheb_exp_cos, wide": ChebExpCos(exponent=5.25, smoothing=1.37),
+    "cheb_pow": ChebPow(exponent=2.0),
 }
 
 
 @pytest.mark.parametrize("spacing", [0.02, 0.005])
 @pytest.mark.parametrize("name", list(TABLED))
 def test_tables_meet_their_stated_error(name, spacing):
-    functions = radial_functions(TABLED[name], 8, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, spacing, functions.breaks)
+    functions = TABLED[name].functions(8, 0.0, R0, CUTOFF)
+    knots = equidistant(0.1, CUTOFF, spacing, functions.breaks)
     coefficients, stated = tabulate(functions.evaluate, knots)
     assert coefficients.shape == (knots.bins, 6, 8)
     r = np.random.default_rng(42).uniform(max(knots.begin, 0.1), CUTOFF, 20_000)
@@ -526,23 +523,28 @@ def test_tables_meet_their_stated_error(name, spacing):
 LOWERED = {
     "defaults": {},
     "one inner cut-off": {"inner": 1.0137},
-    "one-sided, inner cut-off": {"inner": 1.0137, "radial": Radial(envelope=Envelope("x", 0, 2))},
+    "one-sided, inner cut-off": {
+        "inner": 1.0137,
+        "radial": Orthonormal(envelope=PolynomialEnvelope(0, 2)),
+    },
     "inner cut-off of one pair, agnesi": {"inner": {"Si-Si": 1.0137, "default": 0.0}},
     "inner cut-off of one pair, morse": {
         "inner": {"Si-Si": 1.0137, "default": 0.0},
-        "radial": Radial(transform=TRANSFORMS["morse"]),
+        "radial": Orthonormal(transform=TRANSFORMS["morse"]),
     },
     "inner cut-off of one pair, weak envelope": {
         "inner": {"Si-Si": 1.0137, "default": 0.0},
-        "radial": Radial(transform=TRANSFORMS["polynomial"], envelope=Envelope("x", 1, 2)),
+        "radial": Orthonormal(
+            transform=TRANSFORMS["polynomial"], envelope=PolynomialEnvelope(1, 2)
+        ),
     },
     "agnesi 2 2.5, inner cut-off": {
         "inner": 1.0,
-        "radial": Radial(transform=Transform("agnesi", 2.0, 2.5), envelope=Envelope("x", 0, 2)),
+        "radial": {"transform": {"p": 2.0, "q": 2.5}, "envelope": {"inner": 0, "outer": 2}},
     },
-    "cheb_pow 1.5": {"radial": Radial("cheb_pow", exponent=1.5)},
-    "cheb_exp_cos": {"radial": Radial("cheb_exp_cos", exponent=5.25)},
-    "sbessel": {"radial": Radial("sbessel")},
+    "cheb_pow 1.5": {"radial": {"family": "cheb_pow", "exponent": 1.5}},
+    "cheb_exp_cos": {"radial": ChebExpCos(exponent=5.25)},
+    "sbessel": {"radial": SBessel()},
 }
 
 
@@ -563,12 +565,12 @@ def test_lowered_tables_meet_their_tolerance_or_the_model_is_refused(name):
 @pytest.mark.parametrize("q", [2.0, 3.0])
 def test_a_knot_meets_an_inner_cutoff_that_is_not_zero_inside(q):
     """Agnesi is constant below `inner`: its curvature (q = 2) or what follows it jumps there."""
-    radial = Radial("orthonormal", Transform("agnesi", 2.0, q), Envelope("x", 0, 2))
+    radial = Orthonormal(Agnesi(2.0, q), PolynomialEnvelope(0, 2))
     fields = {"elements": ("Si",), "order": 1, "degree": 5, "r0": R0, "cutoff": CUTOFF}
     spec = resolve(BasisSpec(**fields, inner=1.0137, radial=radial, pair=Pair(degree=0)))
     (table,) = lower(Model(spec, np.zeros(5), np.zeros(1))).radial
-    functions = radial_functions(radial, 5, 1.0137, R0, CUTOFF)
-    knots = Grid(table.begin[0, 0], table.spacing[0, 0], int(table.bins[0, 0]))
+    functions = radial.functions(5, 1.0137, R0, CUTOFF)
+    knots = Knots(table.begin[0, 0], table.spacing[0, 0], int(table.bins[0, 0]))
     r = 1.0137 + np.random.default_rng(46).uniform(-0.03, 0.03, 20_000)
     values = functions.evaluate(r)
     size = np.abs(functions.evaluate(np.linspace(0.5, CUTOFF, 2000)).first).max(axis=1)
@@ -580,9 +582,9 @@ def test_a_knot_meets_an_inner_cutoff_that_is_not_zero_inside(q):
 
 
 def test_errors_fall_with_the_sixth_power_of_the_spacing():
-    functions = radial_functions(TABLED["sbessel"], 8, 0.0, R0, CUTOFF)
+    functions = TABLED["sbessel"].functions(8, 0.0, R0, CUTOFF)
     coarse, fine = (
-        tabulate(functions.evaluate, grid(0.1, CUTOFF, h, ()))[1].max() for h in (0.16, 0.08)
+        tabulate(functions.evaluate, equidistant(0.1, CUTOFF, h, ()))[1].max() for h in (0.16, 0.08)
     )
     assert np.log2(coarse / fine) == pytest.approx(6, abs=0.2)
 
@@ -590,8 +592,8 @@ def test_errors_fall_with_the_sixth_power_of_the_spacing():
 @pytest.mark.parametrize("name", list(TABLED))
 def test_tables_are_twice_continuously_differentiable_across_knots(name):
     """Value, slope and curvature agree from both sides; curvature only where there is no jump."""
-    functions = radial_functions(TABLED[name], 8, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, 0.02, functions.breaks)
+    functions = TABLED[name].functions(8, 0.0, R0, CUTOFF)
+    knots = equidistant(0.1, CUTOFF, 0.02, functions.breaks)
     coefficients, _ = tabulate(functions.evaluate, knots)
     at = knots.begin + np.arange(1, knots.bins) * knots.spacing
     powers = np.arange(6)
@@ -611,8 +613,8 @@ def test_tables_are_twice_continuously_differentiable_across_knots(name):
 
 
 def test_tables_hold_value_slope_and_curvature_at_the_knots():
-    functions = radial_functions(TABLED["agnesi"], 6, 0.0, R0, CUTOFF)
-    knots = grid(0.1, CUTOFF, 0.02, ())
+    functions = TABLED["agnesi"].functions(6, 0.0, R0, CUTOFF)
+    knots = equidistant(0.1, CUTOFF, 0.02, ())
     coefficients, _ = tabulate(functions.evaluate, knots)
     jet = functions.evaluate(knots.begin + np.arange(knots.bins) * knots.spacing)
     h = knots.spacing
@@ -630,7 +632,7 @@ def test_tables_reproduce_polynomials_of_degree_five():
         kinds = ([p.deriv(d)(r) if d else p(r) for p in polynomials] for d in range(3))
         return Jet(*(np.array(k) for k in kinds))
 
-    knots = Grid(0.3, 0.25, 9)
+    knots = Knots(0.3, 0.25, 9)
     coefficients, error = tabulate(evaluate, knots)
     r = rng.uniform(0.3, knots.end, 500)
     np.testing.assert_allclose(
@@ -643,7 +645,7 @@ def test_tables_reproduce_polynomials_of_degree_five():
 @pytest.mark.parametrize("spacing", [0.02, 0.017, 0.3])
 @pytest.mark.parametrize("begin", [0.1, 1.0 / 3.0])
 def test_grids_end_at_the_cutoff_and_meet_the_break(breaks, spacing, begin):
-    knots = grid(begin, CUTOFF, spacing, breaks)
+    knots = equidistant(begin, CUTOFF, spacing, breaks)
     assert knots.end == pytest.approx(CUTOFF, abs=1e-13)
     assert knots.spacing <= spacing * (1 + 1e-12)
     assert knots.begin <= begin + 1e-12 and knots.begin > begin - spacing

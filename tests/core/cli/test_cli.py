@@ -497,11 +497,11 @@ def test_a_wrong_configuration_names_the_key_and_leaves_no_trace(
             "--degree: expected numbers separated by commas",
         ),
         (["fit", "train.xyz", "--degree", "4,4,4,4"], "expected one number or 3"),
-        (["fit", "train.xyz", "--degree", "nan"], "basis.degree"),
+        (["fit", "train.xyz", "--degree", "nan"], "degree: expected"),
         (["fit", "train.xyz", "--cutoff", "-1"], "basis.cutoff"),
         (["fit", "train.xyz", "--keys", "enrgy=x"], "--keys: expected energy|forces|stress|virial"),
         (["fit", "train.xyz", "--keys", "energy=x"], 'energy_key = "x" occurs in no frame'),
-        (["fit", "train.xyz", "--order", "0"], "basis.order: expected 1 to 6"),
+        (["fit", "train.xyz", "--order", "0"], "order: expected 1 to 6"),
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], expected: str, here: Path, run: Run) -> None:

@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 
 from acepot import Fit, Model, Potential, Structure, run_fit
+from acepot.basis.envelope import PolynomialEnvelope
+from acepot.basis.pace_family import SBessel
+from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Envelope, Pair, Radial, Transform, resolve
+from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
@@ -576,7 +580,7 @@ EXTREMES = {
     ),
     "an exponent that overflows": (
         {"radial": {"transform": {"p": 1.0, "q": 1e180}}},
-        r"radial.transform: expected p, q and offset up to 50",
+        r"radial.transform.q: expected more than 0, up to 50",
     ),
     "a typical distance that overflows": (
         {"r0": 1e-30, "radial": {"transform": {"p": 2.0, "q": 50.0}}},
@@ -665,8 +669,9 @@ def test_restraint_rows_hold_the_pair_energy_of_a_dimer_and_nothing_else() -> No
     "pair",
     [
         Pair(degree=0),
-        Pair(radial=Radial("legendre", Transform(), Envelope("x", 2, 2))),
-        Pair(radial=Radial("orthonormal")),
+        Pair(radial=Legendre(Agnesi(), PolynomialEnvelope(2, 2))),
+        Pair(radial=Orthonormal()),
+        Pair(radial=SBessel()),
     ],
 )
 def test_pairs_that_do_not_grow_towards_zero_have_no_restraint(

@@ -23,11 +23,14 @@ import numpy as np
 import pytest
 
 from acepot import Model, load, save
+from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
+from acepot.basis.pace_family import ChebExpCos, SBessel
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
-from acepot.basis.radial import radial_functions
+from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, ChosenFunction, Envelope, Pair, Radial, Transform, resolve
+from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.transform import Agnesi, Morse
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.lowering import lower
@@ -53,14 +56,14 @@ def make(committee: int = 2, **fields: object) -> Model:
 
 def explicit() -> Model:
     """Every kind of radial function that a file can hold, products up to order three."""
-    x, r = Envelope("x", 2, 2), Envelope("r", 0, 2)
+    x, r = PolynomialEnvelope(2, 2), RepulsiveEnvelope(2)
     kinds = (
-        radial_functions(Radial("orthonormal", Transform("agnesi", 2.0, 4.0), x), 3, 0.5, 1.9, 3.2),
+        Orthonormal(Agnesi(2.0, 4.0), x).functions(3, 0.5, 1.9, 3.2),
         ChebyshevRadial("cheb_exp_cos", 4, 2.3, 0.3, 3.4),
         ChebyshevRadial("cheb_pow", 3, 2.0, 0.0, 3.6),
         BesselRadial(5, 3.8),
     )
-    pair = radial_functions(Radial("legendre", Transform("morse", 1.2), r), 2, 0.0, 1.9, 3.4)
+    pair = Legendre(Morse(1.2), r).functions(2, 0.0, 1.9, 3.4)
     products = (
         ExplicitProduct(0, ((1, 2, 0, 0),)),
         ExplicitProduct(1, ((0, 1, 1, 1), (1, 3, 2, -2))),
@@ -74,8 +77,8 @@ def explicit() -> Model:
 MODELS: dict[str, Callable[[], Model]] = {
     "two elements": make,
     "no committee": lambda: make(0),
-    "sbessel": lambda: make(radial=Radial("sbessel"), elements=("Si",)),
-    "chebyshev": lambda: make(radial=Radial("cheb_exp_cos", exponent=2.5), pair=Pair(degree=2)),
+    "sbessel": lambda: make(radial=SBessel(), elements=("Si",)),
+    "chebyshev": lambda: make(radial=ChebExpCos(exponent=2.5), pair=Pair(degree=2)),
     "per pair": lambda: make(cutoff={"Si-O": 3.1, "default": 4.0}, inner={"O-O": 0.4, "Si-Si": 0.0,
                                                                           "default": 0.0}),
     "caps": lambda: make(degree=(6.0, 5.0), max_l=1, max_n=(4, 3)),

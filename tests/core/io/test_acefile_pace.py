@@ -13,6 +13,7 @@ import pytest
 
 from acepot import Model
 from acepot.basis.embedding import Embedding, Nonlinear
+from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.pace_radial import (
     BesselRadial,
@@ -23,9 +24,10 @@ from acepot.basis.pace_radial import (
     SplicedRadial,
     ZblRadial,
 )
-from acepot.basis.radial import radial_functions
+from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Envelope, Radial, Transform, resolve
+from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.transform import PolynomialTransform
 from acepot.errors import InputError, ModelFileError
 from acepot.io import acefile
 from acepot.io.pace import read_ace, read_yace
@@ -79,14 +81,14 @@ def pace(mode: str) -> Model:
 
 def spliced() -> Model:
     """Polynomials of ACE.jl with a pair function that has a repulsive core."""
-    many = Radial("orthonormal", Transform("polynomial", 2.0), Envelope("x", 2, 2))
-    pair = Radial("orthonormal", Transform("polynomial", 2.0), Envelope("x", 0, 1))
+    many = Orthonormal(PolynomialTransform(2.0), PolynomialEnvelope(2, 2))
+    pair = Orthonormal(PolynomialTransform(2.0), PolynomialEnvelope(0, 1))
     f = SplicedRadial(
-        radial_functions(pair, 3, 0.0, 2.3, 5.0), RNG(6).normal(size=3), (1.6, -0.2, 4.0, 2.5)
+        pair.functions(3, 0.0, 2.3, 5.0), RNG(6).normal(size=3), (1.6, -0.2, 4.0, 2.5)
     )
     basis = ExplicitBasis(
         (14,),
-        ((radial_functions(many, 4, 1.2, 2.3, 4.5),),),
+        ((many.functions(4, 1.2, 2.3, 4.5),),),
         (ExplicitProduct(0, ((0, 4, 1, 1), (0, 2, 1, -1))),),
         ((f,),),
     )
