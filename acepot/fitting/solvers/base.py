@@ -14,7 +14,7 @@ from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
 from acepot.schema import Kind
 
-__all__ = ["Floats", "Solver", "State", "condition", "solve"]
+__all__ = ["Floats", "Solver", "State", "condition", "same_rows", "solve"]
 
 Floats = NDArray[np.float64]
 
@@ -22,24 +22,17 @@ Floats = NDArray[np.float64]
 class State(Protocol):
     """A problem that is factorised: each solution of it costs little."""
 
-    def solve(
-        self,
-        targets: Floats | None = None,
-        *,
-        outside: float = 0.0,
-        damping: float | None = None,
-    ) -> Solution:
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
         """Coefficients with their posterior.
 
         Args:
-            targets: Qᵀy of other targets y of the same rows, shape (min(m, K),); None: those of
-                the problem.
-            outside: |y - Q Qᵀy|² of the other targets.
+            other: other targets of the same rows, as `Accumulator.finish` gives them; None:
+                those of the problem that was factorised.
             damping: √λ of the penalty λ |γ c|² instead of what the solver's settings say. The
                 rows are not needed again: the triangle stands for them.
 
         Raises:
-            InputError: these data do not determine the coefficients.
+            InputError: these data do not determine the coefficients, or the rows are others.
             ConvergenceError: the method failed.
         """
         ...
@@ -84,6 +77,19 @@ def solve(problem: Problem, prior: ArrayLike | None, solver: Solver) -> Solution
         return solver.factorise(problem, gamma).solve()
     except np.linalg.LinAlgError as error:
         raise ConvergenceError(f"solver.kind = {solver.kind!r}: {error}") from error
+
+
+def same_rows(problem: Problem, other: Problem | None) -> Problem:
+    """The problem to solve, where the rows of `problem` are factorised.
+
+    Raises:
+        InputError: the other one has other rows.
+    """
+    if other is None:
+        return problem
+    if not np.array_equal(other.triangle, problem.triangle):
+        raise InputError("other: expected the rows that were factorised, got other ones")
+    return other
 
 
 def condition(singular: NDArray[np.floating[Any]]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from acepot.errors import InputError
 from acepot.fitting.bounds import SMALLEST, at_least
 from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers.base import Floats, Solver, condition
+from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
 from acepot.fitting.solvers.evidence import ROUNDED, Evidence
 
 __all__ = ["BLR"]
@@ -58,13 +58,9 @@ class _Spectrum:
     singular: Floats
     right: Floats
 
-    def solve(
-        self, targets: Floats | None = None, *, outside: float = 0.0, damping: float | None = None
-    ) -> Solution:
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
         """As `State.solve`."""
-        problem = self.problem
-        if targets is not None:
-            problem = replace(problem, targets=targets, outside=outside)
+        problem = same_rows(self.problem, other)
         singular, right = self.singular, self.right
         projected = self.left.T @ problem.targets  # [r]
         evidence = Evidence(singular**2, projected**2, problem.outside, problem.rows)

@@ -12,7 +12,7 @@ from acepot.errors import InputError
 from acepot.fitting.bounds import at_least
 from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers.base import Floats, Solver, condition
+from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
 
 __all__ = ["QR"]
 
@@ -70,13 +70,9 @@ class _Factors:
     order: Floats
     rank: int
 
-    def solve(
-        self, targets: Floats | None = None, *, outside: float = 0.0, damping: float | None = None
-    ) -> Solution:
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
         """As `State.solve`; another damping needs another decomposition of the triangle."""
-        problem = self.problem
-        if targets is not None:
-            problem = replace(problem, targets=targets, outside=outside)
+        problem = same_rows(self.problem, other)
         if damping is not None and damping != self.solver.damping:
             return replace(self.solver, damping=damping).factorise(problem, self.gamma).solve()
         rank, top, kept = self.rank, self.top, self.order[: self.rank]

@@ -15,8 +15,8 @@ from acepot.fitting.config import (
     dump_config,
     load_config,
 )
-from acepot.fitting.priors import Gaussian
-from acepot.fitting.solvers import QR
+from acepot.fitting.priors import Gaussian, Prior
+from acepot.fitting.solvers import QR, Solver
 from acepot.schema import to_mapping
 
 EXAMPLE = """
@@ -144,3 +144,44 @@ def test_missing_or_binary_file_is_an_input_error(tmp_path):
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"b.toml: expected UTF-8 text"):
         load_config(tmp_path / "b.toml")
+
+
+#: What the first release wrote, by hand of `dump_config`, for every kind of solver and prior.
+OLD = """data.train = "a.xyz"
+[prior]
+kind = "{prior}"
+p = 4.0
+[solver]
+kind = "{solver}"
+damping = 0.0
+tolerance = 1e-15
+floor = 0.0001
+"""
+
+
+@pytest.mark.parametrize("prior", Prior.kinds)
+@pytest.mark.parametrize("solver", ["qr", "blr"])
+def test_files_of_the_first_release_are_read(tmp_path, prior, solver):
+    config = _load(tmp_path, OLD.format(prior=prior, solver=solver))
+    assert config == FitConfig(
+        Data(train=str(tmp_path / "a.xyz")),
+        prior=Prior.kinds[prior](),
+        solver=Solver.kinds[solver](),
+    )
+    assert _load(tmp_path, dump_config(config, tmp_path)) == config
+
+
+def test_scales_of_priors_are_those_of_their_kind(tmp_path):
+    text = 'data.train = "a"\nprior = {kind = "gaussian", wl = 2.0}'
+    prior = _load(tmp_path, text).prior
+    assert prior == Gaussian(wl=2.0) and prior.wn == pytest.approx(2**-0.5)
+    with pytest.raises(InputError, match="unknown key prior.q"):
+        _load(tmp_path, 'data.train = "a"\nprior.q = 2.0')
+
+
+def test_keys_of_further_labels(tmp_path):
+    text = '[data]\ntrain = "a"\nkeys = {dipole = "dft_dipole", charge = "Q"}'
+    keys = _load(tmp_path, text).data.label_keys
+    assert keys.others == {"dipole": "dft_dipole", "charge": "Q"} and keys.energy is None
+    with pytest.raises(InputError, match=r"data.keys.energy: energy_key names this label"):
+        _load(tmp_path, 'data = {train = "a", keys = {energy = "x"}}')

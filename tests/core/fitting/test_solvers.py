@@ -1,16 +1,23 @@
 """Both solvers against dense linear algebra on the rows themselves."""
 
+import tomllib
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
+from acepot import Structure, fit
 from acepot.errors import InputError
 from acepot.fitting import solvers
+from acepot.fitting.bounds import at_least
+from acepot.fitting.config import Data, FitConfig, dump_config
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import solve
+from acepot.fitting.solvers import Solver, solve
 from acepot.fitting.solvers.evidence import Evidence
+from acepot.schema import from_mapping
 
 QR, BLR = solvers.QR(), solvers.BLR()
 
@@ -284,3 +291,91 @@ def test_draw_uses_the_factor_as_it_is():
     xi = np.random.default_rng(5).standard_normal((2, 1))
     expected = np.array([1.0, 2.0, 3.0]) + xi @ factor.T
     np.testing.assert_array_equal(solution.draw(2, np.random.default_rng(5)), expected)
+
+
+# ---- a state, solved again
+
+
+STATES = pytest.mark.parametrize(
+    "solver", [QR, solvers.QR(damping=0.2), BLR], ids=["qr", "damped", "blr"]
+)
+
+
+@STATES
+def test_other_targets_need_no_other_factorisation(solver):
+    rows, first, gamma = _data(90, 6, noise=0.5)
+    second = np.random.default_rng(8).normal(size=90)
+    accumulator = Accumulator(6, targets=2)
+    accumulator.add(rows[:40], np.stack([first, second], axis=1)[:40])
+    accumulator.add(rows[40:], np.stack([first, second], axis=1)[40:])
+    problems = accumulator.finish(0), accumulator.finish(1)
+    state = solver.factorise(problems[0], gamma)
+    for problem, targets in zip(problems, (first, second), strict=True):
+        found = state.solve(problem)
+        alone = solve(_problem(rows, targets), gamma, solver)
+        np.testing.assert_allclose(found.coefficients, alone.coefficients, rtol=1e-8, atol=1e-12)
+        assert found.noise == pytest.approx(alone.noise, rel=1e-7)
+        np.testing.assert_allclose(
+            found.factor @ found.factor.T, alone.factor @ alone.factor.T, rtol=1e-6, atol=1e-14
+        )
+    own, again = state.solve(), state.solve(problems[0])
+    np.testing.assert_array_equal(own.coefficients, again.coefficients)
+    with pytest.raises(InputError, match="other: expected the rows that were factorised"):
+        state.solve(_problem(rows[:-1], first[:-1]))
+
+
+@STATES
+@pytest.mark.parametrize("damping", [1e-3, 0.3, 20.0])
+def test_another_damping_is_that_of_the_augmented_problem(solver, damping):
+    rows, targets, gamma = _data(90, 6, noise=0.5)
+    state = solver.factorise(_problem(rows, targets), gamma)
+    augmented = np.vstack([rows, damping * np.diag(gamma)])
+    dense = np.linalg.lstsq(augmented, np.append(targets, np.zeros(6)), rcond=None)[0]
+    np.testing.assert_allclose(state.solve(damping=damping).coefficients, dense, rtol=1e-9)
+    own = solve(_problem(rows, targets), gamma, solver).coefficients
+    np.testing.assert_array_equal(state.solve().coefficients, own)  # it is as it was
+
+
+def test_several_targets_are_checked():
+    accumulator = Accumulator(3, targets=2)
+    with pytest.raises(InputError, match=r"expected shapes \(m, 3\) and \(m, 2\), got .*\(4,\)"):
+        accumulator.add(np.zeros((4, 3)), np.zeros(4))
+    accumulator.add(np.eye(3), np.zeros((3, 2)))
+    with pytest.raises(InputError, match="target: expected 0 to 1, got 2"):
+        accumulator.finish(2)
+    with pytest.raises(InputError, match="targets: expected 1 or more, got 0"):
+        Accumulator(3, 0)
+
+
+def test_a_solver_that_is_added_is_known_everywhere(monkeypatch):
+    """One class: in Python, in a mapping, in a fit, with checked settings."""
+    monkeypatch.setattr(Solver, "kinds", dict(Solver.kinds))
+
+    @dataclass(frozen=True)
+    class Ridge(Solver, kind="ridge"):
+        damping: float = 1.0
+
+        def check(self):
+            at_least("damping", self.damping, above=True)
+
+        def factorise(self, problem, gamma):
+            return solvers.QR(self.damping).factorise(problem, gamma)
+
+    rng = np.random.default_rng(0)
+    cell = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
+    structures = [
+        Structure([14, 14], [[0, 0, 0], [2.0, 1.2, 0.3]] + rng.normal(scale=0.1, size=(2, 3)), cell,
+                  True, energy=rng.normal(), forces=rng.normal(size=(2, 3)))
+        for _ in range(8)
+    ]  # fmt: skip
+    basis = {"order": 2, "degree": 4, "cutoff": 4.0}
+    found = fit(structures, basis, solver={"kind": "ridge", "damping": 0.2}, threads=1)
+    same = fit(structures, basis, solver=solvers.QR(0.2), threads=1)
+    np.testing.assert_array_equal(found.model.coefficients, same.model.coefficients)
+    assert found.recipe.solver == Ridge(0.2) and found.report["solver"]["kind"] == "ridge"
+    config = FitConfig(Data("a.xyz"), solver=Ridge(0.2))
+    assert from_mapping(FitConfig, tomllib.loads(dump_config(config))) == config
+    with pytest.raises(InputError, match="solver.damping: expected more than 0, got -1.0"):
+        fit(structures, basis, solver={"kind": "ridge", "damping": -1.0})
+    with pytest.raises(InputError, match=r"expected one of 'blr', 'qr', 'ridge', got 'rigde'"):
+        fit(structures, basis, solver="rigde")
