@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from acepot.errors import AceError
     from acepot.evaluate.protocol import Result
-    from acepot.fitting.fit import Fit, fit
+    from acepot.fitting.fit import fit
+    from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
     from acepot.io.acefile import save
     from acepot.io.datasets import read_structures
@@ -38,7 +39,7 @@ __all__ = [
 #: Where every public name comes from, as above for type checkers.
 _HOMES = {
     "AceError": "acepot.errors",
-    "Fit": "acepot.fitting.fit",
+    "Fit": "acepot.fitting.fitted",
     "Model": "acepot.model",
     "Potential": "acepot.potential",
     "Result": "acepot.evaluate.protocol",

@@ -19,6 +19,7 @@ from acepot.schema import from_mapping
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --cutoff it is 2.5 times the bond length of each pair of elements.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+A long fit that is stopped, or killed, goes on when the same command is given again.
 
 example:
   acepot fit Si_train.xyz --test Si_test.xyz --order 3 --degree 16 --out Si

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from acepot.basis.species import species_indices
 from acepot.evaluate.native import NativeRowBuilder
 from acepot.evaluate.protocol import RowBuilder
-from acepot.fitting.config import Recipe, Weights
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import DesignRows, Observable
 from acepot.fitting.problem import Accumulator
+from acepot.fitting.recipe import Recipe, Weights
 from acepot.fitting.resume import Memory
 from acepot.model import Model
 from acepot.run.progress import Progress

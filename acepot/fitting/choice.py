@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from acepot.basis.spec import BasisSpec, pair_number, resolve
 from acepot.errors import InputError
-from acepot.fitting.config import Recipe
 from acepot.fitting.dataset import elements, reference_energies, shortest_distances
 from acepot.fitting.observables import Observable
+from acepot.fitting.recipe import Recipe
 from acepot.structure import Structure
 
 __all__ = ["Choice", "choose"]

@@ -1,15 +1,31 @@
-"""What is known before a basis is: elements, shortest distances, reference energies."""
+"""What is known before a basis is: structures, elements, distances, reference energies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.io.atoms import from_atoms_list
 from acepot.neighbours import build
 from acepot.structure import Structure
+
+
+def as_structures(given: Iterable[Any] | Structure, none: bool = False) -> list[Structure]:
+    """Structures as they are, Atoms of ASE with the labels that are found in all of them.
+
+    Raises:
+        InputError: neither, or none where there must be some.
+    """
+    found = [given] if isinstance(given, Structure) else list(given)
+    if not found and not none:
+        raise InputError("structures: expected at least one, got none")
+    atoms = [one for one in found if not isinstance(one, Structure)]
+    made = iter(from_atoms_list(atoms)[0] if atoms else [])
+    return [one if isinstance(one, Structure) else next(made) for one in found]
 
 
 def elements(structures: Sequence[Structure]) -> tuple[str, ...]:

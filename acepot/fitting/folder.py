@@ -12,7 +12,7 @@ from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError
 from acepot.figure import require_matplotlib
 from acepot.fitting.config import FitConfig, dump_config
-from acepot.fitting.fit import Fit, Probe
+from acepot.fitting.fitted import Fit, Probe
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
 from acepot.fitting.resume import EVERY, memory_in

@@ -11,7 +11,8 @@ from acepot.basis.spec import BasisSpec, resolve
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
 from acepot.fitting.dataset import elements
-from acepot.fitting.fit import Fit, Say, fit_structures
+from acepot.fitting.fit import fit_structures
+from acepot.fitting.fitted import Fit, Say
 from acepot.fitting.observables import Observable
 from acepot.fitting.resume import Memory
 from acepot.io.datasets import read_structures

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.fitting.config import Recipe
 from acepot.fitting.problem import Accumulator
+from acepot.fitting.recipe import Recipe
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, run_folder
 from acepot.run.signals import stop_request

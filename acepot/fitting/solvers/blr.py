@@ -47,7 +47,8 @@ class _Spectrum:
     """X = A P⁻¹ = U S Vᵀ with P = diag γ, and c = P⁻¹ c̃.
 
     c̃ = V vc s p/(vc s² + ve) with p = Uᵀy, and its covariance is V (s²/ve + 1/vc)⁻¹ Vᵀ, with
-    variance vc in the complement of the row space. The reported condition number is that of X.
+    variance vc in the complement of the row space. The reported condition number is that of X;
+    singular values below round-off, which are counted, say nothing about the data.
     A damping √λ is the ratio λ = ve/vc; the scale of both is then that of largest evidence.
     """
 
@@ -91,7 +92,13 @@ class _Spectrum:
                 "effective parameters": float(np.sum(fraction)),
                 "condition number": condition(singular),
                 "residual": problem.residual(coefficients),
+                "below round-off": int(np.count_nonzero(singular < _round_off(singular))),
                 "iterations": calls,
                 "at floor": " and ".join(floors) or "none",
             },
         )
+
+
+def _round_off(singular: Floats) -> float:
+    """What a decomposition in double precision makes of a singular value that is zero."""
+    return float(len(singular) * np.finfo(float).eps * singular[0])

@@ -595,11 +595,11 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(
 @pytest.mark.parametrize(
     ("where", "problem", "status"),
     [
-        ("acepot.fitting.fit.solve", KeyboardInterrupt(), 130),
+        ("acepot.fitting.fitted.solve", KeyboardInterrupt(), 130),
         ("acepot.fitting.assembly.assemble", KeyboardInterrupt(), 130),
         ("acepot.fitting.folder.verify", KeyboardInterrupt(), 130),
         ("acepot.fitting.folder.acefile.model_bytes", KeyboardInterrupt(), 130),
-        ("acepot.fitting.fit.solve", MemoryError("no memory"), 1),
+        ("acepot.fitting.fitted.solve", MemoryError("no memory"), 1),
         ("acepot.fitting.folder.verify", acepot.errors.ConvergenceError("differs"), 1),
     ],
 )

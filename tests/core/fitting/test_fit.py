@@ -15,11 +15,13 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
 from acepot.fitting import assembly, dataset
-from acepot.fitting.config import Committee, Recipe, Weights
-from acepot.fitting.fit import Fit, fit
+from acepot.fitting.config import Committee, Weights
+from acepot.fitting.fit import fit
+from acepot.fitting.fitted import Fit
 from acepot.fitting.folder import fit_to_folder
 from acepot.fitting.pipeline import load_config
 from acepot.fitting.priors import Gaussian
+from acepot.fitting.recipe import Recipe
 from acepot.fitting.solvers import QR
 from acepot.io import acefile, extxyz
 

@@ -197,7 +197,7 @@ def test_labels_of_a_wrong_size_and_observables_twice_are_refused() -> None:
 
     with pytest.raises(InputError, match="data.fit: trace is to be fitted, but no training"):
         from acepot.fitting.choice import choose
-        from acepot.fitting.config import Recipe
+        from acepot.fitting.recipe import Recipe
 
         choose(Recipe(observables=("trace", "energy")), sample(1), [], "data.fit")
     errors = Errors()

@@ -242,6 +242,13 @@ def test_zero_targets_end_at_both_floors():
     assert solution.noise == pytest.approx(1e-8) and solution.prior_variance == pytest.approx(1e-8)
 
 
+def test_singular_values_that_are_rounding_are_counted():
+    rows, targets, _ = _data(100, 5, decades=0)
+    assert solve(_problem(rows, targets), None, BLR).report["below round-off"] == 0
+    doubled = solve(_problem(np.hstack([rows, rows[:, :3]]), targets), None, BLR)
+    assert doubled.report["below round-off"] == 3
+
+
 def test_pure_noise_shrinks_the_coefficients_to_nothing():
     rng = np.random.default_rng(0)
     rows, targets = rng.normal(size=(400, 5)), rng.normal(size=400)
