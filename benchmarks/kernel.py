@@ -27,7 +27,7 @@ import numpy as np
 from acepot import Structure
 from acepot.evaluate.native import NativeEvaluator, instruction_sets
 from acepot.evaluate.protocol import species_of
-from acepot.io.pace import read_ace, read_yace
+from acepot.io.pace import read_pace
 from acepot.io.registry import load
 from acepot.lowering import lower
 from acepot.model import Model
@@ -116,7 +116,7 @@ def copper(options: argparse.Namespace, isa: str, scratch: Path) -> None:
     file = options.data / "pace_potentials" / "cu_pbe_core_rep" / "Cu-PBE-core-rep.ace"
     if not (file.exists() and (options.prototype / "bench.cpp").exists()):
         return print(f"copper, {isa}: skipped, no prototype or no potential")
-    tables = lower(read_ace(file))
+    tables = lower(read_pace(file))
     best = 0.0
     for cells, calls in ((10, 5), (5, 12)):
         theirs = prototype(options, isa, cells, scratch)
@@ -152,7 +152,7 @@ def synthetic(
         if not file.exists():
             command = [sys.executable, options.prototype / "gen_pot.py", file, *arguments]
             subprocess.run(command, check=True, capture_output=True)
-        tables = lower(read_yace(file))
+        tables = lower(read_pace(file))
         call = prepared(tables, [fcc((5, 5, 5), tuple(tables.numbers.tolist()))], isa)
         rounds = [in_turn(copper, call, 5) for _ in range(options.rounds)]
         micro, ratio = (statistics.median(r[k] for r in rounds) for k in (1, 2))
@@ -163,7 +163,7 @@ def synthetic(
 
 def models(options: argparse.Namespace) -> dict[str, Model]:
     file = options.data / "pace_potentials" / "cu_pbe_core_rep" / "Cu-PBE-core-rep.ace"
-    return {"silicon": load(SILICON)} | ({"copper": read_ace(file)} if file.exists() else {})
+    return {"silicon": load(SILICON)} | ({"copper": read_pace(file)} if file.exists() else {})
 
 
 def small(options: argparse.Namespace, isa: str) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import acepot
+from acepot.conversion import convert
 from acepot.evaluate.native import NativeEvaluator
-from acepot.export import export
 from acepot.lowering import lower
 
 MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
@@ -176,7 +176,7 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(MODEL, folder / "Si.tables")
+        convert(MODEL, folder / "Si.tables")
         if "two" in chosen.parts:
             for cells in ((20, 20, 10), (20, 10, 5), (10, 5, 5)):
                 two_ranks(folder, chosen.rounds, *cells)

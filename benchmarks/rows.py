@@ -30,8 +30,8 @@ from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
 from acepot.fitting.config import Weights, load_config
 from acepot.fitting.problem import Accumulator
-from acepot.io.datasets import read_structures
-from acepot.io.labels import LabelKeys
+from acepot.io.structures.datasets import read_structures
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import lower
 from acepot.model import Model
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from acepot import Model, Potential
-from acepot.export import tables_of
+from acepot.conversion import tables_of
 from torch_ace.compilation import load_operator
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from acepot.basis.family import Radial, RadialFunctions
+from acepot.basis.irrep import Irrep
 from acepot.basis.radial import Legendre
 from acepot.basis.spec import (
     MAX_CUTOFF,
@@ -67,6 +69,21 @@ class BondSpec(Settings):
             ]
             for a in elements
         ]
+
+
+def couplings(sites: Sequence[Irrep], bonds: BondSpec, irrep: Irrep) -> Iterator[tuple[int, int]]:
+    """The pairs (irrep of the sites, l of the bond) that couple to an (L, parity), in order.
+
+    Args:
+        sites: (L', p') of the functions of the sites.
+        bonds: for the largest l.
+        irrep: with |L' - l| <= L <= L' + l and p' (-1)^l = parity.
+    """
+    for site, other in enumerate(sites):
+        for l in range(bonds.max_l + 1):  # noqa: E741 - the field's own symbol
+            fits = abs(other.l - l) <= irrep.l <= other.l + l
+            if fits and other.parity * (-1) ** l == irrep.parity:
+                yield site, l
 
 
 def resolve_bonds(spec: BondSpec, sites: BasisSpec) -> BondSpec:

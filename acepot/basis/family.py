@@ -69,7 +69,10 @@ class Radial(Kind, ABC, tag="family"):
 
     @property
     def repulsion(self) -> int | None:
-        """The p of (r/r0)^-p if the functions grow so towards r = 0, None if they stay finite."""
+        """The p of the (r/r0)^-p that a fit's restraint asks of a pair part at short distance.
+
+        None: a pair part of this family is not restrained.
+        """
         return None
 
     @property

@@ -8,6 +8,9 @@ from acepot.basis.family import FORMER, Radial
 from acepot.basis.pace_radial import MIN_WINDOW, BesselRadial, ChebyshevRadial
 from acepot.errors import InputError
 
+#: These functions stay finite at r = 0; a pair part of them is restrained as the default one is.
+_REPULSION = 2
+
 
 @dataclass(frozen=True)
 class ChebExpCos(Radial, kind="cheb_exp_cos"):
@@ -20,6 +23,7 @@ class ChebExpCos(Radial, kind="cheb_exp_cos"):
 
     exponent: float = 1.0
     smoothing: float = 0.01
+    repulsion = _REPULSION
     former = FORMER
 
     def check(self) -> None:
@@ -56,6 +60,7 @@ class ChebPow(Radial, kind="cheb_pow"):
 
     exponent: float = 1.0
     envelope_order = 1
+    repulsion = _REPULSION
     former = FORMER
 
     def check(self) -> None:
@@ -88,6 +93,7 @@ class SBessel(Radial, kind="sbessel"):
     """PACE's simplified spherical Bessel functions, see `BesselRadial`."""
 
     envelope_order = 2
+    repulsion = _REPULSION
     former = FORMER
 
     def functions(self, count: int, inner: float, r0: float, cutoff: float) -> BesselRadial:

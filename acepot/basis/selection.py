@@ -8,6 +8,7 @@ is a sorted tuple of factors.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, groupby
 
 from acepot.basis.coupling import multiplicity
@@ -17,6 +18,9 @@ from acepot.errors import InputError
 
 #: No basis of this size could be fitted; the limit stops a slip in the degree early.
 MAX_FUNCTIONS = 1_000_000
+
+#: How many sets of factors may be looked at for each that may be selected, and besides.
+_LOOKS, _FEW = 50, 2000
 
 Factor = tuple[int, tuple[int, ...], int]
 Factors = tuple[Factor, ...]
@@ -93,6 +97,20 @@ def basis_size(spec: BasisSpec, limit: int | None = None) -> dict[str, int]:
     return sizes
 
 
+def irrep_sizes(spec: BasisSpec, limit: int | None = None) -> tuple[int, ...]:
+    """How many functions each (L, parity) of a basis would have, without building it.
+
+    Args:
+        spec: a resolved specification.
+        limit: as of `select`.
+    """
+    return tuple(
+        basis_size(replace(spec, irreps=(str(irrep),), total_l=0, parity=1,
+                           constant=spec.constant and irrep == SCALAR), limit)["total"]
+        for irrep in spec.symmetries
+    )  # fmt: skip
+
+
 def _allowed(irrep: Irrep, factors: Factors) -> bool:
     parity = (-1) ** sum(f[0] for f in factors)
     return parity == irrep.parity and independent(factors, irrep.l) > 0
@@ -101,11 +119,14 @@ def _allowed(irrep: Irrep, factors: Factors) -> bool:
 def _by_degree(spec: BasisSpec, irrep: Irrep, limit: int) -> list[Factors]:
     degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
     functions: list[Factors] = []
+    looked_at = 0
     for order in range(1, spec.order + 1):
         for factors in _multisets(spec, order, degrees[order - 1]):
+            looked_at += 1
             if _allowed(irrep, factors):
                 functions.append(factors)
-                _check_limit(len(functions), limit)
+            # Where little couples to L, what is looked at bounds the time.
+            _check_limit(max(len(functions), looked_at // _LOOKS - _FEW), limit)
     return functions
 
 

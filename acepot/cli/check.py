@@ -6,8 +6,8 @@ import argparse
 
 import acepot.laws
 from acepot.cli.terminal import show
-from acepot.io.datasets import read_structures
 from acepot.io.registry import load
+from acepot.io.structures.datasets import read_structures
 
 _EPILOG = """example:
   acepot check Si/model.acepot

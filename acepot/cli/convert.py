@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
 from acepot.cli.terminal import show
-from acepot.conversion import convert, describe
+from acepot.conversion import Target, convert, describe
 
 _EPILOG = """\
 IN may be .acepot, PACE's .yace or .ace, or ACE1's JSON, compressed or not, whatever its suffix.
-OUT is .acepot or .yace (for LAMMPS' pair_style pace) by its suffix, unless --to says.
+OUT is .acepot, .yace (for LAMMPS' pair_style pace) or .tables (for its pair_style acepot) by its
+suffix, unless --to says.
 docs/pace.md tells what a .yace file can hold.
 
 examples:
@@ -23,7 +25,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.epilog = _EPILOG
     verb.add_argument("source", metavar="IN", help="model file")
     verb.add_argument("target", metavar="OUT", help="file to write")
-    verb.add_argument("--to", choices=("acepot", "yace"), help="format of OUT (by its suffix)")
+    verb.add_argument("--to", choices=get_args(Target), help="format of OUT (by its suffix)")
     verb.add_argument(
         "--tolerance",
         type=float,

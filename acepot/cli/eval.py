@@ -8,7 +8,7 @@ from pathlib import Path
 from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
 from acepot.errors import InputError
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 from acepot.report.evaluation import evaluate_file, write_json
 from acepot.report.metrics import table
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     if options.out:
-        extxyz.write(
+        extxyz.write_structures(
             options.out,
             done.structures,
             energies=[r.energy for r in done.results],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from acepot.cli.terminal import show
+from acepot.conversion import convert
 from acepot.errors import InputError
-from acepot.export import export
 
 _EPILOG = """\
 tables: for LAMMPS' pair_style acepot. Such a file follows the version of acepot: keep the model.
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         return _metatomic(options)
     if options.backend:
         raise InputError("--backend: only --format metatomic has one")
-    size = export(options.model, options.target, options.format)
-    show(f"written  {options.target}: {options.format}, {size} bytes")
+    done = convert(options.model, options.target, options.format)
+    show(f"written  {options.target}: {options.format}, {done.size} bytes")
     return 0
 
 

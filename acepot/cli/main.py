@@ -18,7 +18,7 @@ VERBS = {
     "info": "what is in a model file, how large a configured basis is, what runs a model here",
     "check": "test a model against the laws every potential obeys",
     "plot": "draw dimer curves and, with data, parity plots",
-    "convert": "write a model file in another format: .acepot or PACE's .yace",
+    "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
     "export": "write a model in the form that an engine reads",
     "build": "compile what an engine loads",

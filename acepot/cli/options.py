@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from acepot.errors import InputError
-from acepot.io.labels import WORDS, LabelKeys
+from acepot.io.structures.labels import WORDS, LabelKeys
 
 
 def add_keys(verb: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acepot.basis.bond import BondSpec
+from acepot.basis.bond import BondSpec, couplings
 from acepot.basis.coupling import real_clebsch_gordan
 from acepot.basis.harmonics import real_harmonics
 from acepot.basis.irrep import Irrep
@@ -109,11 +109,8 @@ class BondCoupling:
     def __init__(self, tables: Tables, spec: BondSpec, irrep: Irrep) -> None:
         self.tables, self.spec, self.irrep = tables, spec, irrep
         self._parts = [
-            (site, l, real_clebsch_gordan(other.l, l, irrep.l))
-            for site, other in enumerate(tables.irreps)
-            for l in range(spec.max_l + 1)  # noqa: E741 - the field's own symbol
-            if abs(other.l - l) <= irrep.l <= other.l + l
-            and other.parity * (-1) ** l == irrep.parity
+            (site, l, real_clebsch_gordan(tables.irreps[site].l, l, irrep.l))
+            for site, l in couplings(tables.irreps, spec, irrep)  # noqa: E741 - the field's symbol
         ]
         self.sizes = [tables.widths[site] * spec.degree for site, _, _ in self._parts]
 

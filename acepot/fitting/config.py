@@ -20,7 +20,7 @@ from acepot.errors import InputError
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights, check_observables
 from acepot.fitting.solvers import BLR, Solver
-from acepot.io.labels import LabelKeys
+from acepot.io.structures.labels import LabelKeys
 from acepot.schema import LATER, Settings, from_mapping, to_mapping, to_toml
 
 __all__ = [

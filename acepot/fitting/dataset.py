@@ -9,7 +9,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
-from acepot.io.atoms import from_atoms_list
+from acepot.io.structures.atoms import from_atoms_list
 from acepot.neighbours import build
 from acepot.structure import Structure
 

@@ -16,8 +16,9 @@ from acepot.fitting.fitted import Fit, Probe
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
 from acepot.fitting.resume import EVERY, memory_in
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.files import replaced
+from acepot.io.registry import load
 from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves, known_shortest
 from acepot.report.evaluation import made, write_json
@@ -83,8 +84,8 @@ def fit_to_folder(
 
 def _write(fit: Fit, folder: Path, say: Callable[[str], None]) -> None:
     """The model, proven to reproduce the fit, its report, and the configuration that repeats it."""
-    data = acefile.model_bytes(fit.model)
-    reloaded = acefile.load(data)
+    data = modelfile.model_bytes(fit.model)
+    reloaded = load(data)
     if reloaded.basis != fit.model.basis:
         raise ConvergenceError("the reloaded model has another basis; nothing was written")
     worst = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)

@@ -15,8 +15,8 @@ from acepot.fitting.fit import fit_structures
 from acepot.fitting.fitted import Fit, Say
 from acepot.fitting.observables import Observable
 from acepot.fitting.resume import Memory
-from acepot.io.datasets import read_structures
-from acepot.io.labels import no_labels
+from acepot.io.structures.datasets import read_structures
+from acepot.io.structures.labels import no_labels
 from acepot.schema import from_mapping
 from acepot.structure import Structure
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, overload
 
 from acepot.errors import ModelFileError
-from acepot.io import acefile
+from acepot.io import modelfile
 from acepot.io.ace1 import read_ace1
 from acepot.io.files import opened_bytes
 from acepot.io.pace.acetext import START
-from acepot.io.pace.read import read_ace, read_yace
-from acepot.model import Model
+from acepot.io.pace.read import read_pace
+from acepot.model import AnyModel, BondModel, Model, TensorModel
 
+M = TypeVar("M", Model, TensorModel, BondModel)
 Format = Literal["acepot", "ace1", "ace", "yace"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
@@ -34,24 +35,45 @@ _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[
 _B_BASIS = re.compile(r"^(?:species|global|metadata)\s*:", re.MULTILINE)
 
 
-def load(path: str | os.PathLike[str] | bytes) -> Model:
+@overload
+def load(path: str | os.PathLike[str] | bytes) -> Model: ...
+
+
+@overload
+def load(path: str | os.PathLike[str] | bytes, kind: type[M]) -> M: ...
+
+
+def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
     """Read a model: `.acepot`, PACE's `.yace` and `.ace`, and ACE1's JSON potentials.
 
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
             bytes of an `.acepot` file.
+        kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
+            `BondModel` for those of bonds.
 
     Raises:
         InputError: the file cannot be opened.
-        ModelFileError: it is damaged, too new, or no model file.
+        ModelFileError: it is damaged, too new, no model file, or holds another kind of model.
     """
+    name = "model" if isinstance(path, bytes) else str(path)
+    found = _read(path)
+    if not isinstance(found, kind):
+        raise ModelFileError(
+            f"{name}: expected a {kind.__name__}, got a {type(found).__name__}; "
+            f"read it with acepot.load(…, acepot.{type(found).__name__})"
+        )
+    return found
+
+
+def _read(path: str | os.PathLike[str] | bytes) -> AnyModel:
     if isinstance(path, bytes):
-        return acefile.load(path)
+        return modelfile.load(path)
     path = Path(path)
-    kind = identify(path)
-    if kind == "acepot":
-        return acefile.load(_inside(path))
-    return {"ace1": read_ace1, "ace": read_ace, "yace": read_yace}[kind](path)
+    found = identify(path)
+    if found == "acepot":
+        return modelfile.load(_content(path), str(path))
+    return read_ace1(path) if found == "ace1" else read_pace(path)
 
 
 def identify(path: str | os.PathLike[str]) -> Format:
@@ -86,13 +108,11 @@ def identify(path: str | os.PathLike[str]) -> Format:
     )
 
 
-def _inside(path: Path) -> Path | bytes:
-    """A model file, or its bytes if it is compressed."""
-    with path.open("rb") as raw:
-        if raw.read(2) == b"PK":
-            return path
+def _content(path: Path) -> bytes:
+    """The bytes of a model file, taken out of its compression if there is one."""
+    limit = max(_INSIDE, path.stat().st_size)
     with opened_bytes(path) as file:
-        data = file.read(_INSIDE + 1)
-    if len(data) > _INSIDE:
-        raise ModelFileError(f"{path}: expected at most {_INSIDE} bytes inside, got more")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ModelFileError(f"{path}: expected at most {limit} bytes inside, got more")
     return data

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
-from acepot.export import export
-from acepot.io import extxyz
+from acepot.conversion import convert
+from acepot.io.structures import extxyz
 from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
@@ -105,11 +105,11 @@ class Task:
 
     def write_structure(self, path: Path) -> None:
         """Write the atoms at step 0 of this stage as extended XYZ."""
-        extxyz.write(path, [self.structure])
+        extxyz.write_structures(path, [self.structure])
 
     def export_tables(self, path: Path) -> None:
         """Write the model as LAMMPS' pair_style acepot reads it."""
-        export(self.config.model, str(path), "tables")
+        convert(self.config.model, path, "tables")
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.io.datasets import read_structures
+from acepot.io.structures.datasets import read_structures
 from acepot.md.config import MDConfig, Start
 from acepot.md.engine import Floats, Phase
 from acepot.md.masses import masses

@@ -12,10 +12,10 @@ from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Result
 from acepot.figure import require_matplotlib
-from acepot.io.datasets import read_structures
 from acepot.io.files import replaced
-from acepot.io.labels import LabelKeys, require_labels
 from acepot.io.registry import load
+from acepot.io.structures.datasets import read_structures
+from acepot.io.structures.labels import LabelKeys, require_labels
 from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves, known_shortest
 from acepot.report.metrics import errors

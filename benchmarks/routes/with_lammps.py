@@ -17,7 +17,7 @@ from cases import Case, Numbers, read_cases, route_options, write_numbers
 
 import acepot
 from acepot.basis.species import SYMBOLS
-from acepot.export import export
+from acepot.conversion import convert
 
 #: LAMMPS' units metal: bar Å³ in an eV.
 NKTV2P = 1.6021765e6
@@ -87,7 +87,7 @@ def main() -> None:
     folder.mkdir()
     elements: dict[str, list[int]] = {}
     for path in sorted({case.model for case in cases}):
-        export(path, folder / f"{path.name}.tables")
+        convert(path, folder / f"{path.name}.tables")
         elements[path.name] = list(acepot.load(path).numbers)
     boxes, text = [boxed(case, 2.0) for case in cases], ""
     for k, (case, box) in enumerate(zip(cases, boxes, strict=True)):

@@ -38,7 +38,7 @@ ROWS = (
     ("acepot.potential", "acepot.compilation"),
     ("acepot.fitting.observables", "acepot.laws"),
     ("acepot.report",),
-    ("acepot.fitting", "acepot.conversion", "acepot.export"),
+    ("acepot.fitting", "acepot.conversion"),
     ("acepot.md",),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
@@ -55,7 +55,7 @@ BY_NAME = {
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
-    "torch_ace": ("acepot.compilation", "acepot.export", "acepot.evaluate.torch_module"),
+    "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch_module"),
     "openmm_ace": ("acepot.evaluate.torch_module",),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
@@ -76,7 +76,7 @@ PUBLIC = (
 ONLY_IN = {
     "vesin": ("acepot.neighbours",),
     "matplotlib": ("acepot.figure", "acepot.report"),
-    "ase": ("acepot.io.datasets", "ase_ace"),
+    "ase": ("acepot.io.structures.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
     "openmmtorch": ("openmm_ace.torchforce",),

@@ -262,7 +262,9 @@ def test_site_functions_of_total_l_turn_with_wigner_d(
     ],
     ids=["vectors", "pseudoscalars"],
 )
-def test_functions_that_are_no_energies_are_refused_as_energies(site_basis, structures_of, fields):
+def test_functions_that_are_no_energies_have_site_values_and_no_energy(
+    site_basis, structures_of, fields
+):
     functions = site_basis(1e-8, elements=("Si",), r0=2.1, cutoff=3.8, wl=1.0, **fields)
     structure = structures_of((14,))["triclinic"]
     assert np.abs(functions(structure)).max() > 1e-6

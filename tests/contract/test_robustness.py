@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acepot import load
 from acepot.basis.spec import BasisSpec, resolve
 from acepot.cli.main import main
-from acepot.io import acefile, extxyz
+from acepot.errors import ModelFileError
+from acepot.io import modelfile
+from acepot.io.structures import extxyz
 from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.potential import Potential
@@ -49,7 +52,7 @@ def data(truth: Model, tmp_path: Path) -> Path:
             )
         )
     path = tmp_path / "data.xyz"
-    extxyz.write(path, structures)
+    extxyz.write_structures(path, structures)
     return path
 
 
@@ -136,8 +139,8 @@ def test_an_underdetermined_fit_without_prior_is_refused(data: Path, fitted: Pat
 def test_the_written_toml_repeats_the_fit(fitted: Path):
     before = _bytes(fitted)
     assert _fit(fitted / "fit.toml", fitted.parent / "again") == 0
-    again = acefile.load(fitted.parent / "again" / "model.acepot")
-    first = acefile.load(fitted / "model.acepot")
+    again = load(fitted.parent / "again" / "model.acepot")
+    first = load(fitted / "model.acepot")
     np.testing.assert_array_equal(again.coefficients, first.coefficients)
     assert _bytes(fitted) == before
 
@@ -208,7 +211,7 @@ def test_interrupting_a_fit_keeps_what_was_there(data: Path, fitted: Path, monke
 
 def test_hostile_headers_are_refused_at_once(truth: Model):
     """A small file must not ask for a large basis, large arrays or recursion."""
-    good = acefile.model_bytes(truth)
+    good = modelfile.model_bytes(truth)
 
     def changed(edit: Callable[[dict], None]) -> bytes:
         import io
@@ -244,9 +247,9 @@ def test_hostile_headers_are_refused_at_once(truth: Model):
         lambda h: h.update(version="1"),
     ]
     for number, edit in enumerate(edits):
-        with pytest.raises(acefile.ModelFileError):
-            acefile.load(changed(edit))
+        with pytest.raises(ModelFileError):
+            modelfile.load(changed(edit))
             pytest.fail(f"edit {number} was accepted")
-    with pytest.raises(acefile.ModelFileError):
-        acefile.load(changed(lambda h: h.update(provenance=None)))
-    assert acefile.model_bytes(acefile.load(good)) == good
+    with pytest.raises(ModelFileError):
+        modelfile.load(changed(lambda h: h.update(provenance=None)))
+    assert modelfile.model_bytes(modelfile.load(good)) == good

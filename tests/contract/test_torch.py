@@ -26,6 +26,8 @@ from acepot.evaluate.torch_evaluator import TorchEvaluator  # noqa: E402
 from acepot.evaluate.torch_module import AceModule, forces_and_virials  # noqa: E402
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
+GOLDEN = Path(__file__).parents[1] / "golden" / "data" / "pace"
+OWN = ("density.yace", "distance.yace", "zbl.yace", "bessel.yace", "density.ace")
 PACE = ("Al-Ni_opt_all.yace", "Cu-I.converted.yace", "ZBL_rep.converted.yace",
         "ethanol.converted.yace", "multispecies_AlNiCu.converted.yace",
         "Al.pbe.rhocore.ace")  # fmt: skip
@@ -87,14 +89,23 @@ def test_torch_equals_the_oracle_for_the_shipped_model(structures_of):
     _assert_agree(lower(model), stretched, "silicon")
 
 
+@pytest.mark.parametrize("file", OWN)
+def test_torch_equals_the_oracle_for_our_own_pace_files(file):
+    _hold_pace_file(GOLDEN / file)
+
+
 @pytest.mark.parametrize("file", PACE)
 def test_torch_equals_the_oracle_for_pace_files(shared_data, file):
+    _hold_pace_file(shared_data / "pace_potentials" / "pacemaker_tests" / file)
+
+
+def _hold_pace_file(path):
     """Embeddings of both kinds and core repulsion in all modes, atoms inside the core too."""
-    tables = lower(acepot.load(shared_data / "pace_potentials" / "pacemaker_tests" / file))
+    tables = lower(acepot.load(path))
     rng = np.random.default_rng(3)
     cutoff = float(tables.cutoff.max())
     structures = [_crystal(tables, rng, cutoff * part) for part in (0.2, 0.3, 0.45)]
-    _assert_agree(tables, structures, file)
+    _assert_agree(tables, structures, path.name)
 
 
 @pytest.mark.parametrize("kind", ["FinnisSinclair", "FinnisSinclairShiftedScaled"])

@@ -18,6 +18,7 @@ from acepot.io.pace.write import YaceReport
 from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.structure import Structure
+from acepot.tablebytes import table_bytes
 
 SHORTEST = {"shortest distances": {"O-O": 2.0, "O-Si": 1.5, "Si-Si": 2.1}}
 
@@ -119,3 +120,13 @@ def test_structures_are_inflated_until_no_pair_is_too_close() -> None:
     np.testing.assert_array_equal(same.positions, far.positions)
     edges = build(wide, 1.7)
     assert np.linalg.norm(edges.vector, axis=1).min() > 1.6
+
+
+def test_tables_are_those_of_the_model_by_suffix_or_by_name(source: Path, tmp_path: Path) -> None:
+    for name, to in (("m.tables", None), ("m", "tables")):
+        done = convert(source, tmp_path / name, to)
+        assert (done.target, done.size) == ("tables", (tmp_path / name).stat().st_size)
+        assert (tmp_path / name).read_bytes() == table_bytes(lower(load(source)))
+    assert dict(describe(source, "m.tables", done))["written"].startswith("m.tables: tables")
+    with pytest.raises(InputError, match="to: expected acepot, yace, tables, got 'torch'"):
+        convert(source, tmp_path / "x", "torch")  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ import pytest
 
 import acepot
 from acepot import Potential, Structure
-from acepot.export import export
+from acepot.conversion import convert
 from ipi_driver.client import connect, serve
 from ipi_driver.forcefield import open_forcefield
 from ipi_driver.protocol import Channel
@@ -444,7 +444,7 @@ def test_lammps_with_fix_ipi_agrees_over_200_steps(
     text = (EXAMPLES / "in.ipi").read_text()
     assert " acepot-lammps 1 unix" in text
     (folder / "in.ipi").write_text(text.replace("acepot-lammps", address))
-    export(MODEL, folder / "Si.tables")
+    convert(MODEL, folder / "Si.tables")
     (folder / "constants.py").write_text(LAMMPS_CONSTANTS)
     template = folder / "Si8.extxyz"
     fields = {

@@ -26,7 +26,7 @@ import pytest
 import acepot
 from acepot import Potential, Structure
 from acepot.cli.main import main
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 from acepot.md import log
 from acepot.md.config import load_config
 from acepot.md.masses import masses
@@ -191,7 +191,7 @@ def test_the_first_row_has_the_numbers_of_the_core(engine: str, make: Make, tmp_
     fractions = np.array([[0, 0, 0], [0.5, 0.1, 1.3], [0.1, -0.5, 0.6], [1.5, 0.5, 0.9]])
     places = (fractions + rng.uniform(-0.04, 0.04, (4, 3))) @ cell
     structure = Structure([14] * 4, places, cell, True)
-    extxyz.write(tmp_path / "four.extxyz", [structure])
+    extxyz.write_structures(tmp_path / "four.extxyz", [structure])
     simulation = make(structure__file="four.extxyz", structure__repeat=[1, 2, 1], run__steps=10)
     columns = simulation.finish(engine, "run")
     result = Potential(acepot.load(MODEL), threads=1).compute(structure)
@@ -219,7 +219,7 @@ def test_constant_energy_is_the_same_path_in_every_engine(engine: str, make: Mak
 @ENGINES
 def test_a_molecule_has_no_pressure(engine: str, make: Make, tmp_path: Path) -> None:
     places = [[0, 0, 0], [2.2, 0.3, 0.1], [0.5, 2.3, -0.2]]
-    extxyz.write(tmp_path / "three.extxyz", [Structure([14] * 3, places)])
+    extxyz.write_structures(tmp_path / "three.extxyz", [Structure([14] * 3, places)])
     simulation = make(structure__file="three.extxyz", structure__repeat=[1, 1, 1])
     columns = simulation.finish(engine, "run")
     energy = Potential(acepot.load(MODEL)).compute(Structure([14] * 3, places)).energy
@@ -363,6 +363,7 @@ def test_a_finished_run_does_nothing_again(make: Make) -> None:
     simulation = make()
     simulation.finish("ase", "run")
     before = {p: p.stat().st_mtime_ns for p in simulation.folder("run").glob("trajectory*")}
+    assert len(before) == 1
     text = (simulation.folder("run") / "log.csv").read_text()
     again = simulation.run("ase", "run")
     assert again.status == 0 and "this run of 40 steps is finished" in again.stdout
@@ -428,13 +429,15 @@ def test_a_wrong_configuration_is_refused(changes, message, make: Make, capsys) 
 
 def test_structures_that_do_not_suit_are_refused(make: Make, tmp_path: Path, capsys) -> None:
     places, cell = [[0, 0, 0], [2.3, 0, 0]], np.eye(3) * 12
-    extxyz.write(tmp_path / "slab.xyz", [Structure([14] * 2, places, cell, [True, True, False])])
+    extxyz.write_structures(
+        tmp_path / "slab.xyz", [Structure([14] * 2, places, cell, [True, True, False])]
+    )
     refused(make(structure__file="slab.xyz"), "add vacuum and make it periodic", capsys)
-    extxyz.write(tmp_path / "two.xyz", [Structure([14] * 2, places)])
+    extxyz.write_structures(tmp_path / "two.xyz", [Structure([14] * 2, places)])
     refused(make(structure__file="two.xyz"), r"structure.repeat: expected \[1, 1, 1\]", capsys)
     wrong = make(structure__file="two.xyz", ensemble__kind="npt")
     refused(wrong, "npt needs a periodic structure", capsys)
-    extxyz.write(tmp_path / "oxygen.xyz", [Structure([8] * 2, places)])
+    extxyz.write_structures(tmp_path / "oxygen.xyz", [Structure([8] * 2, places)])
     wrong = make(structure__file="oxygen.xyz", structure__repeat=[1, 1, 1])
     for engine, package in PACKAGES.items():
         if find_spec(package):
@@ -520,7 +523,7 @@ def test_the_start_is_the_structure_turned(make: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     cell = rng.normal(size=(3, 3)) * 6
     structure = Structure([14] * 3, rng.uniform(0, 6, (3, 3)), cell, True)
-    extxyz.write(tmp_path / "three.xyz", [structure])
+    extxyz.write_structures(tmp_path / "three.xyz", [structure])
     atoms = prepare(
         load_config(make(structure__file="three.xyz", structure__repeat=[1, 3, 2]).toml)
     )

@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [
     p for p in [ROOT / "README.md", ROOT / "ase_ace" / "README.md"] if p.exists()
 ]
+PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
+#: Every page of the repository, for its links.
+ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
 FIT_TOML, MD_TOML = ROOT / "docs" / "fit_toml.md", ROOT / "docs" / "md_toml.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
@@ -100,6 +103,8 @@ def test_lines_are_short_and_links_lead_somewhere() -> None:
         text = page.read_text(encoding="utf-8")
         long = [i for i, line in enumerate(text.splitlines(), start=1) if len(line) > 100]
         assert page.name == "README.md" or not long, f"{page.name}: longer than 100: lines {long}"
+    for page in ALL_PAGES:
+        text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (page.parent / target).exists(), f"{page.name}: no such page: {target}"
 
@@ -236,7 +241,7 @@ def test_design_has_a_sentence_for_every_file() -> None:
     folders = tuple(name for name in named if name.endswith("/"))
     there = {
         str(path.relative_to(ROOT))
-        for package in ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
         if path.name not in ("__init__.py", "__main__.py")
     }

@@ -30,7 +30,7 @@ from seeds import seeds
 import acepot
 from acepot.errors import AceError, InputError, ModelFileError
 from acepot.evaluate.native import instruction_sets
-from acepot.io.pace.read import read_ace, read_yace
+from acepot.io.pace.read import read_pace
 
 #: Seconds beyond the patience before a process is taken to hang; below, its time is reported.
 GRACE = 5.0
@@ -50,7 +50,7 @@ def verdict(kind: str, data: bytes, path: Path) -> str:
         if kind == "tables":
             return _tables(data)
         path.write_bytes(data)
-        model = {"yace": read_yace, "ace": read_ace}.get(kind, acepot.load)(path)
+        model = (read_pace if kind in ("yace", "ace") else acepot.load)(path)
         structure = acepot.Structure(
             np.resize(model.numbers, len(POSITIONS)), POSITIONS, CELL, (True, False, True)
         )

@@ -21,8 +21,8 @@ from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Orthonormal
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.basis.splines import Knots, tabulate
-from acepot.io.acefile import model_bytes
-from acepot.io.pace.read import read_yace
+from acepot.io.modelfile import model_bytes
+from acepot.io.pace.read import read_pace
 from acepot.lowering import expansion, lower
 from acepot.model import Model
 from acepot.tablebytes import table_bytes
@@ -266,7 +266,7 @@ def _of_pace(text: bytes, width: float) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "seed.yace"
         path.write_bytes(text)
-        return _coarse(lower(read_yace(path)), width)
+        return _coarse(lower(read_pace(path)), width)
 
 
 @cache

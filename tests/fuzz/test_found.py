@@ -17,14 +17,14 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
-from acepot.io import acefile
-from acepot.io.pace.read import read_yace
+from acepot.io import modelfile
+from acepot.io.pace.read import read_pace
 from acepot.lowering import lower
 
 
 def _explicit(tmp_path: Path, **change: object) -> Path:
     """The explicit model with its polynomial radial functions changed."""
-    model = acefile.load(seeds()["acepot"]["explicit"])
+    model = modelfile.load(seeds()["acepot"]["explicit"])
     assert isinstance(model.basis, ExplicitBasis)
     first = replace(model.basis.radial[0][0], **change)
     radial = ((first, model.basis.radial[0][1]), model.basis.radial[1])
@@ -37,7 +37,7 @@ def test_a_core_that_ends_at_zero_was_a_division_by_zero(tmp_path):
     text = seeds()["yace"]["julia"].replace(b"ri: 1.2", b"ri: 0")
     (tmp_path / "core.yace").write_bytes(text)
     with pytest.raises(ModelFileError, match=r"ri: expected a number from 0.001"):
-        read_yace(tmp_path / "core.yace")
+        read_pace(tmp_path / "core.yace")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_cutoff_where_tables_begin_was_a_negative_number_of_knots(tmp_path):
 
 
 def test_functions_that_overflow_were_a_warning(tmp_path):
-    model = acefile.load(seeds()["acepot"]["explicit"])
+    model = modelfile.load(seeds()["acepot"]["explicit"])
     recurrence = np.full_like(model.basis.radial[0][0].recurrence, 1e300)
     path = _explicit(tmp_path, recurrence=recurrence)
     with pytest.raises(ModelFileError, match="expected finite radial functions"):
@@ -101,11 +101,11 @@ def test_a_thousand_functions_to_fifty_angstrom_are_refused_before_they_are_tabu
     """A file of 600 bytes whose tables would take 4 GB."""
     path = tmp_path / "high.yace"
     path.write_bytes(_one_species(20, 5.0, 20))
-    acepot.Potential(read_yace(path))
+    acepot.Potential(read_pace(path))
     path.write_bytes(_one_species(1000, 50.0, 1000))
     tracemalloc.start()
     with pytest.raises(InputError, match=r"radial functions: tables .* are too large"):
-        acepot.Potential(read_yace(path))
+        acepot.Potential(read_pace(path))
     assert tracemalloc.get_traced_memory()[1] < 2**30
     tracemalloc.stop()
 
@@ -127,7 +127,7 @@ def test_a_compressed_file_holds_at_most_a_hundred_times_its_size(tmp_path):
     path.write_bytes(lzma.compress(b"a: [" + b"1, " * 20_000_000 + b"1]"))
     assert path.stat().st_size < 20_000
     with pytest.raises(ModelFileError, match="characters, got more"):
-        read_yace(path)
+        read_pace(path)
     plain = seeds()["yace"]["density"]
     path.write_bytes(lzma.compress(plain))
-    assert read_yace(path).numbers == (8, 14)
+    assert read_pace(path).numbers == (8, 14)

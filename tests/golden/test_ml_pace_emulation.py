@@ -20,12 +20,13 @@ from numpy.polynomial import legendre, polynomial
 from acepot import Model, Potential, Structure, load
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, Pair, resolve
-from acepot.io.extxyz import read
-from acepot.io.labels import LabelKeys
-from acepot.io.pace import read_yace, write_yace
+from acepot.io.pace import read_pace, write_yace
+from acepot.io.structures.extxyz import read
+from acepot.io.structures.labels import LabelKeys
 from acepot.lowering import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
+OWN = Path(__file__).parent / "data" / "pace"
 SYMBOLS = {
     1: "H",
     6: "C",
@@ -324,9 +325,10 @@ class MlPace:
         if mode == "zbl":
             f, pull = np.array(1.0), np.zeros(len(r))
             if len(r):
-                ends = [(float(self.pairs[s, b][0][k]) for k in ("rcut_in", "dcut_in"))
-                        for b in others]  # fmt: skip
-                end, delta = np.array([list(e) for e in ends]).T
+                bonds = [self.pairs[s, b][0] for b in others]
+                end, delta = np.array(
+                    [[float(bond[k]) for bond in bonds] for k in ("rcut_in", "dcut_in")]
+                )
                 gap = r - (end - delta)
                 near = int(gap.argmin())
                 f, df = switch(delta[near] - gap[near], delta[near], delta[near])
@@ -366,15 +368,25 @@ REFERENCES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["density", "distance", "zbl", "bessel", "linear"])
+def test_the_emulation_gives_the_numbers_of_the_original_for_our_own_files(name):
+    hold_emulation(OWN / f"{name}.yace", OWN / f"{name}.yace.reference.extxyz.xz", every=1)
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 def test_the_emulation_gives_the_numbers_of_the_original(shared_data, name):
     folder, _, stem = name.rpartition("/")
     file, reference = f"{stem}.converted.yace", f"{stem}.reference_EFS.extxyz.xz"
     if folder == "ta_fitsnap":
         file, reference = f"Ta_{stem}.yace", f"reference_EFS_Ta_{stem}.extxyz.xz"
-    pace = MlPace(shared_data / folder / file)
-    structures, _ = read(shared_data / folder / reference, LabelKeys())
-    for structure in sorted(structures, key=len)[::2][:16]:
+    hold_emulation(shared_data / folder / file, shared_data / folder / reference, every=2)
+
+
+def hold_emulation(file: Path, reference: Path, every: int) -> None:
+    pace = MlPace(file)
+    structures, _ = read(reference, LabelKeys())
+    assert len(structures) > 10
+    for structure in sorted(structures, key=len)[::every][:16]:
         energy, forces, virial = pace.compute(structure)
         size = max(1.0, abs(structure.energy) / len(structure))
         assert abs(energy - structure.energy) / len(structure) < 1e-9 * size, structure.name
@@ -439,8 +451,8 @@ def test_exported_models_are_the_same_in_ml_pace(name, tmp_path):
     _compare(make(), numbers, edge, tmp_path / "model.yace")
 
 
-def test_a_fitted_model_of_aluminium_and_titanium_is_the_same_in_ml_pace(shared_data, tmp_path):
-    model = load(shared_data / "ace1_models" / "ACEmd_TiAl.json")
+def test_a_fitted_model_of_aluminium_and_titanium_is_the_same_in_ml_pace(tmp_path):
+    model = load(OWN.parent / "ACEmd.jl" / "ACEmd_TiAl.json.xz")
     _compare(model, [13, 22], 5.6, tmp_path / "model.yace")
 
 
@@ -450,7 +462,7 @@ def _compare(model: Model, numbers: list[int], edge: float, path: Path) -> None:
     rng = np.random.default_rng(3)
     structures = [crystal(rng, numbers, edge) for _ in range(4)]
     ours = Potential(model, threads=1).compute_all(structures)
-    back = Potential(read_yace(path), threads=1).compute_all(structures)
+    back = Potential(read_pace(path), threads=1).compute_all(structures)
     pace = MlPace(path)
     for structure, one, two in zip(structures, ours, back, strict=True):
         energy, forces, virial = pace.compute(structure)

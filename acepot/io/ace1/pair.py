@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from acepot.basis.radial import PolynomialRadial
-from acepot.io.ace1.node import Node, vector, zlist
-from acepot.io.ace1.part import Part, committee_of
+from acepot.io.ace1.objects import JuliaObject, vector, zlist
+from acepot.io.ace1.products import Component, committee_of
 from acepot.io.ace1.radial import radial_matrix
+from acepot.io.orthpoly import padded
 
 
-def pair_potential(node: Node) -> Part:
+def pair_potential(node: JuliaObject) -> Component:
     """A PolyPairPot; pairs with fewer functions than others get zeros in their place."""
     basis = node.at("basis")
     basis.kind("PolyPairBasis")
@@ -40,16 +38,10 @@ def pair_potential(node: Node) -> Part:
         for k in range(most)
     ]  # into coefficients with a zero at the end, for the pairs that have fewer functions
     members = None
-    if (stored := committee_of(node)) is not None:
-        if len(flat := vector(stored)) % total or not len(flat):
-            stored.fail(f"expected {total} coefficients for each member, got {len(flat)}")
+    if (committee := committee_of(node)) is not None:
+        if len(flat := vector(committee)) % total or not len(flat):
+            committee.fail(f"expected {total} coefficients for each member, got {len(flat)}")
         members = flat.reshape(-1, total)
         members = np.pad(members, ((0, 0), (0, 1)))[:, index]
-    padded = tuple(tuple(_padded(radial, most) for radial in row) for row in family)
-    return Part(tuple(sorted(zs)), padded, (), np.append(values, 0.0)[index], members)
-
-
-def _padded(radial: PolynomialRadial, count: int) -> PolynomialRadial:
-    """The same functions, followed by zeros."""
-    missing = count - radial.count
-    return replace(radial, recurrence=np.pad(radial.recurrence, ((0, 0), (0, missing))))
+    radial = tuple(tuple(padded(radial, most) for radial in row) for row in family)
+    return Component(tuple(sorted(zs)), radial, (), np.append(values, 0.0)[index], members)

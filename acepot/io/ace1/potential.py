@@ -9,7 +9,7 @@ import numpy as np
 
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.node import DEPTH, Node, load
+from acepot.io.ace1.objects import DEPTH, JuliaObject, load
 from acepot.io.ace1.pair import pair_potential
 from acepot.io.ace1.products import many_body
 from acepot.model import Model
@@ -29,7 +29,7 @@ def read_ace1(path: str | Path) -> Model:
         ModelFileError: the file is damaged or holds something else; the message says what.
     """
     root = load(path)
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, JuliaObject] = {}
     for node in _components(root):
         if (name := node.kind("OneBody", "PolyPairPot", "PIPotential")) in nodes:
             node.fail(f"expected one {name} in a potential, found two")
@@ -62,7 +62,7 @@ def read_ace1(path: str | Path) -> Model:
     )
 
 
-def _components(node: Node, depth: int = 0) -> list[Node]:
+def _components(node: JuliaObject, depth: int = 0) -> list[JuliaObject]:
     """The parts of a potential, out of all containers."""
     table = node.table()
     if depth > DEPTH:

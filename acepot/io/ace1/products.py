@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from acepot.basis.explicit import ExplicitProduct
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.node import Node, vector, zlist
-from acepot.io.ace1.part import Part, committee_of
+from acepot.io.ace1.objects import Floats, JuliaObject, vector, zlist
 from acepot.io.ace1.radial import RADIALS, RadialMatrix, radial_matrix
 
 Factor = tuple[int, int, int, int]  # n, l, m, atomic number
@@ -17,7 +18,32 @@ Spec = dict[tuple[int, int, int], int]  # (n, l, m) -> position in the file
 _ORDER, _L = 6, 30
 
 
-def one_particle(node: Node) -> tuple[list[int], RadialMatrix, Spec]:
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One potential of a sum.
+
+    Args:
+        numbers: atomic numbers, ascending.
+        radial: [centre][neighbour]; of a pair potential its pair functions.
+        products: of a many-body potential.
+        coefficients: in the order of ExplicitBasis, shape (K,).
+        committee: shape (M, K), or None.
+    """
+
+    numbers: tuple[int, ...]
+    radial: RadialMatrix
+    products: tuple[ExplicitProduct, ...]
+    coefficients: Floats
+    committee: Floats | None
+
+
+def committee_of(node: JuliaObject) -> JuliaObject | None:
+    """The committee's coefficients, if there is a committee."""
+    found = node.get("committee")
+    return None if found is None or found.value in (None, "nothing") else found
+
+
+def one_particle(node: JuliaObject) -> tuple[list[int], RadialMatrix, Spec]:
     """Atomic numbers in the file's order, radial functions, position of every (n, l, m).
 
     Args:
@@ -42,7 +68,7 @@ def one_particle(node: Node) -> tuple[list[int], RadialMatrix, Spec]:
     return zs, radial, spec
 
 
-def _quantum_numbers(node: Node) -> Factor:
+def _quantum_numbers(node: JuliaObject) -> Factor:
     """n, l, m and atomic number (0 in the list of one-particle functions)."""
     n, l, m, z = node.items(4, 4)
     high = l.integer(0, _L)
@@ -51,7 +77,7 @@ def _quantum_numbers(node: Node) -> Factor:
 
 
 def sorted_functions(
-    node: Node, zs: list[int], spec: Spec, centre: int
+    node: JuliaObject, zs: list[int], spec: Spec, centre: int
 ) -> list[tuple[Factor, ...]]:
     """The products of one central element in the order of their coefficients.
 
@@ -100,7 +126,7 @@ def products_of(
     return products, starts
 
 
-def many_body(node: Node) -> Part:
+def many_body(node: JuliaObject) -> Component:
     """A PIPotential."""
     zs, radial, spec = one_particle(node.at("pibasis"))
     numbers = tuple(sorted(zs))
@@ -123,4 +149,4 @@ def many_body(node: Node) -> Part:
             committee.fail("expected as many members for every coefficient")
         members = np.stack(rows, axis=1)
     products, _ = products_of(functions, numbers)
-    return Part(numbers, radial, products, np.concatenate(coefficients), members)
+    return Component(numbers, radial, products, np.concatenate(coefficients), members)

@@ -11,7 +11,8 @@ from acepot.basis.envelope import Envelope, PolynomialEnvelope, RepulsiveEnvelop
 from acepot.basis.jet import Jet
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.transform import Agnesi, Identity, PolynomialTransform, Transform
-from acepot.io.ace1.node import DEPTH, Node, zlist
+from acepot.io.ace1.objects import DEPTH, JuliaObject, zlist
+from acepot.io.orthpoly import OrthPoly, check
 
 RadialMatrix = tuple[tuple[PolynomialRadial, ...], ...]  # [centre][neighbour]
 
@@ -48,7 +49,7 @@ class _Coordinate:
         return float(jet.value[0]) * self.slope + self.offset
 
 
-def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
+def _coordinate(node: JuliaObject, depth: int = 0) -> _Coordinate:
     if depth > DEPTH:
         node.fail(f"expected at most {DEPTH} nested transforms")
     name = node.kind(
@@ -83,12 +84,8 @@ def _coordinate(node: Node, depth: int = 0) -> _Coordinate:
     return _Coordinate(Agnesi(p, q), begin, r0)
 
 
-def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
-    """P_1 = A_1 (t - t_l)^p_l (t - t_r)^p_r, P_n = (A_n t + B_n) P_{n-1} + C_n P_{n-2}.
-
-    With t_in and t_out the ends towards small and large r and h = (t_out - t_in)/2, ours is
-    x = (t - t_in)/h - 1: the factors of P_1 are h (x + 1) and -h (1 - x), A_n t + B_n is
-    A_n h x + A_n (t_in + h) + B_n.
+def _polynomials(node: JuliaObject, trans: JuliaObject) -> PolynomialRadial:
+    """The functions of one pair of elements.
 
     Args:
         node: TransformedPolys.
@@ -111,27 +108,20 @@ def _polynomials(node: Node, trans: Node) -> PolynomialRadial:
     t_in, p_in, t_out, p_out = (tl, pl, tr, pr) if end > begin else (tr, pr, tl, pl)
     a = family.at("A").numbers(1, RADIALS)
     b, c = (family.at(key).numbers(len(a))[: len(a)] for key in "BC")
-    h = (t_out - t_in) / 2
     envelope, factor, cutoff = _envelope(node, t, cutoff, (t_in, p_in), (t_out, p_out))
     if p_in:
-        inner = _inner_end(node, t, inner, t_in, abs(h))
+        inner = _inner_end(node, t, inner, t_in, abs(t_out - t_in) / 2)
     elif t.transform.flat_inside:
         inner = t.inner
-    recurrence = np.zeros((3, len(a)))
-    with np.errstate(all="ignore"):
-        recurrence[0] = a * h
-        recurrence[1, 1:] = (a * (t_in + h) + b)[1:]
-        recurrence[2, 2:] = c[2:]
-        recurrence[0, 0] = a[0] * factor * h ** (p_in + p_out) * (-1) ** p_out
-        scale = t.slope / h
-        shift = (t.offset - t_in) / h - 1.0
-    radial = PolynomialRadial(recurrence, t.transform, scale, shift, envelope, inner, t.r0, cutoff)
-    _check(node, radial)
+    radial = OrthPoly(a, b, c, (t_in, p_in), (t_out, p_out)).radial(
+        t.transform, inner, t.r0, cutoff, envelope, (t.slope, t.offset), factor
+    )
+    check(node, radial)
     return radial
 
 
 def _envelope(
-    node: Node,
+    node: JuliaObject,
     t: _Coordinate,
     cutoff: float,
     low: tuple[float, int],
@@ -172,7 +162,7 @@ def _envelope(
     return envelope, 1.0, end
 
 
-def _inner_end(node: Node, t: _Coordinate, inner: float, t_in: float, width: float) -> float:
+def _inner_end(node: JuliaObject, t: _Coordinate, inner: float, t_in: float, width: float) -> float:
     """Where functions with a power at their inner end begin, in Å."""
     begin = t.inner if t.transform.flat_inside else inner
     if abs(t(begin) - t_in) > _SAME * width:
@@ -181,18 +171,7 @@ def _inner_end(node: Node, t: _Coordinate, inner: float, t_in: float, width: flo
     return begin
 
 
-def _check(node: Node, radial: PolynomialRadial) -> None:
-    """Refuse functions without room or with values that are not finite."""
-    if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
-        node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
-    r = np.linspace(max(radial.inner, 0.1), radial.cutoff, 66)[1:-1]
-    with np.errstate(all="ignore"):
-        jet = radial.evaluate(r)
-    if not all(np.isfinite(part).all() for part in (jet.value, jet.first, jet.second)):
-        node.fail("expected finite radial functions, got infinite ones")
-
-
-def radial_matrix(nodes: Sequence[Node], zs: list[int]) -> RadialMatrix:
+def radial_matrix(nodes: Sequence[JuliaObject], zs: list[int]) -> RadialMatrix:
     """Radial functions [centre][neighbour], ascending atomic numbers.
 
     Args:

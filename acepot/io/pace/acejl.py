@@ -13,20 +13,18 @@ from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import SplicedRadial
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.transform import PolynomialTransform
+from acepot.io.orthpoly import OrthPoly
 from acepot.io.pace.family import Channel
-from acepot.io.pace.terms import Terms
-from acepot.io.pace.text import head_lines, number, product_lines, row
+from acepot.io.pace.products import SiteProducts
+from acepot.io.pace.yacelines import head_lines, number, product_lines, row
 from acepot.model import Model
 
 #: ML-PACE's own tables do not serve these functions, but the key must be there.
 _KNOTS = 1e-3
 
 
-def fits(model: Model) -> bool:
-    """Whether a model has the radial functions of ACE.jl and at most its pair potential."""
-    basis = model.basis
-    if not isinstance(basis, ExplicitBasis) or model.nonlinear is not None:
-        return False
+def _fits(basis: ExplicitBasis) -> bool:
+    """Whether the radial functions are those of ACE.jl and pair functions of its potential."""
     if not all(_polynomials(f) for line in basis.radial for f in line):
         return False
     if basis.pair is None:
@@ -41,11 +39,13 @@ def fits(model: Model) -> bool:
     )
 
 
-def lines(model: Model, channels: Sequence[Channel], sites: Sequence[Terms]) -> list[str]:
-    """The file of a model that fits."""
+def lines(
+    model: Model, channels: Sequence[Channel], sites: Sequence[SiteProducts]
+) -> list[str] | None:
+    """The file of a model of ACE.jl, None for any other model."""
     basis = model.basis
-    if not isinstance(basis, ExplicitBasis):  # for the type: the caller has looked
-        return []
+    if not isinstance(basis, ExplicitBasis) or model.nonlinear or not _fits(basis):
+        return None
     symbols = list(model.elements)
     linear = Embedding("FinnisSinclairShiftedScaled", (1.0,), (1.0,), 1e5, 1.0)
     out = list(head_lines(symbols, model.e0, [linear] * len(symbols), _KNOTS))
@@ -79,29 +79,25 @@ def _polynomials(f: RadialFunctions) -> tuple[str, ...]:
         and f.recurrence.any()
     ):
         return ()
-    h = 1.0 / f.scale
-    t_in = -(f.shift + 1.0) * h
-    p_in, p_out = f.envelope.powers
-    a, b, c = f.recurrence[0] / h, f.recurrence[1].copy(), f.recurrence[2]
-    b[1:] -= a[1:] * (t_in + h)
-    a[0] = f.recurrence[0, 0] / (h ** (p_in + p_out) * (-1) ** p_out)
+    found = OrthPoly.of(f)
+    (t_in, p_in), (t_out, p_out) = found.low, found.high
     return (
         f"rcut: {number(f.cutoff)}",
         f"r0: {number(f.r0)}",
         f"p: {number(f.transform.p)}",
-        f"xl: {number(t_in + 2.0 * h)}",
+        f"xl: {number(t_out)}",
         f"xr: {number(t_in)}",
         f"pl: {p_out}",
         f"pr: {p_in}",
         f"maxn: {f.count}",
-        f"recursion_coefficients: {{A: {row(a)}, B: {row(b)}, C: {row(c)}}}",
+        f"recursion_coefficients: {{A: {row(found.a)}, B: {row(found.b)}, C: {row(found.c)}}}",
     )
 
 
 def _pair_lines(
     pair: tuple[tuple[RadialFunctions, ...], ...],
     channels: Sequence[Channel],
-    sites: Sequence[Terms],
+    sites: Sequence[SiteProducts],
 ) -> list[str]:
     """Polypairpot and reppot."""
     coefficients, cores, head = [], [], ""

@@ -10,7 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from acepot.errors import ModelFileError
-from acepot.io.pace.tree import Entry
+from acepot.io.document import WordItem
 
 #: How a `.ace` file starts after its comments.
 START = re.compile(r"(?:\s|#.*\n)*nelements\s*=")
@@ -23,7 +23,7 @@ _COUNT = 10_000_000
 Tree = dict[Any, Any]
 
 
-def parse_ace(text: str, name: str) -> Entry:
+def parse_ace(text: str, name: str) -> WordItem:
     """The tree of a text.
 
     Args:
@@ -34,7 +34,7 @@ def parse_ace(text: str, name: str) -> Entry:
         ModelFileError: not in this format.
     """
     words = _Words(_COMMENT.sub("", text).translate(_PUNCTUATION).split(), name)
-    return Entry(_tree(words), name)
+    return WordItem(_tree(words), name)
 
 
 class _Words:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.envelope import PolynomialEnvelope
-from acepot.basis.family import RadialFunctions, stays_finite
+from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import (
     BesselRadial,
     ChebyshevRadial,
@@ -20,7 +20,8 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import PolynomialRadial
 from acepot.basis.transform import Identity, PolynomialTransform
-from acepot.io.pace.tree import Entry
+from acepot.io.document import WordItem
+from acepot.io.orthpoly import OrthPoly, check
 
 Floats = NDArray[np.float64]
 Mode = Literal["density", "distance", "zbl"]
@@ -66,12 +67,12 @@ class Bond:
     exponent: float
     window: float
     coefficients: Floats
-    mode: Mode
-    prefactor: float
-    decay: float
-    end: float
-    width: float
-    numbers: tuple[int, int]
+    mode: Mode = "density"
+    prefactor: float = 0.0
+    decay: float = 0.0
+    end: float = 0.0
+    width: float = 0.0
+    numbers: tuple[int, int] = (0, 0)
     polynomial: PolynomialRadial | None = None
 
     def limits(self, rank: int) -> tuple[int, int]:
@@ -126,16 +127,7 @@ def zeros(count: int, cutoff: float) -> PolynomialRadial:
     )
 
 
-def padded(bond: Bond, count: int) -> PolynomialRadial:
-    """The functions of ACE.jl, followed by zeros up to `count`."""
-    radial = bond.polynomial
-    if radial is None:  # for the type: the caller has looked
-        return zeros(count, bond.cutoff)
-    missing = count - radial.count
-    return replace(radial, recurrence=np.pad(radial.recurrence, ((0, 0), (0, missing))))
-
-
-def read(node: Entry, number: int, other: int) -> Bond:
+def read(node: WordItem, number: int, other: int) -> Bond:
     """One entry of `bonds`.
 
     Args:
@@ -149,8 +141,7 @@ def read(node: Entry, number: int, other: int) -> Bond:
             node.fail("expected recursion_coefficients; tables of splines cannot be read")
         radial = polynomials(node)
         none = np.zeros((0, 0, 0))
-        return Bond(name, radial.count, radial.cutoff, 1.0, 0.0, none, "density", 0.0, 0.0, 0.0,
-                    0.0, (number, other), radial)  # fmt: skip
+        return Bond(name, radial.count, radial.cutoff, 1.0, 0.0, none, polynomial=radial)
     if name not in CHEBYSHEV and name not in BESSEL and not name.startswith("TEST_"):
         families = ", ".join((*CHEBYSHEV, *BESSEL, "ACE.jl.Basic"))
         node.at("radbasename").fail(f"expected one of {families}, got {name[:40]!r}")
@@ -185,7 +176,7 @@ def read(node: Entry, number: int, other: int) -> Bond:
     )  # fmt: skip
 
 
-def _inner(node: Entry) -> tuple[Mode, float, float]:
+def _inner(node: WordItem) -> tuple[Mode, float, float]:
     """inner_cutoff_type, r_in and δ_in."""
     stored = node.get("inner_cutoff_type")
     mode = "density" if stored is None else stored.word()
@@ -207,13 +198,8 @@ def _inner(node: Entry) -> tuple[Mode, float, float]:
 # ---------------------------------------------------------------- ACE.jl
 
 
-def polynomials(node: Entry) -> PolynomialRadial:
-    """P_1 = A_1 (t - t_l)^p_l (t - t_r)^p_r, P_n = (A_n t + B_n) P_{n-1} + C_n P_{n-2}.
-
-    t = ((1 + r0)/(1 + r))^p falls from t_r, where r is small, to t_l at the cut-off. With
-    h = (t_l - t_r)/2 ours is x = (t - t_r)/h - 1: the factors of P_1 are h (x + 1) and
-    -h (1 - x), and A_n t + B_n is A_n h x + A_n (t_r + h) + B_n.
-    """
+def polynomials(node: WordItem) -> PolynomialRadial:
+    """Those of t = ((1 + r0)/(1 + r))^p, which falls from xr, where r is small, to xl."""
     r0, p = node.at("r0").number(1e-3, _FAR), node.at("p").number(1e-3, 50.0)
     cutoff = node.at("rcut").number(0.2, _FAR)
     t_out, t_in = node.at("xl").number(0.0, 1e10), node.at("xr").number(0.0, 1e10)
@@ -227,36 +213,14 @@ def polynomials(node: Entry) -> PolynomialRadial:
     inner = 0.0
     if p_in:
         inner = max(0.0, (1 + r0) * t_in ** (-1 / p) - 1)
-    h = (t_out - t_in) / 2
-    recurrence = np.zeros((3, count))
-    with np.errstate(all="ignore"):
-        recurrence[0] = a * h
-        recurrence[1, 1:] = (a * (t_in + h) + b)[1:]
-        recurrence[2, 2:] = c[2:]
-        recurrence[0, 0] = a[0] * h ** (p_in + p_out) * (-1) ** p_out
-        radial = PolynomialRadial(
-            recurrence,
-            PolynomialTransform(p, offset=1.0),
-            1.0 / h,
-            -t_in / h - 1.0,
-            PolynomialEnvelope(p_in, p_out),
-            inner,
-            r0,
-            cutoff,
-        )
-        check(node, radial)
+    radial = OrthPoly(a, b, c, (t_in, p_in), (t_out, p_out)).radial(
+        PolynomialTransform(p, offset=1.0), inner, r0, cutoff, PolynomialEnvelope(p_in, p_out)
+    )
+    check(node, radial)
     return radial
 
 
-def check(node: Entry, radial: RadialFunctions) -> None:
-    """Refuse functions without room or with values that are not finite."""
-    if not radial.cutoff > max(radial.inner, 0.1) + 0.1:
-        node.fail(f"expected room between {radial.inner} Å and the cut-off {radial.cutoff} Å")
-    if not stays_finite(radial):
-        node.fail("expected finite radial functions, got infinite ones")
-
-
-def read_pair(root: Entry, files: list[int]) -> tuple[tuple[RadialFunctions, ...], ...] | None:
+def read_pair(root: WordItem, files: list[int]) -> tuple[tuple[RadialFunctions, ...], ...] | None:
     """Polypairpot and reppot: one function for each ordered pair of species, or None."""
     node = root.get("polypairpot")
     if node is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from acepot.basis.jet import Jet
 from acepot.errors import InputError
-from acepot.io.pace.spectral import CHECKS, MAX_ORDER, Floats, Sum, basis
+from acepot.io.pace.chebyshev import CHECKS, MAX_ORDER, Floats, Series, basis
 
 #: Distances (m,) in Å -> Jet of shape (m,).
 Function = Callable[[Floats], Jet]
@@ -52,7 +52,7 @@ class Continued:
         self._square: dict[float, tuple[Floats, Floats]] = {}
         self._solved: dict[tuple[float, int], Floats] = {}
 
-    def fit(self, height: float, tolerance: float, what: str) -> Sum:
+    def fit(self, height: float, tolerance: float, what: str) -> Series:
         """The function with one height, about so below `shortest`.
 
         Args:
@@ -65,7 +65,7 @@ class Continued:
             InputError: K would exceed its bound.
         """
         scale = max(float(np.abs(self._wanted).max()), 1.0)
-        best = Sum(np.zeros((1, 0)), np.inf)
+        best = Series(np.zeros((1, 0)), np.inf)
         for soft in _SOFT:
             last = MAX_ORDER
             for order in range(self._least, MAX_ORDER + 1, _STEP):
@@ -74,7 +74,7 @@ class Continued:
                 if best.error > tolerance >= gap:
                     last = min(last, order + _MORE)
                 if gap < best.error:
-                    best = Sum(found[None], gap)
+                    best = Series(found[None], gap)
                 if best.error <= tolerance / 10 or order + _STEP > last:
                     break
             if best.error <= tolerance:

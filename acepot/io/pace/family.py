@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import PolynomialRadial
 from acepot.errors import InputError
-from acepot.io.pace.bonds import CHEBYSHEV
-from acepot.io.pace.spectral import Floats
+from acepot.io.pace.bonds import CHEBYSHEV, Bond
+from acepot.io.pace.chebyshev import Floats
 
 Channel = tuple[int, ...]
 #: The window that PACE files name where it has no meaning, in Å.
@@ -49,7 +49,7 @@ class PaceFamily:
 
 
 @dataclass(frozen=True, eq=False)
-class Combined:
+class Combination:
     """Channels of a model written in a family.
 
     Args:
@@ -61,30 +61,9 @@ class Combined:
     matrix: Floats
 
 
-@dataclass(frozen=True)
-class Core:
-    """Core repulsion of one ordered pair as PACE files name it.
-
-    Args:
-        mode: inner_cutoff_type.
-        prefactor: prehc.
-        decay: lambdahc.
-        end: rcut_in in Å.
-        width: dcut_in in Å.
-        window: dcut in Å, if the repulsion says.
-    """
-
-    mode: str
-    prefactor: float = 0.0
-    decay: float = 1.0
-    end: float = 0.0
-    width: float = 0.0
-    window: float | None = None
-
-
-def in_own_family(
+def as_pace_family(
     functions: RadialFunctions, pair: RadialFunctions | None, channels: Sequence[Channel]
-) -> Combined | None:
+) -> Combination | None:
     """Channels in a family of PACE, if that is what they already are.
 
     Args:
@@ -107,7 +86,7 @@ def in_own_family(
     matrix = np.zeros((len(chosen), width))
     for row, values in zip(matrix, chosen, strict=True):
         row[: len(values)] = values
-    return Combined(family, matrix)
+    return Combination(family, matrix)
 
 
 def _rows(functions: RadialFunctions) -> tuple[PaceFamily, Floats] | None:
@@ -131,39 +110,50 @@ def _rows(functions: RadialFunctions) -> tuple[PaceFamily, Floats] | None:
     return None
 
 
-def core_of(
-    nonlinear: Nonlinear | None, centre: int, neighbour: int, family: PaceFamily, what: str
-) -> Core:
-    """The core repulsion of one ordered pair.
+def bond_of(
+    family: PaceFamily,
+    coefficients: Floats,
+    nonlinear: Nonlinear | None,
+    pair: tuple[int, int],
+    what: str,
+) -> Bond:
+    """What a PACE file says about one ordered pair of species.
 
     Args:
-        nonlinear: of the model.
-        centre: species index.
-        neighbour: species index.
-        family: radial functions of the pair.
+        family: its radial functions.
+        coefficients: of R_nl in them, shape (n, l, K).
+        nonlinear: of the model, for the core repulsion.
+        pair: indices of the species.
         what: how an error begins.
 
     Raises:
         InputError: PACE cannot have this repulsion beside these radial functions.
     """
+    end, width = family.end, family.width
+    bond = Bond(
+        family.name, coefficients.shape[-1], family.cutoff, family.exponent, family.window,
+        coefficients, "distance", 0.0, 1.0, end, width,
+    )  # fmt: skip
     if nonlinear is None or nonlinear.core is None:
-        return Core("distance", end=family.end, width=family.width)
-    core = nonlinear.core[centre][neighbour]
+        return bond
+    core = nonlinear.core[pair[0]][pair[1]]
     if core.cutoff != family.cutoff:
         raise InputError(
             f"{what}: the core repulsion ends at {core.cutoff} Å, the radial functions at "
             f"{family.cutoff} Å; a .yace file has one cut-off"
         )
     if isinstance(core, ZblRadial) and nonlinear.mode == "zbl" and nonlinear.inner is not None:
-        begin, width = (float(x) for x in nonlinear.inner[centre, neighbour])
-        if family.end == 0 and (family.name != "ChebExpCos" or family.window == core.width):
-            return Core("zbl", core.prefactor, 1.0, begin + width, width, core.width)
-    if isinstance(core, CoreRadial) and nonlinear.mode == "density":
-        if core.end is None and family.end == 0:
-            return Core("density", core.prefactor, core.decay)
-    if isinstance(core, CoreRadial) and nonlinear.mode == "distance" and core.end is not None:
-        if family.end == core.end and (core.end == 0 or family.width == core.width):
-            return Core("distance", core.prefactor, core.decay, core.end, core.width)
+        begin, inside = (float(x) for x in nonlinear.inner[pair])
+        if end == 0 and (family.name != "ChebExpCos" or family.window == core.width):
+            return replace(bond, mode="zbl", prefactor=core.prefactor, end=begin + inside,
+                           width=inside, window=core.width)  # fmt: skip
+    if isinstance(core, CoreRadial):
+        bond = replace(bond, prefactor=core.prefactor, decay=core.decay)
+        if nonlinear.mode == "density" and core.end is None and end == 0:
+            return replace(bond, mode="density", width=0.0)
+        if nonlinear.mode == "distance" and end == core.end:
+            if end == 0 or width == core.width:
+                return replace(bond, width=core.width)
     raise InputError(
         f"{what}: a .yace file has no {type(core).__name__} of mode {nonlinear.mode} beside "
         f"{family.name} functions with the inner cut-off {family.end} Å"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from acepot.basis.jet import Jet
 from acepot.basis.radial import ProductRadial
 from acepot.errors import InputError
-from acepot.io.pace import spectral
-from acepot.io.pace.family import Channel, Combined, PaceFamily, in_own_family
-from acepot.io.pace.spectral import Floats
-from acepot.io.pace.terms import Terms
+from acepot.io.pace import chebyshev
+from acepot.io.pace.chebyshev import Floats
+from acepot.io.pace.family import Channel, Combination, PaceFamily, as_pace_family
+from acepot.io.pace.products import SiteProducts
 from acepot.lowering import families
 from acepot.model import Model
 
@@ -28,14 +28,18 @@ class Radials:
     """Every radial channel of a model in a family of PACE, for each ordered pair of species.
 
     Attributes:
-        own: pairs whose functions are PACE's already, with their coefficients; None for others.
+        exact: pairs whose functions are PACE's already, with their coefficients; None for others.
         combined: family and coefficients of every pair; channels that occur only in functions
             with one factor are zero unless they are PACE's own.
         error: largest error so far, relative to the largest value of each function.
     """
 
     def __init__(
-        self, model: Model, channels: tuple[Channel, ...], sites: Sequence[Terms], tolerance: float
+        self,
+        model: Model,
+        channels: tuple[Channel, ...],
+        sites: Sequence[SiteProducts],
+        tolerance: float,
     ) -> None:
         self.channels = channels
         self.sites = sites
@@ -46,20 +50,20 @@ class Radials:
         self.bodies, self.pair = families(model.basis, many, pairs)
         self.error = 0.0
         every = list(product(range(len(self.symbols)), repeat=2))
-        self.own = {(a, b): self._own(a, b) for a, b in every}
-        self.combined = {(a, b): self.own[a, b] or self._expanded(a, b) for a, b in every}
+        self.exact = {(a, b): self._exact(a, b) for a, b in every}
+        self.combined = {(a, b): self.exact[a, b] or self._expanded(a, b) for a, b in every}
 
     def name(self, a: int, b: int) -> str:
         """The pair in words."""
         return f"{self.symbols[a]}-{self.symbols[b]}"
 
-    def used(self, a: int, b: int, single: bool) -> list[int]:
+    def used(self, a: int, b: int, rank_one: bool) -> list[int]:
         """Channels in products of one factor, or of several, with this neighbour."""
         site = self.sites[a]
-        here = ((site.order[:, None] == 1) == single) & (site.species == b)
+        here = ((site.order[:, None] == 1) == rank_one) & (site.species == b)
         return sorted({int(c) for c in site.channel[here]})
 
-    def single(self, a: int, b: int) -> tuple[list[int], Floats]:
+    def rank_one(self, a: int, b: int) -> tuple[list[int], Floats]:
         """Channels in functions with one factor and their weights, shape (P, channels)."""
         site = self.sites[a]
         here = (site.order == 1) & (site.species[:, 0] == b)
@@ -67,8 +71,8 @@ class Radials:
 
     def singular(self, a: int, b: int) -> NDArray[np.bool_]:
         """Which channels in functions with one factor are infinite at r = 0."""
-        channels, _ = self.single(a, b)
-        if not channels or self.own[a, b] is not None:
+        channels, _ = self.rank_one(a, b)
+        if not channels or self.exact[a, b] is not None:
             return np.zeros(len(channels), dtype=bool)
         with np.errstate(all="ignore"):
             start = self.values(a, b, channels, np.zeros(1)).value
@@ -91,7 +95,7 @@ class Radials:
             np.concatenate([p.second for p in parts]),
         )
 
-    def expand(self, a: int, b: int, functions: spectral.Functions, cutoff: float) -> Floats:
+    def expand(self, a: int, b: int, functions: chebyshev.Functions, cutoff: float) -> Floats:
         """Coefficients of functions of a pair in its polynomials, shape (functions, K).
 
         Args:
@@ -100,25 +104,25 @@ class Radials:
             functions: smooth on [0, cutoff].
             cutoff: in Å.
         """
-        found = spectral.expand(functions, cutoff, self.tolerance, self.name(a, b))
+        found = chebyshev.expand(functions, cutoff, self.tolerance, self.name(a, b))
         self.error = max(self.error, found.error)
         return rounded(found.coefficients)
 
-    def _own(self, a: int, b: int) -> Combined | None:
+    def _exact(self, a: int, b: int) -> Combination | None:
         """All channels of a pair, if they are functions of PACE."""
         pair = None if self.pair is None else self.pair[a][b]
-        return in_own_family(self.bodies[a][b], pair, self.channels)
+        return as_pace_family(self.bodies[a][b], pair, self.channels)
 
-    def _expanded(self, a: int, b: int) -> Combined:
+    def _expanded(self, a: int, b: int) -> Combination:
         """Channels of a pair as polynomials; rows that have one factor only stay zero."""
-        many = self.used(a, b, single=False)
+        many = self.used(a, b, rank_one=False)
         family = PaceFamily("ChebPow", self._cutoff(a, b))
         if not many:
-            return Combined(family, np.zeros((len(self.channels), 1)))
+            return Combination(family, np.zeros((len(self.channels), 1)))
         found = self.expand(a, b, lambda r: self.values(a, b, many, r).value, family.cutoff)
         matrix = np.zeros((len(self.channels), found.shape[1]))
         matrix[many] = found
-        return Combined(family, matrix)
+        return Combination(family, matrix)
 
     def _cutoff(self, a: int, b: int) -> float:
         """The cut-off of an ordered pair.
@@ -126,7 +130,7 @@ class Radials:
         Raises:
             InputError: many-body and pair functions end at different distances.
         """
-        used = self.used(a, b, single=False) + self.used(a, b, single=True)
+        used = self.used(a, b, rank_one=False) + self.used(a, b, rank_one=True)
         ends = {}
         for kind, family in (("many-body", self.bodies), ("pair", self.pair)):
             if family and any((self.channels[c][0] < 0) == (kind == "pair") for c in used):
@@ -135,7 +139,7 @@ class Radials:
             raise InputError(
                 f"{self.name(a, b)}: the many-body functions end at {ends['many-body']} Å, the "
                 f"pair functions at {ends['pair']} Å; a .yace file has one cut-off for a pair, and "
-                f"to the longer one {spectral.MAX_ORDER} functions reach a relative error of only "
+                f"to the longer one {chebyshev.MAX_ORDER} functions reach a relative error of only "
                 f"{self._mismatch(a, b, ends):.0e}: fit with equal cut-offs"
             )
         return max(ends.values(), default=self.bodies[a][b].cutoff)
@@ -145,14 +149,14 @@ class Radials:
         short = min(ends, key=lambda kind: ends[kind])
         channels = [
             c
-            for single in (True, False)
-            for c in self.used(a, b, single)
+            for rank_one in (True, False)
+            for c in self.used(a, b, rank_one)
             if (self.channels[c][0] < 0) == (short == "pair")
         ]
         begin = 0.0
         if short == "pair" and self.singular(a, b).any():
             begin = 0.3 * ends[short]  # smoothly, so that only the kink at its end counts
-        return spectral.reached(
+        return chebyshev.reached(
             lambda r: self.values(a, b, channels, (begin**8 + r**8) ** 0.125).value,
             max(ends.values()),
         )

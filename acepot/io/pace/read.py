@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from acepot.errors import InputError, ModelFileError
-from acepot.io.files import opened
-from acepot.io.pace.acetext import parse_ace
-from acepot.io.pace.contents import model_from
-from acepot.io.pace.tree import parse_yaml
+from acepot.io.document import read_text
+from acepot.io.pace.acetext import START, parse_ace
+from acepot.io.pace.potential import model_from
+from acepot.io.pace.yamltext import parse_yaml
 from acepot.model import Model
 
 #: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.
 _CHARACTERS = 100_000_000
-#: What a compressed file of some bytes may hold: these many more, and these times its size.
-_SMALL, _RATIO = 1_000_000, 100
+#: Characters that a compressed file may hold for each of its bytes.
+_RATIO = 100
 
 
-def read_yace(path: str | Path) -> Model:
-    """Read a potential in PACE's YAML format.
+def read_pace(path: str | Path) -> Model:
+    """Read a potential of PACE: YAML, or the older text format, which holds one element.
 
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2.
@@ -32,54 +32,23 @@ def read_yace(path: str | Path) -> Model:
         InputError: there is no such file.
         ModelFileError: the file is damaged or holds what cannot be read; the message says what.
     """
-    return _read(path, yaml=True)
+    return model_of_text(read_text(path, _CHARACTERS, _RATIO), str(path), Path(path).name)
 
 
-def read_ace(path: str | Path) -> Model:
-    """Read a potential in PACE's older text format, which holds one element.
-
-    Args:
-        path: the file, plain or compressed with xz, gzip or bzip2.
-
-    Returns:
-        As `read_yace`.
-
-    Raises:
-        InputError: there is no such file.
-        ModelFileError: the file is damaged or holds what cannot be read; the message says what.
-    """
-    return _read(path, yaml=False)
-
-
-def _read(path: str | Path, yaml: bool) -> Model:
-    try:
-        with opened(path) as file:
-            limit = min(_CHARACTERS, _SMALL + _RATIO * Path(path).stat().st_size)
-            text = file.read(limit + 1)
-    except InputError as error:
-        if not Path(path).is_file():
-            raise
-        raise ModelFileError(str(error)) from error
-    if len(text) > limit:
-        raise ModelFileError(f"{path}: expected at most {limit} characters, got more")
-    kind = "PACE .yace" if yaml else "PACE .ace"
-    return model_of_text(text, str(path), {"format": kind, "file": Path(path).name}, yaml=yaml)
-
-
-def model_of_text(text: str, name: str, provenance: dict[str, str], *, yaml: bool = True) -> Model:
+def model_of_text(text: str, name: str, file: str = "") -> Model:
     """The model that the text of a file describes.
 
     Args:
         text: of a `.yace` or `.ace` file.
         name: how errors begin.
-        provenance: of the model.
-        yaml: whether it is a `.yace` file.
+        file: its name, for the provenance; the provenance is left empty without one.
 
     Raises:
-        ModelFileError: as `read_yace`.
+        ModelFileError: as `read_pace`.
     """
-    parse = parse_yaml if yaml else parse_ace
+    older = START.match(text) is not None
+    provenance = {"format": "PACE .ace" if older else "PACE .yace", "file": file} if file else {}
     try:
-        return model_from(parse(text, name), provenance)
+        return model_from((parse_ace if older else parse_yaml)(text, name), provenance)
     except InputError as error:
         raise ModelFileError(f"{name}: {error}") from error

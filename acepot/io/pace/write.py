@@ -12,12 +12,12 @@ from acepot.basis.embedding import Embedding
 from acepot.basis.explicit import ExplicitBasis
 from acepot.errors import InputError
 from acepot.io.files import replaced
-from acepot.io.pace import acejl, text
-from acepot.io.pace.family import Channel, core_of
+from acepot.io.pace import acejl, yacelines
+from acepot.io.pace.chebyshev import Floats
+from acepot.io.pace.family import bond_of
+from acepot.io.pace.pairpart import PairPart
+from acepot.io.pace.products import SiteProducts, site_products
 from acepot.io.pace.radials import Radials
-from acepot.io.pace.singles import Singles
-from acepot.io.pace.spectral import Floats
-from acepot.io.pace.terms import Terms, terms_of
 from acepot.model import Model
 
 #: Distance in Å of the knots of ML-PACE's own tables: its default.
@@ -79,15 +79,15 @@ def yace_lines(model: Model, tolerance: float) -> tuple[list[str], YaceReport]:
     """
     if not 1e-13 <= tolerance <= 1e-3:
         raise InputError(f"tolerance: expected 1e-13 to 1e-3, got {tolerance}")
-    channels, sites = terms_of(model)
+    channels, sites = site_products(model)
     _check(sites)
-    if acejl.fits(model):
-        return acejl.lines(model, channels, sites), YaceReport({}, 0.0, {})
-    writer = _Writer(model, channels, sites, tolerance)
+    if (lines := acejl.lines(model, channels, sites)) is not None:
+        return lines, YaceReport({}, 0.0, {})
+    writer = _Writer(model, Radials(model, channels, sites, tolerance))
     return writer.lines(), writer.report()
 
 
-def _check(sites: Sequence[Terms]) -> None:
+def _check(sites: Sequence[SiteProducts]) -> None:
     """Refuse products that are not those of an energy.
 
     Raises:
@@ -102,60 +102,54 @@ def _check(sites: Sequence[Terms]) -> None:
 class _Writer:
     """Turns the radial functions of a model into PACE's, pair by pair."""
 
-    def __init__(
-        self,
-        model: Model,
-        channels: tuple[Channel, ...],
-        sites: Sequence[Terms],
-        tolerance: float,
-    ) -> None:
-        self.model = model
-        self.sites = sites
+    def __init__(self, model: Model, radials: Radials) -> None:
+        self.model, self.radials, self.sites = model, radials, radials.sites
         self.embeddings = _embeddings(model)
-        self.radials = Radials(model, channels, sites, tolerance)
-        self.singles = Singles(self.radials, self.embeddings, model.provenance)
-        self.n = _numbered(sites)
+        self.pair_part = PairPart(radials, self.embeddings, model.provenance)
+        self.n = _numbered(self.sites)
         self.rows = max(self.n.values(), default=1)
         self.width = 1 + max((l for _, l in self.n), default=0)
 
     def report(self) -> YaceReport:
         """What was done."""
         orders = {self.radials.name(a, b): self._base(a, b) for a, b in self.radials.combined}
-        return YaceReport(orders, self.radials.error, self.singles.continued)
+        return YaceReport(orders, self.radials.error, self.pair_part.continued)
 
     def lines(self) -> list[str]:
         """The file."""
         basis = self.model.basis
         knots = basis.knots if isinstance(basis, ExplicitBasis) else None
         symbols = self.radials.symbols
-        lines = list(text.head_lines(symbols, self.model.e0, self.embeddings, knots or _KNOTS))
+        lines = list(yacelines.head_lines(symbols, self.model.e0, self.embeddings, knots or _KNOTS))
         lines.append("bonds:")
-        cores = {}
+        modes = set()
         for (a, b), combined in self.radials.combined.items():
-            core = core_of(self.model.nonlinear, a, b, combined.family, self.radials.name(a, b))
-            cores[a, b] = core.mode
-            bond = text.BondText(combined, core, self._coefficients(a, b))
-            lines.append(text.bond_line(a, b, bond))
-        if len(set(cores.values())) > 1:
+            bond = bond_of(
+                combined.family, self._coefficients(a, b), self.model.nonlinear, (a, b),
+                self.radials.name(a, b),
+            )  # fmt: skip
+            modes.add(bond.mode)
+            lines.append(yacelines.bond_line(a, b, bond))
+        if len(modes) > 1:
             raise InputError("model: a .yace file has one inner_cutoff_type for all pairs")
         lines.append("functions:")
-        if not self.n and not any(c.size for c in self.singles.coefficients.values()):
+        if not self.n and not any(c.size for c in self.pair_part.coefficients.values()):
             # Nothing but a repulsion, and PACE wants a function.
-            self.singles.coefficients[0, 0] = np.zeros((len(self.embeddings[0].weights), 1))
+            self.pair_part.coefficients[0, 0] = np.zeros((len(self.embeddings[0].weights), 1))
         for a, site in enumerate(self.sites):
             lines.append(f"  {a}:")
             for b in range(len(symbols)):
-                lines += text.single_lines(a, b, self.singles.coefficients[a, b])
-            lines += text.product_lines(a, site.take(site.order > 1), self.n)
+                lines += yacelines.rank_one_lines(a, b, self.pair_part.coefficients[a, b])
+            lines += yacelines.product_lines(a, site.take(site.order > 1), self.n)
             if lines[-1] == f"  {a}:":
                 lines[-1] += " []"
         return lines
 
     def _base(self, a: int, b: int) -> int:
         """Number of functions g_k of a pair: up to the last that anything uses."""
-        many = self.radials.combined[a, b].matrix[self.radials.used(a, b, single=False)]
+        many = self.radials.combined[a, b].matrix[self.radials.used(a, b, rank_one=False)]
         last = int(np.flatnonzero(many.any(axis=0)).max(initial=0))
-        return max(last + 1, int(self.singles.coefficients[a, b].shape[1]))
+        return max(last + 1, int(self.pair_part.coefficients[a, b].shape[1]))
 
     def _coefficients(self, a: int, b: int) -> Floats:
         """R_nl of the products in which they occur, shape (n, l, K)."""
@@ -169,7 +163,7 @@ class _Writer:
         return out
 
 
-def _numbered(sites: Sequence[Terms]) -> dict[tuple[int, int], int]:
+def _numbered(sites: Sequence[SiteProducts]) -> dict[tuple[int, int], int]:
     """Number n of every radial channel in products of several factors: 1, 2, … for each l.
 
     ML-PACE makes A of all n and l up to the largest, so n must not count the same function of

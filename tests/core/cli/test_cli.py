@@ -26,7 +26,7 @@ from acepot import Model, Potential, Structure
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.cli.main import main
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 
 ROOT = Path(__file__).parents[3]
 FILES = {"model.acepot", "report.json", "fit.toml"}
@@ -91,8 +91,8 @@ def structures() -> list[Structure]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, structures: list[Structure]) -> Path:
     """A folder with train.xyz and test.xyz, in which commands run."""
     monkeypatch.chdir(tmp_path)
-    extxyz.write("train.xyz", [*structures[:8], *structures[-2:]])
-    extxyz.write("test.xyz", structures[8:-2])
+    extxyz.write_structures("train.xyz", [*structures[:8], *structures[-2:]])
+    extxyz.write_structures("test.xyz", structures[8:-2])
     return tmp_path
 
 
@@ -315,7 +315,7 @@ def test_eval_of_structures_without_labels_gives_predictions(
     fitted: Path, here: Path, run: Run, structures: list[Structure]
 ) -> None:
     bare = [replace(s, energy=None, forces=None, virial=None) for s in structures[:2]]
-    extxyz.write("bare.xyz", bare)
+    extxyz.write_structures("bare.xyz", bare)
     assert run("eval", "Si/model.acepot", "bare.xyz", "--out", "p.xyz").status == 0
     assert (here / "p.xyz").read_text().count("acepot_virial") == 2
     words = ("eval", "Si/model.acepot", "bare.xyz", "--out", "q.xyz", "--report", "r.json")
@@ -520,7 +520,7 @@ def test_too_few_data_for_least_squares_leave_everything_as_it_was(
     fitted: Path, here: Path, run: Run, structures: list[Structure]
 ) -> None:
     before = snapshot(fitted)
-    extxyz.write("few.xyz", structures[:1])
+    extxyz.write_structures("few.xyz", structures[:1])
     error = run("fit", "few.xyz", *SIZE, "--solver", "qr", "--out", "Si", "--no-plots").error()
     assert "underdetermined: 16 rows for" in error and snapshot(fitted) == before
 
@@ -564,7 +564,9 @@ def test_convert_says_what_it_did_and_what_it_cannot(fitted: Path, here: Path, r
 def test_an_unknown_element_names_the_known_ones(
     fitted: Path, here: Path, run: Run, structures: list[Structure]
 ) -> None:
-    extxyz.write("ge.xyz", [structures[0], replace(structures[1], numbers=[8, 8, 14, 32])])
+    extxyz.write_structures(
+        "ge.xyz", [structures[0], replace(structures[1], numbers=[8, 8, 14, 32])]
+    )
     error = run("eval", "Si/model.acepot", "ge.xyz", "--report", "r.json").error()
     assert "Ge, which this model does not know; it was made for O, Si" in error
     assert not (here / "r.json").exists()
@@ -598,7 +600,7 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(
         ("acepot.fitting.fitted.solve", KeyboardInterrupt(), 130),
         ("acepot.fitting.assembly.assemble", KeyboardInterrupt(), 130),
         ("acepot.fitting.folder.verify", KeyboardInterrupt(), 130),
-        ("acepot.fitting.folder.acefile.model_bytes", KeyboardInterrupt(), 130),
+        ("acepot.fitting.folder.modelfile.model_bytes", KeyboardInterrupt(), 130),
         ("acepot.fitting.fitted.solve", MemoryError("no memory"), 1),
         ("acepot.fitting.folder.verify", acepot.errors.ConvergenceError("differs"), 1),
     ],
@@ -697,7 +699,7 @@ def test_an_interrupt_from_the_keyboard_ends_a_fit_and_keeps_files(
     fitted: Path, here: Path, structures: list[Structure]
 ) -> None:
     before = snapshot(fitted)
-    extxyz.write("many.xyz", structures[:8] * 600)  # takes long enough to be interrupted
+    extxyz.write_structures("many.xyz", structures[:8] * 600)  # takes long enough to be interrupted
     words = ["fit", "many.xyz", "--order", "3", "--degree", "9", "--out", "Si", "--no-plots"]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "acepot.cli", *words],

@@ -10,7 +10,7 @@ import pytest
 
 import acepot.lowering
 import acepot.neighbours
-from acepot import Model, Potential, Structure, run_fit
+from acepot import Model, Potential, Structure, load, run_fit
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
@@ -23,7 +23,8 @@ from acepot.fitting.pipeline import load_config
 from acepot.fitting.priors import Gaussian
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.solvers import QR
-from acepot.io import acefile, extxyz
+from acepot.io import modelfile
+from acepot.io.structures import extxyz
 
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
 SITES = np.array([[0, 0, 0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55], [0.55, 0.05, 0.5]])
@@ -90,7 +91,7 @@ def test_a_fit_in_memory_is_that_of_its_files(structures: list[Structure], tmp_p
         assert one.recipe == file.recipe and one.model.basis == file.model.basis
     written = memory.model.provenance["fit"]
     assert written["observables"] == names and "data" not in written
-    assert acefile.load(acefile.model_bytes(memory.model)).basis == memory.model.basis
+    assert load(modelfile.model_bytes(memory.model)).basis == memory.model.basis
 
 
 def test_atoms_of_ase_are_structures(structures: list[Structure]) -> None:

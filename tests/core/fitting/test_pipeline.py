@@ -25,7 +25,8 @@ from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, lo
 from acepot.fitting.dataset import elements, is_isolated, reference_energies
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.restraint import applies, restraint_rows
-from acepot.io import acefile, extxyz
+from acepot.io import modelfile
+from acepot.io.structures import extxyz
 from acepot.lowering import expansion, lower
 
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
@@ -84,7 +85,7 @@ def written(tmp_path: Path, structures: list[Structure]) -> Callable[..., str]:
     """Write structures to a file and name it."""
 
     def write(chosen: list[Structure] | None = None, name: str = "train.xyz") -> str:
-        extxyz.write(tmp_path / name, structures if chosen is None else chosen)
+        extxyz.write_structures(tmp_path / name, structures if chosen is None else chosen)
         return str(tmp_path / name)
 
     return write
@@ -410,7 +411,7 @@ def test_few_blocks_wait_and_an_error_stops_all_threads() -> None:
 
 def test_threads_change_no_bit(written: Callable[..., str]) -> None:
     files = {
-        acefile.model_bytes(fit_of(written(), threads=n, solver={"kind": "blr"}).model)
+        modelfile.model_bytes(fit_of(written(), threads=n, solver={"kind": "blr"}).model)
         for n in (1, 2, 3)
     }
     assert len(files) == 1
@@ -426,7 +427,7 @@ def test_fitting_twice_gives_the_same_bytes(written: Callable[..., str]) -> None
         "committee": {"size": 3},
     }
     one, other = (run_fit(config, threads=1) for _ in range(2))
-    assert acefile.model_bytes(one.model) == acefile.model_bytes(other.model)
+    assert modelfile.model_bytes(one.model) == modelfile.model_bytes(other.model)
     assert one.report == other.report
 
 
@@ -443,7 +444,7 @@ def test_mappings_files_and_configurations_are_one_thing(
         "basis": {"elements": ["O", "Si"], "order": 2, "degree": 4.0, "cutoff": 4.0},
     }
     fits = [run_fit(one, threads=1) for one in (config, path, str(path), mapping)]
-    assert len({acefile.model_bytes(fit.model) for fit in fits}) == 1
+    assert len({modelfile.model_bytes(fit.model) for fit in fits}) == 1
 
 
 def load_config_data(train: str) -> Any:
@@ -464,7 +465,7 @@ def test_the_resolved_configuration_repeats_the_fit(
     np.testing.assert_array_equal(first.model.e0, second.model.e0)
     assert load_config(path) == second.config
     third = run_fit(second.config, threads=1)
-    assert acefile.model_bytes(second.model) == acefile.model_bytes(third.model)
+    assert modelfile.model_bytes(second.model) == modelfile.model_bytes(third.model)
 
 
 # ------------------------------------------------------------------ committee

@@ -21,7 +21,7 @@ from acepot.fitting.fit import fit
 from acepot.fitting.folder import fit_to_folder
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.resume import digest, memory_in
-from acepot.io import extxyz
+from acepot.io.structures import extxyz
 
 ROOT = Path(__file__).parents[3]
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])

@@ -1,0 +1,1 @@
+"""Structures from files and from ASE Atoms, with the labels they carry."""

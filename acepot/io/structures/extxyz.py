@@ -1,0 +1,260 @@
+"""Extended XYZ: read structures with their labels, write them with predictions.
+
+A frame is a line with the number of atoms, a comment line of key=value pairs and a line per
+atom. Known keys are Lattice (the vectors a1 a2 a3 one after the other, in Å), pbc and
+Properties (the columns); a comment without any of these is free text, and the atom lines are
+then a symbol and a position. Units and signs of labels: see `acepot.io.structures.labels`. The
+comments of i-PI's XYZ files are understood as well (`acepot.io.structures.ipi`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.errors import InputError
+from acepot.io.files import opened, replaced
+from acepot.io.structures.comment import FAR, Column, parse, quoted
+from acepot.io.structures.frames import Frame, to_structures
+from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys, rank
+from acepot.io.structures.values import is_number
+from acepot.structure import Structure
+
+
+def read(
+    path: str | Path, labels: LabelKeys = BY_NAME, *, config_type_key: str = "config_type"
+) -> tuple[list[Structure], LabelCount]:
+    """Read every structure of an (extended) XYZ file with its labels.
+
+    Frames are counted from 0, in names ("train.xyz frame 3") and messages. Without pbc a
+    frame is periodic in all directions if it has a Lattice, else in none.
+
+    Args:
+        path: the file; xz, gzip and bzip2 are read as they are.
+        labels: keys of the labels; by default they are found by name.
+        config_type_key: key of the structure's group; without it the group is "default".
+
+    Returns:
+        The structures (Å, eV, eV/Å) and the count of labels, whose `str` is a report line.
+
+    Raises:
+        InputError: there is no such file, it is damaged or not in this format (with the
+            line), or its labels are missing, doubtful or wrong (see `acepot.io.structures.labels`).
+    """
+    with opened(path) as text:
+        frames = [_frame(block, labels, config_type_key) for block in _blocks(text, Path(path))]
+    if not frames:
+        raise InputError(f"{path}: expected structures, got an empty file")
+    return to_structures(frames, labels, str(path))
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """The lines of one frame.
+
+    Args:
+        path: the file.
+        index: number of the frame, from 0.
+        line: number of the comment line, from 1.
+        comment: the comment line.
+        rows: the atom lines, split into words.
+    """
+
+    path: Path
+    index: int
+    line: int
+    comment: str
+    rows: list[list[str]]
+
+    def at(self, atom: int = -1) -> str:
+        """Where an atom's line (or the comment) is, for messages."""
+        return f"{self.path}: frame {self.index} (line {self.line + 1 + atom})"
+
+    def reals(self, column: Column) -> NDArray[np.float64]:
+        """A column as numbers, shape (n, width)."""
+        last = column.first + column.width
+        words = [word for row in self.rows for word in row[column.first : last]]
+        try:
+            values = [float(word) for word in words]
+        except ValueError:
+            values = []
+        if not values or "_" in "".join(words):  # float reads 1_000, which is no number here
+            bad = next(i for i, word in enumerate(words) if not is_number(word))
+            raise InputError(
+                f"{self.at(bad // column.width)}: {column.name}: expected a number, "
+                f"got {words[bad][:60]!r}"
+            )
+        return np.array(values).reshape(len(self.rows), column.width)
+
+    def positions(self, column: Column, unit: float) -> NDArray[np.float64]:
+        """The positions in Å, shape (n, 3), all finite and of a possible size."""
+        positions = self.reals(column) * unit
+        good = (np.abs(positions) < FAR).all(axis=1)
+        if not good.all():
+            atom = int(np.argmin(good))
+            raise InputError(
+                f"{self.at(atom)}: {column.name}: expected a position in Å, "
+                f"got {positions[atom].tolist()}"
+            )
+        return positions
+
+    def elements(self, column: Column) -> list[int]:
+        """The atomic numbers, from symbols or numbers."""
+        known: dict[str, int] = {}
+        for atom, row in enumerate(self.rows):
+            word = row[column.first]
+            if word in known:
+                continue
+            try:
+                digits = word.isascii() and word.isdecimal() and len(word) < 4
+                known[word] = int(word) if digits else atomic_number(word)
+                if not 0 < known[word] < len(SYMBOLS):
+                    raise InputError(f"element: expected a number from 1 to 118, got {word}")
+            except InputError as error:
+                raise InputError(f"{self.at(atom)}: {error}") from error
+        return [known[row[column.first]] for row in self.rows]
+
+
+def _blocks(text: IO[str], path: Path) -> Iterator[_Block]:
+    """The frames of an open file as lines, one after the other."""
+    line = index = 0
+    for head in text:
+        line += 1
+        count = head.strip()
+        if not count:
+            continue
+        where = f"{path}: frame {index} (line {line})"
+        if not (count.isascii() and count.isdecimal() and len(count) < 16 and int(count) > 0):
+            raise InputError(f"{where}: expected the number of atoms, got {count[:60]!r}")
+        comment = next(text, None)
+        rows = [row.split() for row in islice(text, int(count))]
+        if comment is None or len(rows) < int(count):
+            raise InputError(
+                f"{where}: expected a comment line and {count} atom lines, "
+                f"but the file ends after {len(rows)} atom lines"
+            )
+        yield _Block(path, index, line + 1, comment, rows)
+        line += 1 + len(rows)
+        index += 1
+
+
+def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
+    comment = parse(block.comment, block.at())
+    width = comment.columns[-1].first + comment.columns[-1].width
+    for atom, row in enumerate(block.rows):
+        if len(row) != width and not (comment.free and len(row) > width):
+            names = " ".join(f"{column.name}:{column.width}" for column in comment.columns)
+            raise InputError(
+                f"{block.at(atom)}: expected {width} columns ({names}), got {len(row)}"
+            )
+    name = f"{block.path.name} frame {block.index}"
+    atoms: dict[str, Any] = {
+        "numbers": block.elements(comment.species),
+        "positions": block.positions(comment.positions, comment.unit),
+    }
+    try:
+        bare = Structure(
+            **atoms,
+            cell=comment.cell,
+            pbc=np.array(comment.pbc),
+            config_type=str(comment.info.get(config_type_key, "default")),
+            name=name,
+        )
+    except InputError as error:
+        raise InputError(f"{block.at()}: {str(error).removeprefix(f'{name}: ')}") from error
+    kept = {
+        column.name: block.reals(column)
+        for column in comment.columns
+        if column.name in (labels.forces, *labels.others.values())
+        or rank("forces", column.name) is not None
+    }
+    return Frame(
+        where=block.at(),
+        bare=bare,
+        info=comment.info,
+        columns=kept,
+        others=tuple(column.name for column in comment.columns if column.name not in kept),
+    )
+
+
+def write_structures(
+    path: str | Path,
+    structures: Sequence[Structure],
+    *,
+    energies: Sequence[float | None] | NDArray[np.float64] | None = None,
+    forces: Sequence[ArrayLike | None] | None = None,
+    virials: Sequence[ArrayLike | None] | None = None,
+) -> None:
+    """Write structures as extended XYZ, with predictions beside their labels.
+
+    Labels are written as REF_energy, REF_forces and REF_virial, predictions as acepot_energy,
+    acepot_forces and acepot_virial, all in eV and Å with every digit: `read` gives the same
+    structures back bit by bit and never takes a prediction for a label. An older file is
+    replaced only when everything is written.
+
+    Args:
+        path: the file to make.
+        structures: what to write, in this order.
+        energies: predicted energies in eV, one per structure (None: without).
+        forces: predicted forces in eV/Å, shape (n, 3) per structure (None: without).
+        virials: predicted W = -dE/dε in eV, shape (3, 3) per structure (None: without).
+
+    Raises:
+        InputError: the predictions are not one per structure or of the wrong shape, or the
+            file cannot be written.
+    """
+    predictions = {"energies": energies, "forces": forces, "virials": virials}
+    for kind, values in predictions.items():
+        if values is not None and len(values) != len(structures):
+            raise InputError(
+                f"{kind}: expected one per structure ({len(structures)}), got {len(values)}"
+            )
+    with replaced(path) as out:
+        for index, structure in enumerate(structures):
+            of_this = [None if every is None else every[index] for every in predictions.values()]
+            out.write(_text(structure, of_this, f"structure {index}: "))
+
+
+def _text(structure: Structure, predicted: Sequence[Any], where: str) -> str:
+    """One frame: labels under REF_ names, predicted energy, forces and virial under ours."""
+    atoms = len(structure)
+    comment = [f'pbc="{" ".join("FT"[int(one)] for one in structure.pbc)}"']
+    if structure.cell.any():
+        comment.insert(0, f'Lattice="{_words(structure.cell, (3, 3), where + "cell")}"')
+    properties = "species:S:1:pos:R:3"
+    columns = [structure.positions]
+    labels = (structure.energy, structure.forces, structure.virial)
+    for start, (energy, forces, virial) in (("REF_", labels), ("acepot_", predicted)):
+        if energy is not None:
+            comment.append(f"{start}energy={_words(energy, (), where + start + 'energy')}")
+        if virial is not None:
+            words = _words(virial, (3, 3), where + start + "virial")
+            comment.append(f'{start}virial="{words}"')
+        if forces is not None:
+            properties += f":{start}forces:R:3"
+            columns.append(_shaped(forces, (atoms, 3), where + start + "forces"))
+    comment.insert(1, f"Properties={properties}")
+    comment.append(f"config_type={quoted(structure.config_type)}")
+    lines = [str(atoms), " ".join(comment)]
+    for number, row in zip(structure.numbers, np.hstack(columns).tolist(), strict=True):
+        lines.append(f"{SYMBOLS[number]} {' '.join(map(repr, row))}")
+    return "\n".join(lines) + "\n"
+
+
+def _shaped(value: ArrayLike, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise InputError(f"{what}: expected shape {shape}, got {array.shape}")
+    return array
+
+
+def _words(value: ArrayLike, shape: tuple[int, ...], what: str) -> str:
+    """Numbers with every digit, row by row."""
+    return " ".join(map(repr, _shaped(value, shape, what).ravel().tolist()))
