@@ -81,7 +81,7 @@ class Fit:
         recipe: what was fitted and how, with every default resolved.
         train: training structures.
         test: test structures.
-        config: of a fit of files: the configuration that repeats it; None: there were none.
+        config: the configuration that repeats the fit; None: its structures are not all in files.
         assembled: what it goes on with.
     """
 
@@ -153,7 +153,7 @@ class Fit:
         job = Job(more, choice.recipe, state.basis, threads, say)
         job.add_to(rows)
         state = replace(state, choice=choice, rows=rows, threads=threads)
-        return solved(state, [*self.train, *more], self.test, self.config, say)
+        return solved(state, [*self.train, *more], self.test, None, say)
 
 
 def solved(

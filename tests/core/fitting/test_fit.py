@@ -63,7 +63,7 @@ def structures() -> list[Structure]:
 
 
 def test_a_fit_in_memory_is_that_of_its_files(structures: list[Structure], tmp_path: Any) -> None:
-    extxyz.write(tmp_path / "train.xyz", structures)
+    extxyz.write_structures(tmp_path / "train.xyz", structures)
     more = {
         "weights": {"hot": {"forces": 3.0}},
         "committee": {"size": 2},
@@ -201,7 +201,7 @@ def test_a_fit_lowers_once_and_makes_one_neighbour_list_a_structure(
     counted(acepot.lowering, "cached_expansion", "expanded")
     counted(dataset, "build", "neighbour lists")
     counted(acepot.potential.NativeEvaluator, "evaluate", "evaluations")
-    extxyz.write(tmp_path / "train.xyz", structures)
+    extxyz.write_structures(tmp_path / "train.xyz", structures)
     (tmp_path / "fit.toml").write_text(
         'data.train = "train.xyz"\n[basis]\norder = 2\ndegree = 4\ncutoff = 4.0\npair.degree = 3\n'
     )

@@ -13,7 +13,6 @@ import pytest
 
 from acepot import Fit, Model, Potential, Structure, run_fit
 from acepot.basis.envelope import PolynomialEnvelope
-from acepot.basis.pace_family import SBessel
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
@@ -672,7 +671,6 @@ def test_restraint_rows_hold_the_pair_energy_of_a_dimer_and_nothing_else() -> No
         Pair(degree=0),
         Pair(radial=Legendre(Agnesi(), PolynomialEnvelope(2, 2))),
         Pair(radial=Orthonormal()),
-        Pair(radial=SBessel()),
     ],
 )
 def test_pairs_that_do_not_grow_towards_zero_have_no_restraint(

@@ -67,8 +67,8 @@ def sample(count: int, seed: int) -> list[Structure]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    extxyz.write(tmp_path / "train.xyz", sample(COUNT, 1))
-    extxyz.write(tmp_path / "test.xyz", sample(3, 2))
+    extxyz.write_structures(tmp_path / "train.xyz", sample(COUNT, 1))
+    extxyz.write_structures(tmp_path / "test.xyz", sample(3, 2))
     (tmp_path / "fit.toml").write_text(FIT)
     return tmp_path
 
@@ -187,7 +187,7 @@ def interrupted(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (lambda h: (h / "fit.toml").write_text(FIT + "[weights.g0]\nforces = 2.0\n"), "weights"),
         (lambda h: (h / "fit.toml").write_text(FIT.replace("degree = 8", "degree = 7")), "degree"),
-        (lambda h: extxyz.write(h / "train.xyz", sample(COUNT, 3)), "e0"),
+        (lambda h: extxyz.write_structures(h / "train.xyz", sample(COUNT, 3)), "e0"),
     ],
 )
 def test_the_state_of_another_fit_is_not_used(
