@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from acepot.errors import AceError
     from acepot.evaluate.protocol import Result
-    from acepot.fitting.pipeline import Fit, run_fit
+    from acepot.fitting.fit import fit
+    from acepot.fitting.fitted import Fit
+    from acepot.fitting.pipeline import run_fit
     from acepot.io.modelfile import save
     from acepot.io.registry import load
     from acepot.io.structures.datasets import read_structures
@@ -27,6 +29,7 @@ __all__ = [
     "Potential",
     "Result",
     "Structure",
+    "fit",
     "load",
     "read_structures",
     "run_fit",
@@ -36,11 +39,12 @@ __all__ = [
 #: Where every public name comes from, as above for type checkers.
 _HOMES = {
     "AceError": "acepot.errors",
-    "Fit": "acepot.fitting.pipeline",
+    "Fit": "acepot.fitting.fitted",
     "Model": "acepot.model",
     "Potential": "acepot.potential",
     "Result": "acepot.evaluate.protocol",
     "Structure": "acepot.structure",
+    "fit": "acepot.fitting.fit",
     "load": "acepot.io.registry",
     "read_structures": "acepot.io.structures.datasets",
     "run_fit": "acepot.fitting.pipeline",

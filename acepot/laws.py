@@ -22,6 +22,7 @@ from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
+from acepot.voigt import to_voigt
 
 Floats = NDArray[np.float64]
 
@@ -236,9 +237,8 @@ class _Run:
         tables = self.potential.tables
         rows = np.empty((3 * len(structure) + 7, tables.functions), order="F")
         NativeRowBuilder(tables).fill(structure, ("energy", "forces", "virial"), rows)
-        voigt = base.virial[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
         bare = base.energy - self.model.e0[species].sum()
-        found = np.concatenate(([bare], base.forces.ravel(), voigt))
+        found = np.concatenate(([bare], base.forces.ravel(), to_voigt(base.virial)))
         return _largest(rows @ self.model.coefficients - found)
 
 

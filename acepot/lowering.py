@@ -59,6 +59,8 @@ def lower(
     tolerance: float = TOLERANCE,
     own_knots: bool = False,
     progress: Progress | None = None,
+    expanded: Expansion | None = None,
+    basis: Tables | None = None,
 ) -> Tables:
     """Turn a model, or a basis, into the arrays that evaluators read.
 
@@ -69,6 +71,8 @@ def lower(
         own_knots: interpolate in the cubic tables of the program a file came from, to compare
             with it digit by digit.
         progress: called with (functions done, functions in all) while the basis is built.
+        expanded: `expansion` of the basis, where a caller has it; None: made here.
+        basis: the basis lowered, where a caller has it; None: made here.
 
     Returns:
         Tables; `tables.radial[...].error` holds the measured error of each radial table.
@@ -77,8 +81,12 @@ def lower(
         InputError: the number of coefficients does not fit the basis.
     """
     if isinstance(model, (BasisSpec, ExplicitBasis)):
-        return _lower_basis(model, tolerance, own_knots, progress)
-    tables = _lower_basis(model.basis, tolerance, own_knots, progress)
+        parts = expanded or expansion(model, progress)
+        return _lower_basis(model, parts, tolerance, own_knots)
+    if basis is None:
+        parts = expanded or expansion(model.basis, progress)
+        basis = _lower_basis(model.basis, parts, tolerance, own_knots)
+    tables = basis
     if isinstance(model, TensorModel):
         return tables.read_out(model.coefficients)
     if tables.irreps != (SCALAR,):
@@ -107,9 +115,8 @@ def lower(
 
 
 def _lower_basis(
-    basis: BasisSpec | ExplicitBasis, tolerance: float, own_knots: bool, progress: Progress | None
+    basis: BasisSpec | ExplicitBasis, parts: Expansion, tolerance: float, own_knots: bool
 ) -> Tables:
-    parts = expansion(basis, progress)
     many = tuple(c for c in parts.channels if c[0] > 0)
     pairs = tuple(c for c in parts.channels if c[0] < 0)
     bodies, pair = families(basis, many, pairs)

@@ -17,6 +17,9 @@ others. A new kind is one class; nothing lists them a second time.
     @dataclass(frozen=True)
     class Ridge(Solver, kind="ridge"):
         damping: float = 1.0
+
+Keys that are known only when a file is read are gathered in one field, `further(names)`: a mapping
+whose items stand in the table itself, beside the other fields.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
@@ -43,13 +46,13 @@ from typing import (
 
 from acepot.errors import InputError
 
-__all__ = ["LATER", "Kind", "Settings", "from_mapping", "to_mapping", "to_toml"]
+__all__ = ["LATER", "Kind", "Settings", "from_mapping", "further", "to_mapping", "to_toml"]
 
 T = TypeVar("T")
 
 #: Metadata of a field that files of earlier versions lack: it is written only where it is set.
 LATER = {"later": True}
-
+_FURTHER = "further"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
@@ -109,6 +112,15 @@ class Kind(Settings):
 
 def _is_family(cls: object) -> bool:
     return isinstance(cls, type) and issubclass(cls, Kind) and "kind" not in vars(cls)
+
+
+def further(names: Callable[[], Iterable[str]]) -> Any:
+    """A field of type dict[str, X] whose items are keys of the table itself.
+
+    Args:
+        names: the keys there may be beside the other fields, asked for whenever a table is read.
+    """
+    return field(default_factory=dict, metadata={_FURTHER: names})
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
@@ -221,10 +233,20 @@ def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
     if issubclass(cls, Kind):
         cls, mapping = _chosen(cls, mapping, key, base)
     known = _settable(cls)
-    for name in mapping:
-        if name not in known:
-            raise InputError(_unknown(str(name), key, list(known)))
     values: dict[str, Any] = {}
+    gathered = next((name for name, one in known.items() if _FURTHER in one.metadata), None)
+    names = list(known)
+    if gathered is not None:
+        more = [str(name) for name in known.pop(gathered).metadata[_FURTHER]()]
+        names = [*known, *(name for name in more if name not in known)]
+        item = get_args(_hints(cls)[gathered])[1]
+        values[gathered] = dict(getattr(base, gathered)) if isinstance(base, cls) else {}
+        for name, value in mapping.items():
+            if name in names and name not in known:
+                values[gathered][name] = _convert(item, value, _join(key, name))
+    for name in mapping:
+        if name not in names:
+            raise InputError(_unknown(str(name), key, names))
     for name in known:
         default = _start(cls, name, base)
         if name in mapping:
@@ -369,11 +391,13 @@ def _expected(hint: Any) -> str:
 def _plain(value: Any, name: str, omit: bool, base: object = None) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         table: dict[str, Any] = {value.tag: value.kind} if isinstance(value, Kind) else {}
-        for key, field in _settable(value).items():
+        for key, one in _settable(value).items():
             item = getattr(value, key)
             default = _start(type(value), key, base)
-            skip = (omit or "later" in field.metadata) and default is not MISSING
-            if item is not None and not (skip and item == default):
+            skip = (omit or "later" in one.metadata) and default is not MISSING
+            if _FURTHER in one.metadata:
+                table |= _plain(item, name, omit)
+            elif item is not None and not (skip and item == default):
                 table[key] = _plain(item, _join(name, key), omit, default)
         return table
     if isinstance(value, Mapping):

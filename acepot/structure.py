@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +52,8 @@ class Structure:
         virial: W = -dE/dε in eV, shape (3, 3), if known (stress = -W/V).
         config_type: the group this structure belongs to in weights and error tables.
         name: where it came from, for messages ("train.xyz frame 3").
+        charge: total charge in e, if known.
+        labels: further labels by name, arrays of any shape ("dipole").
 
     Raises:
         InputError: wrong shapes, non-finite numbers, unknown atomic numbers, a periodic
@@ -65,6 +69,8 @@ class Structure:
     virial: NDArray[np.float64] | None
     config_type: str
     name: str
+    charge: float | None
+    labels: Mapping[str, NDArray[np.float64]]
 
     def __init__(
         self,
@@ -77,12 +83,10 @@ class Structure:
         virial: ArrayLike | None = None,
         config_type: str = "default",
         name: str = "",
+        charge: float | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        where = f"{name}: " if name else ""
-
-        def put(key: str, value: object) -> None:
-            object.__setattr__(self, key, value)
-
+        where, put = f"{name}: " if name else "", self._put
         count = int(np.size(np.asarray(numbers)))
         if count == 0:
             raise InputError(f"{where}a structure needs at least one atom, got none")
@@ -99,10 +103,53 @@ class Structure:
         periodic = np.broadcast_to(periodic, (3,)) if periodic.ndim == 0 else periodic
         put("pbc", _array("pbc", periodic, (3,), bool, where))
         self._check_cell(where)
-        number = None if energy is None else float(_array("energy", energy, (), float, where))
-        put("energy", number)
-        for key, value, shape in (("forces", forces, (count, 3)), ("virial", virial, (3, 3))):
-            put(key, None if value is None else _array(key, value, shape, float, where))
+        self._label(where, energy, forces, virial, charge, {} if labels is None else labels)
+
+    def labelled(self, **given: Any) -> Structure:
+        """The same atoms with other labels, which alone are checked.
+
+        Args:
+            given: energy, forces, virial, charge or labels, as this class takes them; None takes
+                one off, those that are not named stay, labels are put beside those that are there.
+
+        Raises:
+            InputError: wrong names or shapes, numbers that are not finite.
+        """
+        names = ("energy", "forces", "virial", "charge", "labels")
+        if wrong := set(given) - set(names):
+            raise InputError(f"labelled: expected {', '.join(names)}, got {min(wrong)}")
+        values = {name: given.get(name, getattr(self, name)) for name in names}
+        values["labels"] = {**self.labels, **(given.get("labels") or {})}
+        other = copy(self)
+        other._label(f"{self.name}: " if self.name else "", **values)
+        return other
+
+    def _put(self, key: str, value: object) -> None:
+        object.__setattr__(self, key, value)
+
+    def _label(
+        self,
+        where: str,
+        energy: Any,
+        forces: Any,
+        virial: Any,
+        charge: Any,
+        labels: Mapping[str, ArrayLike],
+    ) -> None:
+        for key, number in (("energy", energy), ("charge", charge)):
+            put = None if number is None else float(_array(key, number, (), float, where))
+            self._put(key, put)
+        for key, value, shape in (("forces", forces, (len(self), 3)), ("virial", virial, (3, 3))):
+            self._put(key, None if value is None else _array(key, value, shape, float, where))
+        if taken := {"energy", "forces", "virial", "charge"}.intersection(labels):
+            raise InputError(f"{where}labels: {min(taken)} is an argument of its own")
+        self._put(
+            "labels",
+            {
+                str(key): _array(f"labels[{key!r}]", value, np.shape(value), float, where)
+                for key, value in labels.items()
+            },
+        )
 
     def _check_cell(self, where: str) -> None:
         periodic = self.cell[self.pbc]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import acepot
 from acepot import Model, Potential, Result, Structure
 from acepot.errors import InputError, MissingDependency
+from acepot.voigt import to_voigt
 
 try:
     from ase import Atoms
@@ -193,4 +194,4 @@ def _results(result: Result, volume: float | None) -> dict[str, Any]:
 def _stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
     """-W/V, shape (..., 3, 3) -> (..., 6); W is symmetric, but for rounding."""
     symmetric = 0.5 * (virial + np.swapaxes(virial, -1, -2))
-    return np.asarray(-symmetric[..., [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / volume)
+    return np.asarray(-to_voigt(symmetric) / volume)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
-from acepot.delivery import evaluate_file, write_json
 from acepot.errors import InputError
-from acepot.fitting.metrics import table
 from acepot.io.structures import extxyz
+from acepot.report.evaluation import evaluate_file, write_json
+from acepot.report.metrics import table
 
 _EPILOG = """example:
   acepot eval Si/model.acepot Si_test.xyz --report report.json --out predictions.extxyz

@@ -9,14 +9,17 @@ from pathlib import Path
 from acepot.basis.spec import BasisSpec
 from acepot.cli.options import add_keys, label_keys, numbers
 from acepot.cli.terminal import show
-from acepot.delivery import fit_to_folder
 from acepot.errors import InputError
-from acepot.fitting.config import Data, FitConfig, SolverConfig, load_config
-from acepot.fitting.metrics import table
+from acepot.fitting.config import Data, FitConfig, load_config
+from acepot.fitting.folder import fit_to_folder
+from acepot.fitting.solvers import BLR, Solver
+from acepot.report.metrics import table
+from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --cutoff it is 2.5 times the bond length of each pair of elements.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+A long fit that is stopped, or killed, goes on when the same command is given again.
 
 example:
   acepot fit Si_train.xyz --test Si_test.xyz --order 3 --degree 16 --out Si
@@ -32,7 +35,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--order", type=int, metavar="N", help="correlation order (3)")
     verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order (16)")
     verb.add_argument("--cutoff", type=float, metavar="R", help="cut-off in Å")
-    verb.add_argument("--solver", choices=("blr", "qr"), help="blr or qr (blr)")
+    verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
     verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
@@ -91,4 +94,6 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         virial_key=keys.virial,
         fit=("energy", "forces", "virial") if options.virial else ("energy", "forces"),
     )
-    return FitConfig(data, basis, solver=SolverConfig(options.solver or "blr"))
+    chosen = {"kind": options.solver or BLR.kind}
+    solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
+    return FitConfig(data, basis, solver=solver)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from acepot.cli.terminal import show
-from acepot.description import describe_config, describe_model, describe_native
 from acepot.errors import InputError
+from acepot.fitting.pipeline import resolved_basis
+from acepot.report.description import describe_basis, describe_model, describe_native
 
 _EPILOG = """examples:
   acepot info Si/model.acepot
@@ -31,8 +32,12 @@ def run(options: argparse.Namespace) -> int:
     if options.native:
         lines = describe_native()
     else:
-        describe = describe_config if options.file.endswith(".toml") else describe_model
-        lines = describe(options.file)
+        is_config = options.file.endswith(".toml")
+        lines = (
+            describe_basis(resolved_basis(options.file))
+            if is_config
+            else describe_model(options.file)
+        )
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         show(f"{name:<{width}}  {value}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 
 from acepot.errors import InputError
-from acepot.io.structures.labels import LabelKeys
+from acepot.io.structures.labels import WORDS, LabelKeys
 
 
 def add_keys(verb: argparse.ArgumentParser) -> None:
@@ -24,14 +23,14 @@ def label_keys(text: str | None) -> LabelKeys:
     Raises:
         InputError: not of the form LABEL=KEY, or an unknown label.
     """
-    known = [f.name for f in fields(LabelKeys)]
+    known = tuple(WORDS)
     found: dict[str, str] = {}
     for part in (text or "").split(",") if text else []:
         label, equals, key = part.partition("=")
         if not equals or label.strip() not in known or not key.strip():
             raise InputError(f"--keys: expected {'|'.join(known)}=KEY, got {part!r}")
         found[label.strip()] = key.strip()
-    return LabelKeys(**found)
+    return LabelKeys(**found)  # type: ignore[arg-type]  # its mapping has no such option
 
 
 def numbers(name: str, text: str) -> float | tuple[float, ...]:

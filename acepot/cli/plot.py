@@ -6,7 +6,7 @@ import argparse
 
 from acepot.cli.options import add_keys, label_keys
 from acepot.cli.terminal import show
-from acepot.delivery import draw
+from acepot.report.evaluation import draw
 
 _EPILOG = """example:
   acepot plot Si/model.acepot Si_test.xyz --out plots

@@ -37,9 +37,7 @@ from acepot.evaluate.reference_products import Jacobian, ReadOut, SiteProducts, 
 from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tables import Tables
-
-#: Where xx yy zz yz xz xy stand in a matrix.
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+from acepot.voigt import INDEX
 
 
 class ReferenceEvaluator:
@@ -182,7 +180,7 @@ class ReferenceEvaluator:
         parts = {
             "energy": made.irreps[0].values[0],
             "forces": made.irreps[0].forces[0, :, 0],
-            "virial": made.irreps[0].virial[0][VOIGT][:, 0],
+            "virial": made.irreps[0].virial[0][INDEX][:, 0],
         }
         out[:] = np.concatenate([parts[quantity] for quantity in quantities])
 

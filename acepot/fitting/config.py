@@ -12,38 +12,30 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.fitting.priors import Algebraic, Prior
+from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights, check_observables
+from acepot.fitting.solvers import BLR, Solver
 from acepot.io.structures.labels import LabelKeys
-from acepot.schema import from_mapping, to_mapping, to_toml
+from acepot.schema import LATER, Settings, from_mapping, to_mapping, to_toml
 
 __all__ = [
-    "Committee", "Data", "FitConfig", "PriorConfig", "Restraint", "SolverConfig", "Weights",
-    "dump_config", "load_config",
-]  # fmt: skip
-
-
-#: Largest setting: squares of larger ones would overflow; and the smallest that may be squared.
-_LARGEST, _SMALLEST = 1e50, 1e-50
-#: What the native evaluator can hold beside the model.
-_MEMBERS = 255
-
-
-def _at_least(
-    name: str, value: float, least: float = 0.0, *, above: bool = False, most: float = _LARGEST
-) -> None:
-    if not least <= value <= most or (above and value == least):
-        wanted = f"more than {least:g}" if above else f"{least:g} or more"
-        limit = f", up to {most:g}" if value > most else ""
-        raise InputError(f"{name}: expected {wanted}{limit}, got {value}")
+    "Committee",
+    "Data",
+    "FitConfig",
+    "Restraint",
+    "Weights",
+    "dump_config",
+    "load_config",
+]
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Settings):
     """Where the structures are and what their labels are called.
 
     Args:
@@ -54,7 +46,9 @@ class Data:
         stress_key: name of the stress -W/V (eV/Å³), likewise.
         virial_key: name of the virial W (eV), likewise.
         config_type_key: name of the group that a structure belongs to.
-        fit: the quantities that enter the fit; virials only when they are named here.
+        fit: the observables that enter the fit; virials only when they are named here.
+        keys: names of further labels by observable, of structures or of atoms; they are never
+            looked for. "charge" is the total charge (e).
     """
 
     train: str | tuple[str, ...]
@@ -64,24 +58,25 @@ class Data:
     stress_key: str | None = None
     virial_key: str | None = None
     config_type_key: str = "config_type"
-    fit: tuple[Literal["energy", "forces", "virial"], ...] = ("energy", "forces")
+    fit: tuple[str, ...] = ("energy", "forces")
+    keys: dict[str, str] = field(default_factory=dict, metadata=LATER)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """There must be files and observables."""
         if not self.train_files:
             raise InputError("train: expected at least one file name, got none")
         for name in ("train", "test"):
             if "" in _files(getattr(self, name)):
                 raise InputError(f"{name}: expected file names, got an empty one")
-        if not self.fit or len(set(self.fit)) < len(self.fit):
-            raise InputError(
-                "fit: expected one or more of energy, forces, virial, each once, "
-                f"got {list(self.fit)}"
-            )
+        check_observables("fit", self.fit)
+        self.label_keys  # noqa: B018 - refuses empty names
 
     @property
-    def keys(self) -> LabelKeys:
+    def label_keys(self) -> LabelKeys:
         """The names of the labels as readers take them."""
-        return LabelKeys(self.energy_key, self.forces_key, self.stress_key, self.virial_key)
+        return LabelKeys(
+            self.energy_key, self.forces_key, self.stress_key, self.virial_key, self.keys
+        )
 
     @property
     def train_files(self) -> tuple[str, ...]:
@@ -99,119 +94,17 @@ def _files(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights of the rows of one config type, multiplied in once when rows are assembled.
+class FitConfig(Settings):
+    """Everything that determines a fit: files, and the recipe in tables of its own.
 
     Args:
-        energy: of the energy row, which is also divided by √n (n atoms).
-        forces: of each force component.
-        virial: of each of six virial components, which are also divided by √n.
-    """
-
-    energy: float = 30.0
-    forces: float = 1.0
-    virial: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("energy", "forces", "virial"):
-            _at_least(name, getattr(self, name))
-
-
-@dataclass(frozen=True)
-class PriorConfig:
-    """The smoothness prior: a diagonal γ with which γ_i c_i is penalised.
-
-    Args:
-        kind: how γ grows with n and l; none is γ = 1.
-        p: power of n and l (algebraic kinds).
-        wl: scale of l; None: that of the kind.
-        wn: scale of n; None: that of the kind.
-    """
-
-    kind: Literal[
-        "none", "algebraic", "exponential", "gaussian", "algebraic_ace1", "algebraic_06"
-    ] = "algebraic"
-    p: float = 4.0
-    wl: float | None = None
-    wn: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("p", "wl", "wn"):
-            if (value := getattr(self, name)) is not None:
-                _at_least(name, value, above=True)
-
-
-@dataclass(frozen=True)
-class SolverConfig:
-    """How the coefficients are found.
-
-    Args:
-        kind: qr: least squares; blr: Bayesian linear regression by maximum evidence.
-        damping: √λ that multiplies the prior's γ (qr); 0: plain least squares, no prior.
-        tolerance: pivots of the column-scaled system below this part of the largest are dropped
-            (qr). A larger value gives smaller coefficients and a larger residual.
-        floor: smallest standard deviation of noise and prior (blr).
-    """
-
-    kind: Literal["qr", "blr"] = "blr"
-    damping: float = 0.0
-    tolerance: float = 1e-15
-    floor: float = 1e-4
-
-    def __post_init__(self) -> None:
-        _at_least("damping", self.damping)
-        _at_least("tolerance", self.tolerance)
-        _at_least("floor", self.floor, above=True)
-        _at_least("floor", self.floor, _SMALLEST)
-
-
-@dataclass(frozen=True)
-class Restraint:
-    """Artificial dimer energies that make the pair potential repulsive at short distance.
-
-    Args:
-        weight: of each dimer's row; 0 switches the restraint off.
-        distance: of the two atoms in Å.
-    """
-
-    weight: float = 0.01
-    distance: float = 0.01
-
-    def __post_init__(self) -> None:
-        _at_least("weight", self.weight)
-        _at_least("distance", self.distance, above=True)
-
-
-@dataclass(frozen=True)
-class Committee:
-    """Models drawn from the posterior to measure the uncertainty.
-
-    Args:
-        size: how many are stored with the model, up to 255; 0: none.
-        seed: of the generator that draws them.
-    """
-
-    size: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _at_least("size", self.size, most=_MEMBERS)
-        _at_least("seed", self.seed)
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """Everything that determines a fit.
-
-    Args:
-        data: files and labels.
-        basis: the basis functions.
-        e0: energy of each isolated atom in eV by symbol; None: from the isolated atoms in the
-            training data, else by least squares.
-        weights: by config type; "default" (30, 1, 1 if absent) holds for all others.
+        data: files, labels and observables.
+        basis: as in `Recipe`, like all that follow.
+        e0: energies of isolated atoms.
+        weights: by config type.
         prior: smoothness.
         solver: of the linear problem.
-        restraint: of the pair potential at short distance, where its envelope is repulsive.
+        restraint: of the pair potential.
         committee: of the posterior.
     """
 
@@ -219,17 +112,24 @@ class FitConfig:
     basis: BasisSpec = field(default_factory=BasisSpec)
     e0: dict[str, float] | None = None
     weights: dict[str, Weights] = field(default_factory=dict)
-    prior: PriorConfig = field(default_factory=PriorConfig)
-    solver: SolverConfig = field(default_factory=SolverConfig)
+    prior: Prior = field(default_factory=Algebraic)
+    solver: Solver = field(default_factory=BLR)
     restraint: Restraint = field(default_factory=Restraint)
     committee: Committee = field(default_factory=Committee)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", {"default": Weights(), **self.weights})
+        super().__post_init__()
+        object.__setattr__(self, "weights", self.recipe.weights)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is fitted and how."""
+        shared = {f.name: getattr(self, f.name) for f in fields(Recipe) if f.name != "observables"}
+        return Recipe(observables=self.data.fit, **shared)
 
     def weights_of(self, config_type: str) -> Weights:
         """The weights that hold for a config type: its own, else the default."""
-        return self.weights.get(config_type, self.weights["default"])
+        return self.recipe.weights_of(config_type)
 
 
 def load_config(path: str | Path) -> FitConfig:

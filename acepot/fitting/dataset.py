@@ -1,15 +1,31 @@
-"""What is known before a basis is: the elements, the reference energies, what can be fitted."""
+"""What is known before a basis is: structures, elements, distances, reference energies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.io.structures.atoms import from_atoms_list
 from acepot.neighbours import build
 from acepot.structure import Structure
+
+
+def as_structures(given: Iterable[Any] | Structure, none: bool = False) -> list[Structure]:
+    """Structures as they are, Atoms of ASE with the labels that are found in all of them.
+
+    Raises:
+        InputError: neither, or none where there must be some.
+    """
+    found = [given] if isinstance(given, Structure) else list(given)
+    if not found and not none:
+        raise InputError("structures: expected at least one, got none")
+    atoms = [one for one in found if not isinstance(one, Structure)]
+    made = iter(from_atoms_list(atoms)[0] if atoms else [])
+    return [one if isinstance(one, Structure) else next(made) for one in found]
 
 
 def elements(structures: Sequence[Structure]) -> tuple[str, ...]:
@@ -18,11 +34,23 @@ def elements(structures: Sequence[Structure]) -> tuple[str, ...]:
     return tuple(SYMBOLS[z] for z in numbers)
 
 
+def shortest_distances(structure: Structure, reach: float) -> dict[str, float]:
+    """The shortest distance in Å of every pair of elements that are closer than the reach (Å)."""
+    edges = build(structure, reach)
+    lengths = np.linalg.norm(edges.vector, axis=1)
+    ends = structure.numbers[np.stack((edges.centre, edges.neighbour))]
+    return {
+        f"{SYMBOLS[a]}-{SYMBOLS[b]}": float(lengths[(ends[0] == a) & (ends[1] == b)].min())
+        for a, b in np.unique(ends[:, ends[0] <= ends[1]], axis=1).T
+    }
+
+
 def reference_energies(
     structures: Sequence[Structure],
     symbols: Sequence[str],
-    given: dict[str, float] | None,
+    given: Mapping[str, float] | None,
     cutoff: float,
+    shortest: Sequence[Mapping[str, float]] | None = None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """E0 of every element: as given, else from isolated atoms, else by least squares.
 
@@ -35,6 +63,8 @@ def reference_energies(
         symbols: elements of the model.
         given: energies in eV by symbol, for all or some of the elements.
         cutoff: an atom without neighbours closer than this (Å) is isolated.
+        shortest: `shortest_distances` of each structure to the cut-off or farther, where they
+            are known.
 
     Returns:
         E0 in eV by symbol, and by symbol where it came from.
@@ -49,9 +79,12 @@ def reference_energies(
         )
     energies = dict(given)
     origin = dict.fromkeys(given, "given")
-    for structure in structures:
+    for index, structure in enumerate(structures):
         symbol = SYMBOLS[structure.numbers[0]]
-        if structure.energy is None or symbol in given or not is_isolated(structure, cutoff):
+        known = None if shortest is None else shortest[index]
+        if structure.energy is None or symbol in given:
+            continue
+        if not is_isolated(structure, cutoff, known):
             continue
         if abs(energies.setdefault(symbol, structure.energy) - structure.energy) > 1e-6:
             raise InputError(
@@ -70,9 +103,9 @@ def reference_energies(
             dtype=float,
         )
         target = np.array([x.energy for x in labelled])
-        known = [k for k, s in enumerate(symbols) if s not in missing]
+        fixed = [k for k, s in enumerate(symbols) if s not in missing]
         fitted = [k for k, s in enumerate(symbols) if s in missing]
-        target = target - counts[:, known] @ [energies[symbols[k]] for k in known]
+        target = target - counts[:, fixed] @ [energies[symbols[k]] for k in fixed]
         atoms = counts.sum(axis=1)
         values = np.linalg.lstsq(counts[:, fitted] / atoms[:, None], target / atoms, rcond=None)[0]
         for k, value in zip(fitted, values, strict=True):
@@ -82,6 +115,11 @@ def reference_energies(
     return {s: energies[s] for s in symbols}, {s: origin[s] for s in symbols}
 
 
-def is_isolated(structure: Structure, cutoff: float) -> bool:
+def is_isolated(
+    structure: Structure, cutoff: float, shortest: Mapping[str, float] | None = None
+) -> bool:
     """Whether a structure is one atom with no neighbour or image within the cut-off."""
-    return len(structure) == 1 and len(build(structure, cutoff).centre) == 0
+    if len(structure) > 1:
+        return False
+    found = shortest_distances(structure, cutoff) if shortest is None else shortest
+    return all(distance >= cutoff for distance in found.values())

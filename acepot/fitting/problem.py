@@ -8,7 +8,9 @@ keeps the full accuracy: cond(R) = cond(A).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,73 +58,138 @@ class Accumulator:
 
     Args:
         columns: K, the number of basis functions.
+        targets: T, the number of right-hand sides of these rows.
 
     Raises:
-        InputError: fewer than one column.
+        InputError: fewer than one of either.
     """
 
-    def __init__(self, columns: int) -> None:
-        if columns < 1:
-            raise InputError(f"columns: expected 1 or more basis functions, got {columns}")
-        self._columns = columns
-        self._triangle: NDArray[np.float64] | None = None  # of [A | y], (K + 1, K + 1)
-        # At least K + 1 rows, so that the first full block already has a square triangle.
-        self._block = np.empty((max(columns + 1, _LEAST_ROWS), columns + 1), order="F")
+    def __init__(self, columns: int, targets: int = 1) -> None:
+        for name, value in (("columns", columns), ("targets", targets)):
+            if value < 1:
+                raise InputError(f"{name}: expected 1 or more, got {value}")
+        self._columns, self._width = columns, columns + targets
+        self._triangle: NDArray[np.float64] | None = None  # of [A | Y], (K + T, K + T)
+        # At least K + T rows, so that the first full block already has a square triangle.
+        self._block = np.empty((max(self._width, _LEAST_ROWS), self._width), order="F")
         self._filled = 0
         self._rows = 0
 
-    def add(self, rows: ArrayLike, targets: ArrayLike) -> None:
-        """Add rows that are already weighted; they are not kept.
+    def add(self, rows: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Add rows; they are not kept.
 
         Args:
             rows: shape (m, K).
-            targets: shape (m,).
+            targets: shape (m,), or (m, T) where there are several.
+            weights: what rows and targets are multiplied by, shape (m,); rows of weight 0 are
+                left out. None: nothing.
 
         Raises:
             InputError: wrong shapes, or a number that is not finite.
         """
-        rows, targets = np.asarray(rows, dtype=float), np.asarray(targets, dtype=float)
-        if rows.ndim != 2 or rows.shape[1] != self._columns or targets.shape != rows.shape[:1]:
+        matrix, right = np.asarray(rows, dtype=float), np.asarray(targets, dtype=float)
+        scale = None if weights is None else np.asarray(weights, dtype=float)
+        each = self._width - self._columns
+        fit = [right.shape[1:] in ([(), (1,)] if each == 1 else [(each,)])]
+        fit += [one is None or one.shape[:1] == matrix.shape[:1] for one in (right, scale)]
+        if matrix.ndim != 2 or matrix.shape[1] != self._columns or not all(fit):
+            wanted = "(m,)" if each == 1 else f"(m, {each})"
             raise InputError(
-                f"rows and targets: expected shapes (m, {self._columns}) and (m,), "
-                f"got {rows.shape} and {targets.shape}"
+                f"rows and targets: expected shapes (m, {self._columns}) and {wanted}, "
+                f"got {matrix.shape} and {right.shape}"
+                + ("" if scale is None else f", weights of shape {scale.shape}")
             )
-        for name, values in (("rows", rows), ("targets", targets)):
-            if not np.isfinite(values).all():
-                first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-                raise InputError(
-                    f"{name} at index {first} is {values[first]}: expected finite numbers; "
-                    "check the labels, weights and positions of this structure"
-                )
+        right = right.reshape(len(matrix), each)
+        if scale is not None and not (kept := scale != 0).all():
+            matrix, right, scale = matrix[kept], right[kept], scale[kept]
         start = 0
-        while start < len(rows):
-            count = min(len(rows) - start, len(self._block) - self._filled)
-            place = slice(self._filled, self._filled + count)
-            self._block[place, :-1] = rows[start : start + count]
-            self._block[place, -1] = targets[start : start + count]
-            self._filled += count
-            start += count
+        while start < len(matrix):
+            stop = start + min(len(matrix) - start, len(self._block) - self._filled)
+            self._put(matrix, right, scale, slice(start, stop))
+            start = stop
             if self._filled == len(self._block):
                 self._triangle = self._eliminate()
                 self._filled = 0
-        self._rows += len(rows)
+        self._rows += len(matrix)
 
-    def finish(self) -> Problem:
+    def _put(
+        self,
+        rows: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        chosen: slice,
+    ) -> None:
+        """Write some rows into the block, where alone they are weighted."""
+        stop = self._filled + chosen.stop - chosen.start
+        place, split = self._block[self._filled : stop], self._columns
+        for name, values, out in (
+            ("rows", rows[chosen], place[:, :split]),
+            ("targets", targets[chosen], place[:, split:]),
+        ):
+            if weights is None:
+                out[:] = values
+            else:
+                np.multiply(values, weights[chosen, None], out=out)
+            if not np.isfinite(out).all():
+                first = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
+                shown = (first[0] + chosen.start, *first[1 if name == "rows" else 2 :])
+                raise InputError(
+                    f"{name} at index {shown} is {out[first]}: expected finite numbers; "
+                    "check the labels, weights and positions of this structure"
+                )
+        self._filled = stop
+
+    def finish(self, target: int = 0) -> Problem:
         """The problem of all rows so far; more may be added afterwards.
 
+        Args:
+            target: which of the right-hand sides.
+
         Raises:
-            InputError: no rows were added.
+            InputError: no rows were added, or there is no such right-hand side.
         """
         if self._rows == 0:
             raise InputError("no rows to fit: expected energies, forces or virials, got none")
         columns = self._columns
-        full = np.triu(self._eliminate())  # [row, K + 1]
+        if not 0 <= target < self._width - columns:
+            raise InputError(f"target: expected 0 to {self._width - columns - 1}, got {target}")
+        full = np.triu(self._eliminate())  # [row, K + T]
         used = min(self._rows, columns)
-        outside = float(full[columns, columns] ** 2) if self._rows > columns else 0.0
+        rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
         return Problem(
-            np.ascontiguousarray(full[:used, :columns]), full[:used, columns].copy(), outside,
-            self._rows,
+            np.ascontiguousarray(full[:used, :columns]), full[:used, columns + target].copy(),
+            float(rest @ rest), self._rows,
         )  # fmt: skip
+
+    def copy(self) -> Accumulator:
+        """Another one that holds the same rows; either may take more."""
+        return Accumulator.restored(self.state())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything it holds, as arrays: `restored` goes on from it to the same bits."""
+        none = np.zeros((0, 0))
+        return {
+            "counts": np.array([self._columns, self._width - self._columns, self._rows]),
+            "triangle": none if self._triangle is None else self._triangle,
+            "block": self._block[: self._filled],
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray[Any]]) -> Accumulator:
+        """The accumulator of a state.
+
+        Raises:
+            InputError: not a state that `state` made.
+        """
+        columns, targets, rows = (int(n) for n in state["counts"])
+        made, triangle, block = cls(columns, targets), state["triangle"], state["block"]
+        sizes = {"triangle": ((0, 0), (made._width,) * 2), "block": ((len(block), made._width),)}
+        if triangle.shape not in sizes["triangle"] or block.shape not in sizes["block"]:
+            raise InputError(f"state: got shapes {triangle.shape} and {block.shape}")
+        made._triangle = np.asfortranarray(triangle).copy("F") if triangle.size else None
+        made._block[: len(block)] = block
+        made._filled, made._rows = len(block), rows
+        return made
 
     def _eliminate(self) -> NDArray[np.float64]:
         """The triangle of what is held; below its diagonal stands nothing of use."""
@@ -130,11 +197,11 @@ class Accumulator:
         if self._triangle is None:
             size = int(lapack.dgeqrf_lwork(*block.shape)[0])
             factored, _, _, info = lapack.dgeqrf(block, lwork=size)
-            result = factored[: self._columns + 1].copy(order="F")
+            result = factored[: self._width].copy(order="F")
         elif self._filled == 0:
             return self._triangle
         else:
-            panel = min(_PANEL, self._columns + 1)
+            panel = min(_PANEL, self._width)
             result, _, _, info = lapack.dtpqrt(0, panel, self._triangle, block)
         if info != 0:
             raise ConvergenceError(f"QR decomposition failed: LAPACK info {info}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from acepot.basis.expansion import Expansion
 from acepot.basis.spec import BasisSpec, pair_number
 from acepot.errors import InputError
-from acepot.fitting.config import Restraint
+from acepot.fitting.recipe import Restraint
 from acepot.lowering import pair_functions
 
 Floats = NDArray[np.float64]

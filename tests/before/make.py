@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path.cwd() / "tests" / "fuzz"))
 import measure
 import seeds
 import tomls
+from acepot.delivery import fit_to_folder
 from acepot.fit.config import load_config
 from acepot.io.extxyz import write
 from acepot.lower import expansion
@@ -35,7 +36,6 @@ from acepot.lower import expansion
 import acepot
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec, ChosenFunction, Envelope, Pair, Radial, Transform, resolve
-from acepot.delivery import fit_to_folder
 from acepot.evaluate.native import instruction_sets
 from acepot.io.pace import write_yace
 

@@ -22,7 +22,8 @@ from acepot.basis.radial import Orthonormal
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError, MissingDependency  # noqa: E402
 from acepot.lowering import expansion  # noqa: E402
-from acepot.plots import ParityData, dimer_curves, parity  # noqa: E402
+from acepot.report.dimers import dimer_curves  # noqa: E402
+from acepot.report.parity import ParityData, parity  # noqa: E402
 from acepot.structure import Structure  # noqa: E402
 
 
@@ -149,7 +150,9 @@ def test_parity_gives_the_same_bytes_whatever_the_user_has_set(tmp_path: Path) -
 
 def test_wrong_parity_data_are_refused() -> None:
     ones = np.ones(3)
-    with pytest.raises(InputError, match="quantity: expected energy, forces, virial, got 'heat'"):
+    with pytest.raises(
+        InputError, match="quantity: expected one of 'energy', 'forces', 'virial', got 'heat'"
+    ):
         ParityData("heat", "train", "bulk", ones, ones)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"forces of bulk \(test\): predicted: .* all finite"):
         ParityData("forces", "test", "bulk", ones, ones * np.nan)

@@ -15,8 +15,10 @@ from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.basis.transform import PolynomialTransform
-from acepot.fitting.config import Data, FitConfig, PriorConfig, Restraint, SolverConfig, Weights
+from acepot.fitting import solvers
+from acepot.fitting.config import Data, FitConfig, Restraint, Weights
 from acepot.fitting.pipeline import run_fit
+from acepot.fitting.priors import NoPrior
 
 E0 = {"Si": -158.54496821}
 POLYNOMIAL = PolynomialTransform(p=2.0, offset=1.0)
@@ -52,7 +54,7 @@ BLR = {
 }
 
 
-def _config(shared_data: Path, basis: BasisSpec, solver: SolverConfig) -> FitConfig:
+def _config(shared_data: Path, basis: BasisSpec, solver: solvers.Solver) -> FitConfig:
     return FitConfig(
         Data(
             str(shared_data / "si_gap_prx2018" / "Si_tiny.xyz"),
@@ -64,7 +66,7 @@ def _config(shared_data: Path, basis: BasisSpec, solver: SolverConfig) -> FitCon
         basis,
         E0,
         {"liq": Weights(10.0, 0.66, 0.25)},
-        PriorConfig("none"),
+        NoPrior(),
         solver,
         Restraint(weight=0.0),
     )
@@ -84,7 +86,7 @@ def test_model_g_has_338_and_3_functions() -> None:
 
 
 def test_model_g_qr_errors_are_the_published_ones(shared_data: Path) -> None:
-    found = _rmse(run_fit(_config(shared_data, MODEL_G, SolverConfig("qr"))).report)
+    found = _rmse(run_fit(_config(shared_data, MODEL_G, solvers.QR())).report)
     for group, expected in QR.items():
         assert found[group] == pytest.approx(expected, rel=1e-5), group
     for group, expected in PUBLISHED_QR.items():
@@ -92,7 +94,7 @@ def test_model_g_qr_errors_are_the_published_ones(shared_data: Path) -> None:
 
 
 def test_model_g_blr_errors_and_evidence_are_the_published_ones(shared_data: Path) -> None:
-    fit = run_fit(_config(shared_data, MODEL_G, SolverConfig("blr")))
+    fit = run_fit(_config(shared_data, MODEL_G, solvers.BLR()))
     found = _rmse(fit.report)
     for group, expected in BLR.items():
         # The references have five to eight digits; liq's energy only five.
@@ -112,7 +114,7 @@ MODEL_D = {
 @pytest.mark.parametrize("solver", ["qr", "blr"])
 def test_model_d_is_within_ten_percent_on_the_whole_set(shared_data: Path, solver: str) -> None:
     basis = BasisSpec(("Si",), order=3, degree=12.0, cutoff=5.5)
-    fit = run_fit(_config(shared_data, basis, SolverConfig(solver)))
+    fit = run_fit(_config(shared_data, basis, solvers.Solver.kinds[solver]()))
     assert fit.report["basis"]["total"] == 223
     found = _rmse(fit.report)["all"]
     expected, bound = MODEL_D[solver]

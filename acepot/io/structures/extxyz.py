@@ -172,7 +172,8 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
     kept = {
         column.name: block.reals(column)
         for column in comment.columns
-        if column.name == labels.forces or rank("forces", column.name) is not None
+        if column.name in (labels.forces, *labels.others.values())
+        or rank("forces", column.name) is not None
     }
     return Frame(
         where=block.at(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +18,14 @@ from acepot.io.structures.labels import (
     list_keys,
     rank,
 )
-from acepot.io.structures.values import numbers, read_energy, read_forces, read_stress, read_virial
+from acepot.io.structures.values import (
+    numbers,
+    read_energy,
+    read_forces,
+    read_numbers,
+    read_stress,
+    read_virial,
+)
 from acepot.structure import Structure
 
 Label = Literal["energy", "forces", "virial"]
@@ -52,6 +59,24 @@ class Frame:
     columns: Mapping[str, object]
     results: Mapping[str, object] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+
+    def holds(self, key: str) -> bool:
+        """Whether anything stands under a key of the structure or of its atoms."""
+        return self.info.get(key) is not None or self.columns.get(key) is not None
+
+    def value(self, key: str) -> object:
+        """The value under a key of the structure or of its atoms.
+
+        Raises:
+            InputError: both have it.
+        """
+        found = [v for v in (self.info.get(key), self.columns.get(key)) if v is not None]
+        if len(found) > 1:
+            raise InputError(
+                f"{self.where}: the key {key} stands for the structure and for its atoms; "
+                "rename one of them"
+            )
+        return found[0]
 
     def named(self, kind: Kind) -> Mapping[str, object]:
         """The values among which a kind of label is looked for."""
@@ -100,17 +125,21 @@ def to_structures(
     columns = tuple(
         dict.fromkeys(key for frame in frames for key in (*frame.others, *frame.columns))
     )
-    choices = _choose(frames, keys, path, list_keys(info, columns))
+    there = list_keys(info, columns)
+    choices = _choose(frames, keys, path, there)
+    others = _others(frames, keys, path, there)
     structures = []
     used: dict[Label, dict[str, None]] = {label: {} for label in _KINDS}
-    for frame in frames:
+    for frame, more in zip(frames, others, strict=True):
         labels: dict[str, Any] = {}
         for choice in choices:
             key, value = _label(frame, choice)
             if value is not None:
                 labels[choice.label] = value
                 used[choice.label][key] = None
-        structures.append(replace(frame.bare, **labels) if labels else frame.bare)
+        if "charge" in more:
+            labels["charge"] = more.pop("charge")
+        structures.append(frame.bare.labelled(**labels, labels=more))
     count = LabelCount(
         path=path,
         frames=len(structures),
@@ -124,8 +153,34 @@ def to_structures(
         virial_keys=tuple(used["virial"]),
         info=info,
         columns=columns,
-    )
+        others=tuple(
+            (
+                name,
+                sum(s.charge is not None if name == "charge" else name in s.labels
+                    for s in structures),
+                key,
+            )
+            for name, key in keys.others.items()
+        ),
+    )  # fmt: skip
     return structures, count
+
+
+def _others(
+    frames: Sequence[Frame], keys: LabelKeys, path: str, there: str
+) -> list[dict[str, Any]]:
+    """The further labels of every frame by name, from the keys that were given for them."""
+    for name, key in keys.others.items():
+        if not any(frame.holds(key) for frame in frames):
+            raise InputError(f'{path}: keys.{name} = "{key}" occurs in no frame; {there}')
+    return [
+        {
+            name: read_numbers(frame.value(key), f"{frame.where}: {name} (key {key})")
+            for name, key in keys.others.items()
+            if frame.holds(key)
+        }
+        for frame in frames
+    ]
 
 
 def _choose(frames: Sequence[Frame], keys: LabelKeys, path: str, there: str) -> list[_Choice]:

@@ -15,8 +15,8 @@ Keys are chosen once per file, from all its frames.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,8 @@ class LabelKeys:
         stress: key of the stress +(1/V) dE/dε in eV/Å³.
         virial: key of the virial W = -dE/dε in eV. Where both keys are given, the stress
             serves the frames that have no virial.
+        others: keys of further labels by name, of structures or of atoms, which are never
+            looked for; "charge" is the total charge in e.
 
     Raises:
         InputError: a key that is not a non-empty string.
@@ -103,12 +105,17 @@ class LabelKeys:
     forces: str | None = None
     stress: str | None = None
     virial: str | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            key = getattr(self, one.name)
+        given = {f"{name}_key": getattr(self, name) for name in WORDS}
+        given |= {f"keys.{name}": key for name, key in self.others.items()}
+        for name, key in given.items():
             if key is not None and (not isinstance(key, str) or not key):
-                raise InputError(f"{one.name}_key: expected the name of a key, got {key!r}")
+                raise InputError(f"{name}: expected the name of a key, got {key!r}")
+        if twice := set(self.others).intersection(WORDS):
+            name = min(twice)
+            raise InputError(f"keys.{name}: {name}_key names this label")
 
 
 #: The default: every label is found by name.
@@ -132,6 +139,7 @@ class LabelCount:
         virial_keys: keys the virials came from.
         info: every per-structure key there is.
         columns: every per-atom column there is.
+        others: number of structures with a further label, by its name, and its key.
     """
 
     path: str
@@ -146,6 +154,7 @@ class LabelCount:
     virial_keys: tuple[str, ...]
     info: tuple[str, ...]
     columns: tuple[str, ...]
+    others: tuple[tuple[str, int, str], ...] = ()
 
     def __str__(self) -> str:
         found = []
@@ -156,6 +165,7 @@ class LabelCount:
         ):
             source = f" ({', '.join(keys)})" if number else ""
             found.append(f"{number} {one if number == 1 else many}{source}")
+        found += [f"{number} {name} ({key})" for name, number, key in self.others]
         structures = f"{self.frames} structure{'s' * (self.frames != 1)}"
         atoms = f"{self.atoms} atom{'s' * (self.atoms != 1)}"
         return f"{Path(self.path).name}: {structures}, {atoms}; {', '.join(found)}"
@@ -178,10 +188,16 @@ def require_labels(
     for kind in wanted:
         if kind not in numbers:
             raise InputError(f"wanted: expected some of {', '.join(numbers)}, got {kind!r}")
-    if any(numbers[kind] for kind in wanted):
-        return
-    example = f'{wanted[0]}_key = "..."' if wanted else 'energy_key = "..."'
-    raise InputError(
+    if not any(numbers[kind] for kind in wanted):
+        raise no_labels(count, wanted)
+
+
+def no_labels(count: LabelCount, wanted: Iterable[str]) -> InputError:
+    """The error for a file without any of the wanted labels; it lists the keys that are there."""
+    wanted = tuple(wanted)
+    named = [kind for kind in wanted if kind in WORDS] or ["energy"]
+    example = f'{named[0]}_key = "..."'
+    return InputError(
         f"{count.path}: expected labels ({', '.join(wanted)}), found none; "
         f"{list_keys(count.info, count.columns)}; "
         f"name the one to use, in a TOML file [data] {example}"

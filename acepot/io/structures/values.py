@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
+from acepot.voigt import from_voigt
 
 #: Largest antisymmetric part of a stress or virial, relative to its largest component: what a
 #: loosely converged calculation leaves. A part below the second number, in eV, is rounding.
@@ -16,8 +17,6 @@ _SYMMETRIC, _ROUNDING = 1e-3, 1e-6
 _HUGE = 1e100
 #: A cell with less than this part of the volume of a box with its edges is flat.
 _FLAT = 1e-8
-#: Index in xx yy zz yz xz xy of each 3x3 component.
-_VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 _BRACKETS = str.maketrans(",[]{}()", "       ")
 
 
@@ -114,9 +113,17 @@ def read_stress(raw: object, what: str, cell: NDArray[np.float64]) -> NDArray[np
     return read_virial(-volume * stress, what)
 
 
+def read_numbers(raw: object, what: str) -> NDArray[np.float64]:
+    """Any numbers, in the shape they come in (a single one has none); errors begin with `what`."""
+    array = numbers(raw)
+    size = 0 if array is None else array.size
+    flat = _finite(raw, what, "numbers", (size or 1,))
+    return flat.reshape(()) if array is None or size == 1 else flat.reshape(array.shape)
+
+
 def _tensor(raw: object, what: str) -> NDArray[np.float64]:
     array = _finite(raw, what, "9 numbers (3x3) or 6 (xx yy zz yz xz xy)", (6, 9))
-    return array[_VOIGT] if array.size == 6 else array.reshape(3, 3)
+    return from_voigt(array) if array.size == 6 else array.reshape(3, 3)
 
 
 def _finite(raw: object, what: str, expected: str, sizes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -274,7 +274,10 @@ def test_options_mean_what_the_file_says(here: Path, run: Run) -> None:
     config = acepot.fitting.config.load_config(here / "A" / "fit.toml")
     assert config.basis.degree == (4.0, 3.5) and config.solver.kind == "qr"
     assert set(config.basis.cutoff.values()) == {3.9}
-    assert config.data.keys.energy == "REF_energy" and config.data.keys.forces == "REF_forces"
+    assert (
+        config.data.label_keys.energy == "REF_energy"
+        and config.data.label_keys.forces == "REF_forces"
+    )
 
 
 def test_threads_do_not_change_a_byte(fitted: Path, here: Path, run: Run) -> None:
@@ -461,7 +464,7 @@ BAD_TOML: dict[str, tuple[str, str]] = {
     "unknown key": ('data.train = "train.xyz"\nbasis.degre = 4', "did you mean basis.degree?"),
     "unknown table": ('data.train = "train.xyz"\n[solvr]', "did you mean solver?"),
     "wrong type": ('data.train = "train.xyz"\nbasis.order = "two"', "expected integer"),
-    "wrong word": ('data.train = "train.xyz"\nsolver.kind = "ridge"', "'qr', 'blr'"),
+    "wrong word": ('data.train = "train.xyz"\nsolver.kind = "ridge"', "'blr', 'qr'"),
     "no data": ("[basis]\norder = 2", "missing key data.train"),
     "no TOML": ("data.train = ", "not valid TOML: Invalid value (at line"),
     "absent data": ('data.train = "absent.xyz"', "absent.xyz: no such file"),
@@ -594,12 +597,12 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(
 @pytest.mark.parametrize(
     ("where", "problem", "status"),
     [
-        ("acepot.fitting.pipeline.solve", KeyboardInterrupt(), 130),
-        ("acepot.fitting.pipeline.assemble", KeyboardInterrupt(), 130),
-        ("acepot.delivery.verify", KeyboardInterrupt(), 130),
-        ("acepot.delivery.modelfile.model_bytes", KeyboardInterrupt(), 130),
-        ("acepot.fitting.pipeline.solve", MemoryError("no memory"), 1),
-        ("acepot.delivery.verify", acepot.errors.ConvergenceError("differs"), 1),
+        ("acepot.fitting.fitted.solve", KeyboardInterrupt(), 130),
+        ("acepot.fitting.assembly.assemble", KeyboardInterrupt(), 130),
+        ("acepot.fitting.folder.verify", KeyboardInterrupt(), 130),
+        ("acepot.fitting.folder.modelfile.model_bytes", KeyboardInterrupt(), 130),
+        ("acepot.fitting.fitted.solve", MemoryError("no memory"), 1),
+        ("acepot.fitting.folder.verify", acepot.errors.ConvergenceError("differs"), 1),
     ],
 )
 def test_a_fit_that_stops_leaves_the_earlier_one(

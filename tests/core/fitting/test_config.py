@@ -10,13 +10,13 @@ from acepot.fitting.config import (
     Committee,
     Data,
     FitConfig,
-    PriorConfig,
     Restraint,
-    SolverConfig,
     Weights,
     dump_config,
     load_config,
 )
+from acepot.fitting.priors import Gaussian, Prior
+from acepot.fitting.solvers import QR, Solver
 from acepot.schema import to_mapping
 
 EXAMPLE = """
@@ -65,9 +65,9 @@ def test_example_is_read(tmp_path):
     assert config.data.test_files == (str(tmp_path / ".." / "test.xyz"),)
     assert config.weights_of("liq") == Weights(10.0, 0.66, 0.25)
     assert config.weights_of("dia") == Weights()
-    assert config.solver == SolverConfig("qr", damping=0.02)
+    assert config.solver == QR(damping=0.02)
     assert config.restraint == Restraint() and config.committee == Committee(10, 0)
-    assert config.prior == PriorConfig("gaussian") and config.e0 == {"Si": -158.5}
+    assert config.prior == Gaussian() and config.e0 == {"Si": -158.5}
 
 
 def test_default_weights_hold_when_only_others_are_given(tmp_path):
@@ -94,7 +94,7 @@ def test_dump_writes_every_default(tmp_path):
     plain = tomllib.loads(dump_config(config))
     assert plain == to_mapping(config)
     assert plain["weights"]["default"] == {"energy": 30.0, "forces": 1.0, "virial": 1.0}
-    assert plain["solver"] == {"kind": "blr", "damping": 0.0, "tolerance": 1e-15, "floor": 1e-4}
+    assert plain["solver"] == {"kind": "blr", "floor": 1e-4}
     assert plain["basis"]["pair"]["radial"]["family"] == "legendre"
 
 
@@ -102,15 +102,21 @@ def test_dump_writes_every_default(tmp_path):
     ("text", "message"),
     [
         ('data.train = "a"\nbasis.cutof = 5', r"fit.toml: unknown key basis.cutof; did you mean b"),
-        ('data.train = "a"\n[solver]\nkind = "blrr"', r"solver.kind: expected one of 'qr', 'blr'"),
-        ('data.train = "a"\n[solver]\ndamping = -1', r"fit.toml: solver.damping: expected 0 or m"),
+        ('data.train = "a"\n[solver]\nkind = "blrr"', r"solver.kind: expected one of 'blr', 'qr'"),
+        (
+            'data.train = "a"\n[solver]\nkind = "qr"\ndamping = -1',
+            r"fit.toml: solver.damping: expected 0 or m",
+        ),
         ('data.train = "a"\n[solver]\nfloor = 0', r"solver.floor: expected more than 0, got 0.0"),
         (
             'data.train = "a"\n[solver]\nfloor = 1e200',
             r"solver.floor: .* up to 1e\+50, got 1e\+200",
         ),
         ('data.train = "a"\n[solver]\nfloor = 1e-200', r"solver.floor: expected 1e-50 or more"),
-        ('data.train = "a"\n[solver]\ndamping = 1e200', r"solver.damping: .* up to 1e\+50"),
+        (
+            'data.train = "a"\n[solver]\nkind = "qr"\ndamping = 1e200',
+            r"solver.damping: .* up to 1e\+50",
+        ),
         ('data.train = "a"\n[weights.liq]\nforces = 1e99', r"weights.liq.forces: .* up to 1e\+50"),
         ('data.train = "a"\ncommittee.size = 256', r"committee.size: .* up to 255, got 256"),
         ('data.train = "a"\n[weights.liq]\nforces = -1', r"weights.liq.forces: expected 0 or more"),
@@ -138,3 +144,44 @@ def test_missing_or_binary_file_is_an_input_error(tmp_path):
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"b.toml: expected UTF-8 text"):
         load_config(tmp_path / "b.toml")
+
+
+#: What the first release wrote, by hand of `dump_config`, for every kind of solver and prior.
+OLD = """data.train = "a.xyz"
+[prior]
+kind = "{prior}"
+p = 4.0
+[solver]
+kind = "{solver}"
+damping = 0.0
+tolerance = 1e-15
+floor = 0.0001
+"""
+
+
+@pytest.mark.parametrize("prior", Prior.kinds)
+@pytest.mark.parametrize("solver", ["qr", "blr"])
+def test_files_of_the_first_release_are_read(tmp_path, prior, solver):
+    config = _load(tmp_path, OLD.format(prior=prior, solver=solver))
+    assert config == FitConfig(
+        Data(train=str(tmp_path / "a.xyz")),
+        prior=Prior.kinds[prior](),
+        solver=Solver.kinds[solver](),
+    )
+    assert _load(tmp_path, dump_config(config, tmp_path)) == config
+
+
+def test_scales_of_priors_are_those_of_their_kind(tmp_path):
+    text = 'data.train = "a"\nprior = {kind = "gaussian", wl = 2.0}'
+    prior = _load(tmp_path, text).prior
+    assert prior == Gaussian(wl=2.0) and prior.wn == pytest.approx(2**-0.5)
+    with pytest.raises(InputError, match="unknown key prior.q"):
+        _load(tmp_path, 'data.train = "a"\nprior.q = 2.0')
+
+
+def test_keys_of_further_labels(tmp_path):
+    text = '[data]\ntrain = "a"\nkeys = {dipole = "dft_dipole", charge = "Q"}'
+    keys = _load(tmp_path, text).data.label_keys
+    assert keys.others == {"dipole": "dft_dipole", "charge": "Q"} and keys.energy is None
+    with pytest.raises(InputError, match=r"data.keys.energy: energy_key names this label"):
+        _load(tmp_path, 'data = {train = "a", keys = {energy = "x"}}')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.fitting.metrics import Errors, table
+from acepot.report.metrics import Errors, table
 
 
 def _example():

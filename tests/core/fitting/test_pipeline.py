@@ -13,14 +13,13 @@ import pytest
 
 from acepot import Fit, Model, Potential, Structure, run_fit
 from acepot.basis.envelope import PolynomialEnvelope
-from acepot.basis.pace_family import SBessel
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.fitting.assemble import StructureRows, assemble, in_threads, structure_rows
+from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
 from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, load_config
 from acepot.fitting.dataset import elements, is_isolated, reference_energies
 from acepot.fitting.problem import Accumulator
@@ -672,7 +671,6 @@ def test_restraint_rows_hold_the_pair_energy_of_a_dimer_and_nothing_else() -> No
         Pair(degree=0),
         Pair(radial=Legendre(Agnesi(), PolynomialEnvelope(2, 2))),
         Pair(radial=Orthonormal()),
-        Pair(radial=SBessel()),
     ],
 )
 def test_pairs_that_do_not_grow_towards_zero_have_no_restraint(

@@ -12,9 +12,9 @@ from acepot.basis.expansion import Expansion
 from acepot.basis.selection import group_sizes, select
 from acepot.basis.spec import BasisSpec, Pair, resolve
 from acepot.errors import InputError
-from acepot.fitting.config import PriorConfig
-from acepot.fitting.priors import prior
+from acepot.fitting.priors import Algebraic, Gaussian, NoPrior, Prior
 from acepot.lowering import expansion
+from acepot.schema import from_mapping
 
 
 def factors_of(built: Expansion) -> list[list[tuple[int, int]]]:
@@ -86,9 +86,9 @@ def test_priors_are_their_formulas(kind: str, own: tuple[float, float, float] | 
     )
     built = expansion(spec)
     p, wl, wn = own or (4.0, *DEFAULTS[kind])
-    config = PriorConfig(kind, *own) if own else PriorConfig(kind)  # type: ignore[arg-type]
-    gamma = prior(built, config)
-    assert gamma is not None and gamma.shape == (built.size,) and gamma.min() > 0
+    written = dict(zip(("p", "wl", "wn"), own or (), strict=False))
+    gamma = from_mapping(Prior, {"kind": kind, **written}).gamma(built)
+    assert gamma.shape == (built.size,) and gamma.min() > 0
     expected = [
         gamma_of(kind, factors, c, p, wl, wn)
         for factors, c in zip(factors_of(built), monomials(spec), strict=True)
@@ -96,10 +96,10 @@ def test_priors_are_their_formulas(kind: str, own: tuple[float, float, float] | 
     np.testing.assert_allclose(gamma, expected, rtol=1e-12)
 
 
-def test_no_prior_is_none_and_one_that_overflows_is_an_error() -> None:
+def test_no_prior_is_one_and_one_that_overflows_is_an_error() -> None:
     built = expansion(resolve(BasisSpec(("Si",), order=1, degree=30.0, cutoff=4.0)))
-    assert prior(built, PriorConfig("none")) is None
+    assert (NoPrior().gamma(built) == np.ones(built.size)).all()
     with pytest.raises(InputError, match=r"prior.gaussian: overflows at n = 30, l = 0"):
-        prior(built, PriorConfig("gaussian"))
+        Gaussian().gamma(built)
     with pytest.raises(InputError, match="prior.algebraic: overflows"):
-        prior(built, PriorConfig("algebraic", p=300.0))
+        Algebraic(p=300.0).gamma(built)

@@ -1,17 +1,25 @@
 """Both solvers against dense linear algebra on the rows themselves."""
 
+import tomllib
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
+from acepot import Structure, fit
 from acepot.errors import InputError
-from acepot.fitting.config import SolverConfig
+from acepot.fitting import solvers
+from acepot.fitting.bounds import at_least
+from acepot.fitting.config import Data, FitConfig, dump_config
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import Evidence, solve
+from acepot.fitting.solvers import Solver, solve
+from acepot.fitting.solvers.evidence import Evidence
+from acepot.schema import from_mapping
 
-QR, BLR = SolverConfig(kind="qr"), SolverConfig(kind="blr")
+QR, BLR = solvers.QR(), solvers.BLR()
 
 
 def _data(count, columns, seed=0, noise=0.1, decades=2.0):
@@ -61,7 +69,7 @@ def test_damped_least_squares_equals_the_augmented_dense_answer(count, with_prio
     right = np.concatenate([targets, np.zeros(12)])
     expected = np.linalg.lstsq(augmented, right, rcond=None)[0]
     solution = solve(
-        _problem(rows, targets), gamma if with_prior else None, SolverConfig("qr", damping=0.3)
+        _problem(rows, targets), gamma if with_prior else None, solvers.QR(damping=0.3)
     )
     np.testing.assert_allclose(solution.coefficients, expected, rtol=1e-9, atol=1e-12)
     inverse = np.linalg.inv(augmented.T @ augmented)
@@ -94,7 +102,7 @@ def test_residual_stays_least_at_extreme_condition():
 def test_duplicate_columns_lower_the_rank_not_the_accuracy():
     rows, targets, _ = _data(50, 5)
     doubled = np.hstack([rows, rows])
-    solution = solve(_problem(doubled, targets), None, SolverConfig("qr", tolerance=1e-13))
+    solution = solve(_problem(doubled, targets), None, solvers.QR(tolerance=1e-13))
     best = solve(_problem(rows, targets), None, QR)
     assert solution.report["rank"] == 5 and solution.factor.shape == (10, 5)
     np.testing.assert_allclose(doubled @ solution.coefficients, rows @ best.coefficients, atol=1e-9)
@@ -113,7 +121,7 @@ def test_functions_without_data_are_counted():
     problem = _problem(rows, targets)
     with pytest.raises(InputError, match="2 of 6 functions are zero in every row"):
         solve(problem, gamma, QR)
-    for config in (SolverConfig("qr", damping=0.1), BLR):
+    for config in (solvers.QR(damping=0.1), BLR):
         assert np.abs(solve(problem, gamma, config).coefficients[[0, 3]]).max() < 1e-15
 
 
@@ -203,8 +211,8 @@ def test_gradient_vanishes_at_the_maximum_and_the_grid_holds_nothing_better():
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
 def test_variances_follow_the_scale_of_the_targets(factor):
     rows, targets, gamma = _data(200, 10, noise=0.5, decades=0)
-    unit = solve(_problem(rows, targets), gamma, SolverConfig(floor=1e-12))
-    scaled = solve(_problem(rows, factor * targets), gamma, SolverConfig(floor=1e-12))
+    unit = solve(_problem(rows, targets), gamma, solvers.BLR(floor=1e-12))
+    scaled = solve(_problem(rows, factor * targets), gamma, solvers.BLR(floor=1e-12))
     assert scaled.noise == pytest.approx(factor**2 * unit.noise, rel=1e-6)
     assert scaled.prior_variance == pytest.approx(factor**2 * unit.prior_variance, rel=1e-6)
     np.testing.assert_allclose(scaled.coefficients, factor * unit.coefficients, rtol=1e-6)
@@ -234,6 +242,13 @@ def test_zero_targets_end_at_both_floors():
     assert solution.noise == pytest.approx(1e-8) and solution.prior_variance == pytest.approx(1e-8)
 
 
+def test_singular_values_that_are_rounding_are_counted():
+    rows, targets, _ = _data(100, 5, decades=0)
+    assert solve(_problem(rows, targets), None, BLR).report["below round-off"] == 0
+    doubled = solve(_problem(np.hstack([rows, rows[:, :3]]), targets), None, BLR)
+    assert doubled.report["below round-off"] == 3
+
+
 def test_pure_noise_shrinks_the_coefficients_to_nothing():
     rng = np.random.default_rng(0)
     rows, targets = rng.normal(size=(400, 5)), rng.normal(size=400)
@@ -260,7 +275,7 @@ def test_bad_prior_is_refused(prior):
 
 def test_committee_has_the_posterior_mean_and_covariance():
     rows, targets, gamma = _data(40, 4, noise=0.5, decades=1)
-    for config in (QR, SolverConfig("qr", damping=0.2), BLR):
+    for config in (QR, solvers.QR(damping=0.2), BLR):
         solution = solve(_problem(rows, targets), gamma, config)
         members = solution.draw(40_000, np.random.default_rng(1))
         assert members.shape == (40_000, 4)
@@ -283,3 +298,91 @@ def test_draw_uses_the_factor_as_it_is():
     xi = np.random.default_rng(5).standard_normal((2, 1))
     expected = np.array([1.0, 2.0, 3.0]) + xi @ factor.T
     np.testing.assert_array_equal(solution.draw(2, np.random.default_rng(5)), expected)
+
+
+# ---- a state, solved again
+
+
+STATES = pytest.mark.parametrize(
+    "solver", [QR, solvers.QR(damping=0.2), BLR], ids=["qr", "damped", "blr"]
+)
+
+
+@STATES
+def test_other_targets_need_no_other_factorisation(solver):
+    rows, first, gamma = _data(90, 6, noise=0.5)
+    second = np.random.default_rng(8).normal(size=90)
+    accumulator = Accumulator(6, targets=2)
+    accumulator.add(rows[:40], np.stack([first, second], axis=1)[:40])
+    accumulator.add(rows[40:], np.stack([first, second], axis=1)[40:])
+    problems = accumulator.finish(0), accumulator.finish(1)
+    state = solver.factorise(problems[0], gamma)
+    for problem, targets in zip(problems, (first, second), strict=True):
+        found = state.solve(problem)
+        alone = solve(_problem(rows, targets), gamma, solver)
+        np.testing.assert_allclose(found.coefficients, alone.coefficients, rtol=1e-8, atol=1e-12)
+        assert found.noise == pytest.approx(alone.noise, rel=1e-7)
+        np.testing.assert_allclose(
+            found.factor @ found.factor.T, alone.factor @ alone.factor.T, rtol=1e-6, atol=1e-14
+        )
+    own, again = state.solve(), state.solve(problems[0])
+    np.testing.assert_array_equal(own.coefficients, again.coefficients)
+    with pytest.raises(InputError, match="other: expected the rows that were factorised"):
+        state.solve(_problem(rows[:-1], first[:-1]))
+
+
+@STATES
+@pytest.mark.parametrize("damping", [1e-3, 0.3, 20.0])
+def test_another_damping_is_that_of_the_augmented_problem(solver, damping):
+    rows, targets, gamma = _data(90, 6, noise=0.5)
+    state = solver.factorise(_problem(rows, targets), gamma)
+    augmented = np.vstack([rows, damping * np.diag(gamma)])
+    dense = np.linalg.lstsq(augmented, np.append(targets, np.zeros(6)), rcond=None)[0]
+    np.testing.assert_allclose(state.solve(damping=damping).coefficients, dense, rtol=1e-9)
+    own = solve(_problem(rows, targets), gamma, solver).coefficients
+    np.testing.assert_array_equal(state.solve().coefficients, own)  # it is as it was
+
+
+def test_several_targets_are_checked():
+    accumulator = Accumulator(3, targets=2)
+    with pytest.raises(InputError, match=r"expected shapes \(m, 3\) and \(m, 2\), got .*\(4,\)"):
+        accumulator.add(np.zeros((4, 3)), np.zeros(4))
+    accumulator.add(np.eye(3), np.zeros((3, 2)))
+    with pytest.raises(InputError, match="target: expected 0 to 1, got 2"):
+        accumulator.finish(2)
+    with pytest.raises(InputError, match="targets: expected 1 or more, got 0"):
+        Accumulator(3, 0)
+
+
+def test_a_solver_that_is_added_is_known_everywhere(monkeypatch):
+    """One class: in Python, in a mapping, in a fit, with checked settings."""
+    monkeypatch.setattr(Solver, "kinds", dict(Solver.kinds))
+
+    @dataclass(frozen=True)
+    class Ridge(Solver, kind="ridge"):
+        damping: float = 1.0
+
+        def check(self):
+            at_least("damping", self.damping, above=True)
+
+        def factorise(self, problem, gamma):
+            return solvers.QR(self.damping).factorise(problem, gamma)
+
+    rng = np.random.default_rng(0)
+    cell = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
+    structures = [
+        Structure([14, 14], [[0, 0, 0], [2.0, 1.2, 0.3]] + rng.normal(scale=0.1, size=(2, 3)), cell,
+                  True, energy=rng.normal(), forces=rng.normal(size=(2, 3)))
+        for _ in range(8)
+    ]  # fmt: skip
+    basis = {"order": 2, "degree": 4, "cutoff": 4.0}
+    found = fit(structures, basis, solver={"kind": "ridge", "damping": 0.2}, threads=1)
+    same = fit(structures, basis, solver=solvers.QR(0.2), threads=1)
+    np.testing.assert_array_equal(found.model.coefficients, same.model.coefficients)
+    assert found.recipe.solver == Ridge(0.2) and found.report["solver"]["kind"] == "ridge"
+    config = FitConfig(Data("a.xyz"), solver=Ridge(0.2))
+    assert from_mapping(FitConfig, tomllib.loads(dump_config(config))) == config
+    with pytest.raises(InputError, match="solver.damping: expected more than 0, got -1.0"):
+        fit(structures, basis, solver={"kind": "ridge", "damping": -1.0})
+    with pytest.raises(InputError, match=r"expected one of 'blr', 'qr', 'ridge', got 'rigde'"):
+        fit(structures, basis, solver="rigde")

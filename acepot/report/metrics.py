@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot.errors import InputError
+from acepot.evaluate.protocol import Result
+from acepot.fitting.observables import Evaluate, Observable
+from acepot.structure import Structure
 
-__all__ = ["Errors", "Report", "table"]
+__all__ = ["Errors", "Report", "errors", "table"]
 
-#: report[config type or "all"]["E", "F" or "V"]["mae", "rmse" (meV based) or "count"].
+#: report[config type or "all"]["E", "F", "V", ...]["mae", "rmse" (in thousandths) or "count"].
 Report = dict[str, dict[str, dict[str, float]]]
 
-_UNITS = {"E": "meV/atom", "F": "meV/Å", "V": "meV/atom"}
 _ALL = "all"
 _MILLI = 1000.0
 
@@ -49,9 +52,10 @@ class Errors:
         self,
         config_type: str,
         atoms: int,
-        energy: float | None = None,
+        energy: ArrayLike | None = None,
         forces: ArrayLike | None = None,
         virial: ArrayLike | None = None,
+        **others: ArrayLike,
     ) -> None:
         """Add one structure; what has no label stays None.
 
@@ -61,6 +65,7 @@ class Errors:
             energy: error of the total energy in eV.
             forces: errors in eV/Å, shape (n, 3).
             virial: errors in eV, shape (3, 3); xx, yy, zz, yz, xz, xy are counted.
+            others: errors of further observables. All may also be flat, in the order of rows.
 
         Raises:
             InputError: the config type is "all", or an error has a wrong shape or is not finite.
@@ -72,14 +77,13 @@ class Errors:
             )
         if atoms < 1:
             raise InputError(f"atoms: expected 1 or more, got {atoms}")
-        found = {}
-        if energy is not None:
-            found["E"] = _checked("energy", energy, ()).reshape(1) / atoms
-        if forces is not None:
-            found["F"] = _checked("forces", forces, (atoms, 3)).ravel()
-        if virial is not None:
-            w = _checked("virial", virial, (3, 3))
-            found["V"] = w[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / atoms
+        given = {"energy": energy, "forces": forces, "virial": virial, **others}
+        observables = [Observable.named(name, "errors") for name in given]
+        found = {
+            one.letter: one.per_unit(_checked(one, value, atoms), atoms)
+            for one in observables
+            if (value := given[one.name]) is not None
+        }
         for group in (_ALL, config_type):
             sums = self._sums.setdefault(group, {})
             for name, errors in found.items():
@@ -89,23 +93,51 @@ class Errors:
         """Mean absolute and root-mean-square errors.
 
         Returns:
-            By group ("all" first, then config types as they came), then by quantity: "E" in
-            meV/atom, "F" in meV/Å per component, "V" in meV/atom per component, then "mae",
-            "rmse" and "count" (of numbers). Quantities without a label are left out.
+            By group ("all" first, then config types as they came), then by the letter of the
+            observable: "E" in meV/atom, "F" in meV/Å per component, "V" in meV/atom per
+            component, then "mae", "rmse" and "count" (of numbers). What has no label is left out.
         """
         return {
-            group: {name: sums[name].summary() for name in _UNITS if name in sums}
+            group: {name: sums[name].summary() for name in _units() if name in sums}
             for group, sums in self._sums.items()
         }
 
 
-def _checked(name: str, errors: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def errors(
+    structures: Sequence[Structure], results: Sequence[Result], evaluate: Evaluate
+) -> Report:
+    """Errors by config type of predictions against all labels that are there.
+
+    Args:
+        structures: with labels.
+        results: predictions in the same order.
+        evaluate: the model that made them, for what it says about further structures.
+    """
+    sums = Errors()
+    for structure, result in zip(structures, results, strict=True):
+        labels = {name: one.label(structure) for name, one in Observable.known.items()}
+        found = {
+            name: Observable.known[name].predicted(structure, result, evaluate) - label
+            for name, label in labels.items()
+            if label is not None
+        }
+        sums.add(structure.config_type, len(structure), **found)
+    return sums.report()
+
+
+def _units() -> dict[str, str]:
+    """Letters of all observables, and the units of their errors."""
+    return {one.letter: f"m{one.unit}" for one in Observable.known.values()}
+
+
+def _checked(observable: Observable, errors: ArrayLike, atoms: int) -> NDArray[np.float64]:
+    name, shape = observable.name, observable.shape(atoms)
     array = np.asarray(errors, dtype=float)
-    if array.shape != shape:
+    if array.shape not in (shape, (observable.size(atoms),)):
         raise InputError(f"{name}: expected errors of shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
         raise InputError(f"{name}: expected finite errors, got {array[~np.isfinite(array)][0]}")
-    return array
+    return observable.flat(array) if array.shape == shape else array
 
 
 def table(report: Report) -> str:
@@ -117,10 +149,11 @@ def table(report: Report) -> str:
     Returns:
         Lines without a final newline; "-" stands where there is no label.
     """
-    names = [name for name in _UNITS if name in report.get(_ALL, {})]
+    units = _units()
+    names = [name for name in units if name in report.get(_ALL, {})]
     groups = [group for group in report if group != _ALL] + [_ALL]
     width = max(len("config_type"), *(len(group) for group in groups))
-    heads = [f"{name} ({_UNITS[name]})" for name in names]
+    heads = [f"{name} ({units[name]})" for name in names]
     lines = [
         " " * width + "".join(f"  {head:>29}" for head in heads),
         f"{'config_type':<{width}}" + f"  {'count':>9}{'MAE':>10}{'RMSE':>10}" * len(names),

@@ -1,9 +1,8 @@
-"""Models and configurations in words."""
+"""Models, bases and the compiled evaluator in words."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, pair_number, resolve
+from acepot.basis.spec import BasisSpec, pair_number
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.native import (
@@ -22,10 +21,7 @@ from acepot.evaluate.native import (
     chosen_instruction_set,
     instruction_sets,
 )
-from acepot.fitting.config import load_config
-from acepot.fitting.dataset import elements
 from acepot.io.registry import load
-from acepot.io.structures.datasets import read_structures
 from acepot.lowering import lower
 
 Lines = list[tuple[str, str]]
@@ -40,7 +36,7 @@ def describe_model(path: str | Path) -> Lines:
         lines.append(("elements", " ".join(model.elements)))
         lines.append(("basis", f"{tables.functions} functions listed one by one"))
     else:
-        lines += _describe_basis(model.basis)
+        lines += describe_basis(model.basis)
     reach = sorted({f"{r:.4g}" for r in tables.cutoff.ravel()}, key=float)
     lines.append(("interacts to", f"{', '.join(reach)} Å"))
     lines += [(f"E0 {s}", f"{e:.8g} eV") for s, e in zip(model.elements, model.e0, strict=True)]
@@ -83,22 +79,8 @@ def describe_native() -> Lines:
     ]
 
 
-def describe_config(path: str | Path) -> Lines:
-    """The size of the basis a configuration asks for, before it is built."""
-    config = load_config(path)
-    spec = config.basis
-    if not spec.elements:
-        data = config.data
-        found = [
-            s
-            for name in (*data.train_files, *data.test_files)
-            for s in read_structures(name, data.keys, config_type_key=data.config_type_key)[0]
-        ]
-        spec = replace(spec, elements=elements(found))
-    return _describe_basis(resolve(spec))
-
-
-def _describe_basis(spec: BasisSpec) -> Lines:
+def describe_basis(spec: BasisSpec) -> Lines:
+    """What a resolved basis is, and how large."""
     sizes = basis_size(spec)
     symbols = spec.elements
     kinds = ", ".join(f"{count} {name}" for name, count in sizes.items() if name != "total")

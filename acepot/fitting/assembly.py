@@ -1,0 +1,193 @@
+"""Structures -> rows of a problem: the only place where weights are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.species import species_indices
+from acepot.evaluate.native import NativeRowBuilder
+from acepot.evaluate.protocol import RowBuilder
+from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.observables import DesignRows, Observable
+from acepot.fitting.problem import Accumulator
+from acepot.fitting.recipe import Recipe, Weights
+from acepot.fitting.resume import Memory
+from acepot.model import Model
+from acepot.run.progress import Progress
+from acepot.structure import Structure
+
+__all__ = ["Job", "StructureRows", "assemble", "in_threads", "structure_rows"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StructureRows:
+    """The unweighted rows of one structure and their labels, less E0.
+
+    Args:
+        structure: what they describe.
+        quantities: names of the observables, in the order of the rows.
+        rows: shape (m, K), in Fortran order.
+        targets: shape (m,).
+        weights: shape (m,).
+    """
+
+    structure: Structure
+    quantities: tuple[str, ...]
+    rows: Floats
+    targets: Floats
+    weights: Floats
+
+
+def structure_rows(
+    structure: Structure,
+    model: Model,
+    builder: RowBuilder,
+    quantities: Sequence[str],
+    weights: Weights,
+) -> StructureRows:
+    """Rows, targets and weights of the labels that one structure has.
+
+    Args:
+        structure: with labels.
+        model: for its E0 and the number of its functions.
+        builder: makes the rows.
+        quantities: names of the observables to use where there are labels.
+        weights: of this structure's config type.
+    """
+    e0 = float(model.e0[species_indices(model.numbers, structure.numbers)].sum())
+    labelled = [(one, one.label(structure, e0)) for one in Observable.among(quantities)]
+    used = [(one, label) for one, label in labelled if label is not None]
+    factors = [
+        np.full(len(label), one.factor(weights.of(one), len(structure))) for one, label in used
+    ]
+    return StructureRows(
+        structure,
+        tuple(one.name for one, _ in used),
+        _rows([one for one, _ in used], structure, DesignRows(builder, len(model.coefficients))),
+        np.concatenate([np.zeros(0), *(label for _, label in used)]),
+        np.concatenate([np.zeros(0), *factors]),
+    )
+
+
+def _rows(observables: Sequence[Observable], structure: Structure, design: DesignRows) -> Floats:
+    """One below the other; those the compiled builder knows, which come first, in one call."""
+    compiled = [one.compiled for one in observables if one.compiled is not None]
+    rows = design.of(structure, compiled)
+    others = [one.rows(structure, design) for one in observables if one.compiled is None]
+    return np.asfortranarray(np.concatenate([rows, *others])) if others else rows
+
+
+def assemble(
+    blocks: Iterator[StructureRows],
+    accumulator: Accumulator,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Weight rows and add them to a problem; rows of weight zero are left out.
+
+    Args:
+        blocks: rows of the structures, in order.
+        accumulator: takes the rows.
+        progress: called with the number of structures done.
+    """
+    for done, block in enumerate(blocks, start=1):
+        accumulator.add(block.rows, block.targets, block.weights)
+        if progress:
+            progress(done)
+
+
+def in_threads(
+    make: Callable[[Structure], StructureRows], structures: Sequence[Structure], threads: int
+) -> Iterator[StructureRows]:
+    """Rows of structures in order, made by several threads, with few of them waiting.
+
+    Args:
+        make: rows of one structure.
+        structures: the data.
+        threads: how many at once.
+    """
+    if threads <= 1:
+        yield from map(make, structures)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(make, s) for s in structures[: threads + 1]]
+        for following in range(len(waiting), len(structures) + len(waiting)):
+            yield waiting.pop(0).result()
+            if following < len(structures):
+                waiting.append(pool.submit(make, structures[following]))
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Structures on their way into the rows of a fit.
+
+    Args:
+        structures: they.
+        recipe: resolved.
+        basis: whose rows they have.
+        threads: structures handled at once.
+        say: called with lines for people; None: silent.
+        memory: where checkpoints go.
+        chosen: numbers of those whose rows are kept.
+    """
+
+    structures: Sequence[Structure]
+    recipe: Recipe
+    basis: LoweredBasis
+    threads: int
+    say: Callable[[str], None] | None
+    memory: Memory | None = None
+    chosen: frozenset[int] = frozenset()
+
+    @cached_property
+    def builder(self) -> NativeRowBuilder:
+        """Threads work on structures of their own; those that find none help with one."""
+        helpers = max(1, self.threads // len(self.structures))
+        return NativeRowBuilder(self.basis.tables, helpers)
+
+    def make(self, structure: Structure) -> StructureRows:
+        """The rows of one structure."""
+        weights = self.recipe.weights_of(structure.config_type)
+        names = self.recipe.observables
+        return structure_rows(structure, self.basis.blank, self.builder, names, weights)
+
+    def from_the_start(self) -> tuple[Accumulator, tuple[StructureRows, ...]]:
+        """All rows, from the last checkpoint on if there is one, and those that are kept."""
+        rows, start = Accumulator(self.basis.expanded.size), 0
+        if self.memory is None:
+            return rows, self.add_to(rows)
+        digest, tell = self.basis.tables.digest, self.say or (lambda _line: None)
+        found = self.memory.begin(self.recipe, self.structures, digest, tell)
+        if found is not None:
+            start, rows = found
+        with self.memory.stoppable():
+            return rows, self.add_to(rows, start)
+
+    def add_to(self, rows: Accumulator, start: int = 0) -> tuple[StructureRows, ...]:
+        """Add the rows of all structures from one on; the rows of those that are kept."""
+        total = len(self.structures)
+        kept = [self.make(self.structures[i]) for i in sorted(self.chosen) if i < start]
+        progress = None if self.say is None else Progress("assembling", total)
+
+        def watched(blocks: Iterator[StructureRows]) -> Iterator[StructureRows]:
+            for number, block in enumerate(blocks, start):
+                if number in self.chosen:
+                    kept.append(block)
+                yield block
+
+        def note(done: int) -> None:
+            if progress is not None:
+                progress.update(start + done)
+            if self.memory is not None:
+                self.memory.after(start + done, total, rows, self.say or (lambda _line: None))
+
+        blocks = in_threads(self.make, self.structures[start:], self.threads)
+        assemble(watched(blocks), rows, note)
+        return tuple(kept)

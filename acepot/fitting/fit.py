@@ -1,0 +1,128 @@
+"""fit: from labelled structures to a model, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acepot.basis.spec import BasisSpec
+from acepot.evaluate.native import processors
+from acepot.fitting.assembly import Job
+from acepot.fitting.choice import choose
+from acepot.fitting.config import FitConfig
+from acepot.fitting.dataset import as_structures
+from acepot.fitting.fitted import Assembled, Fit, Say, restrained, silent, solved
+from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.priors import Prior
+from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
+from acepot.fitting.restraint import restraint_rows
+from acepot.fitting.resume import Memory, memory_in
+from acepot.fitting.solvers import Solver
+from acepot.schema import from_mapping
+from acepot.structure import Structure
+
+__all__ = ["fit", "fit_structures"]
+
+#: Structures whose design rows are kept to compare with the saved model afterwards.
+_PROBES = 12
+
+
+def fit(
+    structures: Iterable[Any],
+    basis: BasisSpec | Mapping[str, Any] | None = None,
+    *,
+    solver: Solver | str | Mapping[str, Any] | None = None,
+    prior: Prior | str | Mapping[str, Any] | None = None,
+    observables: Sequence[str] = ("energy", "forces"),
+    weights: Mapping[str, Weights | Mapping[str, float]] | None = None,
+    e0: Mapping[str, float] | None = None,
+    restraint: Restraint | Mapping[str, float] | None = None,
+    committee: Committee | Mapping[str, int] | None = None,
+    test: Iterable[Any] = (),
+    threads: int | None = None,
+    say: Say | None = None,
+    checkpoint: str | Path | None = None,
+) -> Fit:
+    """Fit a model to structures.
+
+    What is not given has the default of fit.toml; mappings have its keys.
+
+    Args:
+        structures: with labels; of acepot, or Atoms of ASE, whose labels are found by name.
+        basis: the basis functions; elements that it does not name are those of the structures.
+        solver: the method, its name ("qr", "blr") or a mapping.
+        prior: smoothness, likewise.
+        observables: what enters the fit.
+        weights: of the rows, by config type.
+        e0: energy of the isolated atom in eV by symbol.
+        restraint: of the pair potential at short distance.
+        committee: of the posterior.
+        test: structures that are only predicted.
+        threads: structures handled at once; None: one per processor.
+        say: called with lines for people; None: silent.
+        checkpoint: a folder to go on from, and to leave state in, if this process is ended; it
+            is gone when the fit is there.
+
+    Returns:
+        The model with its posterior, ready to go on with `Fit.add`.
+
+    Raises:
+        InputError: structures or settings are wrong; the message says what to change.
+    """
+    given: dict[str, Any] = {
+        "basis": basis, "solver": solver, "prior": prior, "observables": tuple(observables),
+        "weights": weights, "e0": e0, "restraint": restraint, "committee": committee,
+    }  # fmt: skip
+    for name in ("solver", "prior"):
+        if isinstance(given[name], str):
+            given[name] = {"kind": given[name]}
+    recipe = from_mapping(Recipe, {k: v for k, v in given.items() if v is not None})
+    train, tested = as_structures(structures), as_structures(test, none=True)
+    if checkpoint is None:
+        return fit_structures(train, tested, recipe, threads=threads, say=say)
+    with memory_in(checkpoint) as memory:
+        done = fit_structures(train, tested, recipe, threads=threads, say=say, memory=memory)
+        memory.remove()
+    return done
+
+
+def fit_structures(
+    train: list[Structure],
+    test: list[Structure],
+    recipe: Recipe,
+    *,
+    config: FitConfig | None = None,
+    threads: int | None = None,
+    say: Say | None = None,
+    memory: Memory | None = None,
+) -> Fit:
+    """Fit a model by a recipe: what `fit` and `run_fit` have in common.
+
+    Args:
+        train: training structures.
+        test: test structures.
+        recipe: what is fitted and how.
+        config: of the files that the structures are from.
+        threads: structures handled at once; None: one per processor.
+        say: called with lines for people; None: silent.
+        memory: where checkpoints go.
+
+    Raises:
+        InputError: structures or settings are wrong.
+    """
+    threads, tell = threads or processors(), say or silent
+    choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
+    recipe = choice.recipe
+    basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
+    chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
+    job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
+    rows, kept = job.from_the_start()
+    if restrained(recipe):
+        rows.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
+    if config is not None:
+        config = replace(config, basis=recipe.basis, e0=recipe.e0)
+    return solved(Assembled(choice, basis, rows, kept, threads), train, test, config, say)

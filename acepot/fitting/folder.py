@@ -1,0 +1,151 @@
+"""The folder of a fit: the model file, proven to reproduce the fit, and its papers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from acepot.basis.species import species_indices
+from acepot.errors import ConvergenceError
+from acepot.figure import require_matplotlib
+from acepot.fitting.config import FitConfig, dump_config
+from acepot.fitting.fitted import Fit, Probe
+from acepot.fitting.observables import Observable
+from acepot.fitting.pipeline import run_fit
+from acepot.fitting.resume import EVERY, memory_in
+from acepot.io import modelfile
+from acepot.io.files import replaced
+from acepot.io.registry import load
+from acepot.potential import Potential
+from acepot.report.dimers import dimer_curves, known_shortest
+from acepot.report.evaluation import made, write_json
+from acepot.report.parity import parity, parity_data
+
+__all__ = ["fit_to_folder", "verify"]
+
+#: Folder in that of a fit, while the fit is not complete.
+_UNFINISHED = "unfinished"
+#: Reloaded predictions against design rows times coefficients, relative to the largest
+#: prediction: rounding of sums over a thousand functions with coefficients that cancel.
+_SAME = 1e-7
+
+
+def fit_to_folder(
+    config: FitConfig,
+    folder: str | Path,
+    *,
+    say: Callable[[str], None],
+    threads: int | None = None,
+    plots: bool = True,
+    every: float = EVERY,
+) -> Fit:
+    """Fit, save, reload, compare, and only then put the files in place.
+
+    If the process is ended, the same call goes on from the last checkpoint, to the same bytes.
+    Checkpoints are in the folder `unfinished`, which is gone when the fit is complete.
+
+    Leaves `model.acepot`, `report.json`, `fit.toml` and, with plots, `parity.png` and
+    `dimers.png`. Earlier files of these names stay until the new ones are complete; a `fit.toml`
+    with comments is somebody's own and stays, and `fit.resolved.toml` is written beside it.
+
+    Args:
+        config: what to fit.
+        folder: made if it is not there.
+        say: called with lines for people.
+        threads: structures handled at once; None: one per processor.
+        plots: draw the pictures, which needs matplotlib.
+        every: least number of seconds between two checkpoints.
+
+    Raises:
+        ConvergenceError: the saved model does not reproduce the fit.
+        MissingDependency: plots without matplotlib.
+        InputError: data, configuration or folder are wrong.
+    """
+    if plots:
+        require_matplotlib()
+    folder = made(folder)
+    with memory_in(folder / _UNFINISHED, every) as memory:
+        fit = run_fit(config, say=say, threads=threads, memory=memory)
+        _write(fit, folder, say)
+        memory.remove()
+    if plots:
+        potential = fit.potential
+        panels = parity_data(potential, "train", fit.train, fit.train_results)
+        panels += parity_data(potential, "test", fit.test, fit.test_results)
+        parity(folder / "parity.png", panels)
+        expanded = fit.assembled.basis.expanded
+        shortest = known_shortest(fit.model)
+        dimer_curves(folder / "dimers.png", potential, shortest=shortest, expanded=expanded)
+    return fit
+
+
+def _write(fit: Fit, folder: Path, say: Callable[[str], None]) -> None:
+    """The model, proven to reproduce the fit, its report, and the configuration that repeats it."""
+    data = modelfile.model_bytes(fit.model)
+    reloaded = load(data)
+    if reloaded.basis != fit.model.basis:
+        raise ConvergenceError("the reloaded model has another basis; nothing was written")
+    worst = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)
+    fit.report["check"] = {
+        "structures": len(fit.probes),
+        "largest relative difference of the reloaded model to the fit": worst,
+    }
+    with replaced(folder / "model.acepot", "wb") as file:
+        file.write(data)
+    if (folder / "model.acepot").read_bytes() != data:
+        raise ConvergenceError(f"{folder / 'model.acepot'}: differs on disk from what was written")
+    write_json(folder / "report.json", fit.report)
+    written = folder / "fit.toml"
+    if _has_comments(written):
+        written = folder / "fit.resolved.toml"
+        say(f"{folder / 'fit.toml'} has comments and stays; every default is in {written}")
+    if fit.config is not None:
+        with replaced(written) as text:
+            text.write(dump_config(fit.config, folder))
+
+
+def _has_comments(path: Path) -> bool:
+    """Whether a TOML file is there and has comments, which we never write."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(re.match(r"""(?:[^"'#]|"[^"]*"|'[^']*')*#""", line) for line in lines)
+
+
+def verify(potential: Potential, probes: Sequence[Probe]) -> float:
+    """The largest difference of a model to what its fit predicted.
+
+    Args:
+        potential: of the model as reloaded.
+        probes: structures with design rows times coefficients.
+
+    Returns:
+        Largest difference relative to the largest prediction of each structure.
+
+    Raises:
+        ConvergenceError: it is larger than rounding explains.
+    """
+    model, worst = potential.model, 0.0
+    for probe in probes:
+        structure = probe.structure
+        e0 = float(model.e0[species_indices(model.numbers, structure.numbers)].sum())
+        result = potential.compute(structure)
+        parts = [
+            one.less_e0(one.predicted(structure, result, potential.compute_all), e0)
+            for one in Observable.among(probe.quantities)
+        ]
+        found = np.concatenate([np.zeros(0), *parts])
+        size = np.abs(probe.predicted).max(initial=1.0)
+        error = float(np.abs(found - probe.predicted).max(initial=0.0)) / size
+        if not error <= _SAME:  # also when it is not a number
+            raise ConvergenceError(
+                f"the reloaded model differs from the fit by {error:.1e} on {structure.name}; "
+                "nothing was written. The fit is too ill-conditioned: use a prior (solver blr, "
+                "or a damping), or lower the degree"
+            )
+        worst = max(worst, error)
+    return worst

@@ -1,0 +1,71 @@
+"""A basis, built and lowered once for all that a fit does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from acepot.basis.expansion import Expansion
+from acepot.basis.irrep import SCALAR
+from acepot.basis.selection import basis_size
+from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
+from acepot.lowering import expansion, lower
+from acepot.model import Model
+from acepot.potential import Potential
+from acepot.tables import Tables
+
+__all__ = ["LoweredBasis"]
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredBasis:
+    """The functions of an energy: as products, as Tables, and as a model without coefficients.
+
+    Args:
+        spec: the resolved basis.
+        size: how many functions there are: of each order, of pairs, in total.
+        expanded: they, written out as products.
+        blank: their model, with E0, whose coefficients are 0.
+        tables: it, lowered.
+    """
+
+    spec: BasisSpec
+    size: dict[str, int]
+    expanded: Expansion
+    blank: Model
+    tables: Tables
+
+    @classmethod
+    def of(
+        cls, spec: BasisSpec, e0: Mapping[str, float], say: Callable[[str], None]
+    ) -> LoweredBasis:
+        """Build and lower the functions of a resolved basis.
+
+        Args:
+            spec: the basis.
+            e0: energy of an isolated atom of each element in eV by symbol.
+            say: told how large it is, before it is built.
+
+        Raises:
+            InputError: its functions are no energies.
+        """
+        if spec.symmetries != (SCALAR,) or spec.constant:
+            raise InputError("basis.total_l: energies are fitted with total_l = 0 and parity = 1")
+        size = basis_size(spec)
+        parts = ", ".join(f"{n} {name}" for name, n in size.items() if name != "total")
+        say(f"basis: {size['total']} functions for {' '.join(spec.elements)} ({parts})")
+        expanded = expansion(spec)
+        blank = Model(spec, np.zeros(expanded.size), np.array([e0[s] for s in spec.elements]))
+        return cls(spec, size, expanded, blank, lower(blank, expanded=expanded))
+
+    def potential(self, model: Model, threads: int) -> Potential:
+        """A model of this basis bound to the native evaluator.
+
+        Args:
+            model: with coefficients.
+            threads: structures handled at once.
+        """
+        return Potential(model, threads=threads, tables=lower(model, basis=self.tables))

@@ -1,0 +1,8 @@
+"""What can be fitted and compared: one class a file. A new file is imported here."""
+
+from acepot.fitting.observables.base import DesignRows, Evaluate, Observable
+from acepot.fitting.observables.energy import Energy
+from acepot.fitting.observables.forces import Forces
+from acepot.fitting.observables.virial import Virial
+
+__all__ = ["DesignRows", "Energy", "Evaluate", "Forces", "Observable", "Virial"]

@@ -1,0 +1,135 @@
+"""What is fitted and how, whatever the data are: settings that check themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
+from acepot.fitting.bounds import at_least
+from acepot.fitting.observables import Observable
+from acepot.fitting.priors import Algebraic, Prior
+from acepot.fitting.solvers import BLR, Solver
+from acepot.schema import Settings, further
+
+__all__ = ["Committee", "Recipe", "Restraint", "Weights", "check_observables"]
+
+#: What the native evaluator can hold beside the model.
+_MEMBERS = 255
+
+
+def check_observables(where: str, names: tuple[str, ...]) -> None:
+    """Check the names of what is to be fitted.
+
+    Raises:
+        InputError: none, an unknown one, or one twice; the message begins with `where`.
+    """
+    for i, name in enumerate(names):
+        Observable.named(name, f"{where}[{i}]")
+    if not names or len(set(names)) < len(names):
+        known = ", ".join(Observable.known)
+        raise InputError(f"{where}: expected one or more of {known}, each once, got {list(names)}")
+
+
+@dataclass(frozen=True)
+class Weights(Settings):
+    """Weights of the rows of one config type, multiplied in once when rows are assembled.
+
+    Args:
+        energy: of the energy row, which is also divided by √n (n atoms).
+        forces: of each force component.
+        virial: of each of six virial components, which are also divided by √n.
+        others: of further observables by name; those that are not named have their own default.
+    """
+
+    energy: float = 30.0
+    forces: float = 1.0
+    virial: float = 1.0
+    others: dict[str, float] = further(lambda: Observable.known)
+
+    def check(self) -> None:
+        """All must be 0 or more, and of observables that there are."""
+        for name in ("energy", "forces", "virial"):
+            at_least(name, getattr(self, name))
+        for name, value in self.others.items():
+            Observable.named(name, "others")
+            at_least(name, value)
+
+    def of(self, observable: Observable) -> float:
+        """The weight of an observable."""
+        own = {"energy": self.energy, "forces": self.forces, "virial": self.virial, **self.others}
+        return own.get(observable.name, observable.weight)
+
+
+@dataclass(frozen=True)
+class Restraint(Settings):
+    """Artificial dimer energies that make the pair potential repulsive at short distance.
+
+    Args:
+        weight: of each dimer's row; 0 switches the restraint off.
+        distance: of the two atoms in Å.
+    """
+
+    weight: float = 0.01
+    distance: float = 0.01
+
+    def check(self) -> None:
+        """Neither may be negative."""
+        at_least("weight", self.weight)
+        at_least("distance", self.distance, above=True)
+
+
+@dataclass(frozen=True)
+class Committee(Settings):
+    """Models drawn from the posterior to measure the uncertainty.
+
+    Args:
+        size: how many are stored with the model, up to 255; 0: none.
+        seed: of the generator that draws them.
+    """
+
+    size: int = 0
+    seed: int = 0
+
+    def check(self) -> None:
+        """What a generator and the native evaluator take."""
+        at_least("size", self.size, most=_MEMBERS)
+        at_least("seed", self.seed)
+
+
+@dataclass(frozen=True)
+class Recipe(Settings):
+    """What is fitted and how, whatever the data are.
+
+    Args:
+        basis: the basis functions.
+        observables: what enters the fit.
+        e0: energy of each isolated atom in eV by symbol; None: from the isolated atoms in the
+            training data, else by least squares.
+        weights: by config type; "default" (30, 1, 1 if absent) holds for all others.
+        prior: smoothness.
+        solver: of the linear problem.
+        restraint: of the pair potential at short distance, where its envelope is repulsive.
+        committee: of the posterior.
+    """
+
+    basis: BasisSpec = field(default_factory=BasisSpec)
+    observables: tuple[str, ...] = ("energy", "forces")
+    e0: dict[str, float] | None = None
+    weights: dict[str, Weights] = field(default_factory=dict)
+    prior: Prior = field(default_factory=Algebraic)
+    solver: Solver = field(default_factory=BLR)
+    restraint: Restraint = field(default_factory=Restraint)
+    committee: Committee = field(default_factory=Committee)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "weights", {"default": Weights(), **self.weights})
+
+    def check(self) -> None:
+        """There must be something to fit."""
+        check_observables("observables", self.observables)
+
+    def weights_of(self, config_type: str) -> Weights:
+        """The weights that hold for a config type: its own, else the default."""
+        return self.weights.get(config_type, self.weights["default"])

@@ -1,0 +1,159 @@
+"""An assembly that goes on after its process was ended: its state, in the folder of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from acepot.errors import InputError
+from acepot.fitting.problem import Accumulator
+from acepot.fitting.recipe import Recipe
+from acepot.run.checkpoint import Checkpoint
+from acepot.run.folder import RunFolder, run_folder
+from acepot.run.signals import stop_request
+from acepot.schema import to_mapping, to_toml
+from acepot.structure import Structure
+
+__all__ = ["EVERY", "Memory", "memory_in"]
+
+#: Seconds between two checkpoints.
+EVERY = 20.0
+_SETTINGS = "recipe.toml"
+
+
+class Memory:
+    """Checkpoints of an assembly in a folder of their own.
+
+    Args:
+        home: the folder, locked.
+        every: least number of seconds between two checkpoints.
+    """
+
+    def __init__(self, home: RunFolder, every: float) -> None:
+        self._home, self._every = home, every
+        self._last: Checkpoint | None = None
+        self._saved = time.monotonic()
+        self._stopped: Callable[[], bool] = lambda: False
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether there is something to go on from."""
+        return self._last is not None
+
+    def begin(
+        self,
+        recipe: Recipe,
+        structures: Sequence[Structure],
+        basis: str,
+        say: Callable[[str], None],
+    ) -> tuple[int, Accumulator] | None:
+        """Find out where to go on.
+
+        Args:
+            recipe: resolved.
+            structures: in the order in which they are added.
+            basis: digest of the lowered functions.
+            say: told what is done with what is there.
+
+        Returns:
+            How many structures are in the rows already, and the rows; None: none is.
+        """
+
+        def anew(reason: str) -> None:
+            say(f"{reason}; the fit begins anew")
+
+        contents = {"training data": digest(structures), "basis functions": basis}
+        settings = to_toml(to_mapping(recipe))
+        self._last = self._home.begin(settings, {}, contents, anew=anew)
+        self._saved = time.monotonic()
+        if self._last is None:
+            return None
+        done, state = self._last.step, self._home.path / self._last.state
+        try:
+            with state.open("rb") as file, np.load(file) as arrays:
+                rows = Accumulator.restored(dict(arrays))
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
+            anew(f"{state}: damaged ({error})")
+            return None
+        say(f"{self._home.path}: goes on after {done} of {len(structures)} structures")
+        return done, rows
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """While this lasts, Ctrl-C and SIGTERM make a checkpoint first."""
+        with stop_request() as event:
+            self._stopped = event.is_set
+            try:
+                yield
+            finally:
+                self._stopped = lambda: False
+
+    def after(self, done: int, total: int, rows: Accumulator, say: Callable[[str], None]) -> None:
+        """Take note of a structure that is in the rows.
+
+        Args:
+            done: how many are.
+            total: how many there will be.
+            rows: they.
+            say: told when the fit stops.
+
+        Raises:
+            KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+        """
+        stopped = self._stopped()
+        if not stopped and time.monotonic() - self._saved < self._every:
+            return
+        with self._home.new_state(self._last).open("wb") as file:
+            np.savez(file, **rows.state())  # type: ignore[arg-type]
+        self._last = self._home.record(done, self._last)
+        self._saved = time.monotonic()
+        if stopped:
+            say(f"stopped after {done} of {total} structures; the same command goes on from there")
+            raise KeyboardInterrupt
+
+    def remove(self) -> None:
+        """The fit is complete: nothing is left."""
+        self._home.remove()
+        self._last = None
+
+
+@contextmanager
+def memory_in(folder: str | Path, every: float = EVERY) -> Iterator[Memory]:
+    """A folder for checkpoints, made and locked; it stays only if there is one in it.
+
+    Args:
+        folder: of its own.
+        every: least number of seconds between two checkpoints.
+
+    Raises:
+        InputError: it cannot be made, or another process fits in it.
+    """
+    opened: AbstractContextManager[RunFolder] = run_folder(folder, _SETTINGS)
+    with opened as home:
+        memory = Memory(home, every)
+        try:
+            yield memory
+        finally:
+            if not memory.holds_state and home.path.exists():
+                home.remove()
+
+
+def digest(structures: Sequence[Structure]) -> str:
+    """SHA-256 of atoms, cells, labels and groups, as hexadecimal digits."""
+    whole = hashlib.sha256()
+    for s in structures:
+        labels = {"energy": s.energy, "forces": s.forces, "virial": s.virial, "charge": s.charge}
+        arrays = {"numbers": s.numbers, "positions": s.positions, "cell": s.cell, "pbc": s.pbc}
+        for name, value in {**arrays, **labels, **dict(sorted(s.labels.items()))}.items():
+            if value is not None:
+                array = np.ascontiguousarray(value)
+                whole.update(f"{name}{array.dtype.str}{array.shape}".encode())
+                whole.update(array.tobytes())
+        whole.update(f"{s.config_type}\n".encode())
+    return whole.hexdigest()

@@ -1,0 +1,97 @@
+"""What a solver promises: a factorisation that can be solved again, and a Solution."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acepot.errors import ConvergenceError, InputError
+from acepot.fitting.problem import Problem
+from acepot.fitting.solution import Solution
+from acepot.schema import Kind
+
+__all__ = ["Floats", "Solver", "State", "condition", "same_rows", "solve"]
+
+Floats = NDArray[np.float64]
+
+
+class State(Protocol):
+    """A problem that is factorised: each solution of it costs little."""
+
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
+        """Coefficients with their posterior.
+
+        Args:
+            other: other targets of the same rows, as `Accumulator.finish` gives them; None:
+                those of the problem that was factorised.
+            damping: √λ of the penalty λ |γ c|² instead of what the solver's settings say. The
+                rows are not needed again: the triangle stands for them.
+
+        Raises:
+            InputError: these data do not determine the coefficients, or the rows are others.
+            ConvergenceError: the method failed.
+        """
+        ...
+
+
+class Solver(Kind, tag="kind"):
+    """A method to solve the linear problem of a fit, and its settings."""
+
+    @abstractmethod
+    def factorise(self, problem: Problem, gamma: Floats) -> State:
+        """Do what does not depend on the targets.
+
+        Args:
+            problem: all rows, weighted and compressed: |A c - y|² = |R c - Qᵀy|² + outside.
+            gamma: γ > 0, the diagonal of the smoothness prior, shape (K,).
+
+        Raises:
+            InputError: data or settings that cannot work.
+        """
+
+
+def solve(problem: Problem, prior: ArrayLike | None, solver: Solver) -> Solution:
+    """Find the coefficients of a problem.
+
+    Args:
+        problem: all rows, weighted.
+        prior: γ > 0, the diagonal of the smoothness prior, shape (K,); None: γ = 1.
+        solver: the method with its settings.
+
+    Returns:
+        Coefficients with their posterior.
+
+    Raises:
+        InputError: the prior has a wrong shape or sign; data or settings that cannot work.
+        ConvergenceError: the method, or LAPACK, failed.
+    """
+    count = problem.columns
+    gamma = np.ones(count) if prior is None else np.asarray(prior, dtype=float)
+    if gamma.shape != (count,) or not (np.isfinite(gamma).all() and gamma.min() > 0):
+        raise InputError(f"prior: expected {count} finite numbers above 0, got {prior!r}")
+    try:
+        return solver.factorise(problem, gamma).solve()
+    except np.linalg.LinAlgError as error:
+        raise ConvergenceError(f"solver.kind = {solver.kind!r}: {error}") from error
+
+
+def same_rows(problem: Problem, other: Problem | None) -> Problem:
+    """The problem to solve, where the rows of `problem` are factorised.
+
+    Raises:
+        InputError: the other one has other rows.
+    """
+    if other is None:
+        return problem
+    if not np.array_equal(other.triangle, problem.triangle):
+        raise InputError("other: expected the rows that were factorised, got other ones")
+    return other
+
+
+def condition(singular: NDArray[np.floating[Any]]) -> float:
+    """The condition number that singular values, largest first, tell."""
+    return float(singular[0] / singular[-1]) if singular[-1] > 0 else math.inf

@@ -1,0 +1,120 @@
+"""Least squares by a pivoted QR decomposition of the column-scaled system."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from acepot.errors import InputError
+from acepot.fitting.bounds import at_least
+from acepot.fitting.problem import Problem
+from acepot.fitting.solution import Solution
+from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
+
+__all__ = ["QR"]
+
+
+@dataclass(frozen=True)
+class QR(Solver, kind="qr"):
+    """Least squares: minimise |A c - y|² + damping² |γ c|².
+
+    Pivoting, unlike an SVD with the same cut, comes close to the smallest residual even at a
+    condition number of 1e16: 3 % above it, the SVD 57 % (24 monomials, 36 random columns, cut
+    1e-15, against 60 digits). The reported condition number is that of the scaled system.
+
+    Args:
+        damping: √λ that multiplies the prior's γ; 0: plain least squares, no prior.
+        tolerance: pivots of the column-scaled system below this part of the largest are dropped.
+            A larger value gives smaller coefficients and a larger residual.
+    """
+
+    damping: float = 0.0
+    tolerance: float = 1e-15
+    former = frozenset({"floor"})
+
+    def check(self) -> None:
+        """Neither may be negative."""
+        at_least("damping", self.damping)
+        at_least("tolerance", self.tolerance)
+
+    def factorise(self, problem: Problem, gamma: Floats) -> _Factors:
+        """Pivoted QR of the triangle with the penalty below it."""
+        if self.damping == 0:
+            _check_determined(problem)
+            system = problem.triangle
+        else:
+            system = np.vstack([problem.triangle, np.diag(self.damping * gamma)])
+        scale = 1 / np.linalg.norm(system, axis=0)
+        orthogonal, triangle, order = qr(
+            system * scale, mode="economic", pivoting=True, overwrite_a=True, check_finite=False
+        )
+        pivots = np.abs(np.diag(triangle))
+        rank = int(np.count_nonzero(pivots > self.tolerance * pivots[0]))
+        top = orthogonal[: len(problem.targets), :rank]
+        return _Factors(self, problem, gamma, scale, top, triangle, order, rank)
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """The decomposition of a system; `top` is the part of Q in the rows of R, [row of R, r]."""
+
+    solver: QR
+    problem: Problem
+    gamma: Floats
+    scale: Floats
+    top: Floats
+    triangle: Floats
+    order: Floats
+    rank: int
+
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
+        """As `State.solve`; another damping needs another decomposition of the triangle."""
+        problem = same_rows(self.problem, other)
+        if damping is not None and damping != self.solver.damping:
+            return replace(self.solver, damping=damping).factorise(problem, self.gamma).solve()
+        rank, top, kept = self.rank, self.top, self.order[: self.rank]
+        triangle = self.triangle[:rank, :rank]
+        coefficients = np.zeros(problem.columns)
+        coefficients[kept] = solve_triangular(triangle, top.T @ problem.targets)
+        coefficients *= self.scale
+
+        residual = problem.residual(coefficients)
+        plain = self.solver.damping == 0
+        effective = rank if plain else float(np.sum(top**2))  # trace of the hat matrix
+        freedom = problem.rows - effective
+        noise, factor = 0.0, None
+        if freedom > 1e-8 * problem.rows:
+            noise = residual / freedom
+            inverse = np.zeros((problem.columns, rank))  # [k, r]: pseudo-inverse = inverse @ top.T
+            inverse[kept] = solve_triangular(triangle, np.eye(rank))
+            factor = math.sqrt(noise) * (inverse * self.scale[:, None])
+        return Solution(
+            coefficients=coefficients,
+            factor=factor,
+            noise=noise,
+            report={
+                "solver": "qr",
+                "rows": problem.rows,
+                "functions": problem.columns,
+                "rank": rank,
+                "effective parameters": effective,
+                "condition number": condition(np.linalg.svd(self.triangle, compute_uv=False)),
+                "residual": residual,
+            },
+        )
+
+
+def _check_determined(problem: Problem) -> None:
+    if problem.rows < problem.columns:
+        raise InputError(
+            f"underdetermined: {problem.rows} rows for {problem.columns} functions; add data, "
+            'use solver.kind = "blr" or a solver.damping above 0'
+        )
+    if zero := int(np.count_nonzero(~problem.triangle.any(axis=0))):
+        raise InputError(
+            f"{zero} of {problem.columns} functions are zero in every row; add data that has "
+            'their elements, use solver.kind = "blr" or a solver.damping above 0'
+        )

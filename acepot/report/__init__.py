@@ -1,0 +1,1 @@
+"""What models say about data, in tables, words and pictures."""
