@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from acepot.basis.cache import cached_expansion
+from acepot.basis.basis import Basis, Progress, RadialMatrix
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
-from acepot.basis.explicit import ExplicitBasis, expand_explicit
-from acepot.basis.family import Radial, RadialFunctions
+from acepot.basis.family import RadialFunctions
 from acepot.basis.irrep import SCALAR
 from acepot.basis.radial import ProductRadial
-from acepot.basis.spec import BasisSpec, PairNumber, pair_number
-from acepot.basis.species import SYMBOLS
 from acepot.basis.splines import Knots, cubic, equidistant, tabulate
 from acepot.errors import InputError
 from acepot.model import Model, TensorModel
@@ -43,18 +39,9 @@ _BYTES, _BYTES_EACH, _VALUES = 1e9, 1e6, 5e6
 #: Where tables begin in Å unless their functions vanish inside an inner cut-off.
 BEGIN = 0.1
 
-Progress = Callable[[int, int], None]
-
-
-def expansion(basis: BasisSpec | ExplicitBasis, progress: Progress | None = None) -> Expansion:
-    """The basis written out as products (cached on disk for specifications)."""
-    if isinstance(basis, ExplicitBasis):
-        return expand_explicit(basis)
-    return cached_expansion(basis, progress)
-
 
 def lower(
-    model: Model | TensorModel | BasisSpec | ExplicitBasis,
+    model: Model | TensorModel | Basis,
     *,
     tolerance: float = TOLERANCE,
     own_knots: bool = False,
@@ -71,7 +58,7 @@ def lower(
         own_knots: interpolate in the cubic tables of the program a file came from, to compare
             with it digit by digit.
         progress: called with (functions done, functions in all) while the basis is built.
-        expanded: `expansion` of the basis, where a caller has it; None: made here.
+        expanded: the basis written out, where a caller has it; None: made here.
         basis: the basis lowered, where a caller has it; None: made here.
 
     Returns:
@@ -80,13 +67,12 @@ def lower(
     Raises:
         InputError: the number of coefficients does not fit the basis.
     """
-    if isinstance(model, (BasisSpec, ExplicitBasis)):
-        parts = expanded or expansion(model, progress)
-        return _lower_basis(model, parts, tolerance, own_knots)
-    if basis is None:
-        parts = expanded or expansion(model.basis, progress)
-        basis = _lower_basis(model.basis, parts, tolerance, own_knots)
+    if not isinstance(model, (Model, TensorModel)):
+        return _lower_basis(model, expanded or model.expansion(progress), tolerance, own_knots)
     tables = basis
+    if tables is None:
+        parts = expanded or model.basis.expansion(progress)
+        tables = _lower_basis(model.basis, parts, tolerance, own_knots)
     if isinstance(model, TensorModel):
         return tables.read_out(model.coefficients)
     if tables.irreps != (SCALAR,):
@@ -114,12 +100,11 @@ def lower(
     return replace(tables, cutoff=cutoff, embeddings=_embeddings(model.nonlinear), core=core)
 
 
-def _lower_basis(
-    basis: BasisSpec | ExplicitBasis, parts: Expansion, tolerance: float, own_knots: bool
-) -> Tables:
+def _lower_basis(basis: Basis, parts: Expansion, tolerance: float, own_knots: bool) -> Tables:
     many = tuple(c for c in parts.channels if c[0] > 0)
     pairs = tuple(c for c in parts.channels if c[0] < 0)
-    bodies, pair = families(basis, many, pairs)
+    bodies = basis.radial_functions(max((max(c) for c in many), default=1))
+    pair = basis.pair_functions() if pairs else None
     knots = _knots(basis) if own_knots else None
     radial = _radial_tables(bodies, pair, many, pairs, tolerance, knots, _limit(parts.size))
     none = np.zeros((len(basis.numbers),) * 2)  # where there is nothing but constants
@@ -148,12 +133,11 @@ def _limit(functions: int) -> float:
     return _BYTES + _BYTES_EACH * functions
 
 
-def _knots(basis: BasisSpec | ExplicitBasis) -> float:
+def _knots(basis: Basis) -> float:
     """Distance of the knots that the program of a file interpolates between, in Å."""
-    knots = basis.knots if isinstance(basis, ExplicitBasis) else None
-    if knots is None:
+    if basis.knots is None:
         raise InputError("own_knots: only models read from PACE files have knots of their own")
-    return knots
+    return basis.knots
 
 
 def _embeddings(nonlinear: Nonlinear) -> Embeddings:
@@ -202,50 +186,6 @@ def _entries(matrix: csr_array, row: NDArray[np.int64], column: NDArray[np.int64
     out = np.zeros(len(wanted))
     out[np.searchsorted(wanted, key)] = coo.data
     return out
-
-
-#: Radial functions of every ordered pair of species, [centre][neighbour].
-RadialMatrix = list[list[RadialFunctions]]
-
-
-def families(
-    basis: BasisSpec | ExplicitBasis,
-    many: tuple[tuple[int, ...], ...],
-    pairs: tuple[tuple[int, ...], ...],
-) -> tuple[RadialMatrix, RadialMatrix | None]:
-    """Many-body and pair radial functions of every ordered pair of species."""
-    if isinstance(basis, ExplicitBasis):
-        pair = [list(row) for row in basis.pair] if basis.pair and pairs else None
-        return [list(row) for row in basis.radial], pair
-    count = max((max(c) for c in many), default=1)
-    bodies = _from_spec(basis, basis.radial, count, basis.inner, basis.cutoff)
-    if not pairs:
-        return bodies, None
-    return bodies, pair_functions(basis)
-
-
-def pair_functions(spec: BasisSpec) -> RadialMatrix:
-    """Pair functions V_1 … V_degree of every ordered pair of species, [centre][neighbour]."""
-    pair = spec.pair
-    return _from_spec(spec, pair.radial, pair.degree or 0, pair.inner, pair.cutoff)
-
-
-def _from_spec(
-    basis: BasisSpec, radial: Radial, count: int, inner: PairNumber, cutoff: PairNumber
-) -> RadialMatrix:
-    symbols = [SYMBOLS[z] for z in basis.numbers]
-    return [
-        [
-            radial.functions(
-                count,
-                pair_number(inner, a, b, "inner"),
-                pair_number(basis.r0, a, b, "r0"),
-                pair_number(cutoff, a, b, "cutoff"),
-            )
-            for b in symbols
-        ]
-        for a in symbols
-    ]
 
 
 def _radial_tables(

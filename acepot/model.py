@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.basis import Basis
 from acepot.basis.bond import BondSpec
 from acepot.basis.embedding import Nonlinear
-from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-
-#: What a model may be made of.
-Basis = BasisSpec | ExplicitBasis
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,7 @@ class Model:
         InputError: wrong shapes or non-finite numbers.
     """
 
-    basis: BasisSpec | ExplicitBasis
+    basis: Basis
     coefficients: NDArray[np.float64]
     e0: NDArray[np.float64]
     committee: NDArray[np.float64] | None = None
@@ -109,7 +106,7 @@ class TensorModel:
         InputError: arrays that do not fit each other, or numbers that are not finite.
     """
 
-    basis: BasisSpec | ExplicitBasis
+    basis: Basis
     coefficients: tuple[NDArray[np.float64], ...]
     names: tuple[tuple[str, ...], ...] = ()
     unit: str = ""

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from acepot.basis.basis import Basis
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
@@ -16,7 +17,7 @@ from acepot.evaluate.protocol import Bound, EnergyEvaluator, Floats, Result, Tot
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.evaluate.single import SingleError, single_error
 from acepot.lowering import lower
-from acepot.model import Basis, Model, TensorModel
+from acepot.model import Model, TensorModel
 from acepot.structure import Structure
 from acepot.tables import Tables
 

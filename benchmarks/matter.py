@@ -10,9 +10,10 @@ import numpy as np
 from routes.cases import Case
 
 import acepot
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.pace_family import ChebPow
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.conversion import convert
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 import acepot
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import PolynomialTransform
 from acepot.evaluate.native import NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, row_count

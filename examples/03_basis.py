@@ -8,8 +8,9 @@ Prints both.
 
 import numpy as np
 
+from acepot.basis.choices import resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.evaluate.reference import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.structure import Structure

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope, ShiftedEnvelope
 from acepot.basis.expansion import Expansion
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
@@ -21,12 +22,12 @@ from acepot.basis.family import Radial
 from acepot.basis.harmonics import real_harmonics
 from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.evaluate.protocol import Result, RowBuilder, require
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import Edges, build
 from acepot.structure import Structure
@@ -283,7 +284,7 @@ def _explicit_basis() -> ExplicitBasis:
 def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]) -> Model:
     """A model in which every function carries about the same part of the energy."""
     rng = np.random.default_rng(77)
-    size = expansion(basis).size
+    size = basis.expansion().size
     tables = lower(basis)
     scale = np.zeros(size)
     for name in ("triclinic", "molecule"):
@@ -352,7 +353,7 @@ def site_basis() -> Callable[..., SiteBasis]:
     def make(tolerance: float, **fields: object) -> SiteBasis:
         spec = resolve(BasisSpec(**fields))
         tables = lower(spec, tolerance=tolerance)
-        return SiteBasis(spec, expansion(spec), ReferenceEvaluator(tables))
+        return SiteBasis(spec, spec.expansion(), ReferenceEvaluator(tables))
 
     return make
 

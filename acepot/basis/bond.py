@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from acepot.basis.family import Radial, RadialFunctions
-from acepot.basis.irrep import Irrep
-from acepot.basis.radial import Legendre
-from acepot.basis.spec import (
+from acepot.basis.choices import (
     MAX_CUTOFF,
     MAX_DEGREE,
     MIN_CUTOFF,
-    BasisSpec,
     PairNumber,
     pair_number,
 )
+from acepot.basis.family import Radial, RadialFunctions
+from acepot.basis.irrep import Irrep
+from acepot.basis.radial import Legendre
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.schema import Settings
 

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from acepot.basis.choices import BasisChoices, Pair
 from acepot.basis.expansion import Expansion, Labels, expand
 from acepot.basis.irrep import Irrep
-from acepot.basis.spec import BasisSpec, Pair
 from acepot.schema import to_mapping
 
 #: Raised whenever `expand` numbers, orders or normalises anything differently.
@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def cached_expansion(
-    spec: BasisSpec, progress: Callable[[int, int], None] | None = None
+    spec: BasisChoices, progress: Callable[[int, int], None] | None = None
 ) -> Expansion:
     """The expansion of a resolved specification, from the cache or built and stored.
 
@@ -62,7 +62,7 @@ def cached_expansion(
     return built
 
 
-def _counting_part(spec: BasisSpec) -> BasisSpec:
+def _counting_part(spec: BasisChoices) -> BasisChoices:
     """The specification without the distances, which change no product."""
     pair = Pair(degree=spec.pair.degree)
     return replace(spec, cutoff=None, inner=None, r0=None, pair=pair)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from acepot.basis.choices import BasisChoices
 from acepot.basis.coupling import couplings, product_coefficients
 from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.selection import Factors, group_sizes, select
-from acepot.basis.spec import BasisSpec
 
 Ints = NDArray[np.int64]
 
@@ -268,7 +268,7 @@ def _pack_labels(
     return Labels(centre, order, n, l, z)
 
 
-def expand(spec: BasisSpec, progress: Callable[[int, int], None] | None = None) -> Expansion:
+def expand(spec: BasisChoices, progress: Callable[[int, int], None] | None = None) -> Expansion:
     """Write a resolved basis out as products.
 
     The order of the K functions is part of the file format: (L, parity) by (L, parity); in each

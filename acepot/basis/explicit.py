@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from acepot.basis.basis import Progress, RadialMatrix
 from acepot.basis.expansion import Assembly, Expansion
 from acepot.basis.family import RadialFunctions
 from acepot.basis.irrep import SCALAR, Irrep
@@ -43,6 +44,23 @@ class ExplicitBasis:
     products: tuple[ExplicitProduct, ...]
     pair: tuple[tuple[RadialFunctions, ...], ...] | None = None
     knots: float | None = None
+
+    def expansion(self, progress: Progress | None = None) -> Expansion:
+        """The products numbered, one function for each."""
+        return expand_explicit(self)
+
+    def radial_functions(self, count: int) -> RadialMatrix:
+        """Those that the basis lists, however many are asked for."""
+        return [list(row) for row in self.radial]
+
+    def pair_functions(self) -> RadialMatrix | None:
+        """Those that the basis lists."""
+        return None if self.pair is None else [list(row) for row in self.pair]
+
+    @property
+    def constant(self) -> bool:
+        """There is no constant function."""
+        return False
 
     @property
     def symmetries(self) -> tuple[Irrep, ...]:

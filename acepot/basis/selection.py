@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, groupby
 
+from acepot.basis.choices import BasisChoices, ChosenFunction
 from acepot.basis.coupling import multiplicity
 from acepot.basis.irrep import SCALAR, Irrep
-from acepot.basis.spec import BasisSpec, ChosenFunction
 from acepot.errors import InputError
 
 #: No basis of this size could be fitted; the limit stops a slip in the degree early.
@@ -37,7 +37,7 @@ def independent(factors: Factors, total_l: int) -> int:
 
 
 def select(
-    spec: BasisSpec, irrep: Irrep | None = None, limit: int | None = None
+    spec: BasisChoices, irrep: Irrep | None = None, limit: int | None = None
 ) -> dict[int, list[Factors]]:
     """The functions of one (L, parity) of every central species.
 
@@ -73,7 +73,7 @@ def select(
     return {z: sorted(functions, key=lambda f: (len(f), f)) for z, functions in chosen.items()}
 
 
-def basis_size(spec: BasisSpec, limit: int | None = None) -> dict[str, int]:
+def basis_size(spec: BasisChoices, limit: int | None = None) -> dict[str, int]:
     """How large a basis would be, without building it.
 
     Args:
@@ -97,7 +97,7 @@ def basis_size(spec: BasisSpec, limit: int | None = None) -> dict[str, int]:
     return sizes
 
 
-def irrep_sizes(spec: BasisSpec, limit: int | None = None) -> tuple[int, ...]:
+def irrep_sizes(spec: BasisChoices, limit: int | None = None) -> tuple[int, ...]:
     """How many functions each (L, parity) of a basis would have, without building it.
 
     Args:
@@ -116,7 +116,7 @@ def _allowed(irrep: Irrep, factors: Factors) -> bool:
     return parity == irrep.parity and independent(factors, irrep.l) > 0
 
 
-def _by_degree(spec: BasisSpec, irrep: Irrep, limit: int) -> list[Factors]:
+def _by_degree(spec: BasisChoices, irrep: Irrep, limit: int) -> list[Factors]:
     degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
     functions: list[Factors] = []
     looked_at = 0
@@ -138,7 +138,7 @@ def _check_limit(count: int, limit: int) -> None:
         )
 
 
-def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
+def _multisets(spec: BasisChoices, order: int, degree: float) -> Iterator[Factors]:
     """All sorted tuples of `order` factors within the degree and the caps."""
     max_n = spec.max_n[order - 1] if isinstance(spec.max_n, tuple) else degree
     max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree / spec.wl
@@ -170,7 +170,7 @@ def _multisets(spec: BasisSpec, order: int, degree: float) -> Iterator[Factors]:
     yield from extend(0, (), 0.0)
 
 
-def _from_list(spec: BasisSpec, irrep: Irrep) -> dict[int, list[Factors]]:
+def _from_list(spec: BasisChoices, irrep: Irrep) -> dict[int, list[Factors]]:
     index = {symbol: z for z, symbol in enumerate(spec.elements)}
     chosen: dict[int, list[Factors]] = {z: [] for z in range(len(spec.elements))}
     for number, function in enumerate(spec.functions):
@@ -181,7 +181,7 @@ def _from_list(spec: BasisSpec, irrep: Irrep) -> dict[int, list[Factors]]:
 
 
 def _chosen_factors(
-    spec: BasisSpec, function: ChosenFunction, index: dict[str, int], where: str
+    spec: BasisChoices, function: ChosenFunction, index: dict[str, int], where: str
 ) -> Factors:
     if unknown := ({function.centre, *function.elements} - set(index)):
         raise InputError(
@@ -204,7 +204,9 @@ def _chosen_factors(
     return factors
 
 
-def _closed(spec: BasisSpec, functions: list[Factors], irrep: Irrep, limit: int) -> list[Factors]:
+def _closed(
+    spec: BasisChoices, functions: list[Factors], irrep: Irrep, limit: int
+) -> list[Factors]:
     """The functions with all lower-order ones that coinciding neighbours generate.
 
     Two factors on one neighbour are one factor whose Y is a sum over L and whose radial

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from acepot.basis.spec import BasisSpec, pair_number, resolve
+from acepot.basis.choices import pair_number, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.dataset import elements, reference_energies, shortest_distances
 from acepot.fitting.observables import Observable

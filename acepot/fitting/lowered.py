@@ -12,7 +12,7 @@ from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.tables import Tables
@@ -57,7 +57,7 @@ class LoweredBasis:
         size = basis_size(spec)
         parts = ", ".join(f"{n} {name}" for name, n in size.items() if name != "total")
         say(f"basis: {size['total']} functions for {' '.join(spec.elements)} ({parts})")
-        expanded = expansion(spec)
+        expanded = spec.expansion()
         blank = Model(spec, np.zeros(expanded.size), np.array([e0[s] for s in spec.elements]))
         return cls(spec, size, expanded, blank, lower(blank, expanded=expanded))
 

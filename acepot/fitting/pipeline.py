@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.choices import resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
 from acepot.fitting.dataset import elements

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.choices import pair_number
 from acepot.basis.expansion import Expansion
-from acepot.basis.spec import BasisSpec, pair_number
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.recipe import Restraint
-from acepot.lowering import pair_functions
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def restraint_rows(
             "set restraint.weight = 0"
         )
     labels = expansion.labels
-    functions = pair_functions(spec)
+    functions = spec.pair_functions() or []
     rows, targets = [], []
     for a in range(len(spec.elements)):
         for b in range(a, len(spec.elements)):

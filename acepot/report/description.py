@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from acepot.basis.choices import pair_number
 from acepot.basis.embedding import Nonlinear
-from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, pair_number
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.native import (
@@ -32,7 +32,7 @@ def describe_model(path: str | Path) -> Lines:
     model = load(path)
     tables = lower(model)
     lines: Lines = [("file", f"{path} ({Path(path).stat().st_size} bytes)")]
-    if isinstance(model.basis, ExplicitBasis):
+    if not isinstance(model.basis, BasisSpec):
         lines.append(("elements", " ".join(model.elements)))
         lines.append(("basis", f"{tables.functions} functions listed one by one"))
     else:

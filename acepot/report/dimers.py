@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acepot.basis.expansion import Expansion
 from acepot.basis.species import SYMBOLS
 from acepot.figure import picture
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.structure import Structure
@@ -66,7 +66,7 @@ def dimer_curves(
     pairs = list(combinations_with_replacement(species, 2))
     columns = len(pairs) if len(pairs) <= 3 else max(3, ceil(sqrt(len(pairs))))
     rows = ceil(len(pairs) / columns)
-    only_pair = _pair_part(potential, expanded or expansion(potential.model.basis))
+    only_pair = _pair_part(potential, expanded or potential.model.basis.expansion())
     side = 1.5 if len(pairs) == 1 else 1.0
     with picture(path, 3.0 * columns * side, 2.4 * rows * side) as figure:
         figure.set_layout_engine("constrained")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from acepot.basis.bond import BondSpec, resolve_bonds
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.coupling import real_clebsch_gordan
 from acepot.basis.irrep import Irrep
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.bonds import BondCoupling, block, bonds_of, both_ends, irreducible
 from acepot.evaluate.protocol import require

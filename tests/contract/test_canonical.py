@@ -6,13 +6,13 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
+from acepot.basis.choices import Pair, pair_number
 from acepot.basis.coupling import couplings
 from acepot.basis.envelope import ShiftedEnvelope
 from acepot.basis.harmonics import complex_harmonics
 from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.selection import group_sizes, select
-from acepot.basis.spec import Pair, pair_number
 from acepot.basis.species import SYMBOLS
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 

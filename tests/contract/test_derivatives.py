@@ -301,7 +301,7 @@ def test_order_1_functions_of_total_l_are_sums_of_harmonics(site_basis, random_c
 
 def test_an_order_2_pseudovector_is_a_cross_product(site_basis, random_cluster):
     """l = (1, 1) -> L = 1 of different radials is proportional to a × b, component by component."""
-    from acepot.basis.spec import ChosenFunction
+    from acepot.basis.choices import ChosenFunction
 
     functions = site_basis(
         1e-12, elements=("Si",), r0=2.1, cutoff=3.8, order=2, total_l=1, parity=1,

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import acepot
+from acepot.basis.choices import resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
@@ -60,7 +61,7 @@ def _silicon_oxygen(seed: int = 5) -> Model:
         BasisSpec(("O", "Si"), order=3, degree=6.0, r0={"default": 2.0}, cutoff={"default": 3.9})
     )
     rng = np.random.default_rng(seed)
-    size = expansion(spec).size
+    size = spec.expansion().size
     return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
 
 
@@ -93,7 +94,7 @@ def test_products_that_are_coupled_and_those_that_are_no_invariants(nonlinear, k
                   r0={"default": 2.0}, cutoff={"default": 3.9})
     )  # fmt: skip
     rng = np.random.default_rng(3)
-    size = expansion(spec).size
+    size = spec.expansion().size
     if nonlinear:
         embedding = Nonlinear(
             (Embedding("FinnisSinclair", (1.0, 0.4, 0.3, 0.2), (1.0, 0.5, 1.0, 2.0)),)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from acepot import load
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.choices import resolve
+from acepot.basis.spec import BasisSpec
 from acepot.cli.main import main
 from acepot.errors import ModelFileError
 from acepot.io import modelfile
 from acepot.io.structures import extxyz
-from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.structure import Structure
@@ -25,7 +25,7 @@ OUTPUTS = ("model.acepot", "report.json", "fit.toml")
 @pytest.fixture(scope="module")
 def truth() -> Model:
     spec = resolve(BasisSpec(("Si",), order=2, degree=5.0, cutoff=4.0))
-    size = expansion(spec).size
+    size = spec.expansion().size
     return Model(spec, np.random.default_rng(0).normal(size=size) / 20, np.array([-3.0]))
 
 

@@ -7,14 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, require
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure
@@ -95,7 +96,7 @@ def _model(elements: tuple[str, ...], order: int, degree: float, **more: object)
             **more,
         )
     )
-    size = expansion(spec).size
+    size = spec.expansion().size
     coefficients = np.random.default_rng(6).normal(size=size)
     return Model(spec, coefficients, np.zeros(len(elements)))
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import acepot
+from acepot.basis.choices import resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure
@@ -71,7 +72,7 @@ def _small(order: int = 3, degree: float = 5.0) -> Model:
         )
     )
     rng = np.random.default_rng(5)
-    size = expansion(spec).size
+    size = spec.expansion().size
     return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
 
 

@@ -7,12 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure
@@ -150,7 +151,7 @@ def test_densities_of_nonlinear_models_are_site_outputs(structures_of):
     basis = BasisSpec(**CASES[2], **{**MORE, "constant": False})
     spec = resolve(basis)
     embedding = Embedding("FinnisSinclairShiftedScaled", (1.0, 0.4), (1.0, 0.5))
-    coefficients = np.random.default_rng(1).normal(size=(expansion(spec).size, 2))
+    coefficients = np.random.default_rng(1).normal(size=(spec.expansion().size, 2))
     how = Nonlinear((embedding, embedding))
     tables = lower(Model(spec, coefficients, np.zeros(2), None, {}, how))
     structures = list(structures_of((8, 14)).values())
@@ -164,7 +165,7 @@ def test_densities_of_nonlinear_models_are_site_outputs(structures_of):
 def test_energies_may_hold_the_constant_function(structures_of):
     spec = resolve(BasisSpec(irreps=("0e",), pair=Pair(degree=3, cutoff=4.2), **CASES[2], **MORE))
     rng = np.random.default_rng(4)
-    size = expansion(spec).size
+    size = spec.expansion().size
     model = Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(2, size)))
     for part in (slice(None), slice(0)):  # and nothing else
         kept = np.zeros(size)
@@ -240,7 +241,7 @@ def test_blocks_and_company_change_nothing(structures_of):
 
 def test_a_linear_energy_is_one_reader_of_site_outputs(structures_of):
     spec = resolve(BasisSpec(**CASES[2], **MORE))
-    coefficients = np.random.default_rng(5).normal(size=expansion(spec).size)
+    coefficients = np.random.default_rng(5).normal(size=spec.expansion().size)
     tables = lower(Model(spec, coefficients, np.zeros(2)))
     structure = structures_of((8, 14))["triclinic"]
     *lists, vector = _arguments(tables, structure)

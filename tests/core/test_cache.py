@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from acepot.basis import cache
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.expansion import Expansion, Labels, expand
 from acepot.basis.pace_family import SBessel
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 
 ROOT = Path(__file__).parents[2]
 SPEC = resolve(BasisSpec(("O", "Si"), order=3, degree=5.0, cutoff=4.0))
@@ -237,7 +238,7 @@ def test_a_flipped_bit_never_gives_another_basis(folder: Path) -> None:
 def test_two_processes_may_build_the_same_basis_at_once(folder: Path) -> None:
     code = (
         "from acepot.basis.cache import cached_expansion\n"
-        "from acepot.basis.spec import BasisSpec, resolve\n"
+        "from acepot.basis.choices import resolve\nfrom acepot.basis.spec import BasisSpec\n"
         "spec = resolve(BasisSpec(('O', 'Si'), order=3, degree=7.0, cutoff=4.0))\n"
         "print([cached_expansion(spec).size for _ in range(3)])\n"
     )

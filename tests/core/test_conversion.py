@@ -10,8 +10,9 @@ import pytest
 
 import acepot.conversion as conversion
 from acepot import Model, load, save
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.conversion import apart, convert, describe
 from acepot.errors import ConvergenceError, InputError
 from acepot.io.pace.write import YaceReport

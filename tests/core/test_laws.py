@@ -10,13 +10,14 @@ import pytest
 
 import acepot.laws as checks
 from acepot import Model, Potential, Result, Structure
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.pace_family import SBessel
 from acepot.basis.pace_radial import BesselRadial, ZblRadial
 from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.laws import Finding, check, sample_structures
 

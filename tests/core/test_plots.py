@@ -17,11 +17,11 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.image import imread  # noqa: E402
 
 from acepot import Model, Potential  # noqa: E402
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.radial import Orthonormal
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, MissingDependency  # noqa: E402
-from acepot.lowering import expansion  # noqa: E402
 from acepot.report.dimers import dimer_curves  # noqa: E402
 from acepot.report.parity import ParityData, parity  # noqa: E402
 from acepot.structure import Structure  # noqa: E402
@@ -195,7 +195,7 @@ def _potential(
 ) -> Potential:
     fields = {"order": 2, "degree": 4, "cutoff": 4.5, "pair": Pair(degree=2)} | fields
     basis = resolve(BasisSpec(elements, **fields))  # type: ignore[arg-type]
-    labels = expansion(basis).labels
+    labels = basis.expansion().labels
     rng = np.random.default_rng(9)
     coefficients = many * rng.normal(size=len(labels.order))
     coefficients[labels.order == 0] = 0.0

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from acepot.basis.choices import ChosenFunction, Pair
 from acepot.basis.radial import Legendre
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
 from acepot.schema import Kind, Settings, from_mapping, to_mapping, to_toml

@@ -17,9 +17,9 @@ import pytest
 
 import acepot
 from acepot import Model, Potential, Structure
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.choices import Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, MissingDependency
-from acepot.lowering import expansion
 
 ase = pytest.importorskip("ase")
 
@@ -49,7 +49,7 @@ from ase_ace import ACECalculator  # noqa: E402
 def _model(elements: tuple[str, ...] = ("O", "Si"), members: int = 0) -> Model:
     """Repulsive pairs and weak random many-body terms."""
     basis = resolve(BasisSpec(elements, order=2, degree=5, cutoff=4.0, pair=Pair(degree=3)))
-    labels = expansion(basis).labels
+    labels = basis.expansion().labels
     rng = np.random.default_rng(11)
     pair = labels.order == 0
     coefficients = np.where(pair, 0.0, 0.05 * rng.normal(size=len(pair)))

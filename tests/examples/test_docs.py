@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from acepot.basis.spec import BOND_LENGTHS, resolve
+from acepot.basis.choices import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable

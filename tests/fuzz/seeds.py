@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Orthonormal
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.splines import Knots, tabulate
 from acepot.io.modelfile import model_bytes
 from acepot.io.pace.read import read_pace
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 from acepot.model import Model
 from acepot.tablebytes import table_bytes
 from acepot.tables import RadialTable, Tables
@@ -202,7 +203,7 @@ def _linear() -> Model:
         )
     )
     rng = np.random.default_rng(7)
-    size = expansion(spec).size
+    size = spec.expansion().size
     members = rng.normal(scale=0.1, size=(2, size))
     return Model(spec, rng.normal(scale=0.1, size=size), np.array([-1.5, -2.25]), members)
 

@@ -12,9 +12,10 @@ from seeds import seeds
 
 import acepot
 from acepot import Model
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile

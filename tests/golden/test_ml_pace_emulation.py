@@ -18,12 +18,12 @@ import yaml
 from numpy.polynomial import legendre, polynomial
 
 from acepot import Model, Potential, Structure, load
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.io.pace import read_pace, write_yace
 from acepot.io.structures.extxyz import read
 from acepot.io.structures.labels import LabelKeys
-from acepot.lowering import expansion
 
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 OWN = Path(__file__).parent / "data" / "pace"
@@ -413,7 +413,7 @@ def silica(**more: object) -> Model:
     cutoffs = {"O-O": 4.6, "O-Si": 4.8, "Si-O": 5.0, "Si-Si": 5.3}
     fields = {"order": 3, "degree": (10.0, 8.0, 7.0), "cutoff": cutoffs}
     spec = resolve(BasisSpec(("O", "Si"), **(fields | more)))
-    size = expansion(spec).size
+    size = spec.expansion().size
     shortest = {"O-O": 1.9, "O-Si": 1.4, "Si-Si": 1.9}
     coefficients = np.random.default_rng(1).normal(size=size) / 50
     return Model(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from acepot import Model, Potential, Structure, load
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.choices import resolve
+from acepot.basis.spec import BasisSpec
 from acepot.io.pace import write_yace
-from acepot.lowering import expansion
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
@@ -21,7 +21,7 @@ SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
 def silica() -> Model:
     cutoffs = {"O-O": 4.6, "O-Si": 4.8, "Si-O": 5.0, "Si-Si": 5.3}
     spec = resolve(BasisSpec(("O", "Si"), order=3, degree=(10.0, 8.0, 7.0), cutoff=cutoffs))
-    coefficients = np.random.default_rng(1).normal(size=expansion(spec).size) / 50
+    coefficients = np.random.default_rng(1).normal(size=spec.expansion().size) / 50
     shortest = {"shortest distances": {"O-O": 1.9, "O-Si": 1.4, "Si-Si": 1.9}}
     return Model(spec, coefficients, np.array([-2.0, -5.0]), provenance=shortest)
 

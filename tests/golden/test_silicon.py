@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import PolynomialTransform
 from acepot.fitting import solvers
 from acepot.fitting.config import Data, FitConfig, Restraint, Weights

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acepot.basis.choices import resolve
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import explicit
@@ -126,7 +127,9 @@ def _complete(spec: BasisSpec) -> BasisSpec:
         InputError: it is not resolved.
     """
     if resolve(spec) != spec:
-        raise InputError("model.basis: expected a resolved specification; use basis.spec.resolve")
+        raise InputError(
+            "model.basis: expected a resolved specification; use basis.choices.resolve"
+        )
     return spec
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.basis import Basis
 from acepot.basis.irrep import SCALAR
-from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import basis
 from acepot.io.modelfile.container import Arrays, Header, table
@@ -91,7 +90,7 @@ def decode(header: Header, arrays: Arrays, name: str) -> Model:
     )
 
 
-def _check(found: BasisSpec | ExplicitBasis) -> None:
+def _check(found: Basis) -> None:
     """Refuse a basis that is no energy's."""
-    if found.symmetries != (SCALAR,) or (isinstance(found, BasisSpec) and found.constant):
+    if found.symmetries != (SCALAR,) or found.constant:
         raise InputError("model.basis: energies are true scalars: total_l = 0 and parity = 1")

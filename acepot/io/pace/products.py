@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from acepot.basis.irrep import SCALAR
 from acepot.errors import InputError
-from acepot.lowering import expansion
 from acepot.model import Model
 
 Ints = NDArray[np.int64]
@@ -58,7 +57,7 @@ def site_products(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[SiteP
     Raises:
         InputError: the products are not those of an energy.
     """
-    parts = expansion(model.basis)
+    parts = model.basis.expansion()
     if parts.irreps != (SCALAR,):
         names = ", ".join(map(str, parts.irreps))
         raise InputError(f"model: expected true scalars, 0e, got {names}")

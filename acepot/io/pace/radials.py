@@ -15,7 +15,6 @@ from acepot.io.pace import chebyshev
 from acepot.io.pace.chebyshev import Floats
 from acepot.io.pace.family import Channel, Combination, PaceFamily, as_pace_family
 from acepot.io.pace.products import SiteProducts
-from acepot.lowering import families
 from acepot.model import Model
 
 #: Digits kept of the coefficients of radial functions, relative to the largest.
@@ -45,9 +44,10 @@ class Radials:
         self.sites = sites
         self.tolerance = tolerance
         self.symbols = list(model.elements)
-        many = tuple(c for c in channels if c[0] > 0)
-        pairs = tuple(c for c in channels if c[0] < 0)
-        self.bodies, self.pair = families(model.basis, many, pairs)
+        count = max((max(c) for c in channels if c[0] > 0), default=1)
+        self.bodies = model.basis.radial_functions(count)
+        has_pairs = any(c[0] < 0 for c in channels)
+        self.pair = model.basis.pair_functions() if has_pairs else None
         self.error = 0.0
         every = list(product(range(len(self.symbols)), repeat=2))
         self.exact = {(a, b): self._exact(a, b) for a, b in every}

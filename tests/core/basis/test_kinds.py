@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.envelope import (
     Envelope,
     PolynomialEnvelope,
@@ -21,7 +22,7 @@ from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform, Transform
 from acepot.errors import InputError
 from acepot.fitting.config import FitConfig

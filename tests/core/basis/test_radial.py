@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import eval_chebyt, eval_legendre, roots_legendre
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope, ShiftedEnvelope
 from acepot.basis.family import Radial
 from acepot.basis.jet import Jet
@@ -12,7 +13,7 @@ from acepot.basis.pace_family import ChebExpCos, ChebLinear, ChebPow, SBessel
 from acepot.basis.pace_radial import CoreRadial, InnerCutRadial, MixedRadial, ZblRadial
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal, ProductRadial
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.splines import Knots, equidistant, tabulate
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.errors import InputError

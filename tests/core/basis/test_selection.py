@@ -5,12 +5,13 @@ from itertools import combinations_with_replacement, product
 import numpy as np
 import pytest
 
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.envelope import RepulsiveEnvelope
 from acepot.basis.expansion import expand
 from acepot.basis.pace_family import SBessel
 from acepot.basis.radial import Legendre
 from acepot.basis.selection import basis_size, group_sizes, select
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Morse
 from acepot.errors import InputError
 

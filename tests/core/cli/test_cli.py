@@ -23,8 +23,9 @@ import pytest
 
 import acepot
 from acepot import Model, Potential, Structure
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.cli.main import main
 from acepot.io.structures import extxyz
 

@@ -11,8 +11,9 @@ import pytest
 import acepot.lowering
 import acepot.neighbours
 from acepot import Model, Potential, Structure, load, run_fit
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting import assembly, dataset
 from acepot.fitting.config import Committee, Weights

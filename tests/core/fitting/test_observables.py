@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from acepot import Model, Potential, Structure, run_fit
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.protocol import Result
 from acepot.evaluate.reference import ReferenceEvaluator

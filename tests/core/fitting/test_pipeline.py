@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from acepot import Fit, Model, Potential, Structure, run_fit
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
 from acepot.evaluate.reference import ReferenceEvaluator
@@ -26,7 +27,7 @@ from acepot.fitting.problem import Accumulator
 from acepot.fitting.restraint import applies, restraint_rows
 from acepot.io import modelfile
 from acepot.io.structures import extxyz
-from acepot.lowering import expansion, lower
+from acepot.lowering import lower
 
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
 SITES = np.array([[0, 0, 0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55], [0.55, 0.05, 0.5]])
@@ -648,7 +649,7 @@ def test_the_restraint_makes_close_dimers_repulsive(
 
 def test_restraint_rows_hold_the_pair_energy_of_a_dimer_and_nothing_else() -> None:
     spec = restrained_spec()
-    built = expansion(spec)
+    built = spec.expansion()
     # Far enough out for the tables, which begin at 0.1 Å; one at a time, all pairs are asked for.
     for distance in (0.15, 0.9):
         rows, targets = restraint_rows(spec, built, Restraint(weight=0.5, distance=distance))
@@ -679,7 +680,7 @@ def test_pairs_that_do_not_grow_towards_zero_have_no_restraint(
     spec = restrained_spec(pair=pair)
     assert not applies(spec)
     with pytest.raises(InputError, match="restraint: needs a pair basis"):
-        restraint_rows(spec, expansion(spec), Restraint())
+        restraint_rows(spec, spec.expansion(), Restraint())
     fit = run_fit(FitConfig(load_config_data(written()), spec), threads=1)
     assert fit.report["restraint"] == "off"
 
@@ -697,7 +698,7 @@ def test_a_prior_smooths_and_no_prior_does_not(written: Callable[..., str]) -> N
     size = {}
     for kind in ("none", "algebraic"):
         fit = fit_of(written(), solver=solver, prior={"kind": kind}, basis=BASIS | {"degree": 7})
-        labels = expansion(fit.config.basis).labels
+        labels = fit.config.basis.expansion().labels
         high = labels.n.max(axis=1) >= 5
         size[kind] = np.linalg.norm(fit.model.coefficients[high])
     assert size["algebraic"] < 0.1 * size["none"]

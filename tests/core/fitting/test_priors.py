@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.coupling import couplings
 from acepot.basis.expansion import Expansion
 from acepot.basis.selection import group_sizes, select
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.priors import Algebraic, Gaussian, NoPrior, Prior
-from acepot.lowering import expansion
 from acepot.schema import from_mapping
 
 
@@ -84,7 +84,7 @@ def test_priors_are_their_formulas(kind: str, own: tuple[float, float, float] | 
     spec = resolve(
         BasisSpec(("O", "Si"), order=4, degree=6.5, wl=1.0, cutoff=4.0, pair=Pair(degree=4))
     )
-    built = expansion(spec)
+    built = spec.expansion()
     p, wl, wn = own or (4.0, *DEFAULTS[kind])
     written = dict(zip(("p", "wl", "wn"), own or (), strict=False))
     gamma = from_mapping(Prior, {"kind": kind, **written}).gamma(built)
@@ -97,7 +97,7 @@ def test_priors_are_their_formulas(kind: str, own: tuple[float, float, float] | 
 
 
 def test_no_prior_is_one_and_one_that_overflows_is_an_error() -> None:
-    built = expansion(resolve(BasisSpec(("Si",), order=1, degree=30.0, cutoff=4.0)))
+    built = resolve(BasisSpec(("Si",), order=1, degree=30.0, cutoff=4.0)).expansion()
     assert (NoPrior().gamma(built) == np.ones(built.size)).all()
     with pytest.raises(InputError, match=r"prior.gaussian: overflows at n = 30, l = 0"):
         Gaussian().gamma(built)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from acepot import Model, load, save
+from acepot.basis.choices import resolve
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, ModelFileError
 from acepot.io.pace import write_yace
 from acepot.io.registry import identify

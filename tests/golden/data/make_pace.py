@@ -24,10 +24,10 @@ from acepot.io.extxyz import write
 from pyace import PyACECalculator
 
 from acepot import Model, Structure
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.io.pace import write_yace
-from acepot.lowering import expansion
 
 FOLDER = Path(__file__).parent / "pace"
 NOTES = {"shortest distances": {"O-O": 1.9, "O-Si": 1.4, "Si-Si": 1.9}}
@@ -39,7 +39,7 @@ def written() -> dict[str, Model]:
 
     def model(densities: int, **fields: object) -> Model:
         spec = resolve(BasisSpec(**fields))
-        coefficients = rng.normal(size=(expansion(spec).size, densities)) / 20
+        coefficients = rng.normal(size=(spec.expansion().size, densities)) / 20
         e0 = np.array([-2.0, -5.0])[: len(spec.elements)]
         if densities == 1:
             return Model(spec, coefficients[:, 0], e0, provenance=NOTES)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.choices import resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import basis, kinds, load, model_bytes
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted

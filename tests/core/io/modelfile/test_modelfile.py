@@ -23,13 +23,14 @@ import numpy as np
 import pytest
 
 from acepot import Model, load, save
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.envelope import PolynomialEnvelope, RepulsiveEnvelope
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.pace_family import ChebExpCos, SBessel
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Legendre, Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, ChosenFunction, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Agnesi, Morse
 from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile
@@ -213,7 +214,8 @@ def same_bytes(path: Path) -> None:
 
 def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
     code = (
-        "import hashlib, json, sys\nfrom acepot.basis.spec import *\nimport numpy as np\n"
+        "import hashlib, json, sys\nfrom acepot.basis.choices import *\n"
+        "from acepot.basis.spec import *\nimport numpy as np\n"
         "from acepot import Model\nfrom acepot.io.modelfile import model_bytes\n"
         "spec = resolve(BasisSpec(('Si', 'O', 'H'), 2, 4.0, cutoff=4.0))\n"
         "from acepot.basis.selection import basis_size\n"

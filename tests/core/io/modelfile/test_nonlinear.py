@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from acepot import Model
+from acepot.basis.choices import resolve
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.envelope import PolynomialEnvelope
 from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
@@ -27,7 +28,7 @@ from acepot.basis.pace_radial import (
 )
 from acepot.basis.radial import Orthonormal
 from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import PolynomialTransform
 from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile

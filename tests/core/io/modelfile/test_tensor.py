@@ -12,8 +12,9 @@ import pytest
 
 import acepot
 from acepot.basis.bond import BondSpec, resolve_bonds
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.irrep import Irrep
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.errors import ModelFileError
 from acepot.evaluate.bonds import BondCoupling
 from acepot.io.modelfile.kinds import model_bytes

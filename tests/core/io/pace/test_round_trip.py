@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import acepot
+from acepot.basis.choices import Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.radial import Orthonormal
-from acepot.basis.spec import BasisSpec, Pair, resolve
+from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Identity
 from acepot.io.pace.read import read_pace
 from acepot.io.pace.write import write_yace
 from acepot.laws import check, sample_structures
-from acepot.lowering import expansion
 from acepot.model import Model
 from acepot.structure import Structure
 
@@ -51,7 +51,7 @@ def test_the_shipped_silicon_model(tmp_path):
 def test_a_model_of_two_elements(tmp_path):
     spec = resolve(BasisSpec(("O", "Si"), order=3, degree=(10.0, 8.0, 7.0), cutoff=5.0))
     rng = np.random.default_rng(1)
-    size = expansion(spec).size
+    size = spec.expansion().size
     model = Model(
         spec,
         rng.normal(size=size) / 50,
@@ -96,7 +96,7 @@ def _keep(paths: list[Path], tmp_path: Path) -> None:
 
 def _two_densities(**more: object) -> Model:
     spec = resolve(BasisSpec(("Si",), order=2, degree=6.0, cutoff=5.0, pair=Pair(degree=3)))
-    coefficients = np.random.default_rng(5).normal(size=(expansion(spec).size, 2)) / 20
+    coefficients = np.random.default_rng(5).normal(size=(spec.expansion().size, 2)) / 20
     coefficients[-3:, 1] = 0.0
     fields = {"weights": (1.0, -0.5), "exponents": (1.0, 0.5)} | more
     embedding = Embedding("FinnisSinclairShiftedScaled", **fields)
@@ -121,7 +121,7 @@ def test_a_pair_part_in_no_linear_density_is_refused(tmp_path):
 @pytest.mark.parametrize(("body", "pair"), [(5.0, 6.0), (6.0, 5.5)])
 def test_different_cutoffs_are_refused_with_their_error(tmp_path, body, pair):
     spec = resolve(BasisSpec(("Si",), order=2, degree=6.0, cutoff=body, pair=Pair(cutoff=pair)))
-    model = Model(spec, np.ones(expansion(spec).size), np.zeros(1))
+    model = Model(spec, np.ones(spec.expansion().size), np.zeros(1))
     with pytest.raises(acepot.AceError, match=rf"{body} .*{pair} .*error of only \de-0[3-6]"):
         write_yace(model, tmp_path / "no.yace")
     assert not (tmp_path / "no.yace").exists()
@@ -131,13 +131,13 @@ def test_cutoffs_that_differ_by_rounding_are_one(tmp_path):
     spec = resolve(
         BasisSpec(("Si",), order=2, degree=6.0, cutoff=5.0, pair=Pair(cutoff=5.000000000000001))
     )
-    model = Model(spec, np.ones(expansion(spec).size) / 20, np.zeros(1))
+    model = Model(spec, np.ones(spec.expansion().size) / 20, np.zeros(1))
     _compare(model, tmp_path / "same.yace", [14])
 
 
 def test_functions_that_are_no_energies_are_refused(tmp_path):
     spec = resolve(BasisSpec(("Si",), order=2, degree=6.0, cutoff=5.0, total_l=1, parity=-1))
-    model = Model(spec, np.ones(expansion(spec).size), np.zeros(1))
+    model = Model(spec, np.ones(spec.expansion().size), np.zeros(1))
     with pytest.raises(acepot.AceError, match="expected true scalars, 0e, got 1o"):
         write_yace(model, tmp_path / "no.yace")
 
@@ -145,7 +145,7 @@ def test_functions_that_are_no_energies_are_refused(tmp_path):
 def test_a_kink_at_an_inner_cutoff_is_refused(tmp_path):
     fields = {"order": 2, "degree": 5.0, "cutoff": 5.0, "inner": 1.5, "pair": Pair(degree=0)}
     spec = resolve(BasisSpec(("Si",), radial=Orthonormal(transform=Identity()), **fields))
-    model = Model(spec, np.ones(expansion(spec).size), np.zeros(1))
+    model = Model(spec, np.ones(spec.expansion().size), np.zeros(1))
     with pytest.raises(acepot.AceError, match=r"relative error of .* kinks"):
         write_yace(model, tmp_path / "no.yace")
 
