@@ -9,46 +9,84 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from acepot.basis.choices import resolve
+    from acepot.basis.selection import basis_size
+    from acepot.basis.spec import BasisSpec
+    from acepot.conversion import convert
     from acepot.errors import AceError
     from acepot.evaluate.protocol import Result
+    from acepot.evaluate.torch.module import AceModule
+    from acepot.evaluate.torch.sites import SiteModule
     from acepot.fitting.fit import fit
     from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
     from acepot.io.modelfile import save
     from acepot.io.registry import load
+    from acepot.io.structures.atoms import from_atoms
     from acepot.io.structures.datasets import read_structures
-    from acepot.model import Model
-    from acepot.potential import Potential
+    from acepot.io.structures.extxyz import write_structures
+    from acepot.laws import check
+    from acepot.lowering import lower
+    from acepot.model import BondModel, Model, TensorModel
+    from acepot.potential import Potential, descriptors, site_evaluator
     from acepot.structure import Structure
 
 __version__ = "0.1.0"
 __all__ = [
     "AceError",
+    "AceModule",
+    "BasisSpec",
+    "BondModel",
     "Fit",
     "Model",
     "Potential",
     "Result",
+    "SiteModule",
     "Structure",
+    "TensorModel",
+    "basis_size",
+    "check",
+    "convert",
+    "descriptors",
     "fit",
+    "from_atoms",
     "load",
+    "lower",
     "read_structures",
+    "resolve",
     "run_fit",
     "save",
+    "site_evaluator",
+    "write_structures",
 ]
 
 #: Where every public name comes from, as above for type checkers.
 _HOMES = {
     "AceError": "acepot.errors",
+    "AceModule": "acepot.evaluate.torch.module",
+    "BasisSpec": "acepot.basis.spec",
+    "BondModel": "acepot.model",
     "Fit": "acepot.fitting.fitted",
     "Model": "acepot.model",
     "Potential": "acepot.potential",
     "Result": "acepot.evaluate.protocol",
+    "SiteModule": "acepot.evaluate.torch.sites",
     "Structure": "acepot.structure",
+    "TensorModel": "acepot.model",
+    "basis_size": "acepot.basis.selection",
+    "check": "acepot.laws",
+    "convert": "acepot.conversion",
+    "descriptors": "acepot.potential",
     "fit": "acepot.fitting.fit",
+    "from_atoms": "acepot.io.structures.atoms",
     "load": "acepot.io.registry",
+    "lower": "acepot.lowering",
     "read_structures": "acepot.io.structures.datasets",
+    "resolve": "acepot.basis.choices",
     "run_fit": "acepot.fitting.pipeline",
     "save": "acepot.io.modelfile",
+    "site_evaluator": "acepot.potential",
+    "write_structures": "acepot.io.structures.extxyz",
 }
 
 if not TYPE_CHECKING:  # type checkers would believe in every name

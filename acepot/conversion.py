@@ -12,6 +12,7 @@ import numpy as np
 from acepot.basis.species import SYMBOLS, species_indices
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import NativeEvaluator
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.io import modelfile
 from acepot.io.files import replaced
 from acepot.io.pace.read import model_of_text
@@ -23,7 +24,6 @@ from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
-from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
 
 Target = Literal["acepot", "yace", "tables"]

@@ -16,7 +16,7 @@ from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
 from acepot.evaluate.protocol import Result, require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build

@@ -13,9 +13,17 @@ from acepot.basis.basis import Basis
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
-from acepot.evaluate.protocol import Bound, EnergyEvaluator, Floats, Result, Totals, require
-from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.evaluate.single import SingleError, single_error
+from acepot.evaluate.precision import SingleError, single_error
+from acepot.evaluate.protocol import (
+    Bound,
+    EnergyEvaluator,
+    Floats,
+    Result,
+    SiteEvaluator,
+    Totals,
+    require,
+)
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model, TensorModel
 from acepot.structure import Structure
@@ -157,6 +165,33 @@ class Potential:
         if self._native is None:
             return _BoundPotential(self, checked)
         return self._native.bind(species, checked.pbc)
+
+
+def site_evaluator(
+    model: Model | TensorModel | Basis,
+    evaluator: Literal["reference", "torch"] = "reference",
+    device: str = "cpu",
+) -> SiteEvaluator:
+    """Values, derivatives, adjoints and design rows of site outputs.
+
+    Args:
+        model: its outputs are evaluated; or a basis, whose functions are.
+        evaluator: reference (numpy, the oracle) or torch (for its devices).
+        device: where torch computes: cpu, cuda, cuda:1 …
+
+    Raises:
+        MissingDependency: torch, and there is none.
+        InputError: a choice there is not.
+    """
+    if evaluator == "torch":
+        from acepot.evaluate.torch.evaluator import TorchEvaluator
+
+        return TorchEvaluator(lower(model), device)
+    if evaluator != "reference" or device != "cpu":
+        raise InputError(
+            f"evaluator: expected reference (on cpu) or torch, got {evaluator!r} on {device!r}"
+        )
+    return ReferenceEvaluator(lower(model))
 
 
 def descriptors(

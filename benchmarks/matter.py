@@ -16,7 +16,7 @@ from acepot.basis.pace_family import ChebPow
 from acepot.basis.spec import BasisSpec
 from acepot.conversion import convert
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure

@@ -27,7 +27,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import PolynomialTransform
 from acepot.evaluate.native import NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, row_count
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
 from acepot.fitting.config import Weights, load_config
 from acepot.fitting.problem import Accumulator

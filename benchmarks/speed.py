@@ -16,7 +16,7 @@ import numpy as np
 
 import acepot
 from acepot.evaluate.native import NativeEvaluator
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.neighbours import build
 

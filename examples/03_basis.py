@@ -8,12 +8,7 @@ Prints both.
 
 import numpy as np
 
-from acepot.basis.choices import resolve
-from acepot.basis.selection import basis_size
-from acepot.basis.spec import BasisSpec
-from acepot.evaluate.reference import ReferenceEvaluator
-from acepot.lowering import lower
-from acepot.structure import Structure
+from acepot import BasisSpec, Structure, basis_size, descriptors, resolve
 
 
 def main() -> None:
@@ -23,16 +18,16 @@ def main() -> None:
             size = basis_size(resolve(BasisSpec(("Si",), order=order, degree=degree)))
             print(f"  order {order}, degree {degree:2d}: {size['total']}")
 
-    # Vectors instead of scalars: L = 1, odd under inversion, on an oxygen atom of water.
+    # Scalars (0e) and vectors that are odd under inversion (1o), of the atoms of water.
     spec = resolve(
-        BasisSpec(("H", "O"), order=2, degree=5, cutoff=3.0, r0=1.0, total_l=1, parity=-1)
+        BasisSpec(("H", "O"), order=2, degree=5, cutoff=3.0, r0=1.0, irreps=("0e", "1o"))
     )
-    count = basis_size(spec)["total"]
     water = Structure([8, 1, 1], [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])
-    (sites,) = ReferenceEvaluator(lower(spec)).values([water])
-    (values,) = sites.values  # [atom, function, component]
-    print(f"\n{count} vector functions; on oxygen they point along the dipole (y, z, x):")
-    print(np.array2string(values[0, np.abs(values[0]).max(axis=1) > 0][:3], precision=4))
+    ((scalars, vectors),) = descriptors(spec, [water])  # each [atom, function, component]
+    print(f"\n{scalars.shape[1]} scalars; a descriptor of oxygen begins with:")
+    print(np.array2string(scalars[0, scalars[0, :, 0] != 0][:4, 0], precision=4))
+    print(f"{vectors.shape[1]} vectors; on oxygen they point along the dipole (y, z, x):")
+    print(np.array2string(vectors[0, np.abs(vectors[0]).max(axis=1) > 0][:3], precision=4))
 
 
 if __name__ == "__main__":

@@ -145,9 +145,8 @@ run {steps}
 
 
 def in_lammps(model: Path, start: acepot.Structure, steps: int) -> Found:
-    from acepot.conversion import convert
 
-    convert(model, "Si.tables")
+    acepot.convert(model, "Si.tables")
     sides = [f"0 {EDGE * REPEAT} {d}lo {d}hi" for d in "xyz"]
     inside = start.positions % (EDGE * REPEAT)
     rows = [f"{i + 1} 1 {x!r} {y!r} {z!r}" for i, (x, y, z) in enumerate(inside.tolist())]

@@ -10,7 +10,7 @@
 
 `lower` has turned a model into the arrays that every evaluator reads (`acepot/tables.py`): tables
 of R, the list of v, for each central element the factors of its products T and their weights w.
-Nothing here is fast; `acepot/evaluate/reference.py` does the same for all atoms at once and for
+Nothing here is fast; `acepot/evaluate/reference/` does the same for all atoms at once and for
 tensors, the compiled evaluator thousands of times faster. Run it with a model and a structure:
 
     python examples/ace_on_one_page.py models/Si-mlearn/model.acepot structure.xyz

@@ -26,7 +26,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.basis.transform import Agnesi, Identity, Morse, PolynomialTransform
 from acepot.evaluate.protocol import Result, RowBuilder, require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import Edges, build

@@ -22,8 +22,8 @@ from acepot.evaluate.protocol import (
     row_count,
     species_of,
 )
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
-from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
@@ -86,7 +86,7 @@ class NativeEvaluator:
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
-        single: in single precision from the distances on; see evaluate/single.py.
+        single: in single precision from the distances on; see evaluate/precision.py.
 
     Raises:
         MissingDependency: the extension was not built.

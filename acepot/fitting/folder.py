@@ -10,7 +10,6 @@ import numpy as np
 
 from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError
-from acepot.figure import require_matplotlib
 from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.fitted import Fit, Probe
 from acepot.fitting.observables import Observable
@@ -23,6 +22,7 @@ from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves, known_shortest
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
+from acepot.run.figure import require_matplotlib
 
 __all__ = ["fit_to_folder", "verify"]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from acepot.figure import require_matplotlib
 from acepot.md import log
 from acepot.md.config import MDConfig, dump_config
 from acepot.md.engine import EngineKind, Phase, Task
 from acepot.md.picture import draw
 from acepot.md.start import Atoms, prepare
 from acepot.run.checkpoint import Checkpoint
+from acepot.run.figure import require_matplotlib
 from acepot.run.folder import RunFolder, digest, run_folder
 from acepot.run.log import Log
 from acepot.run.progress import Progress

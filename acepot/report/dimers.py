@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from acepot.basis.expansion import Expansion
 from acepot.basis.species import SYMBOLS
-from acepot.figure import picture
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.potential import Potential
+from acepot.run.figure import picture
 from acepot.structure import Structure
 
 if TYPE_CHECKING:

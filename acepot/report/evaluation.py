@@ -11,7 +11,6 @@ from typing import Any
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Result
-from acepot.figure import require_matplotlib
 from acepot.io.files import replaced
 from acepot.io.registry import load
 from acepot.io.structures.datasets import read_structures
@@ -20,6 +19,7 @@ from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves, known_shortest
 from acepot.report.metrics import errors
 from acepot.report.parity import parity, parity_data
+from acepot.run.figure import require_matplotlib
 from acepot.structure import Structure
 
 __all__ = ["Evaluation", "draw", "evaluate_file", "made", "write_json"]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
-from acepot.figure import picture
 from acepot.fitting.observables import Observable
 from acepot.potential import Potential
+from acepot.run.figure import picture
 from acepot.structure import Structure
 
 if TYPE_CHECKING:

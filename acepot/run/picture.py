@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.figure import picture
+from acepot.run.figure import picture
 
 __all__ = ["Panel", "draw"]
 

@@ -15,7 +15,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.bonds import BondCoupling, block, bonds_of, both_ends, irreducible
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.structure import Structure
 

@@ -7,7 +7,7 @@ import pytest
 
 from acepot.errors import InputError
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.structure import Structure
@@ -176,7 +176,7 @@ def test_results_do_not_depend_on_how_atoms_are_blocked(case_named, monkeypatch)
         whole, rows = case.compute(structure), case.rows(structure)
         sites = case.site_basis(structure)
         with monkeypatch.context() as patch:
-            patch.setattr("acepot.evaluate.reference_one_particle._BLOCK", 1)
+            patch.setattr("acepot.evaluate.reference.one_particle._BLOCK", 1)
             single, single_rows = case.compute(structure), case.rows(structure)
             single_sites = case.site_basis(structure)
         for a, b in (

@@ -19,13 +19,13 @@ from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
-from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*/model.acepot"))

@@ -10,7 +10,7 @@ import pytest
 
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 
 PAGE = Path(__file__).parents[2] / "examples" / "ace_on_one_page.py"
 #: Every way in which functions come about, small enough for plain loops.

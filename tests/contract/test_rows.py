@@ -14,12 +14,12 @@ from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder, instruction_sets
 from acepot.evaluate.protocol import Quantity, RowBuilder, require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build
 from acepot.structure import Structure
-from acepot.tablebytes import table_bytes
 from acepot.tables import Tables
 
 ELEMENTS = {1: ("Si",), 2: ("O", "Si"), 3: ("H", "O", "Si"), 4: ("H", "C", "N", "O")}

@@ -17,7 +17,7 @@ from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.protocol import require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model, TensorModel
 from acepot.structure import Structure

@@ -13,7 +13,7 @@ from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.neighbours import build

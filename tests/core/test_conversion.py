@@ -15,11 +15,11 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.conversion import apart, convert, describe
 from acepot.errors import ConvergenceError, InputError
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.io.pace.write import YaceReport
 from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.structure import Structure
-from acepot.tablebytes import table_bytes
 
 SHORTEST = {"shortest distances": {"O-O": 2.0, "O-Si": 1.5, "Si-Si": 2.1}}
 

@@ -28,8 +28,8 @@ from acepot import Model, Potential, Structure
 from acepot.basis.species import SYMBOLS
 from acepot.conversion import convert
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
-from acepot.tablebytes import table_bytes
 from lammps_ace import compilation, get_plugin_dir
 
 # Not imported: that would compile the plugin into the user's cache and load MPI.

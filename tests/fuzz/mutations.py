@@ -13,7 +13,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from acepot.tablebytes import MAGIC
+from acepot.evaluate.tablebytes import MAGIC
 
 Mutation = Callable[[Random, bytes, list[bytes]], bytes]
 

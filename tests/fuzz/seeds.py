@@ -22,11 +22,11 @@ from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Orthonormal
 from acepot.basis.spec import BasisSpec
 from acepot.basis.splines import Knots, tabulate
+from acepot.evaluate.tablebytes import table_bytes
 from acepot.io.modelfile import model_bytes
 from acepot.io.pace.read import read_pace
 from acepot.lowering import lower
 from acepot.model import Model
-from acepot.tablebytes import table_bytes
 from acepot.tables import RadialTable, Tables
 
 #: Distance in Å of two knots in Tables of a few kB; derivatives stay exact for the table.

@@ -26,7 +26,7 @@ from scipy.special import sph_harm_y
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
 from acepot.evaluate.protocol import Result, require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.io.ace1 import read_ace1
 from acepot.lowering import lower
 from acepot.model import Model

@@ -11,7 +11,7 @@ import pytest
 
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import Result, require
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.io.pace.read import read_pace
 from acepot.io.structures.extxyz import read
 from acepot.io.structures.labels import LabelKeys

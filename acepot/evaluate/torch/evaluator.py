@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from acepot.errors import InputError
-from acepot.evaluate.nearness import refuse_closer
+from acepot.evaluate.distances import refuse_closer
 from acepot.evaluate.protocol import (
     Committee,
     Floats,
@@ -66,7 +66,7 @@ class TorchEvaluator:
     Args:
         tables: a lowered model or basis.
         device: where torch computes: cpu, cuda, cuda:1 …
-        single: in single precision from the edge vectors on; see evaluate/single.py.
+        single: in single precision from the edge vectors on; see evaluate/precision.py.
 
     Raises:
         InputError: tables that cannot be evaluated, or a device torch does not have here.

@@ -16,7 +16,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.protocol import Result
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.fitting.assembly import structure_rows
 from acepot.fitting.config import Weights
 from acepot.fitting.fit import fit

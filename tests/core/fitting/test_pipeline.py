@@ -19,7 +19,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.basis.transform import Agnesi
 from acepot.errors import InputError
-from acepot.evaluate.reference import ReferenceEvaluator
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
 from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, load_config
 from acepot.fitting.dataset import elements, is_isolated, reference_energies

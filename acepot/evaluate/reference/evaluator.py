@@ -31,9 +31,9 @@ from acepot.evaluate.protocol import (
     site_weights,
     species_of,
 )
-from acepot.evaluate.reference_embedding import embedded
-from acepot.evaluate.reference_one_particle import Block, OneParticle
-from acepot.evaluate.reference_products import Jacobian, ReadOut, SiteProducts, Unitary
+from acepot.evaluate.reference.embedding import embedded
+from acepot.evaluate.reference.one_particle import Block, OneParticle
+from acepot.evaluate.reference.products import Jacobian, ReadOut, SiteProducts, Unitary
 from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tables import Tables

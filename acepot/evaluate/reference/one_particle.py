@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from acepot.basis.harmonics import real_harmonics
 from acepot.errors import InputError
-from acepot.evaluate.nearness import refuse_closer
+from acepot.evaluate.distances import refuse_closer
 from acepot.evaluate.protocol import Floats, Ints
 from acepot.neighbours import Edges
 from acepot.tables import RadialTable, Tables

@@ -8,7 +8,7 @@ from acepot.basis.embedding import embed
 from acepot.basis.jet import Jet
 from acepot.basis.pace_radial import inner_switch
 from acepot.evaluate.protocol import Floats
-from acepot.evaluate.reference_one_particle import Block, interpolate
+from acepot.evaluate.reference.one_particle import Block, interpolate
 from acepot.tables import Tables
 
 

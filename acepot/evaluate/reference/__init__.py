@@ -1,0 +1,1 @@
+"""The oracle: every step as the papers write it, in numpy."""
