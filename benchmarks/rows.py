@@ -156,7 +156,9 @@ def _fit(rounds: int) -> None:
     """The assembly of the shipped model's fit."""
     config = load_config(Path(__file__).parents[1] / "models" / "Si-mlearn" / "fit.toml")
     data = config.data
-    structures = [s for name in data.train_files for s in read_structures(name, data.keys)[0]][::4]
+    structures = [
+        s for name in data.train_files for s in read_structures(name, data.label_keys)[0]
+    ][::4]
     model = _blank(BasisSpec(("Si",), order=config.basis.order, degree=config.basis.degree))
     tables = lower(model)
     oracle, native = ReferenceEvaluator(tables), NativeRowBuilder(tables)

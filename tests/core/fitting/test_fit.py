@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import acepot.basis.spec
 import acepot.lowering
 import acepot.neighbours
 from acepot import Model, Potential, Structure, load, run_fit
@@ -199,7 +200,7 @@ def test_a_fit_lowers_once_and_makes_one_neighbour_list_a_structure(
         monkeypatch.setattr(module, name, call)
 
     counted(acepot.lowering, "_lower_basis", "lowered")
-    counted(acepot.lowering, "cached_expansion", "expanded")
+    counted(acepot.basis.spec, "cached_expansion", "expanded")
     counted(dataset, "build", "neighbour lists")
     counted(acepot.potential.NativeEvaluator, "evaluate", "evaluations")
     extxyz.write_structures(tmp_path / "train.xyz", structures)
