@@ -11,6 +11,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -78,9 +79,7 @@ def create_force(
     """
     numbers = atomic_numbers(elements, atoms)
     periodic = is_periodic(elements, periodic)
-    with io.BytesIO() as file:
-        acepot.save(model if isinstance(model, Model) else acepot.load(model), file)
-        data = file.getvalue()
+    data = _file_of(model)
     computation = ACEComputation(data, numbers, periodic, threads, backend, device)
     computation.open()
     force = openmm.PythonForce(computation)
@@ -89,6 +88,18 @@ def create_force(
     if atoms is not None:
         force.setParticles([int(i) for i in atoms])
     return force
+
+
+def _file_of(model: Model | str | os.PathLike[str]) -> bytes:
+    """The bytes of a model as an .acepot file; those of the file itself where it is one."""
+    if not isinstance(model, Model):
+        loaded, content = acepot.load(model), Path(model).read_bytes()
+        if content.startswith(b"PK"):
+            return content
+        model = loaded
+    with io.BytesIO() as file:
+        acepot.save(model, file)
+        return file.getvalue()
 
 
 class ACEComputation:

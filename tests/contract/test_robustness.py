@@ -203,7 +203,7 @@ def test_interrupting_a_fit_keeps_what_was_there(data: Path, fitted: Path, monke
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("acepot.fitting.pipeline.solve", stop)
+    monkeypatch.setattr("acepot.fitting.fitted.solve", stop)
     assert _fit(data, fitted) == 130
     assert _bytes(fitted) == before
     assert sorted(p.name for p in fitted.iterdir()) == sorted(OUTPUTS)

@@ -70,6 +70,18 @@ def test_the_example_of_all_engines(monkeypatch, tmp_path, capsys):
         assert float(speed) > 0
 
 
+def test_the_example_on_one_page(monkeypatch, tmp_path, capsys):
+    molecule = "3\n\nSi 0 0 0\nSi 2.3 0.1 0\nSi 0.2 2.4 0.3\n"
+    (tmp_path / "structure.xyz").write_text(molecule)
+    model = ROOT / "models" / "Si-mlearn" / "model.acepot"
+    _run("ace_on_one_page.py", monkeypatch, tmp_path, str(model), "structure.xyz")
+    out = capsys.readouterr().out
+    (structure,), _ = acepot.read_structures(tmp_path / "structure.xyz")
+    result = acepot.Potential(acepot.load(model)).compute(structure)
+    assert f"energy {result.energy:.6f} eV" in out
+    assert f"largest force {np.abs(result.forces).max():.6f} eV/Å" in out
+
+
 def test_every_example_is_run():
     names = re.findall(r'_run\("(\w+\.py)"', Path(__file__).read_text())
     assert set(names) == {path.name for path in (ROOT / "examples").glob("*.py")}
