@@ -166,7 +166,7 @@ def _yace(
             f"{target}: read back, it differs by {energy:.1e} eV/atom and {force:.1e} eV/Å; "
             "nothing was written"
         )
-    members = 0 if model.committee is None else len(model.committee)
+    members = len(model.coefficients) - 1
     return text.encode(), replace(
         found,
         tolerance=tolerance,

@@ -239,7 +239,7 @@ class _Run:
         NativeRowBuilder(tables).fill(structure, ("energy", "forces", "virial"), rows)
         bare = base.energy - self.model.e0[species].sum()
         found = np.concatenate(([bare], base.forces.ravel(), to_voigt(base.virial)))
-        return _largest(rows @ self.model.coefficients - found)
+        return _largest(rows @ self.model.coefficients[0, 0] - found)
 
 
 def _largest(*errors: Floats | float) -> float:

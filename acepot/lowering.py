@@ -80,15 +80,11 @@ def lower(
             f"model: energies are true scalars, 0e, got {', '.join(map(str, tables.irreps))}; "
             "use TensorModel for other outputs"
         )
-    if len(model.coefficients) != tables.functions:
+    if (given := model.coefficients.shape[2]) != tables.functions:
         raise InputError(
-            f"model: expected {tables.functions} coefficients for this basis, "
-            f"got {len(model.coefficients)}"
+            f"model: expected {tables.functions} coefficients for this basis, got {given}"
         )
-    coefficients = model.coefficients.T.reshape(1, -1, tables.functions)  # [member, density, k]
-    if model.committee is not None:
-        coefficients = np.concatenate([coefficients, model.committee[:, None]])
-    tables = replace(tables.read_out(coefficients), e0=np.array(model.e0, dtype=float))
+    tables = replace(tables.read_out(model.coefficients), e0=np.array(model.e0, dtype=float))
     if model.nonlinear is None:
         return tables
     core, cutoff = None, tables.cutoff

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acepot.basis.basis import Basis
 from acepot.basis.bond import BondSpec
 from acepot.basis.embedding import Nonlinear
-from acepot.basis.irrep import Irrep
+from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
@@ -24,12 +24,13 @@ class Model:
 
     Args:
         basis: a resolved specification, or products written out one by one.
-        coefficients: c in eV, shape (K,); with several densities shape (K, P).
+        coefficients: c in eV [member, output, k]: member 0 is the model, the others are its
+            committee; outputs are the densities, one in a linear model. A vector (K,) is one
+            member's only output.
         e0: energy of an isolated atom of each element in eV, in the order of the elements,
             shape (S,).
-        committee: coefficients of further members, shape (M, K), or None.
-        nonlinear: embeddings and core repulsion, or None for a linear model.
         provenance: where the model came from: plain values that JSON can hold.
+        nonlinear: embeddings and core repulsion, or None for a linear model. It has one member.
 
     Raises:
         InputError: wrong shapes or non-finite numbers.
@@ -38,44 +39,48 @@ class Model:
     basis: Basis
     coefficients: NDArray[np.float64]
     e0: NDArray[np.float64]
-    committee: NDArray[np.float64] | None = None
+    _: KW_ONLY
     provenance: Mapping[str, Any] = field(default_factory=dict)
     nonlinear: Nonlinear | None = None
 
     def __post_init__(self) -> None:
-        shapes = {"coefficients": 1 if self.nonlinear is None else 2, "e0": 1, "committee": 2}
-        for name, dimensions in shapes.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            array = np.array(value, dtype=float, order="C")
-            if array.ndim != dimensions or not np.isfinite(array).all():
-                raise InputError(f"model.{name}: expected {dimensions}-dimensional finite numbers")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        if len(self.e0) != len(self.numbers):
-            raise InputError(f"model.e0: expected {len(self.numbers)} energies, got {len(self.e0)}")
+        given = np.array(self.coefficients, dtype=float)
+        given = given[None, None] if given.ndim == 1 else given
+        (coefficients,) = _checked_coefficients((given,), (SCALAR,))
+        e0 = np.array(self.e0, dtype=float)
+        if e0.ndim != 1 or not np.isfinite(e0).all():
+            raise InputError("model.e0: expected 1-dimensional finite numbers")
+        if len(e0) != len(self.numbers):
+            raise InputError(f"model.e0: expected {len(self.numbers)} energies, got {len(e0)}")
+        e0.flags.writeable = False
+        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "e0", e0)
+        densities = 1
         if self.nonlinear is not None:
             self._check_nonlinear(self.nonlinear)
-        elif self.committee is not None and self.committee.shape[1] != len(self.coefficients):
+            densities = self.nonlinear.densities
+        if coefficients.shape[1] != densities:
             raise InputError(
-                f"model.committee: expected {len(self.coefficients)} coefficients a member, "
-                f"got {self.committee.shape[1]}"
+                f"model.coefficients: outputs are densities: expected {densities}, "
+                f"got {coefficients.shape[1]}"
             )
 
     def _check_nonlinear(self, nonlinear: Nonlinear) -> None:
         if self.committee is not None:
-            raise InputError("model.committee: expected None for a nonlinear model")
+            raise InputError(
+                "model.coefficients: nonlinear models have no committee: expected one member, "
+                f"got {len(self.coefficients)}"
+            )
         if len(nonlinear.embeddings) != len(self.numbers):
             raise InputError(
                 f"model.nonlinear: expected {len(self.numbers)} embeddings, "
                 f"got {len(nonlinear.embeddings)}"
             )
-        if self.coefficients.shape[1] != nonlinear.densities:
-            raise InputError(
-                f"model.coefficients: expected {nonlinear.densities} densities, "
-                f"got {self.coefficients.shape[1]}"
-            )
+
+    @property
+    def committee(self) -> NDArray[np.float64] | None:
+        """Coefficients of the members after the first, shape (M, K); None without any."""
+        return self.coefficients[1:, 0] if len(self.coefficients) > 1 else None
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -161,9 +166,11 @@ class BondModel:
         return self.basis.numbers
 
 
-def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) -> None:
-    """Check coefficients and names of outputs against each other; arrays become read-only."""
-    arrays = tuple(np.array(c, dtype=float, order="C") for c in model.coefficients)
+def _checked_coefficients(
+    given: Sequence[ArrayLike], irreps: tuple[Irrep, ...]
+) -> tuple[NDArray[np.float64], ...]:
+    """Coefficients [member, output, k] of each irrep, copied and read-only."""
+    arrays = tuple(np.array(c, dtype=float, order="C") for c in given)
     shapes = [c.shape for c in arrays]
     if len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
         raise InputError(
@@ -174,13 +181,20 @@ def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) ->
         raise InputError(f"model.coefficients: expected as many members for all, got {shapes}")
     if not all(np.isfinite(c).all() for c in arrays):
         raise InputError("model.coefficients: expected finite numbers")
+    for c in arrays:
+        c.flags.writeable = False
+    return arrays
+
+
+def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) -> None:
+    """Check coefficients and names of outputs against each other; arrays become read-only."""
+    arrays = _checked_coefficients(model.coefficients, irreps)
+    shapes = [c.shape for c in arrays]
     names = model.names or tuple(tuple(str(o) for o in range(s[1])) for s in shapes)
     if [len(n) for n in names] != [s[1] for s in shapes]:
         raise InputError(
             f"model.names: expected names of {[s[1] for s in shapes]} outputs, got {names}"
         )
-    for c in arrays:
-        c.flags.writeable = False
     object.__setattr__(model, "coefficients", arrays)
     object.__setattr__(model, "names", tuple(tuple(n) for n in names))
 

@@ -71,7 +71,9 @@ def structure_rows(
     return StructureRows(
         structure,
         tuple(one.name for one, _ in used),
-        _rows([one for one, _ in used], structure, DesignRows(builder, len(model.coefficients))),
+        _rows(
+            [one for one, _ in used], structure, DesignRows(builder, model.coefficients.shape[2])
+        ),
         np.concatenate([np.zeros(0), *(label for _, label in used)]),
         np.concatenate([np.zeros(0), *factors]),
     )

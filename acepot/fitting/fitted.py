@@ -169,14 +169,14 @@ def solved(
     kind = recipe.solver.kind
     (say or silent)(f"solving: {problem.rows} rows, {problem.columns} functions, {kind}")
     solution = solve(problem, recipe.prior.gamma(basis.expanded), recipe.solver)
-    committee = None
+    members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)
-        committee = solution.draw(recipe.committee.size, generator)
+        drawn = solution.draw(recipe.committee.size, generator)
+        members = np.concatenate((members, drawn))
     model = replace(
         basis.blank,
-        coefficients=solution.coefficients,
-        committee=committee,
+        coefficients=members[:, None],
         provenance=_provenance(state.choice, config, train, test, solution),
     )
     return Fit(model, solution, recipe, train, test, config, state)

@@ -42,7 +42,7 @@ def describe_model(path: str | Path) -> Lines:
     lines += [(f"E0 {s}", f"{e:.8g} eV") for s, e in zip(model.elements, model.e0, strict=True)]
     if model.nonlinear is not None:
         lines += _describe_nonlinear(model.nonlinear, model.numbers)
-    members = 0 if model.committee is None else len(model.committee)
+    members = len(model.coefficients) - 1
     lines.append(("committee", f"{members} members" if members else "none"))
     terms = sum(len(p.factors) for p in tables.products)
     lines.append(("products", f"{terms} of {len(tables.a_l)} one-particle functions"))

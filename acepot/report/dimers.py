@@ -94,8 +94,7 @@ def _pair_part(potential: Potential, expanded: Expansion) -> Potential | None:
     model, is_pair = potential.model, expanded.labels.order == 0
     if not is_pair.any() or is_pair.all():
         return None
-    kept = np.where(is_pair, model.coefficients, 0.0)
-    part = replace(model, coefficients=kept, committee=None)
+    part = replace(model, coefficients=np.where(is_pair, model.coefficients[:1], 0.0))
     return Potential(part, tables=lower(part, basis=potential.tables))
 
 

@@ -78,6 +78,7 @@ def compare(now: Any, then: Any, where: str, tolerance: float) -> None:
 def test_the_model_file_that_a_fit_left(stored_fits):
     name = tomls.REPORTED[-1]
     model = acepot.load(DATA / f"{name}.acepot")
-    for key in ("coefficients", "e0", "committee"):
-        assert getattr(model, key).tobytes() == stored_fits[f"{name}/{key}"].tobytes()
+    parts = {"coefficients": model.coefficients[0, 0], "e0": model.e0, "committee": model.committee}
+    for key, part in parts.items():
+        assert part.tobytes() == stored_fits[f"{name}/{key}"].tobytes()
     assert model.provenance["shortest distances"].keys() == {"O-O", "O-Si", "Si-Si"}

@@ -194,7 +194,8 @@ def outcome(fit: Any, expansion: Callable[[Any], Any]) -> dict[str, np.ndarray]:
     numbers = [labels.n, labels.l, labels.z]
     out = {
         "labels": np.column_stack([labels.centre, labels.order, *numbers]).astype(np.int8),
-        "coefficients": fit.model.coefficients,
+        # [member, output, k] of today; the code that wrote the files had a vector.
+        "coefficients": fit.model.coefficients.reshape(-1, len(labels.centre))[0],
         "e0": fit.model.e0,
         "energies": np.array([result.energy for result in fit.train_results]),
     }

@@ -62,7 +62,8 @@ def _silicon_oxygen(seed: int = 5) -> Model:
     )
     rng = np.random.default_rng(seed)
     size = spec.expansion().size
-    return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
+    first, e0, others = (rng.normal(size=shape) for shape in ((1, size), 2, (3, size)))
+    return Model(spec, np.concatenate((first, others))[:, None], e0)
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
@@ -76,8 +77,8 @@ def test_any_number_of_densities(densities, isa):
         tuple(Embedding(kind, weights, exponents)
               for kind in ("FinnisSinclair", "FinnisSinclairShiftedScaled"))
     )  # fmt: skip
-    coefficients = 0.05 * rng.normal(size=(len(linear.coefficients), densities))
-    model = Model(linear.basis, coefficients, linear.e0, None, {}, nonlinear)
+    coefficients = 0.05 * rng.normal(size=(linear.coefficients.shape[2], densities))
+    model = Model(linear.basis, coefficients.T[None], linear.e0, nonlinear=nonlinear)
     structures = [_random_structure(rng, 12) for _ in range(6)]
     apart = [s for s in structures if _shortest(s) > 0.5]
     assert len(apart) > 1
@@ -100,10 +101,11 @@ def test_products_that_are_coupled_and_those_that_are_no_invariants(nonlinear, k
             (Embedding("FinnisSinclair", (1.0, 0.4, 0.3, 0.2), (1.0, 0.5, 1.0, 2.0)),)
         )
         coefficients = 0.05 * rng.normal(size=(size, 4))
-        model = Model(spec, coefficients, np.zeros(1), None, {}, embedding)
+        model = Model(spec, coefficients.T[None], np.zeros(1), nonlinear=embedding)
     else:
         members = rng.normal(size=(2, size))
-        model = Model(spec, rng.normal(size=size), np.zeros(1), members)
+        first = rng.normal(size=(1, size))
+        model = Model(spec, np.concatenate((first, members))[:, None], np.zeros(1))
     tables = lower(model)
     assert max(tables.a_l) >= 4
     if kept != "all products":
@@ -498,7 +500,7 @@ def test_threads_without_linux_are_the_processors(monkeypatch):
 def test_numbers_that_are_not_finite_are_an_error():
     """Coefficients that overflow in a sum: the engines' fast arithmetic cannot tell."""
     model = _silicon_oxygen()
-    huge = replace(model, coefficients=np.full_like(model.coefficients, 3e307), committee=None)
+    huge = replace(model, coefficients=np.full_like(model.coefficients[:1], 3e307))
     structure = _random_structure(np.random.default_rng(8), 12)
     evaluator = NativeEvaluator(lower(huge), 1)
     with pytest.raises(InputError, match="the energy of atom 1 is not a finite number"):

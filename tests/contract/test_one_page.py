@@ -61,7 +61,7 @@ def test_the_page_says_what_it_is_not_for(case_named):
     case = case_named("order-1")
     one = Embedding("FinnisSinclairShiftedScaled", (1.0,), (0.5,))
     model = Model(
-        case.model.basis, case.model.coefficients[:, None], np.zeros(1), nonlinear=Nonlinear((one,))
+        case.model.basis, case.model.coefficients[:1], np.zeros(1), nonlinear=Nonlinear((one,))
     )
     with pytest.raises(ValueError, match="for linear models"):
         page().energy_and_forces(lower(model), case.structures["two atoms"])

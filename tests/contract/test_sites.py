@@ -249,7 +249,7 @@ def test_outputs_are_coefficients_times_functions(structures_of):
 def test_an_energy_is_a_reader_of_site_outputs(any_case):
     """E_i = E0 + y_i, and forces and virials the pullback of ones."""
     evaluator = any_case.evaluator
-    tables = any_case.tables.read_out(any_case.model.coefficients[None, None])
+    tables = any_case.tables.read_out(any_case.model.coefficients[:1])
     alone = ReferenceEvaluator(tables)
     for structure in any_case.structures.values():
         (result,) = require(evaluator.evaluate([structure]))

@@ -73,7 +73,8 @@ def _small(order: int = 3, degree: float = 5.0) -> Model:
     )
     rng = np.random.default_rng(5)
     size = spec.expansion().size
-    return Model(spec, rng.normal(size=size), rng.normal(size=2), rng.normal(size=(3, size)))
+    first, e0, others = (rng.normal(size=shape) for shape in ((1, size), 2, (3, size)))
+    return Model(spec, np.concatenate((first, others))[:, None], e0)
 
 
 def test_torch_equals_the_oracle_on_every_path(any_case):
@@ -114,9 +115,9 @@ def test_any_number_of_densities(kind):
     for densities in (1, 5):
         exponents = tuple(rng.choice([1.0, 0.5, 0.8, 2.0], densities))
         embedding = Embedding(kind, tuple(rng.normal(size=densities)), exponents)
-        coefficients = 0.05 * rng.normal(size=(len(linear.coefficients), densities))
+        coefficients = 0.05 * rng.normal(size=(linear.coefficients.shape[2], densities))
         how = Nonlinear((embedding, embedding))
-        tables = lower(Model(linear.basis, coefficients, linear.e0, None, {}, how))
+        tables = lower(Model(linear.basis, coefficients.T[None], linear.e0, nonlinear=how))
         _assert_agree(tables, [_crystal(tables, rng, 2.2)], f"{densities} densities")
 
 
@@ -167,9 +168,9 @@ def test_autograd_agrees_with_the_backward_pass_and_with_finite_differences(nonl
     model = _small(order=2, degree=4.0)
     if nonlinear:
         embedding = Embedding("FinnisSinclairShiftedScaled", (1.0, 0.3), (1.0, 0.5))
-        coefficients = 0.1 * np.random.default_rng(1).normal(size=(len(model.coefficients), 2))
+        coefficients = 0.1 * np.random.default_rng(1).normal(size=(model.coefficients.shape[2], 2))
         how = Nonlinear((embedding, embedding))
-        model = Model(model.basis, coefficients, model.e0, None, {}, how)
+        model = Model(model.basis, coefficients.T[None], model.e0, nonlinear=how)
     tables = lower(model)
     module = AceModule(tables)
     *lists, vector = _arguments(tables, _crystal(tables, np.random.default_rng(9), 2.2))

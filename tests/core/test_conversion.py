@@ -31,7 +31,8 @@ def make(**fields: object) -> Model:
     size = basis_size(spec)["total"]
     coefficients = rng.normal(size=size) / 20
     committee = coefficients + rng.normal(size=(3, size)) / 100
-    return Model(spec, coefficients, np.array([-2.0, -5.0]), committee, SHORTEST)
+    members = np.vstack([coefficients, committee])[:, None]
+    return Model(spec, members, np.array([-2.0, -5.0]), provenance=SHORTEST)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_there_and_back_and_there(source: Path, tmp_path: Path) -> None:
     assert (done.source, done.target, done.elements, done.order) == (
         "acepot", "yace", ("O", "Si"), 2,
     )  # fmt: skip
-    assert done.functions == len(make().coefficients)
+    assert done.functions == make().coefficients.shape[2]
     assert done.size == first.stat().st_size and done.members == 3
     assert done.yace is not None and 0 < done.yace.error <= done.tolerance == 1e-10
     assert 0 < done.energy_error < 1e-9 and 0 < done.force_error < 1e-7

@@ -134,7 +134,7 @@ def zbl(window: float = 0.3, begin: float = 1.0) -> Model:
     linear = Embedding("FinnisSinclairShiftedScaled", (1.0,), (1.0,))
     nonlinear = Nonlinear((linear,), "zbl", ((core,),), inner)
     basis = ExplicitBasis((14,), ((radial,),), products)
-    return Model(basis, np.array([[-0.7], [0.4]]), np.zeros(1), nonlinear=nonlinear)
+    return Model(basis, np.array([-0.7, 0.4]), np.zeros(1), nonlinear=nonlinear)
 
 
 def square() -> Structure:
@@ -156,7 +156,7 @@ def test_tied_neighbours_are_moved_off_the_kink_of_zbl() -> None:
     assert {f.structure for f in findings} == {"atom", "square shaken (neighbours tied)"}
     model = zbl()
     assert model.nonlinear is not None
-    linear = replace(model, coefficients=model.coefficients[:, 0], nonlinear=None)
+    linear = replace(model, nonlinear=None)
     assert {f.structure for f in check(linear, [square()])} == {"atom", "square"}
 
 

@@ -56,7 +56,7 @@ def _model(elements: tuple[str, ...] = ("O", "Si"), members: int = 0) -> Model:
     coefficients[pair & (labels.n[:, 0] == 1)] = 1.0
     e0 = -np.arange(1.0, len(elements) + 1.0)
     spread = 0.02 * rng.normal(size=(members, len(pair)))
-    return Model(basis, coefficients, e0, coefficients + spread if members else None)
+    return Model(basis, np.vstack([coefficients, coefficients + spread])[:, None], e0)
 
 
 @cache
@@ -298,7 +298,7 @@ def test_no_atoms_is_an_error() -> None:
         ACECalculator(_potential()).get_property("energy", Atoms())
 
 
-@pytest.mark.parametrize("model", [None, 3, _model().coefficients])
+@pytest.mark.parametrize("model", [None, 3, _model().coefficients[0, 0]])
 def test_something_else_than_a_model_is_an_error(model: object) -> None:
     with pytest.raises(InputError, match="model: expected a Model, Potential or path, got"):
         ACECalculator(model)  # type: ignore[arg-type]

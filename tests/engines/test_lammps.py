@@ -245,7 +245,7 @@ def potential(model: Model) -> Potential:
 def members(model: Model) -> list[Potential]:
     """Each member of the committee as a potential of its own."""
     assert model.committee is not None
-    each = [replace(model, coefficients=c, committee=None) for c in model.committee]
+    each = [replace(model, coefficients=c) for c in model.committee]
     return [Potential(one) for one in each]
 
 
@@ -528,7 +528,9 @@ def test_atoms_at_one_place_stop_all_ranks(tmp_path: Path) -> None:
 
 
 def test_a_model_without_committee_has_no_uncertainty(tmp_path: Path, started: str) -> None:
-    (tmp_path / "one").write_bytes(table_bytes(lower(replace(silicon(), committee=None))))
+    (tmp_path / "one").write_bytes(
+        table_bytes(lower(replace(silicon(), coefficients=silicon().coefficients[:1])))
+    )
     text = started + coefficients("one", (14,)) + single_point("a", uncertainty=True)
     assert "ace_uncertainty" in lammps_fails(tmp_path, text)
 

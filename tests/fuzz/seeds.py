@@ -205,7 +205,8 @@ def _linear() -> Model:
     rng = np.random.default_rng(7)
     size = spec.expansion().size
     members = rng.normal(scale=0.1, size=(2, size))
-    return Model(spec, rng.normal(scale=0.1, size=size), np.array([-1.5, -2.25]), members)
+    own = rng.normal(scale=0.1, size=(1, size))
+    return Model(spec, np.concatenate((own, members))[:, None], np.array([-1.5, -2.25]))
 
 
 def _explicit() -> Model:

@@ -425,12 +425,16 @@ def finnis_sinclair() -> Model:
     """A square root and a square beside the linear density, which alone has the pair part."""
     linear = silica(pair=Pair(degree=6))
     rng = np.random.default_rng(2)
-    coefficients = rng.normal(size=(len(linear.coefficients), 3)) / 50
+    coefficients = rng.normal(size=(linear.coefficients.shape[2], 3)) / 50
     coefficients[-18:, 1:] = 0.0  # three pairs of elements with six functions
     kinds = ("FinnisSinclairShiftedScaled", "FinnisSinclair")
     embeddings = tuple(Embedding(k, (1.0, 0.8, -0.2), (1.0, 0.5, 2.0)) for k in kinds)
     return Model(
-        linear.basis, coefficients, linear.e0, None, linear.provenance, Nonlinear(embeddings)
+        linear.basis,
+        coefficients.T[None],
+        linear.e0,
+        provenance=linear.provenance,
+        nonlinear=Nonlinear(embeddings),
     )
 
 

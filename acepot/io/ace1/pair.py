@@ -37,11 +37,11 @@ def pair_potential(node: JuliaObject) -> Component:
         for b in range(a, len(zs))
         for k in range(most)
     ]  # into coefficients with a zero at the end, for the pairs that have fewer functions
-    members = None
+    members = values[None]
     if (committee := committee_of(node)) is not None:
         if len(flat := vector(committee)) % total or not len(flat):
             committee.fail(f"expected {total} coefficients for each member, got {len(flat)}")
-        members = flat.reshape(-1, total)
-        members = np.pad(members, ((0, 0), (0, 1)))[:, index]
+        members = np.concatenate((members, flat.reshape(-1, total)))
+    members = np.pad(members, ((0, 0), (0, 1)))[:, index]
     radial = tuple(tuple(padded(radial, most) for radial in row) for row in family)
-    return Component(tuple(sorted(zs)), radial, (), np.append(values, 0.0)[index], members)
+    return Component(tuple(sorted(zs)), radial, (), members)

@@ -44,9 +44,7 @@ def read_ace1(path: str | Path) -> Model:
     numbers = parts[0].numbers
     if parts[-1].numbers != numbers:
         root.fail(f"expected parts for the same elements, got {numbers} and {parts[-1].numbers}")
-    committees = [part.committee for part in parts if part.committee is not None]
-    members = {0 if part.committee is None else len(part.committee) for part in parts}
-    if len(members) > 1:
+    if len({len(part.coefficients) for part in parts}) > 1:
         root.fail("expected committees of one size in all parts of the potential")
     e0 = np.zeros(len(numbers))
     if "OneBody" in nodes:
@@ -55,10 +53,9 @@ def read_ace1(path: str | Path) -> Model:
     pair = parts[-1].radial if "PolyPairPot" in nodes else None
     return Model(
         ExplicitBasis(numbers, parts[0].radial, parts[0].products, pair),
-        np.concatenate([part.coefficients for part in parts]),
+        np.concatenate([part.coefficients for part in parts], axis=1)[:, None],
         e0,
-        np.concatenate(committees, axis=1) if committees else None,
-        {"format": "ACE1 JSON", "file": Path(path).name},
+        provenance={"format": "ACE1 JSON", "file": Path(path).name},
     )
 
 

@@ -26,15 +26,13 @@ class Component:
         numbers: atomic numbers, ascending.
         radial: [centre][neighbour]; of a pair potential its pair functions.
         products: of a many-body potential.
-        coefficients: in the order of ExplicitBasis, shape (K,).
-        committee: shape (M, K), or None.
+        coefficients: [member, k], in the order of ExplicitBasis; the committee after the model.
     """
 
     numbers: tuple[int, ...]
     radial: RadialMatrix
     products: tuple[ExplicitProduct, ...]
     coefficients: Floats
-    committee: Floats | None
 
 
 def committee_of(node: JuliaObject) -> JuliaObject | None:
@@ -137,7 +135,7 @@ def many_body(node: JuliaObject) -> Component:
     for i, own, values in zip(order, functions, coefficients, strict=True):
         if len(own) != len(values):
             stored[i].fail(f"expected {len(own)} coefficients, got {len(values)}")
-    members = None
+    members = np.concatenate(coefficients)[None]
     if (committee := committee_of(node)) is not None:
         each = committee.items(len(zs), len(zs))
         rows = [
@@ -147,6 +145,6 @@ def many_body(node: JuliaObject) -> Component:
         ]
         if len({len(row) for row in rows}) != 1 or not len(rows[0]):
             committee.fail("expected as many members for every coefficient")
-        members = np.stack(rows, axis=1)
+        members = np.concatenate((members, np.stack(rows, axis=1)))
     products, _ = products_of(functions, numbers)
-    return Component(numbers, radial, products, np.concatenate(coefficients), members)
+    return Component(numbers, radial, products, members)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from acepot.basis.basis import Basis
 from acepot.basis.irrep import SCALAR
 from acepot.errors import InputError, ModelFileError
@@ -37,7 +40,8 @@ def encode(model: Model) -> tuple[Header, Arrays]:
     Raises:
         InputError: the model has what this format has no place for.
     """
-    found: Arrays = {"coefficients": model.coefficients, "e0": model.e0}
+    c = model.coefficients[0]  # [output, k]; files have functions first
+    found: Arrays = {"coefficients": c[0] if model.nonlinear is None else c.T, "e0": model.e0}
     if model.committee is not None:
         found["committee"] = model.committee
     _check(model.basis)
@@ -82,12 +86,26 @@ def decode(header: Header, arrays: Arrays, name: str) -> Model:
         raise ModelFileError(f"{name}: the array mixing has {mixing.left} numbers too many")
     return Model(
         found,
-        arrays["coefficients"],
+        _members(arrays, name),
         arrays["e0"],
-        arrays.get("committee"),
-        table(header, "provenance", name),
-        nonlinear,
+        provenance=table(header, "provenance", name),
+        nonlinear=nonlinear,
     )
+
+
+def _members(arrays: Arrays, name: str) -> NDArray[np.float64]:
+    """Coefficients and committee as [member, output, k]."""
+    c = np.atleast_2d(arrays["coefficients"].T)[None]
+    committee = arrays.get("committee")
+    if committee is None:
+        return c
+    expected = c.shape[1:]
+    if committee.ndim != 2 or (1, committee.shape[1]) != expected:
+        raise ModelFileError(
+            f"{name}: the array committee: expected shape (members, functions) of a linear model "
+            f"with {c.shape[2]} functions, got {committee.shape}"
+        )
+    return np.concatenate((c, committee[:, None]))
 
 
 def _check(found: Basis) -> None:

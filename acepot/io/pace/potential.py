@@ -133,7 +133,7 @@ def model_from(root: WordItem, provenance: dict[str, str]) -> Model:
         coefficients[: len(products), 0] *= weights[centres]
         return Model(basis, coefficients[:, 0], e0, provenance=provenance)
     nonlinear = Nonlinear(tuple(embeddings), mode, core, inner)
-    return Model(basis, coefficients, e0, provenance=provenance, nonlinear=nonlinear)
+    return Model(basis, coefficients.T[None], e0, provenance=provenance, nonlinear=nonlinear)
 
 
 def _linear(embedding: Embedding) -> bool:

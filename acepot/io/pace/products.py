@@ -61,7 +61,6 @@ def site_products(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[SiteP
     if parts.irreps != (SCALAR,):
         names = ", ".join(map(str, parts.irreps))
         raise InputError(f"model: expected true scalars, 0e, got {names}")
-    coefficients = model.coefficients.T.reshape(-1, parts.size)
     width = 2 * parts.block_l + 1
     block = np.append(np.repeat(np.arange(len(width)), width), -1)
     m = np.concatenate([np.arange(-l, l + 1) for l in parts.block_l] + [[0]])
@@ -73,7 +72,7 @@ def site_products(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[SiteP
         if np.abs(imaginary.data).max(initial=0.0) > 0.0:
             raise InputError("model: expected products with real coefficients")
         order = (terms < len(block) - 1).sum(axis=1)
-        weight = (coefficients @ real) / (4 * pi) ** (order / 2)
+        weight = (model.coefficients[0] @ real) / (4 * pi) ** (order / 2)
         b = block[terms]
         site = SiteProducts(order, species[b], channel[b], ls[b], m[terms], weight)
         sites.append(site.take((weight != 0.0).any(axis=0)))

@@ -85,7 +85,7 @@ def test_rows_times_coefficients_are_the_prediction(name: str) -> None:
         result = Potential(model, threads=1).compute(structure)
         found = one.less_e0(one.predicted(structure, result, lambda _: []), e0)
         assert rows.shape == (one.size(3), tables.functions)
-        np.testing.assert_allclose(rows @ model.coefficients, found, atol=1e-10)
+        np.testing.assert_allclose(rows @ model.coefficients[0, 0], found, atol=1e-10)
 
 
 def add_trace() -> type[Observable]:
@@ -171,7 +171,7 @@ def test_rows_of_a_new_observable_follow_those_of_the_compiled_ones() -> None:
     np.testing.assert_allclose(
         block.weights, [7 / root, *[2.0] * 9, *[3 / root] * 6, 4 / root], rtol=1e-15
     )
-    np.testing.assert_allclose(block.rows @ model.coefficients, block.targets, atol=1e-10)
+    np.testing.assert_allclose(block.rows @ model.coefficients[0, 0], block.targets, atol=1e-10)
 
 
 def test_what_is_not_named_has_the_weight_of_its_observable() -> None:

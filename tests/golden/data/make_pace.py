@@ -46,7 +46,7 @@ def written() -> dict[str, Model]:
         coefficients[-6:, 1] = 0.0  # the pair part is in the linear density alone
         kinds = ("FinnisSinclairShiftedScaled", "FinnisSinclair")
         how = Nonlinear(tuple(Embedding(k, (1.0, 0.8), (1.0, 0.5)) for k in kinds))
-        return Model(spec, coefficients, e0, None, NOTES, how)
+        return Model(spec, coefficients.T[None], e0, provenance=NOTES, nonlinear=how)
 
     oxide = {"elements": ("O", "Si"), "cutoff": 4.2}
     return {

@@ -51,9 +51,10 @@ def make(committee: int = 2, **fields: object) -> Model:
     spec = resolve(BasisSpec(**(basis | fields)))
     rng = np.random.default_rng(11)
     size = basis_size(spec)["total"]
-    members = rng.normal(size=(committee, size)) if committee else None
+    members = rng.normal(size=(committee, size))
     e0 = rng.normal(size=len(spec.elements))
-    return Model(spec, rng.normal(size=size), e0, members, {"note": "ü", "x": [1, 2.5, {"y": -1}]})
+    c = np.vstack([rng.normal(size=size), members])[:, None]
+    return Model(spec, c, e0, provenance={"note": "ü", "x": [1, 2.5, {"y": -1}]})
 
 
 def explicit() -> Model:
@@ -73,7 +74,8 @@ def explicit() -> Model:
     )
     basis = ExplicitBasis((8, 14), (kinds[:2], kinds[2:]), products, ((pair, pair), (pair, pair)))
     rng = np.random.default_rng(12)
-    return Model(basis, rng.normal(size=3 + 2 * 3), rng.normal(size=2), rng.normal(size=(3, 9)))
+    first, e0, others = (rng.normal(size=shape) for shape in (3 + 2 * 3, 2, (3, 9)))
+    return Model(basis, np.vstack([first, others])[:, None], e0)
 
 
 MODELS: dict[str, Callable[[], Model]] = {
@@ -221,7 +223,7 @@ def test_equal_models_give_equal_bytes_and_digests_in_another_process() -> None:
         "from acepot.basis.selection import basis_size\n"
         "c = np.arange(basis_size(spec)['total']) / 7\n"
         "notes = {k: {j: 1 for j in {'x', 'y', 'z'}} for k in {'b', 'a', 'c', 'd'}}\n"
-        "model = Model(spec, c, np.zeros(3), None, notes)\n"
+        "model = Model(spec, c, np.zeros(3), provenance=notes)\n"
         "from acepot.lowering import lower\n"
         "print(hashlib.sha256(model_bytes(model)).hexdigest(), lower(model).digest)\n"
     )
@@ -250,7 +252,7 @@ def test_the_order_of_provenance_does_not_show(good: bytes) -> None:
 
 def test_a_thousand_functions_with_thirty_two_members_stay_below_a_megabyte() -> None:
     model = make(32, order=3, degree=10.5)
-    assert 1000 <= len(model.coefficients) < 3000
+    assert 1000 <= model.coefficients.shape[2] < 3000
     assert len(modelfile.model_bytes(model)) < 2**20
 
 
@@ -264,7 +266,7 @@ def test_nothing_in_a_file_is_pickled_or_compressed(good: bytes) -> None:
     assert header["format"] == "acepot" and header["version"] == 1  # the oldest that holds it
     assert header["units"] == {"length": "angstrom", "energy": "eV"}
     members = members_of(good)
-    assert members["coefficients.bin"] == make().coefficients.tobytes()
+    assert members["coefficients.bin"] == make().coefficients[0, 0].tobytes()
 
 
 def test_an_older_file_stays_when_a_model_cannot_be_saved(tmp_path: Path) -> None:
@@ -488,14 +490,14 @@ def test_sizes_that_lie_are_refused(good: bytes) -> None:
 
 
 def test_numbers_that_are_not_finite_are_refused(good: bytes) -> None:
-    c = np.array(make().coefficients)
+    c = np.array(make().coefficients[0, 0])
     for bad in (np.nan, np.inf):
         c[3] = bad
         refused(with_array(good, "coefficients", c), "not finite")
 
 
 def test_arrays_that_do_not_fit_together_are_refused(good: bytes) -> None:
-    c = make().coefficients
+    c = make().coefficients[0, 0]
     refused(with_array(good, "coefficients", c[:-1]))
     refused(with_array(good, "coefficients", c[:0]))
     refused(with_array(good, "coefficients", c[None]))

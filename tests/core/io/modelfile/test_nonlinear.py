@@ -79,7 +79,9 @@ def pace(mode: str) -> Model:
     rows = None if core is None else (tuple(core[:2]), tuple(core[2:]))
     coefficients = RNG(4).normal(size=(3, 2))
     nonlinear = Nonlinear(EMBEDDINGS, mode, rows, inner)  # type: ignore[arg-type]
-    return Model(basis, coefficients, np.array([-1.0, 0.3]), None, {"x": 1}, nonlinear)
+    return Model(
+        basis, coefficients.T[None], np.array([-1.0, 0.3]), provenance={"x": 1}, nonlinear=nonlinear
+    )
 
 
 def spliced() -> Model:
@@ -103,7 +105,7 @@ def finnis_sinclair() -> Model:
     spec = resolve(BasisSpec(("O", "Si"), order=2, degree=4.0, cutoff=4.0))
     size = basis_size(spec)["total"]
     coefficients = RNG(7).normal(size=(size, 2))
-    return Model(spec, coefficients, np.zeros(2), nonlinear=Nonlinear(EMBEDDINGS))
+    return Model(spec, coefficients.T[None], np.zeros(2), nonlinear=Nonlinear(EMBEDDINGS))
 
 
 MODELS: dict[str, Callable[[], Model]] = {

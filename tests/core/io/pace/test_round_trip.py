@@ -101,7 +101,7 @@ def _two_densities(**more: object) -> Model:
     fields = {"weights": (1.0, -0.5), "exponents": (1.0, 0.5)} | more
     embedding = Embedding("FinnisSinclairShiftedScaled", **fields)
     nonlinear = Nonlinear((embedding,))
-    return Model(spec, coefficients, np.zeros(1), None, {}, nonlinear)
+    return Model(spec, coefficients.T[None], np.zeros(1), nonlinear=nonlinear)
 
 
 def test_a_finnis_sinclair_model_obeys_every_law_when_read_back(tmp_path):
