@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from acepot.fitting.fit import fit
     from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
+    from acepot.fitting.tensors import fit_tensors
     from acepot.io.modelfile import save
     from acepot.io.registry import load
     from acepot.io.structures.atoms import from_atoms
@@ -49,6 +50,7 @@ __all__ = [
     "convert",
     "descriptors",
     "fit",
+    "fit_tensors",
     "from_atoms",
     "load",
     "lower",
@@ -78,6 +80,7 @@ _HOMES = {
     "convert": "acepot.conversion",
     "descriptors": "acepot.potential",
     "fit": "acepot.fitting.fit",
+    "fit_tensors": "acepot.fitting.tensors",
     "from_atoms": "acepot.io.structures.atoms",
     "load": "acepot.io.registry",
     "lower": "acepot.lowering",

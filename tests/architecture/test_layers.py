@@ -75,6 +75,7 @@ PUBLIC = (
     "convert",
     "descriptors",
     "fit",
+    "fit_tensors",
     "from_atoms",
     "load",
     "lower",
@@ -339,7 +340,7 @@ def test_importing_the_library_stays_light() -> None:
 
 def test_engines_start_without_what_they_do_not_need() -> None:
     """They start a process for each rank, and a fit's solvers come with the first fit."""
-    later = ("Fit", "fit", "run_fit", "AceModule", "SiteModule")  # of solvers, and of torch
+    later = ("Fit", "fit", "fit_tensors", "run_fit", "AceModule", "SiteModule")  # of solvers, and of torch
     names = [name for name in PUBLIC if name not in later]
     loaded = _modules_after(f"from acepot import {', '.join(names)}")
     heavy = {"ase", "matplotlib", "openmm", "torch", "vesin", "pandas", "h5py", "tqdm"}

@@ -58,6 +58,8 @@ def _norms(expansion: Expansion, weights: tuple[float, float, float] | None) -> 
     Pair functions have C = 1: their 1/2 is how energies are counted, not part of the basis.
     """
     total = np.zeros(expansion.size)
+    components = np.repeat([irrep.dim for irrep in expansion.irreps], expansion.sizes)
+    owner = np.repeat(np.arange(expansion.size), components)  # the function of every row
     channel_n = np.array([sum(c) for c in expansion.channels], dtype=float)
     width = 2 * expansion.block_l + 1
     n = np.repeat(channel_n[expansion.block_channel], width)
@@ -75,7 +77,8 @@ def _norms(expansion: Expansion, weights: tuple[float, float, float] | None) -> 
         # A_{l,m} A_{l,-m} is its own conjugate.
         mirrored = np.sort(terms - np.append(2 * m, 0.0)[terms].astype(np.int64), axis=1)
         half = np.where((mirrored == terms).all(axis=1), 1.0, 0.5)
-        total += (real.power(2) + imaginary.power(2)) @ (half * w**2)
+        rows = (real.power(2) + imaginary.power(2)) @ (half * w**2)
+        total += np.bincount(owner, rows, minlength=expansion.size)
     pair = expansion.labels.pair
     if weights is None:
         total[pair] = 1.0

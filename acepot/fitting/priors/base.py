@@ -69,4 +69,5 @@ class Scaled(Prior):
                 f"prior.{self.kind}: overflows at n = {n.max():.0f}, l = {l.max():.0f}; "
                 "raise wn and wl or choose algebraic"
             )
-        return gamma
+        varies = used.any(axis=1)  # the constant does not: it is penalised as little as any
+        return np.where(varies, gamma, gamma[varies].min(initial=1.0))
