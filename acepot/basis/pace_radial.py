@@ -155,69 +155,19 @@ def inner_switch(r: Jet, end: float, width: float) -> Jet:
     return middle.where(r.value > end - width, 1.0).where(r.value < end, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
-class InnerCutRadial:
-    """A family that is switched off at short distance: g (1 - P(r; end, width)).
+class OverFamily:
+    """Functions made of another family, whose distances they share.
 
-    Args:
-        functions: the family.
-        end: from here on it is itself, in Å.
-        width: of the switch in Å.
+    Attributes:
+        functions: that family.
     """
 
     functions: RadialFunctions
-    end: float
-    width: float
 
     @property
     def count(self) -> int:
         """Number of functions."""
         return self.functions.count
-
-    @property
-    def cutoff(self) -> float:
-        """Outer cut-off in Å."""
-        return self.functions.cutoff
-
-    @property
-    def inner(self) -> float:
-        """Lower end of the coordinate in Å."""
-        return self.functions.inner
-
-    @property
-    def zero_inside(self) -> bool:
-        """Pairs that are too close are refused, as the core repulsion reaches to zero."""
-        return False
-
-    @property
-    def breaks(self) -> tuple[float, ...]:
-        """Those of the family; the switch itself is smooth to second order."""
-        return self.functions.breaks
-
-    def evaluate(self, r: Array) -> Jet:
-        """Values and derivatives at distances r in Å, shape (count, len(r))."""
-        jet = self.functions.evaluate(r)
-        return jet * (1.0 - inner_switch(Jet.variable(r), self.end, self.width))
-
-
-@dataclass(frozen=True, eq=False)
-class MixedRadial:
-    """g_1 … g_K, then their combinations R_c = Σ_k mixing[c, k] g_k.
-
-    Rank-one products of a PACE file use the g_k, all others R_nl.
-
-    Args:
-        functions: the family g.
-        mixing: shape (C, K).
-    """
-
-    functions: RadialFunctions
-    mixing: Array
-
-    @property
-    def count(self) -> int:
-        """K + C."""
-        return self.functions.count + len(self.mixing)
 
     @property
     def cutoff(self) -> float:
@@ -238,6 +188,51 @@ class MixedRadial:
     def breaks(self) -> tuple[float, ...]:
         """As the family."""
         return self.functions.breaks
+
+
+@dataclass(frozen=True, eq=False)
+class InnerCutRadial(OverFamily):
+    """A family that is switched off at short distance: g (1 - P(r; end, width)).
+
+    Args:
+        functions: the family.
+        end: from here on it is itself, in Å.
+        width: of the switch in Å.
+    """
+
+    functions: RadialFunctions
+    end: float
+    width: float
+
+    @property
+    def zero_inside(self) -> bool:
+        """Pairs that are too close are refused, as the core repulsion reaches to zero."""
+        return False
+
+    def evaluate(self, r: Array) -> Jet:
+        """Values and derivatives at distances r in Å, shape (count, len(r))."""
+        jet = self.functions.evaluate(r)
+        return jet * (1.0 - inner_switch(Jet.variable(r), self.end, self.width))
+
+
+@dataclass(frozen=True, eq=False)
+class MixedRadial(OverFamily):
+    """g_1 … g_K, then their combinations R_c = Σ_k mixing[c, k] g_k.
+
+    Rank-one products of a PACE file use the g_k, all others R_nl.
+
+    Args:
+        functions: the family g.
+        mixing: shape (C, K).
+    """
+
+    functions: RadialFunctions
+    mixing: Array
+
+    @property
+    def count(self) -> int:
+        """K + C."""
+        return self.functions.count + len(self.mixing)
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (K + C, len(r))."""
@@ -337,7 +332,7 @@ class ZblRadial:
 
 
 @dataclass(frozen=True, eq=False)
-class SplicedRadial:
+class SplicedRadial(OverFamily):
     """One function V = Σ_k c_k P_k with a repulsive core below r_i (ACE.jl's pair potential).
 
     V = e0 + B exp(-A (r/r_i - 1)) r_i/r for r < r_i.
@@ -352,16 +347,6 @@ class SplicedRadial:
     coefficients: Array
     core: tuple[float, float, float, float] | None = None
     count: int = 1
-
-    @property
-    def cutoff(self) -> float:
-        """Outer cut-off in Å."""
-        return self.functions.cutoff
-
-    @property
-    def inner(self) -> float:
-        """Lower end of the coordinate in Å."""
-        return self.functions.inner
 
     @property
     def zero_inside(self) -> bool:

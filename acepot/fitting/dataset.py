@@ -10,7 +10,7 @@ import numpy as np
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.io.structures.atoms import from_atoms_list
-from acepot.neighbours import build
+from acepot.neighbours import nearest
 from acepot.structure import Structure
 
 
@@ -36,13 +36,8 @@ def elements(structures: Sequence[Structure]) -> tuple[str, ...]:
 
 def shortest_distances(structure: Structure, reach: float) -> dict[str, float]:
     """The shortest distance in Å of every pair of elements that are closer than the reach (Å)."""
-    edges = build(structure, reach)
-    lengths = np.linalg.norm(edges.vector, axis=1)
-    ends = structure.numbers[np.stack((edges.centre, edges.neighbour))]
-    return {
-        f"{SYMBOLS[a]}-{SYMBOLS[b]}": float(lengths[(ends[0] == a) & (ends[1] == b)].min())
-        for a, b in np.unique(ends[:, ends[0] <= ends[1]], axis=1).T
-    }
+    found = nearest(structure, reach)
+    return {f"{SYMBOLS[a]}-{SYMBOLS[b]}": length for (a, b), length in found.items()}
 
 
 def reference_energies(
