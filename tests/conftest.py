@@ -297,7 +297,7 @@ def _balanced(basis: BasisSpec | ExplicitBasis, structures: dict[str, Structure]
     coefficients = rng.normal(size=size) / scale
     e0 = rng.normal(size=len(basis.numbers))
     committee = rng.normal(size=(2, size)) / scale
-    return Model(basis, coefficients, e0, committee)
+    return Model(basis, np.vstack([coefficients, committee])[:, None], e0)
 
 
 @cache

@@ -528,9 +528,8 @@ def test_atoms_at_one_place_stop_all_ranks(tmp_path: Path) -> None:
 
 
 def test_a_model_without_committee_has_no_uncertainty(tmp_path: Path, started: str) -> None:
-    (tmp_path / "one").write_bytes(
-        table_bytes(lower(replace(silicon(), coefficients=silicon().coefficients[:1])))
-    )
+    alone = replace(silicon(), coefficients=silicon().coefficients[:1])
+    (tmp_path / "one").write_bytes(table_bytes(lower(alone)))
     text = started + coefficients("one", (14,)) + single_point("a", uncertainty=True)
     assert "ace_uncertainty" in lammps_fails(tmp_path, text)
 
