@@ -184,7 +184,7 @@ def test_what_the_basis_does_not_have_cannot_be_added(structures: list[Structure
 # ------------------------------------------------------------------ work done once
 
 
-def test_a_fit_lowers_once_and_makes_one_neighbour_list_a_structure(
+def test_a_fit_lowers_once_and_makes_no_neighbour_lists_in_python(
     structures: list[Structure], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
@@ -201,7 +201,8 @@ def test_a_fit_lowers_once_and_makes_one_neighbour_list_a_structure(
 
     counted(acepot.lowering, "_lower_basis", "lowered")
     counted(acepot.basis.spec, "cached_expansion", "expanded")
-    counted(dataset, "build", "neighbour lists")
+    counted(acepot.neighbours, "build", "neighbour lists")
+    counted(dataset, "nearest", "shortest distances")
     counted(acepot.potential.NativeEvaluator, "evaluate", "evaluations")
     extxyz.write_structures(tmp_path / "train.xyz", structures)
     (tmp_path / "fit.toml").write_text(
@@ -209,7 +210,8 @@ def test_a_fit_lowers_once_and_makes_one_neighbour_list_a_structure(
     )
     fit_to_folder(load_config(tmp_path / "fit.toml"), tmp_path / "out", say=lambda _line: None)
     assert counts["lowered"] == 1 and counts["expanded"] == 1
-    assert counts["neighbour lists"] == len(structures)
+    assert counts["neighbour lists"] == 0  # rows and evaluation make theirs as they go
+    assert counts["shortest distances"] == len(structures)
     # training data, 12 probes, dimers of three pairs with and without many-body functions
     assert counts["evaluations"] == 1 + 12 + 6
 
