@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
 from acepot.evaluate.protocol import (
-    Committee,
+    CommitteeResult,
     Floats,
     Quantity,
     Result,
@@ -278,7 +278,7 @@ class NativeRowBuilder:
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
     members = None
     if committee:
-        members = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
+        members = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
     return Result(energies[0], forces[0], virials[0], members)
 
 

@@ -103,7 +103,7 @@ class StructureRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Committee:
+class CommitteeResult:
     """Predictions of the M members of a committee.
 
     Args:
@@ -132,7 +132,7 @@ class Result:
     energies: Floats
     forces: Floats
     virials: Floats
-    committee: Committee | None = None
+    committee: CommitteeResult | None = None
     error: InputError | None = None
 
     @property
@@ -251,7 +251,7 @@ def no_result(structure: Structure, error: InputError, members: int | None = Non
     committee = None
     if members is not None:
         shapes = ((members,), (members, n, 3), (members, 3, 3))
-        committee = Committee(*(np.full(shape, np.nan) for shape in shapes))
+        committee = CommitteeResult(*(np.full(shape, np.nan) for shape in shapes))
     forces, virials = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
     return Result(np.full(n, np.nan), forces, virials, committee, error)
 

@@ -463,6 +463,78 @@ def test_what_cannot_be_evaluated_is_refused():
         )
 
 
+def test_one_bad_structure_does_not_stop_the_others_of_a_batch():
+    """Whatever its place, the others' numbers are those without it, and it says what is wrong."""
+    rng = np.random.default_rng(31)
+    good = [_random_structure(rng, 6) for _ in range(5)]
+    bad = {
+        1: Structure([8, 92], [[0, 0, 0], [2, 0, 0]], name="uranium"),
+        3: Structure([8, 8], [[0, 0, 0], [0, 0, 0.05]], name="close"),
+        6: Structure([14, 14], np.zeros((2, 3)), name="twice"),
+    }
+    batch = list(good)
+    for place, structure in bad.items():
+        batch.insert(place, structure)
+    native = NativeEvaluator(lower(_silicon_oxygen()), 1)
+    results = native.evaluate(batch, committee=True)
+    assert [k for k, r in enumerate(results) if r.error is not None] == list(bad)
+    assert str(results[1].error).startswith("uranium: atom 1 is U, which this model does not know")
+    assert str(results[3].error).startswith("close: atoms ")
+    assert np.isnan(results[6].forces).all() and np.isnan(results[6].committee.energies).all()
+    sound = [r for r in results if r.error is None]
+    for one, other in zip(sound, native.evaluate(good), strict=True):
+        np.testing.assert_array_equal(one.forces, other.forces)
+    potential = Potential(_silicon_oxygen(), threads=1)
+    kept = potential.compute_all(batch, failures="keep")
+    assert [r.error is None for r in kept] == [r.error is None for r in results]
+    with pytest.raises(InputError, match="uranium: atom 1 is U"):
+        potential.compute_all(batch)
+    with pytest.raises(InputError, match="failures: expected raise or keep, got 'drop'"):
+        potential.compute_all(batch, failures="drop")
+
+
+def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_an_energy():
+    spec = resolve(BasisSpec(("Si",), order=2, degree=4.0, wl=1.0, irreps=("0e", "1o", "1e")))
+    tables = lower(spec)
+    rng = np.random.default_rng(1)
+    outputs = tables.read_out(
+        [rng.normal(size=(2, o, n)) for o, n in zip((1, 2, 1), tables.sizes, strict=True)]
+    )
+    for one in (tables, outputs):
+        data = table_bytes(one)
+        arrays = _arrays(data)
+        assert data[8:16] == (2).to_bytes(8, "little")
+        np.testing.assert_array_equal(arrays["irreps"], [[0, 1], [1, -1], [1, 1]])
+        assert tuple(arrays["sizes"]) == one.sizes and tuple(arrays["outputs"]) == one.outputs
+        (products,) = one.products
+        for name, field in (
+            ("imaginary", "imaginary"), ("real", "real"), ("weights", "weights"),
+            ("w_imaginary", "weights_imaginary"), ("factors", "factors"),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(arrays[f"products0.{name}"], getattr(products, field))
+        with pytest.raises(ValueError, match="tables: version 2, this library reads 1"):
+            from acepot._native import Evaluator
+
+            Evaluator(data, "baseline", False)
+    assert outputs.products[0].weights_imaginary.any()
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a byte form, as docs/file_format.md describes it."""
+    count, at, found = int.from_bytes(data[16:24], "little"), 24, {}
+    for _ in range(count):
+        name = data[at : at + 24].rstrip(b"\0").decode()
+        kind, dimensions = np.frombuffer(data, "<u8", 2, at + 24)
+        shape = np.frombuffer(data, "<u8", int(dimensions), at + 40).astype(int)
+        at += 40 + 8 * int(dimensions)
+        dtype = np.dtype("<f8" if kind == ord("d") else "<i4")
+        size = int(shape.prod())
+        found[name] = np.frombuffer(data, dtype, size, at).reshape(shape)
+        at += size * dtype.itemsize
+    assert at == len(data)
+    return found
+
+
 def test_damaged_tables_are_refused():
     """Every truncation and random byte changes: an error or a model, never a crash."""
     data = table_bytes(lower(_silicon_oxygen()))

@@ -31,7 +31,7 @@ import pytest
 import acepot
 from acepot import Potential, Result, Structure
 from acepot.errors import AceError, InputError, ModelFileError
-from acepot.evaluate.protocol import Committee
+from acepot.evaluate.protocol import CommitteeResult
 from acepot.units import IPI
 from ipi_driver import command
 from ipi_driver.client import connect, serve
@@ -304,7 +304,7 @@ def test_a_committee_that_is_not_finite_is_refused() -> None:
     class Broken(Null):
         def compute_all(self, structures, *, committee=False):  # type: ignore[no-untyped-def]
             (result,) = super().compute_all(structures)
-            members = Committee(np.zeros(2), np.zeros((2, 5, 3)), np.full((2, 3, 3), np.nan))
+            members = CommitteeResult(np.zeros(2), np.zeros((2, 5, 3)), np.full((2, 3, 3), np.nan))
             return [replace(result, committee=members)]
 
     structure = triclinic()

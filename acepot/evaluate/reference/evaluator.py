@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.evaluate.protocol import (
-    Committee,
+    CommitteeResult,
     Floats,
     Pullback,
     Quantity,
@@ -167,7 +167,7 @@ class ReferenceEvaluator:
                 self._scatter(block, pull, forces[member], virials[member])
         others = None
         if committee:
-            others = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
+            others = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
         return Result(energies[0], forces[0], virials[0], others)
 
     def fill(self, structure: Structure, quantities: Sequence[Quantity], out: Floats) -> None:

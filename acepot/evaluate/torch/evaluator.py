@@ -14,7 +14,7 @@ from torch import Tensor
 from acepot.errors import InputError
 from acepot.evaluate.distances import refuse_closer
 from acepot.evaluate.protocol import (
-    Committee,
+    CommitteeResult,
     Floats,
     Ints,
     Pullback,
@@ -294,5 +294,5 @@ def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) 
     )
     members = None
     if committee:
-        members = Committee(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
+        members = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
     return Result(energies[0], forces[0], virials[0], members)

@@ -30,7 +30,7 @@ def in_order_of_l(channel: Ints, l: Ints) -> Ints:
     return used[np.argsort(lowest, kind="stable")] if len(used) else np.zeros(1, dtype=np.int64)
 
 
-class Bonds(NamedTuple):
+class CloseEdges(NamedTuple):
     """The edges that lie in a radial table.
 
     Args:
@@ -141,15 +141,17 @@ class AtomicBase(torch.nn.Module):
         ).index_copy(0, slot, values)
         return out.reshape(rows, width, values.shape[1])
 
-    def bonds(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> Bonds:
+    def bonds(self, local: Tensor, other: Tensor, r: Tensor, vector: Tensor) -> CloseEdges:
         """The edges that lie in a radial table."""
         _, _, inside = self.splines.place(other, r)
         kept = torch.nonzero(inside).squeeze(1)
         length = r.index_select(0, kept)
         unit = vector.index_select(0, kept) / length.unsqueeze(1)
-        return Bonds(local.index_select(0, kept), other.index_select(0, kept), length, unit, kept)
+        return CloseEdges(
+            local.index_select(0, kept), other.index_select(0, kept), length, unit, kept
+        )
 
-    def forward(self, bonds: Bonds, radial: Tensor, atoms: int) -> Projections:
+    def forward(self, bonds: CloseEdges, radial: Tensor, atoms: int) -> Projections:
         """A_v = Σ_j R Y of all blocks.
 
         Args:
@@ -173,7 +175,7 @@ class AtomicBase(torch.nn.Module):
         raw = torch.cat(blocks, dim=1)
         return Projections(raw, radials, angular, q, powers, phase, slot)
 
-    def pullback(self, bonds: Bonds, a: Projections, slope: Tensor, adjoint: Tensor) -> Tensor:
+    def pullback(self, bonds: CloseEdges, a: Projections, slope: Tensor, adjoint: Tensor) -> Tensor:
         """dE_i/dr_j = Σ_v dE_i/dA_v dA_v/dr_j of the edges in the table, shape (kept, 3).
 
         Args:

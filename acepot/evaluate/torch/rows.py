@@ -14,7 +14,7 @@ from torch.nn.functional import embedding_bag
 
 from acepot.evaluate.protocol import SiteRows, StructureRows
 from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
-from acepot.evaluate.torch.one_particle import AtomicBase, Bonds
+from acepot.evaluate.torch.one_particle import AtomicBase, CloseEdges
 from acepot.evaluate.torch.outputs import SpeciesOutputs
 from acepot.evaluate.torch.sites import Block, SiteModule
 from acepot.tables import Tables
@@ -126,7 +126,7 @@ class SpeciesRows(SpeciesOutputs):
 
 
 def _by_vector(
-    part: AtomicBase, bonds: Bonds, vector: Tensor, slots: Tensor, atoms: int, width: int
+    part: AtomicBase, bonds: CloseEdges, vector: Tensor, slots: Tensor, atoms: int, width: int
 ) -> Tensor:
     """Derivatives of R Y by the neighbours in their slots, the centre and the strain.
 
