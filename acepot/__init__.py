@@ -9,14 +9,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from acepot.basis.bond import BondSpec
     from acepot.basis.choices import resolve
     from acepot.basis.selection import basis_size
     from acepot.basis.spec import BasisSpec
     from acepot.conversion import convert
     from acepot.errors import AceError
+    from acepot.evaluate.bonds import BondEvaluator
     from acepot.evaluate.protocol import Result
-    from acepot.evaluate.torch.module import AceModule
-    from acepot.evaluate.torch.sites import SiteModule
+    from acepot.evaluate.torch.module import AceModule as AceModule
+    from acepot.evaluate.torch.sites import SiteModule as SiteModule
     from acepot.fitting.fit import fit
     from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
@@ -35,14 +37,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AceError",
-    "AceModule",
     "BasisSpec",
+    "BondEvaluator",
     "BondModel",
+    "BondSpec",
     "Fit",
     "Model",
     "Potential",
     "Result",
-    "SiteModule",
     "Structure",
     "TensorModel",
     "basis_size",
@@ -62,12 +64,15 @@ __all__ = [
     "write_structures",
 ]
 
-#: Where every public name comes from, as above for type checkers.
+#: Where every public name comes from, as above for type checkers. Those that need torch are not
+#: in __all__: a star import works without it.
 _HOMES = {
     "AceError": "acepot.errors",
     "AceModule": "acepot.evaluate.torch.module",
     "BasisSpec": "acepot.basis.spec",
+    "BondEvaluator": "acepot.evaluate.bonds",
     "BondModel": "acepot.model",
+    "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",
     "Model": "acepot.model",
     "Potential": "acepot.potential",
@@ -107,4 +112,4 @@ if not TYPE_CHECKING:  # type checkers would believe in every name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})

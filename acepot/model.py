@@ -44,6 +44,8 @@ class Model:
     nonlinear: Nonlinear | None = None
 
     def __post_init__(self) -> None:
+        if self.basis.constant:
+            raise InputError("model.basis: an energy has E0 for a constant; use constant = false")
         given = np.array(self.coefficients, dtype=float)
         given = given[None, None] if given.ndim == 1 else given
         (coefficients,) = _checked_coefficients((given,), (SCALAR,))
@@ -172,12 +174,12 @@ def _checked_coefficients(
     """Coefficients [member, output, k] of each irrep, copied and read-only."""
     arrays = tuple(np.array(c, dtype=float, order="C") for c in given)
     shapes = [c.shape for c in arrays]
-    if len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
+    if not arrays or len(arrays) != len(irreps) or any(c.ndim != 3 for c in arrays):
         raise InputError(
             f"model.coefficients: expected [member, output, k] for each of "
             f"{', '.join(map(str, irreps))}, got {shapes}"
         )
-    if len({s[0] for s in shapes}) > 1 or shapes[0][0] < 1:
+    if {s[0] for s in shapes} != {max(shapes[0][0], 1)}:
         raise InputError(f"model.coefficients: expected as many members for all, got {shapes}")
     if not all(np.isfinite(c).all() for c in arrays):
         raise InputError("model.coefficients: expected finite numbers")

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 from acepot.errors import InputError
 from acepot.structure import Structure
 
+#: Images of a cell that are looked at one by one.
+_MOST_SHIFTS = 100_000
+#: How far atoms may be apart along a direction that does not repeat where others do, in cut-offs:
+#: the library that finds neighbours ends the process beyond some thousands.
+_FARTHEST = 100
+
 
 @dataclass(frozen=True, eq=False)
 class Edges:
@@ -45,6 +51,7 @@ def build(structure: Structure, cutoff: float) -> Edges:
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"cutoff: expected a positive length in Å, got {cutoff}")
+    _check_extent(structure, cutoff)
     # Here, because vesin imports torch wherever it is installed: seconds that most runs can save.
     import vesin
 
@@ -69,10 +76,22 @@ def build(structure: Structure, cutoff: float) -> Edges:
     return Edges(centre, neighbour, vector, shift[order].astype(np.int32), first)
 
 
+def _check_extent(structure: Structure, cutoff: float) -> None:
+    periodic = structure.pbc
+    if not periodic.any() or periodic.all():
+        return
+    along = structure.positions @ _complete_cell(structure)[~periodic].T  # unit vectors
+    extent = float(np.ptp(along, axis=0).max())
+    if extent > _FARTHEST * max(cutoff, 1.0):
+        raise InputError(
+            f"{structure.name or 'structure'}: atoms are {extent:.4g} Å apart along a direction "
+            f"that does not repeat; expected at most {_FARTHEST * max(cutoff, 1.0):.4g} Å, "
+            "or no periodic direction at all"
+        )
+
+
 def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     """The shortest distance between atoms of every pair of elements, images included.
-
-    Much cheaper than a list where nothing else is asked.
 
     Args:
         structure: atoms and cell; positions may lie outside the cell.
@@ -86,18 +105,25 @@ def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     """
     from scipy.spatial import cKDTree
 
-    cell, periodic = _complete_cell(structure), structure.pbc
+    cell, periodic = _reduced(_complete_cell(structure), structure.pbc), structure.pbc
     inverse = np.linalg.inv(cell)
     fractions = np.floor(structure.positions @ inverse) * periodic
     places = structure.positions - fractions @ cell
     # Layers of the lattice are 1/|column of the inverse| apart.
     layers = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) * periodic
+    if np.prod(2.0 * layers + 1) > _MOST_SHIFTS:
+        raise InputError(
+            f"{structure.name or 'structure'}: cell: its layers are too near to each other to look "
+            f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}"
+        )
     shifts = np.stack(
         np.meshgrid(*[np.arange(-n, n + 1) for n in layers], indexing="ij"), axis=-1
     ).reshape(-1, 3)
-    images = (places + (shifts @ cell)[:, None]).reshape(-1, 3)
-    near = ((images >= places.min(axis=0) - reach) & (images <= places.max(axis=0) + reach)).all(1)
-    images, numbers = images[near], np.tile(structure.numbers, len(shifts))[near]
+    moves, low, high = shifts @ cell, places.min(axis=0) - reach, places.max(axis=0) + reach
+    moves = moves[(np.abs(moves) <= high - low).all(axis=1)]
+    images = (places + moves[:, None]).reshape(-1, 3)
+    near = ((images >= low) & (images <= high)).all(axis=1)
+    images, numbers = images[near], np.tile(structure.numbers, len(moves))[near]
     kinds = np.unique(structure.numbers).tolist()
     found: dict[tuple[int, int], float] = {}
     for b in kinds:
@@ -110,6 +136,21 @@ def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
             if length < reach:
                 found[a, b] = length
     return found
+
+
+def _reduced(cell: NDArray[np.float64], periodic: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Shorter vectors of the same lattice: each loses whole multiples of the others."""
+    cell = np.array(cell)
+    repeated = np.flatnonzero(periodic)
+    for _ in range(100):
+        before = cell.copy()
+        for i in repeated:
+            for j in repeated:
+                if i != j:
+                    cell[i] -= np.round(cell[i] @ cell[j] / (cell[j] @ cell[j])) * cell[j]
+        if np.array_equal(before, cell):
+            break
+    return cell
 
 
 def _complete_cell(structure: Structure) -> NDArray[np.float64]:

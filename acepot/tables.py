@@ -168,6 +168,12 @@ class Tables:
         return self.irreps == (SCALAR,) and not any(p.imaginary.any() for p in self.products)
 
     @property
+    def is_energy(self) -> bool:
+        """Whether the outputs are read as an energy: one density, or several in an embedding."""
+        one = self.embeddings is not None or self.outputs == (1,)
+        return self.is_scalar and self.members > 0 and one
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """How many values a site has of each irrep: outputs of all members, or functions."""
         return tuple(self.members * n for n in self.outputs) if self.members else self.sizes
@@ -195,7 +201,9 @@ class Tables:
         given = [coefficients] if isinstance(coefficients, np.ndarray) else list(coefficients)
         arrays = [np.asarray(c, dtype=float) for c in given]
         shapes = [c.shape for c in arrays]
-        if [s[2:] for s in shapes] != [(n,) for n in self.sizes] or len({s[0] for s in shapes}) > 1:
+        members = {shape[0] for shape in shapes if shape}
+        fitting = [shape[2:] for shape in shapes] == [(n,) for n in self.sizes]
+        if not fitting or len(members) != 1 or 0 in members:
             raise InputError(
                 f"coefficients: expected shapes {[('member', 'output', n) for n in self.sizes]}, "
                 f"the same number of members for all, got {shapes}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from acepot.errors import InputError
 
-_WRITTEN = re.compile(r"(\d{1,2})([eo])")
+_WRITTEN = re.compile(r"(0|[1-9][0-9]?)([eo])")
 #: Largest L of a basis: couplings beyond it are not tested.
 MAX_TOTAL_L = 12
 

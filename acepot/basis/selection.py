@@ -8,7 +8,6 @@ is a sorted tuple of factors.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import combinations, groupby
 
 from acepot.basis.choices import BasisChoices, ChosenFunction
@@ -104,11 +103,15 @@ def irrep_sizes(spec: BasisChoices, limit: int | None = None) -> tuple[int, ...]
         spec: a resolved specification.
         limit: as of `select`.
     """
-    return tuple(
-        basis_size(replace(spec, irreps=(str(irrep),), total_l=0, parity=1,
-                           constant=spec.constant and irrep == SCALAR), limit)["total"]
-        for irrep in spec.symmetries
-    )  # fmt: skip
+    species, found = len(spec.elements), []
+    for irrep in spec.symmetries:
+        chosen = select(spec, irrep, limit)
+        count = sum(independent(f, irrep.l) for functions in chosen.values() for f in functions)
+        if irrep == SCALAR:
+            count += species * spec.constant
+            count += (spec.pair.degree or 0) * species * (species + 1) // 2
+        found.append(count)
+    return tuple(found)
 
 
 def _allowed(irrep: Irrep, factors: Factors) -> bool:
@@ -172,12 +175,12 @@ def _multisets(spec: BasisChoices, order: int, degree: float) -> Iterator[Factor
 
 def _from_list(spec: BasisChoices, irrep: Irrep) -> dict[int, list[Factors]]:
     index = {symbol: z for z, symbol in enumerate(spec.elements)}
-    chosen: dict[int, list[Factors]] = {z: [] for z in range(len(spec.elements))}
+    chosen: dict[int, dict[Factors, None]] = {z: {} for z in range(len(spec.elements))}
     for number, function in enumerate(spec.functions):
         factors = _chosen_factors(spec, function, index, f"basis.functions[{number}]")
-        if _allowed(irrep, factors) and factors not in chosen[index[function.centre]]:
-            chosen[index[function.centre]].append(factors)
-    return chosen
+        if _allowed(irrep, factors):
+            chosen[index[function.centre]][factors] = None
+    return {z: list(functions) for z, functions in chosen.items()}
 
 
 def _chosen_factors(

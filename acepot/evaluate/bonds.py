@@ -22,7 +22,10 @@ from acepot.basis.harmonics import real_harmonics
 from acepot.basis.irrep import Irrep
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
-from acepot.evaluate.protocol import Floats, Ints, Pullback, Sites, species_of
+from acepot.evaluate.protocol import Floats, Ints, Pullback, Sites, each, require, species_of
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
+from acepot.lowering import lower
+from acepot.model import BondModel
 from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tables import Tables
@@ -69,6 +72,8 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
     species = species_of(tables, structure)
     functions = spec.functions(tuple(SYMBOLS[z] for z in tables.numbers))
     cutoff = np.array([[f.cutoff for f in row] for row in functions])
+    if (cutoff != cutoff.T).any():
+        raise InputError("bonds.cutoff: expected one for both orders of a pair; use resolve_bonds")
     edges = build(structure, float(cutoff.max()))
     r = np.linalg.norm(edges.vector, axis=1)
     kept = np.flatnonzero(r < cutoff[species[edges.centre], species[edges.neighbour]])
@@ -171,6 +176,7 @@ class BondCoupling:
             Adjoints of the values of the sites, for `SiteEvaluator.pullback`, and the forces and
             virials that act along the bonds themselves; the two add up.
         """
+        coefficients = np.asarray(coefficients, dtype=float)
         atoms = len(sites.values[0])
         by_bond = np.zeros((len(bonds.centre), 3))
         unit = bonds.vector / np.linalg.norm(bonds.vector, axis=1)[:, None]
@@ -194,7 +200,7 @@ class BondCoupling:
         start = 0
         for (site, l, t), size in zip(self._parts, self.sizes, strict=True):  # noqa: E741
             c = coefficients[:, start : start + size].reshape(
-                len(coefficients), -1, self.spec.degree
+                len(coefficients), self.tables.widths[site], self.spec.degree
             )
             start += size
             y = bonds.harmonics[:, l * l : (l + 1) ** 2]
@@ -268,3 +274,47 @@ def irreducible(block: Floats, l1: int, l2: int, total: int) -> Floats:
         Shape (…, 2L + 1).
     """
     return np.asarray(np.einsum("...xy,xyM->...M", block, real_clebsch_gordan(l1, l2, total)))
+
+
+@dataclass(frozen=True, eq=False)
+class BondValues:
+    """Outputs of every directed bond of one structure.
+
+    Args:
+        bonds: they; None where `error` is.
+        values: for each irrep of the model, shape (E, members × outputs, 2L + 1).
+        error: why this structure could not be evaluated.
+    """
+
+    bonds: Bonds | None
+    values: tuple[Floats, ...]
+    error: InputError | None = None
+
+
+class BondEvaluator:
+    """Evaluates a model of bonds.
+
+    Args:
+        model: with its sites and bonds resolved.
+    """
+
+    def __init__(self, model: BondModel) -> None:
+        self.model = model
+        self._sites = ReferenceEvaluator(lower(model.basis))
+        self._couplings = [
+            BondCoupling(self._sites.tables, model.bonds, irrep) for irrep in model.irreps
+        ]
+
+    def values(self, structures: Sequence[Structure]) -> list[BondValues]:
+        """h_ijo of every directed bond; what is wrong with one structure does not stop others."""
+
+        def compute(_number: int, structure: Structure) -> BondValues:
+            (sites,) = require(self._sites.values([structure]))
+            bonds = bonds_of(structure, self._sites.tables, self.model.bonds)
+            outputs = (
+                coupling.outputs(c.reshape(c.shape[0] * c.shape[1], c.shape[2]), sites, bonds)
+                for coupling, c in zip(self._couplings, self.model.coefficients, strict=True)
+            )
+            return BondValues(bonds, tuple(outputs))
+
+        return each(structures, compute, lambda _s, error: BondValues(None, (), error))

@@ -101,7 +101,7 @@ class NativeEvaluator:
         single: bool = False,
     ) -> None:
         module = _module()
-        if not tables.is_scalar or tables.members == 0:
+        if not tables.is_energy:
             raise InputError("native: only models of true scalars have an energy; use reference")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")

@@ -10,8 +10,8 @@ components M = -L … L of each irrep. Everything else is made of four verbs:
     rows      Σ_i w_si B_ik and its derivatives: the design matrix
 
 with ⟨a, jvp(u, ε)⟩ = -⟨forces, u⟩ - ⟨virial, ε⟩. A strain takes vectors, written as rows, from r to
-r (1 + ε): outputs that are no scalars tell ε from its transpose. `evaluate` reads an energy from
-the outputs and pulls back its derivative.
+r (1 + ε): outputs that are no scalars tell ε from its transpose. The energy of a model is computed
+from its outputs, and forces are the pullback of ∂E/∂y.
 
 Evaluators are pure: the same Tables and structures give the same numbers. A structure that cannot
 be evaluated does not stop the others: its result says why.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,10 +212,22 @@ def each(
     results = []
     for number, structure in enumerate(structures):
         try:
-            results.append(compute(number, structure))
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
+                result = compute(number, structure)
+            if not is_finite(result):
+                raise InputError("its numbers are not finite; check coefficients and positions")
+            results.append(result)
         except InputError as error:
             results.append(failed(structure, named(structure, error)))
     return results
+
+
+def is_finite(item: object) -> bool:
+    """Whether all numbers of a result, or of an array or tuple in it, are finite."""
+    if isinstance(item, np.ndarray):
+        return bool(np.isfinite(item).all())
+    parts = item if isinstance(item, tuple) else getattr(item, "__dict__", {}).values()
+    return all(is_finite(part) for part in parts)
 
 
 def named(structure: Structure, error: Exception) -> InputError:
@@ -271,12 +283,24 @@ def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]
     """
     n = len(structure)
     shapes = [(n, w, i.dim) for w, i in zip(tables.widths, tables.irreps, strict=True)]
-    arrays = [np.asarray(a, dtype=float) for a in adjoint]
+    arrays = [_numbers("adjoint", a) for a in adjoint]
     if [a.shape for a in arrays] != shapes or not all(np.isfinite(a).all() for a in arrays):
         raise InputError(
             f"adjoint: expected finite numbers of shapes {shapes}, got {[a.shape for a in arrays]}"
         )
     return np.concatenate([a.reshape(n, a.shape[1] * a.shape[2]).T for a in arrays])
+
+
+def _numbers(name: str, value: Any) -> Floats:
+    """An array of numbers.
+
+    Raises:
+        InputError: something else.
+    """
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected numbers, got {error}") from None
 
 
 def displacement_of(
@@ -297,7 +321,7 @@ def displacement_of(
         ("displacement", displacement, (len(structure), 3)),
         ("strain", strain, (3, 3)),
     ):
-        array = np.zeros(shape) if value is None else np.asarray(value, dtype=float)
+        array = np.zeros(shape) if value is None else _numbers(name, value)
         if array.shape != shape or not np.isfinite(array).all():
             raise InputError(f"{name}: expected finite numbers of shape {shape}, got {array.shape}")
         made.append(array)
@@ -311,7 +335,7 @@ def site_weights(structure: Structure, weights: Floats | None) -> Floats:
         InputError: another shape, or numbers that are not finite.
     """
     n = len(structure)
-    array = np.ones((1, n)) if weights is None else np.asarray(weights, dtype=float)
+    array = np.ones((1, n)) if weights is None else _numbers("weights", weights)
     if array.ndim != 2 or array.shape[1] != n or not np.isfinite(array).all():
         raise InputError(
             f"weights: expected finite numbers of shape (sums, {n}), got {array.shape}"

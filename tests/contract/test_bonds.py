@@ -13,10 +13,18 @@ from acepot.basis.coupling import real_clebsch_gordan
 from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.evaluate.bonds import BondCoupling, block, bonds_of, both_ends, irreducible
+from acepot.evaluate.bonds import (
+    BondCoupling,
+    BondEvaluator,
+    block,
+    bonds_of,
+    both_ends,
+    irreducible,
+)
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
+from acepot.model import BondModel
 from acepot.structure import Structure
 
 SITES = resolve(
@@ -194,6 +202,44 @@ def test_pullback_is_the_derivative(sites, structures_of, irrep):
         slope = (45 * steps[1] - 9 * steps[2] + steps[3]) / (60 * h)
         expected = -float((forces * u).sum()) - float((virial * strain).sum())
         assert slope == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+def test_a_model_of_bonds_is_evaluated_like_its_parts(sites, structures_of):
+    rng = np.random.default_rng(9)
+    irreps = (Irrep(0, 1), Irrep(2, -1))
+    couplings = [BondCoupling(sites.tables, BONDS, irrep) for irrep in irreps]
+    c = tuple(rng.normal(size=(2, 3, one.size)) for one in couplings)
+    model = BondModel(SITES, BONDS, irreps, c)
+    good = structures_of((8, 14))["slab"]
+    bad = Structure([8, 92], [[0, 0, 0], [0, 0, 2.0]], name="uranium")
+    one, other = BondEvaluator(model).values([good, bad])
+    assert other.error is not None and str(other.error).startswith("uranium: atom 1 is U")
+    (values,) = require(sites.values([good]))
+    bonds = bonds_of(good, sites.tables, BONDS)
+    np.testing.assert_array_equal(one.bonds.reverse, bonds.reverse)
+    for found, coupling, each in zip(one.values, couplings, c, strict=True):
+        for member in range(2):
+            expected = coupling.outputs(each[member], values, bonds)
+            np.testing.assert_allclose(
+                found[:, 3 * member : 3 * member + 3], expected, atol=1e-13 * np.abs(expected).max()
+            )
+
+
+def test_no_outputs_are_no_numbers(sites, structures_of):
+    structure = structures_of((8, 14))["slab"]
+    coupling = BondCoupling(sites.tables, BONDS, Irrep(0, 1))
+    (values,) = require(sites.values([structure]))
+    bonds = bonds_of(structure, sites.tables, BONDS)
+    none = np.zeros((0, coupling.size))
+    assert coupling.outputs(none, values, bonds).shape == (len(bonds.centre), 0, 1)
+    adjoint, direct = coupling.pullback(none, values, bonds, np.zeros((len(bonds.centre), 0, 1)))
+    assert not direct.forces.any() and not any(a.any() for a in adjoint)
+
+
+def test_cutoffs_that_differ_by_direction_are_refused(sites, structures_of):
+    uneven = replace(BONDS, cutoff={"Si-O": 3.0, "O-Si": 2.0, "default": 3.0})
+    with pytest.raises(InputError, match="expected one for both orders of a pair"):
+        bonds_of(structures_of((8, 14))["slab"], sites.tables, uneven)
 
 
 def test_blocks_and_their_parts_are_inverse():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.neighbours import Edges, build
+from acepot.neighbours import Edges, build, nearest
 from acepot.structure import Structure
 
 PERIODICITIES = [tuple(map(bool, p)) for p in product((0, 1), repeat=3)]
@@ -200,3 +200,50 @@ def test_the_list_is_the_same_every_time():
     first, second = build(structure, 6.0), build(structure, 6.0)
     for name in ("centre", "neighbour", "vector", "shift", "first"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), name)
+
+
+# ------------------------------------------------------------------ shortest distances
+
+
+def test_shortest_distances_are_those_of_the_list():
+    rng = np.random.default_rng(61)
+    for _ in range(150):
+        count = int(rng.integers(1, 9))
+        cell = rng.normal(size=(3, 3)) * rng.uniform(1, 3) + 3 * np.eye(3)
+        structure = Structure(
+            rng.choice([1, 8, 14], count), rng.normal(size=(count, 3)) * 5, cell,
+            rng.integers(0, 2, 3).astype(bool),
+        )  # fmt: skip
+        edges = build(structure, 4.0)
+        lengths = np.linalg.norm(edges.vector, axis=1)
+        ends = structure.numbers[np.stack((edges.centre, edges.neighbour))]
+        found = nearest(structure, 4.0)
+        pairs = {tuple(int(z) for z in sorted(pair)) for pair in ends.T}
+        assert found.keys() == pairs
+        for (a, b), length in found.items():
+            assert length == pytest.approx(
+                lengths[(ends[0] == a) & (ends[1] == b)].min(), abs=1e-12
+            )
+
+
+def test_shortest_distances_of_equivalent_cells_are_equal():
+    rng = np.random.default_rng(62)
+    positions = rng.normal(size=(20, 3)) * 3
+    cell = np.array([[5.0, 0.1, 0.0], [0.3, 5.2, 0.2], [0.0, 0.4, 4.9]])
+    sheared = np.array([[1, 0, 0], [100, 1, 0], [0, 140, 1]]) @ cell
+    numbers = rng.choice([8, 14], 20)
+    one = nearest(Structure(numbers, positions, cell, True), 4.0)
+    other = nearest(Structure(numbers, positions, sheared, True), 4.0)
+    assert one == pytest.approx(other, abs=1e-9)
+
+
+def test_coinciding_atoms_are_named_by_the_shortest_distances():
+    with pytest.raises(InputError, match="atoms 0 and 1 sit at the same point"):
+        nearest(Structure([8, 14], np.zeros((2, 3))), 4.0)
+
+
+def test_atoms_too_far_apart_in_a_slab_are_refused_instead_of_ending_the_process():
+    far = Structure([14, 14], [[0, 0, 0], [1e4, 0, 1.0]], 2.5 * np.eye(3), [False, False, True])
+    with pytest.raises(InputError, match="1e\\+04 Å apart along a direction that does not repeat"):
+        build(far, 5.0)
+    assert len(build(Structure([14, 14], [[0, 0, 0], [1e4, 0, 1.0]]), 5.0).centre) == 0

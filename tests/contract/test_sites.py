@@ -362,11 +362,82 @@ def test_coefficients_that_do_not_fit_are_refused():
         tables.read_out([np.ones((1, 1, n + 1)) for n in sizes])
     with pytest.raises(InputError, match="coefficients: expected finite"):
         tables.read_out([np.full((1, 1, n), np.nan) for n in sizes])
+    plain = basis(1, constant=False)
     with pytest.raises(InputError, match="energies are true scalars, 0e, got 0e, 0o"):
-        lower(Model(spec, np.ones(tables.functions), np.zeros(1)))
+        lower(Model(plain, np.ones(lower(plain).functions), np.zeros(1)))
     with pytest.raises(InputError, match=r"expected \[member, output, k\] for each of 0e, 0o"):
         TensorModel(spec, (np.ones((1, 1, sizes[0])),))
     with pytest.raises(InputError, match="not together with total_l and parity"):
         resolve(BasisSpec(("Si",), irreps=("0e",), total_l=1, parity=-1))
     with pytest.raises(InputError, match="the constant function is a scalar"):
         resolve(BasisSpec(("Si",), irreps=("1o",), constant=True))
+
+
+# ------------------------------------------------------------------ corners
+
+
+def test_several_outputs_are_no_energy(structures_of):
+    """E would be one of them and the forces those of their sum."""
+    spec = basis(1, irreps=(), constant=False)
+    tables = lower(spec)
+    two = tables.read_out(np.ones((1, 2, tables.functions)))
+    with pytest.raises(InputError, match="only models of true scalars have an energy"):
+        ReferenceEvaluator(two).evaluate([structures_of((14,))["slab"]])
+    torch = pytest.importorskip("acepot.evaluate.torch.evaluator", exc_type=ImportError)
+    with pytest.raises(InputError, match="only models of true scalars have an energy"):
+        torch.TorchEvaluator(two).evaluate([structures_of((14,))["slab"]])
+
+
+def test_bases_of_nothing_or_of_constants_alone_are_evaluated(structures_of):
+    structure = structures_of((14,))["slab"]
+    torch = pytest.importorskip("acepot.evaluate.torch.evaluator", exc_type=ImportError)
+    fields = ELEMENTS[1] | {"order": 1, "pair": Pair(degree=0)}
+    nothing = lower(resolve(BasisSpec(**fields | {"irreps": ("0o",)})))
+    constant = {"irreps": ("0e",), "constant": True, "degree": 0.0}
+    alone = lower(resolve(BasisSpec(**fields | constant)))
+    alone = alone.read_out(np.array([[[2.5]]]))
+    for evaluator in (ReferenceEvaluator, torch.TorchEvaluator):
+        (rows,) = require(evaluator(nothing).rows([structure]))
+        assert rows.irreps[0].forces.shape == (1, 3 * len(structure), 1, 0)
+        (sites,) = require(evaluator(alone).values([structure]))
+        np.testing.assert_array_equal(sites.values[0], np.full((len(structure), 1, 1), 2.5))
+        (pulled,) = require(evaluator(alone).pullback([structure], [sites.values]))
+        assert not pulled.forces.any()
+
+
+def test_numbers_that_are_not_finite_are_said_by_every_evaluator(structures_of):
+    spec = basis(1, irreps=(), constant=False, order=1, degree=4.0)
+    tables = lower(spec)
+    huge = tables.read_out(np.full((1, 1, tables.functions), 1e308))
+    structure = structures_of((14,))["triclinic"]
+    torch = pytest.importorskip("acepot.evaluate.torch.evaluator", exc_type=ImportError)
+    for evaluator in (ReferenceEvaluator(huge), torch.TorchEvaluator(huge)):
+        (result,) = evaluator.evaluate([structure])
+        assert "finite" in str(result.error) and np.isnan(result.energy)
+
+
+def test_arrays_of_strains_and_weights_are_taken(structures_of):
+    evaluator = ReferenceEvaluator(lower(basis(1)))
+    structure = structures_of((14,))["slab"]
+    (one,) = require(evaluator.jvp([structure], [None], np.full((1, 3, 3), 0.1)))
+    (other,) = require(evaluator.jvp([structure], [None], [np.full((3, 3), 0.1)]))
+    np.testing.assert_array_equal(one.values[0], other.values[0])
+    assert len(require(evaluator.rows([structure], np.ones((1, 1, len(structure)))))) == 1
+
+
+def test_what_is_no_number_does_not_stop_a_batch(structures_of):
+    evaluator = ReferenceEvaluator(model_tables(basis(1), 1))
+    structure = structures_of((14,))["slab"]
+    bad, good = evaluator.jvp([structure] * 2, ["here", None])
+    assert "displacement: expected numbers" in str(bad.error) and good.error is None
+
+
+def test_no_members_are_no_outputs():
+    tables = lower(basis(1, irreps=(), constant=False))
+    with pytest.raises(InputError, match="the same number of members"):
+        tables.read_out(np.zeros((0, 1, tables.functions)))
+    with pytest.raises(InputError, match="an energy has E0 for a constant"):
+        Model(basis(1, irreps=()), np.ones(3), np.zeros(1))
+    for written in ("01o", "١o"):
+        with pytest.raises(InputError, match="expected L from 0 to 12"):
+            BasisSpec(("Si",), irreps=(written,))

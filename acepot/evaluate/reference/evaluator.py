@@ -76,7 +76,7 @@ class ReferenceEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        along = strains or [None] * len(structures)
+        along = [None] * len(structures) if strains is None else strains
         if not len(structures) == len(displacements) == len(along):
             raise InputError("jvp: expected one displacement and one strain for each structure")
 
@@ -118,7 +118,7 @@ class ReferenceEvaluator:
         """Design rows of sums over sites of the basis functions (see `SiteEvaluator`)."""
         if self.tables.embeddings is not None:
             raise InputError("rows: a nonlinear model has no design matrix; lower its basis alone")
-        given = weights or [None] * len(structures)
+        given = [None] * len(structures) if weights is None else weights
         if len(structures) != len(given):
             raise InputError("rows: expected weights for each structure")
 
@@ -136,7 +136,7 @@ class ReferenceEvaluator:
             InputError: Tables of a basis, or of something that is no energy.
         """
         tables = self.tables
-        if not tables.is_scalar or tables.members == 0:
+        if not tables.is_energy:
             raise InputError(
                 "evaluate: only models of true scalars have an energy; use values and pullback"
             )
@@ -247,7 +247,7 @@ class ReferenceEvaluator:
             moved = columns.reshape(-1, columns.shape[-1])
             for number, weight in enumerate(weights[:, block.atoms]):
                 part = self._jacobians[s](partial, weight) @ moved
-                forces[number][:, :, touched] -= part[:, :-9].reshape(functions, 3, -1)
+                forces[number][:, :, touched] -= part[:, :-9].reshape(functions, 3, len(touched))
                 virial[number] -= part[:, -9:]
         return StructureRows(tuple(_split(tables, values, forces, virial)))
 

@@ -51,6 +51,8 @@ class SpeciesEnergies(torch.nn.Module):
         starts = np.cumsum([0, *(t.coefficients.shape[-1] for t in tables.radial)])
         l, m = tables.a_l[plan.single].astype(np.int64), tables.a_m[plan.single].astype(np.int64)
         used = in_order_of_l(channel[plan.single], l)
+        if len(tables.radial) == 0:
+            raise InputError("torch: expected functions of distances, got constants alone")
         if used.max(initial=0) >= starts[1]:
             raise InputError("products: expected functions of the first radial table alone")
         self.species = len(tables.numbers)

@@ -23,6 +23,7 @@ from acepot.evaluate.protocol import (
     StructureRows,
     adjoint_rows,
     displacement_of,
+    is_finite,
     named,
     no_pullback,
     no_result,
@@ -80,7 +81,7 @@ class TorchEvaluator:
             torch.zeros(1).to(device)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device: torch cannot use {device!r} here ({error})") from None
-        if tables.is_scalar and tables.members:
+        if tables.is_energy and tables.radial:
             self._energies  # noqa: B018 - what it cannot evaluate is refused now
 
     @cached_property
@@ -114,7 +115,7 @@ class TorchEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        pressed = strains or [None] * len(structures)
+        pressed = [None] * len(structures) if strains is None else strains
         if not len(structures) == len(displacements) == len(pressed):
             raise InputError("jvp: expected one displacement and one strain for each structure")
 
@@ -156,7 +157,7 @@ class TorchEvaluator:
         """Design rows of sums over sites of the basis functions (see `SiteEvaluator`)."""
         if self.tables.embeddings is not None:
             raise InputError("rows: a nonlinear model has no design matrix; lower its basis alone")
-        given = weights or [None] * len(structures)
+        given = [None] * len(structures) if weights is None else weights
         if len(structures) != len(given):
             raise InputError("rows: expected weights for each structure")
 
@@ -243,7 +244,7 @@ class TorchEvaluator:
             made = compute(self._batch(species, lists), given)
             for number, result in zip(kept, made, strict=True):
                 results[number] = result
-                if not _finite(result):
+                if not is_finite(result):
                     problem = InputError("results: expected finite numbers, got others")
                     results[number] = failed(structures[number], named(structures[number], problem))
         return [results[number] for number in range(len(structures))]
@@ -277,14 +278,6 @@ def _split(batch: Batch, values: Tensor, added: Floats | float = 0.0) -> list[Fl
     array = values.detach().to(torch.float64).cpu().numpy() + added
     counts = torch.bincount(batch.structure).cumsum(0).tolist()
     return np.split(array, counts[:-1])
-
-
-def _finite(item: object) -> bool:
-    """Whether all numbers of a result are finite."""
-    if isinstance(item, np.ndarray):
-        return bool(np.isfinite(item).all())
-    parts = item if isinstance(item, tuple) else getattr(item, "__dict__", {}).values()
-    return all(_finite(part) for part in parts)
 
 
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:

@@ -3,19 +3,13 @@
 Written in the subset of Python that TorchScript compiles.
 """
 
-from acepot.errors import InputError, MissingDependency
+import torch
+from torch import Tensor
+
+from acepot.errors import InputError
+from acepot.evaluate.torch.edges import EdgeModule
+from acepot.evaluate.torch.energies import SpeciesEnergies
 from acepot.tables import Tables
-
-try:
-    import torch
-    from torch import Tensor
-
-    from acepot.evaluate.torch.edges import EdgeModule
-    from acepot.evaluate.torch.energies import SpeciesEnergies
-except ImportError as error:
-    raise MissingDependency(
-        f"the torch evaluator needs torch: pip install acepot[torch] ({error})"
-    ) from error
 
 
 class AceModule(EdgeModule):
@@ -38,7 +32,7 @@ class AceModule(EdgeModule):
     e0: Tensor
 
     def __init__(self, tables: Tables, dtype: torch.dtype = torch.float64) -> None:
-        if not tables.is_scalar or tables.members == 0:
+        if not tables.is_energy:
             raise InputError("torch: only models of true scalars have an energy; use SiteModule")
         super().__init__(tables, dtype)
         self.outputs = tables.members

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,8 @@ def encode(model: TensorModel) -> tuple[Header, Arrays]:
     Raises:
         InputError: the model has what this format has no place for.
     """
+    if isinstance(model.basis, BasisSpec):
+        _check(irrep_sizes(model.basis), model)
     return _encode(model)
 
 
@@ -87,13 +89,14 @@ def decode(header: Header, arrays: Arrays, name: str) -> TensorModel:
     found = basis.decode(header, arrays, size, mixing, name, lambda _basis: None)
     if found.symmetries != told.irreps:
         raise ModelFileError(f"{name}: its outputs are not those of its basis")
-    if isinstance(found, BasisSpec):
-        sizes = irrep_sizes(found)
-        if sizes != tuple(c.shape[2] for c in coefficients):
-            raise ModelFileError(f"{name}: its coefficients do not fit {sizes} functions")
-    return TensorModel(
+    if mixing.left:
+        raise ModelFileError(f"{name}: the array mixing has {mixing.left} numbers too many")
+    model = TensorModel(
         found, coefficients, told.names, told.unit, table(header, "provenance", name)
     )
+    if isinstance(found, BasisSpec):
+        _check(irrep_sizes(found, size), model)
+    return model
 
 
 def encode_bonds(model: BondModel) -> tuple[Header, Arrays]:
@@ -104,7 +107,7 @@ def encode_bonds(model: BondModel) -> tuple[Header, Arrays]:
     """
     if resolve_bonds(model.bonds, model.basis) != model.bonds:
         raise InputError("model.bonds: expected a resolved specification; use resolve_bonds")
-    _check_sizes(model)
+    _check_bonds(model, None)
     header, arrays = _encode(model)
     return header | {"bonds": to_mapping(model.bonds)}, arrays
 
@@ -124,10 +127,9 @@ def decode_bonds(header: Header, arrays: Arrays, name: str) -> BondModel:
     coefficients = _coefficients(told.irreps, arrays, name)
     settings = table(table(header, "basis", name), "specification", name)
     found = basis.specification(settings, name)
-    # Functions of sites that no output uses would cost more than the file is worth.
+    if "mixing" in arrays:
+        raise ModelFileError(f"{name}: the array mixing has no place in it")
     most = sum(c.shape[2] for c in coefficients)
-    if sum(irrep_sizes(found, most)) > most:
-        raise ModelFileError(f"{name}: its sites have more functions than coefficients")
     bonds = from_mapping(BondSpec, table(header, "bonds", name))
     if resolve_bonds(bonds, found) != bonds:
         raise ModelFileError(f"{name}: its bonds are not resolved")
@@ -135,19 +137,38 @@ def decode_bonds(header: Header, arrays: Arrays, name: str) -> BondModel:
         found, bonds, told.irreps, coefficients, told.names, told.unit,
         table(header, "provenance", name),
     )  # fmt: skip
-    _check_sizes(model)
+    _check_bonds(model, most)
     return model
 
 
-def _check_sizes(model: BondModel) -> None:
-    """Refuse coefficients that do not fit the functions of sites and bonds."""
-    sizes = irrep_sizes(model.basis)
-    for irrep, c in zip(model.irreps, model.coefficients, strict=True):
-        pairs = couplings(model.basis.symmetries, model.bonds, irrep)
-        expected = sum(sizes[site] * model.bonds.degree for site, _ in pairs)
-        if c.shape[2] != expected:
+def _check_bonds(model: BondModel, limit: int | None) -> None:
+    """Refuse coefficients that do not fit the functions of sites and bonds.
+
+    Args:
+        model: of bonds.
+        limit: refuse to count more functions of the sites than this.
+    """
+    sizes, bonds = irrep_sizes(model.basis, limit), model.bonds
+    expected, used = [], set()
+    for irrep in model.irreps:
+        pairs = list(couplings(model.basis.symmetries, bonds, irrep))
+        expected.append(sum(sizes[site] * bonds.degree for site, _ in pairs))
+        used |= {site for site, _ in pairs}
+    if unused := [str(i) for k, i in enumerate(model.basis.symmetries) if k not in used]:
+        raise InputError(
+            f"model.basis: no output couples to {', '.join(unused)} of the sites; leave it out"
+        )
+    _check(expected, model)
+
+
+def _check(sizes: Sequence[int], model: TensorModel | BondModel) -> None:
+    """Refuse coefficients that do not fit so many functions, and irreps that nothing reads."""
+    for size, irrep, c in zip(sizes, model.irreps, model.coefficients, strict=True):
+        if c.shape[2] != size or (c.shape[1] == 0) != (size == 0):
+            outputs = "one output or more" if size else "no output"
             raise InputError(
-                f"model.coefficients of {irrep}: expected {expected} functions, got {c.shape[2]}"
+                f"model.coefficients of {irrep}: expected {outputs} of {size} functions, got shape "
+                f"{c.shape}; leave out of the basis what nothing is read from"
             )
 
 
@@ -185,4 +206,8 @@ def _coefficients(told: tuple[Irrep, ...], arrays: Arrays, name: str) -> tuple[A
         if array is None or array.ndim != 3:
             raise ModelFileError(f"{name}: the coefficients of {irrep} are missing or misshapen")
         found.append(array)
+    # Arrays without numbers may claim any shape: what is in the file bounds what it may ask for.
+    most = sum(array.size for array in found)
+    if most == 0 or any(max(array.shape) > most for array in found):
+        raise ModelFileError(f"{name}: its arrays claim more than the {most} numbers there are")
     return tuple(found)

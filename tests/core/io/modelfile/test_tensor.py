@@ -12,10 +12,11 @@ import pytest
 
 import acepot
 from acepot.basis.bond import BondSpec, resolve_bonds
-from acepot.basis.choices import Pair, resolve
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.irrep import Irrep
+from acepot.basis.selection import irrep_sizes
 from acepot.basis.spec import BasisSpec
-from acepot.errors import ModelFileError
+from acepot.errors import InputError, ModelFileError
 from acepot.evaluate.bonds import BondCoupling
 from acepot.io.modelfile.kinds import model_bytes
 from acepot.lowering import lower
@@ -31,12 +32,12 @@ BONDS = resolve_bonds(BondSpec(degree=2, max_l=2), SITES)
 
 
 def tensors() -> TensorModel:
-    """Charges, a dipole, and no output of 2e; with a committee."""
+    """Charges, a dipole and a quadrupole; with a committee."""
     rng = np.random.default_rng(1)
-    outputs = (2, 1, 0)
+    outputs = (2, 1, 1)
     sizes = lower(SITES).sizes
     c = tuple(rng.normal(size=(3, o, n)) for o, n in zip(outputs, sizes, strict=True))
-    names = (("charge", "χ"), ("dipole",), ())
+    names = (("charge", "χ"), ("dipole",), ("quadrupole",))
     return TensorModel(SITES, c, names, "e", {"made by": "a test"})
 
 
@@ -138,8 +139,72 @@ def test_a_symmetry_that_nothing_couples_to_cannot_cost_more_than_its_file():
         }  # fmt: skip
 
     data = changed(model_bytes(tensors()), change, {"coefficients_0o.bin": b""})
-    with pytest.raises(ModelFileError, match="selects more than 0 sets of factors"):
+    with pytest.raises(ModelFileError, match="claim more than the 0 numbers"):
         acepot.load(data, TensorModel)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"0e": (1, 0, 2**35), "1o": (1, 0, 5), "2e": (1, 0, 5)}, "claim more than the 0 numbers"),
+        ({"0e": (2**33, 0, 3), "1o": (2**33, 1, 0), "2e": (1, 0, 0)}, "claim more than the 0"),
+    ],
+)
+def test_arrays_without_numbers_cannot_ask_for_any(shapes, message):
+    digest = hashlib.sha256(b"").hexdigest()
+
+    def change(given: dict) -> None:
+        for irrep, shape in shapes.items():
+            entry = {"dtype": "<f8", "shape": list(shape), "sha256": digest}
+            given["arrays"][f"coefficients_{irrep}"] = entry
+
+    members = {f"coefficients_{irrep}.bin": b"" for irrep in shapes}
+    with pytest.raises(ModelFileError, match=message):
+        acepot.load(changed(model_bytes(tensors()), change, members), TensorModel)
+
+
+def test_a_list_of_functions_of_several_irreps_comes_back():
+    """Each function is one of some irrep; none has to be one of all."""
+    for ls, sizes in (((0, 1), (2, 2)), ((1,), (0, 2))):
+        chosen = tuple(ChosenFunction("Si", ("Si",), (n,), (l,)) for n in (1, 2) for l in ls)
+        fields = {"order": 1, "cutoff": 4.0, "functions": chosen, "pair": Pair(degree=0)}
+        spec = resolve(BasisSpec(("Si",), **fields, irreps=("0e", "1o")))
+        assert irrep_sizes(spec) == lower(spec).sizes == sizes
+        model = TensorModel(spec, tuple(np.ones((1, min(n, 1), n)) for n in sizes))
+        again = acepot.load(model_bytes(model), TensorModel)
+        assert again.basis == spec and model_bytes(again) == model_bytes(model)
+
+
+def test_what_could_not_be_loaded_is_not_saved():
+    sizes = lower(SITES).sizes
+    with pytest.raises(InputError, match="functions, got shape"):
+        model_bytes(TensorModel(SITES, tuple(np.ones((1, 1, n + 1)) for n in sizes)))
+    with pytest.raises(InputError, match="expected one output or more"):
+        model_bytes(
+            TensorModel(
+                SITES, tuple(np.ones((1, o, n)) for o, n in zip((1, 1, 0), sizes, strict=True))
+            )
+        )
+    small = resolve_bonds(BondSpec(degree=1, max_l=0), SITES)
+    coupling = BondCoupling(lower(SITES), small, Irrep(0, 1))
+    c = np.ones((1, 1, coupling.size))
+    with pytest.raises(InputError, match="no output couples to 1o, 2e of the sites"):
+        model_bytes(BondModel(SITES, small, (Irrep(0, 1),), (c,)))
+
+
+def test_numbers_that_nobody_takes_are_refused():
+    for make in (tensors, bonds):
+        data = model_bytes(make())
+        raw = np.ones(3).tobytes()
+
+        def change(given: dict, raw: bytes = raw) -> None:
+            digest = hashlib.sha256(raw).hexdigest()
+            given["arrays"]["mixing"] = {"dtype": "<f8", "shape": [3], "sha256": digest}
+
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {n: archive.read(n) for n in archive.namelist() if n != "header.json"}
+        with pytest.raises(ModelFileError, match="the array mixing has"):
+            acepot.load(changed(data, change, members | {"mixing.bin": raw}), type(make()))
 
 
 @pytest.mark.parametrize(
