@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -295,13 +296,14 @@ def test_an_accumulator_goes_on_from_its_state_to_the_same_bits(count: int, targ
 def test_digests_tell_structures_apart() -> None:
     one, other = sample(2, 1)
     shadow = {"positions": np.zeros(3)}  # a label named like what every structure has
+    moved = replace(one, positions=one.positions + 0.1)
     labelled = one.labelled(labels={"dipole": [1.0, 2.0, 3.0]})
     found = [
         digest(s)
         for s in (
             [one], [other], [one, other], [other, one], [labelled],
             [labelled.labelled(labels={"dipole": [1.0, 2.0, 3.5]})], [one.labelled(charge=1.0)],
-            [one.labelled(labels=shadow)], [other.labelled(labels=shadow)],
+            [one.labelled(labels=shadow)], [moved.labelled(labels=shadow)],
             [one.labelled(energy=None)], [one.labelled(forces=None)],
         )
     ]  # fmt: skip
