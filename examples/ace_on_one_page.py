@@ -13,7 +13,10 @@ of R, the list of v, for each central element the factors of its products T and 
 Nothing here is fast; `acepot/evaluate/reference/` does the same for all atoms at once and for
 tensors, the compiled evaluator thousands of times faster. Run it with a model and a structure:
 
-    python examples/ace_on_one_page.py models/Si-mlearn/model.acepot structure.xyz
+    python examples/ace_on_one_page.py models/Si-mlearn/model.acepot examples/ipi/Si8.extxyz
+
+That is a perfect crystal, whose forces are zero; examples/data/Si_test.extxyz.xz is not, and takes
+half a minute.
 """
 
 import sys

@@ -131,13 +131,13 @@ class Job:
     """Structures on their way into the rows of a fit.
 
     Args:
-        structures: they.
+        structures: whose rows are made, in the order in which they are added.
         recipe: resolved.
-        basis: whose rows they have.
+        basis: the functions that the columns of the rows stand for.
         threads: structures handled at once.
         say: called with lines for people; None: silent.
         memory: where checkpoints go.
-        chosen: numbers of those whose rows are kept.
+        chosen: indices of the structures whose unweighted rows are kept.
     """
 
     structures: Sequence[Structure]

@@ -54,13 +54,13 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
-    """What a fit keeps to go on: its basis, its rows as a triangle, and some of them as they were.
+    """What `Fit.add` and the check after saving need: basis, compressed rows, rows of a few.
 
     Args:
         choice: recipe and E0 with every default written out.
-        basis: built and lowered.
-        rows: of all structures so far, and of the restraint.
-        kept: unweighted rows of some structures.
+        basis: its functions, expanded and lowered.
+        rows: those of all structures so far and of the restraint, weighted, as a triangle.
+        kept: unweighted rows of a few training structures, to compare with the saved model.
         threads: structures handled at once.
     """
 

@@ -29,7 +29,8 @@ __all__ = ["Iterate", "Levenberg", "Minimum", "Stop", "minimise"]
 Floats = NDArray[np.float64]
 #: Residuals of a block, shape (m,), and their derivatives by the coefficients, shape (m, K).
 Blocks = Iterable[tuple[ArrayLike, ArrayLike]]
-#: The damping after the first step that failed, if it was smaller; and the smallest there is.
+#: The damping after the first step that failed, if it was smaller; the smallest and largest there
+#: are.
 _RAISED, _LEAST, _MOST = 1e-3, 1e-8, 1e12
 #: A full step this small beside the coefficients may fail by rounding alone.
 _ROUNDED = 1e-8
@@ -60,7 +61,7 @@ class Levenberg(Settings):
         gradient: largest cosine between residuals and a column of the Jacobian.
         step: length of a step relative to that of the coefficients, both in units of D.
         loss: fall of the loss relative to the loss.
-        damping: μ of the first step.
+        damping: μ of the first step, up to 1e12.
     """
 
     iterations: int = 100
@@ -74,21 +75,23 @@ class Levenberg(Settings):
         at_least("iterations", self.iterations)
         for name in ("gradient", "step", "loss"):
             at_least(name, getattr(self, name))
-        at_least("damping", self.damping, above=True)
+        at_least("damping", self.damping, above=True, most=_MOST)
 
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
     """Where the loop is; with it, it goes on as if it had never stopped.
 
+    Going on repeats the last evaluation, which is counted once.
+
     Args:
         coefficients: c, shape (K,).
         loss: ½ |r|² + ½ |γ c|²; inf before the first evaluation.
         damping: μ of the next trial.
         growth: what μ² is multiplied by if that fails.
-        scale: D, shape (K,).
+        scale: D, shape (K,); empty: no column was seen yet, zeros.
         iterations: steps so far.
-        evaluations: calls of the residuals so far.
+        evaluations: coefficients so far at which the residuals were evaluated.
     """
 
     coefficients: Floats
@@ -98,6 +101,10 @@ class Iterate:
     scale: Floats = field(default_factory=lambda: np.zeros(0))
     iterations: int = 0
     evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scale.size == 0:
+            object.__setattr__(self, "scale", np.zeros(np.shape(self.coefficients)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +148,13 @@ def minimise(
     settings, solver = settings or Levenberg(), solver or QR()
     at = start if isinstance(start, Iterate) else None
     if at is None:
-        given = np.array(start, dtype=float)
-        at = Iterate(given, damping=settings.damping, scale=np.zeros(given.shape))
+        at = Iterate(np.array(start, dtype=float), damping=settings.damping)
     if at.coefficients.ndim != 1 or not np.isfinite(at.coefficients).all():
         raise InputError(f"start: expected finite numbers of shape (K,), got {start!r}")
+    if at.scale.shape != at.coefficients.shape:
+        raise InputError(
+            f"start.scale: expected shape {at.coefficients.shape}, got {at.scale.shape}"
+        )
     penalty = None if gamma is None else np.asarray(gamma, dtype=float)
     if penalty is not None and penalty.shape != at.coefficients.shape:
         raise InputError(f"gamma: expected shape {at.coefficients.shape}, got {penalty.shape}")
@@ -169,7 +179,8 @@ class _Loop:
         problem = self.linear(at.coefficients)
         if problem is None:
             raise InputError("residuals: expected finite numbers at the start")
-        at = replace(at, loss=_loss(problem), evaluations=at.evaluations + 1)
+        is_new = not np.isfinite(at.loss)
+        at = replace(at, loss=_loss(problem), evaluations=at.evaluations + is_new)
         while True:
             at = replace(at, scale=_scale(problem, at.scale))
             if at.iterations >= self.settings.iterations:

@@ -52,8 +52,18 @@ class LoweredBasis:
         Raises:
             InputError: its functions are no energies.
         """
-        if spec.symmetries != (SCALAR,) or spec.constant:
-            raise InputError("basis.total_l: energies are fitted with total_l = 0 and parity = 1")
+        if spec.symmetries != (SCALAR,):
+            given = f"irreps = {list(spec.irreps)}" if spec.irreps else f"total_l = {spec.total_l}"
+            given = given if spec.irreps or spec.parity > 0 else f"{given}, parity = {spec.parity}"
+            raise InputError(
+                f"basis.{'irreps' if spec.irreps else 'total_l'}: energies are scalars: expected "
+                f"total_l = 0 and parity = 1, or irreps = ['0e'], got {given}; for outputs of "
+                "other irreps there is acepot.fit_tensors"
+            )
+        if spec.constant:
+            raise InputError(
+                "basis.constant: energies have E0 in place of a constant: expected false, got true"
+            )
         size = basis_size(spec)
         parts = ", ".join(f"{n} {name}" for name, n in size.items() if name != "total")
         say(f"basis: {size['total']} functions for {' '.join(spec.elements)} ({parts})")

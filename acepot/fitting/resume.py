@@ -25,6 +25,8 @@ __all__ = ["EVERY", "Memory", "memory_in"]
 #: Seconds between two checkpoints.
 EVERY = 20.0
 _SETTINGS = "recipe.toml"
+#: What tells a folder of checkpoints from those of others.
+_MARK = {"kind": "fit"}
 
 
 class Memory:
@@ -40,11 +42,12 @@ class Memory:
         self._last: Checkpoint | None = None
         self._saved = time.monotonic()
         self._stopped: Callable[[], bool] = lambda: False
+        self._removed = False
 
     @property
-    def holds_state(self) -> bool:
-        """Whether there is something to go on from."""
-        return self._last is not None
+    def is_needless(self) -> bool:
+        """Whether the folder is there and nothing in it can be gone on from."""
+        return self._last is None and not self._removed
 
     def begin(
         self,
@@ -70,7 +73,7 @@ class Memory:
 
         contents = {"training data": digest(structures), "basis functions": basis}
         settings = to_toml(to_mapping(recipe))
-        self._last = self._home.begin(settings, {}, contents, anew=anew)
+        self._last = self._home.begin(settings, _MARK, contents, anew=anew)
         self._saved = time.monotonic()
         if self._last is None:
             return None
@@ -119,8 +122,8 @@ class Memory:
 
     def remove(self) -> None:
         """The fit is complete: nothing is left."""
+        self._removed = True  # from now on the folder may be another process's
         self._home.remove()
-        self._last = None
 
 
 @contextmanager
@@ -132,16 +135,17 @@ def memory_in(folder: str | Path, every: float = EVERY) -> Iterator[Memory]:
         every: least number of seconds between two checkpoints.
 
     Raises:
-        InputError: it cannot be made, or another process fits in it.
+        InputError: it cannot be made, another process fits in it, or it holds files that are not
+            of a fit.
     """
-    opened: AbstractContextManager[RunFolder] = run_folder(folder, _SETTINGS)
+    opened: AbstractContextManager[RunFolder] = run_folder(folder, _SETTINGS, mark=_MARK)
     with opened as home:
         memory = Memory(home, every)
         try:
             yield memory
         finally:
-            if not memory.holds_state and home.path.exists():
-                home.remove()
+            if memory.is_needless:
+                memory.remove()
 
 
 def digest(structures: Sequence[Structure]) -> str:
@@ -150,7 +154,8 @@ def digest(structures: Sequence[Structure]) -> str:
     for s in structures:
         labels = {"energy": s.energy, "forces": s.forces, "virial": s.virial, "charge": s.charge}
         arrays = {"numbers": s.numbers, "positions": s.positions, "cell": s.cell, "pbc": s.pbc}
-        for name, value in {**arrays, **labels, **dict(sorted(s.labels.items()))}.items():
+        further = {f"labels.{name}": value for name, value in sorted(s.labels.items())}
+        for name, value in {**arrays, **labels, **further}.items():
             if value is not None:
                 array = np.ascontiguousarray(value)
                 whole.update(f"{name}{array.dtype.str}{array.shape}".encode())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from acepot.basis.choices import pair_number
+from acepot.basis.choices import PairNumber, pair_number
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
@@ -23,39 +25,100 @@ from acepot.evaluate.native import (
 )
 from acepot.io.registry import load
 from acepot.lowering import lower
+from acepot.model import AnyModel, BondModel, Model, TensorModel
+from acepot.tables import Tables
 
 Lines = list[tuple[str, str]]
+#: What `load` may find: like isinstance, it takes a union of classes.
+_ANY: Any = AnyModel
 
 
 def describe_model(path: str | Path) -> Lines:
     """Names and values that tell what is in a model file."""
-    model = load(path)
-    tables = lower(model)
+    model: AnyModel = load(path, _ANY)
     lines: Lines = [("file", f"{path} ({Path(path).stat().st_size} bytes)")]
-    if not isinstance(model.basis, BasisSpec):
-        lines.append(("elements", " ".join(model.elements)))
-        lines.append(("basis", f"{tables.functions} functions listed one by one"))
+    if isinstance(model, Model):
+        lines += _describe_energy(model)
+    elif isinstance(model, TensorModel):
+        tables = lower(model)
+        lines += [("kind", "tensors of sites"), *_describe_functions(model, tables)]
+        lines += [*_describe_outputs(model), *_describe_tables(tables)]
     else:
-        lines += describe_basis(model.basis)
-    reach = sorted({f"{r:.4g}" for r in tables.cutoff.ravel()}, key=float)
-    lines.append(("interacts to", f"{', '.join(reach)} Å"))
+        lines += [("kind", "tensors of bonds"), *describe_basis(model.basis)]
+        lines += [*_describe_bonds(model), *_describe_outputs(model)]
+    return lines + _describe_provenance(model.provenance)
+
+
+def _describe_energy(model: Model) -> Lines:
+    tables = lower(model)
+    lines = _describe_functions(model, tables)
     lines += [(f"E0 {s}", f"{e:.8g} eV") for s, e in zip(model.elements, model.e0, strict=True)]
     if model.nonlinear is not None:
         lines += _describe_nonlinear(model.nonlinear, model.numbers)
-    members = len(model.coefficients) - 1
-    lines.append(("committee", f"{members} members" if members else "none"))
-    terms = sum(len(p.factors) for p in tables.products)
-    lines.append(("products", f"{terms} of {len(tables.a_l)} one-particle functions"))
-    lines.append(("tables", f"largest error {max(t.error for t in tables.radial):.1e}"))
-    lines.append(("digest", tables.digest))
+    lines += [("committee", _members(len(model.coefficients))), *_describe_tables(tables)]
     lines.append(("evaluator", f"native, {NativeEvaluator(tables).instruction_set}"))
-    for name, value in model.provenance.items():
+    return lines
+
+
+def _describe_functions(model: Model | TensorModel, tables: Tables) -> Lines:
+    """The basis of a model, and how far it reaches."""
+    if isinstance(model.basis, BasisSpec):
+        lines = describe_basis(model.basis)
+    else:
+        lines = [("elements", " ".join(SYMBOLS[z] for z in model.numbers))]
+        lines.append(("basis", f"{tables.functions} functions listed one by one"))
+    reach = sorted({f"{r:.4g}" for r in tables.cutoff.ravel()}, key=float)
+    return [*lines, ("interacts to", f"{', '.join(reach)} Å")]
+
+
+def _describe_outputs(model: TensorModel | BondModel) -> Lines:
+    """What a model of tensors gives, for each (L, parity), and in which unit."""
+    lines: Lines = []
+    for irrep, names, c in zip(model.irreps, model.names, model.coefficients, strict=True):
+        lines.append((f"outputs {irrep}", f"{', '.join(names)} (of {c.shape[2]} functions)"))
+    lines.append(("unit", model.unit or "none"))
+    return [*lines, ("committee", _members(len(model.coefficients[0])))]
+
+
+def _describe_bonds(model: BondModel) -> Lines:
+    bonds, symbols = model.bonds, model.basis.elements
+    return [
+        ("bonds", f"{bonds.degree} radial functions, l up to {bonds.max_l}"),
+        ("bonds radial", bonds.radial.title),
+        ("bonds cut-offs", _by_pair(bonds.cutoff, symbols)),
+    ]
+
+
+def _describe_tables(tables: Tables) -> Lines:
+    terms = sum(len(p.factors) for p in tables.products)
+    return [
+        ("products", f"{terms} of {len(tables.a_l)} one-particle functions"),
+        ("tables", f"largest error {max(t.error for t in tables.radial):.1e}"),
+        ("digest", tables.digest),
+    ]
+
+
+def _describe_provenance(provenance: Mapping[str, Any]) -> Lines:
+    lines: Lines = []
+    for name, value in provenance.items():
         if isinstance(value, dict) and name != "fit":
             text = ", ".join(f"{k} {_short(v)}" for k, v in value.items())
             lines.append((name, text))
         elif not isinstance(value, dict):
             lines.append((name, _short(value)))
     return lines
+
+
+def _members(count: int) -> str:
+    """Of a committee: the first member is the model itself."""
+    return f"{count - 1} members" if count > 1 else "none"
+
+
+def _by_pair(lengths: PairNumber, symbols: tuple[str, ...]) -> str:
+    pairs = [
+        f"{a}-{b} {pair_number(lengths, a, b, 'cutoff'):.4g}" for a in symbols for b in symbols
+    ]
+    return f"{', '.join(pairs)} Å"
 
 
 def describe_native() -> Lines:
@@ -84,15 +147,12 @@ def describe_basis(spec: BasisSpec) -> Lines:
     sizes = basis_size(spec)
     symbols = spec.elements
     kinds = ", ".join(f"{count} {name}" for name, count in sizes.items() if name != "total")
-    cutoffs = [
-        f"{a}-{b} {pair_number(spec.cutoff, a, b, 'cutoff'):.4g}" for a in symbols for b in symbols
-    ]
     return [
         ("elements", " ".join(symbols)),
         ("functions", f"{sizes['total']} ({kinds})"),
         ("formulation", spec.formulation),
         ("radial", spec.radial.title),
-        ("cut-offs", f"{', '.join(cutoffs)} Å"),
+        ("cut-offs", _by_pair(spec.cutoff, symbols)),
     ]
 
 

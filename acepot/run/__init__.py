@@ -1,1 +1,1 @@
-"""Runs that take long: one process at a time, checkpoints, and files that go back to them."""
+"""Runs that take long: one process at a time, and checkpoints, to which files are cut back."""

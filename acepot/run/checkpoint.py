@@ -1,4 +1,4 @@
-"""Checkpoints: where a run can go on, and files that grow and go back to what they were then."""
+"""Checkpoints: where a run can go on, and files that grow and are cut back to their size then."""
 
 from __future__ import annotations
 

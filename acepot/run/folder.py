@@ -1,4 +1,4 @@
-"""The folder of a run: one process at a time, checkpoints, files that go back to them.
+"""The folder of a run: one process at a time, and checkpoints, to which files are cut back.
 
 Whatever runs long keeps these files in it:
 
@@ -9,6 +9,8 @@ Whatever runs long keeps these files in it:
 - checkpoint.json: the last checkpoint: its step, its state.N, and size and first bytes of the
   files that grow
 - lock: held by the process that runs here
+
+Files of other names are somebody else's and stay.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ __all__ = ["RunFolder", "digest", "run_folder"]
 #: Seconds to wait for a process that ends.
 _PATIENCE = 20.0
 _RECORD, _ABOUT, _LOCK = "checkpoint.json", "run.json", "lock"
+_STATE = re.compile(r"state\.[0-9]+")
 
 
 class RunFolder:
@@ -67,11 +71,12 @@ class RunFolder:
 
         Returns:
             The last checkpoint; files that grew after it are as they were then. None: there is
-            none, files that grow are gone, and the run begins.
+            none, files that grow are removed, and the run begins.
 
         Raises:
             CannotGoOnError: the folder belongs to another run, or its files are damaged.
         """
+        ours = (self.path / _ABOUT).exists()  # it is written before any state is
         try:
             self._compare(settings, about, contents)
             last = read(self.path / _RECORD)
@@ -90,9 +95,10 @@ class RunFolder:
         if last is None:
             for name in self._grows:
                 (self.path / name).unlink(missing_ok=True)
-        for state in (*self.path.glob("state.*"), *self._unfinished()):
-            if last is None or state.name != last.state:
-                state.unlink()
+        states = [] if not ours else self._states()
+        for path in (*states, *self._unfinished()):
+            if last is None or path.name != last.state:
+                path.unlink()
         return last
 
     def new_state(self, last: Checkpoint | None) -> Path:
@@ -121,14 +127,43 @@ class RunFolder:
         return checkpoint
 
     def remove(self) -> None:
-        """Remove everything, for runs whose results lie elsewhere; files of others stay."""
+        """Remove everything, for runs whose results lie elsewhere; files of others stay.
+
+        Afterwards the folder may be another process's, so this is the last thing to do with it.
+        """
         (self.path / _RECORD).unlink(missing_ok=True)  # first: without it nothing goes on
-        for path in (*self.path.glob("state.*"), *self._unfinished()):
+        for path in (*self._states(), *self._unfinished()):
             path.unlink()
         for name in (*self._grows, self._settings, _ABOUT, _LOCK):
             (self.path / name).unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
+        with suppress(OSError):  # it holds files of others, or of who has locked it just now
             self.path.rmdir()
+
+    def require_own(self, mark: Mapping[str, str]) -> None:
+        """Refuse a folder with files in it that no such run has made.
+
+        Args:
+            mark: what run.json says in folders of such runs.
+
+        Raises:
+            InputError: it is not empty, and its run.json is missing or says something else.
+        """
+        known = {self.path / _LOCK, *self._unfinished()}
+        others = sorted(path.name for path in self.path.iterdir() if path not in known)
+        if not others:
+            return
+        try:
+            said = dict(json.loads((self.path / _ABOUT).read_text()))
+        except (OSError, ValueError, TypeError):
+            said = {}
+        if any(said.get(key) != value for key, value in mark.items()):
+            raise InputError(
+                f"{self.path}: expected a new or empty folder, or one with a checkpoint of a "
+                f"{' '.join(mark.values())}, got one with {others[0]}; choose another folder"
+            )
+
+    def _states(self) -> list[Path]:
+        return [path for path in self.path.glob("state.*") if _STATE.fullmatch(path.name)]
 
     def _unfinished(self) -> Iterator[Path]:
         """What `replaced` had begun when the process was killed."""
@@ -147,8 +182,10 @@ class RunFolder:
         try:
             old = dict(json.loads((self.path / _ABOUT).read_text()))
             before = _flat(tomllib.loads((self.path / self._settings).read_text()))
-        except FileNotFoundError:
-            return  # killed before the first checkpoint
+        except FileNotFoundError as error:
+            if old.keys() == {*about, *contents}:
+                return  # killed before the first checkpoint
+            raise CannotGoOnError(f"{self.path}: its {_ABOUT} is not of such a run") from error
         except (ValueError, TypeError) as error:
             raise CannotGoOnError(
                 f"{self.path}: {_ABOUT} or {self._settings} is damaged: {error}"
@@ -177,7 +214,13 @@ class RunFolder:
 
 
 @contextmanager
-def run_folder(path: str | Path, settings: str, grows: tuple[str, ...] = ()) -> Iterator[RunFolder]:
+def run_folder(
+    path: str | Path,
+    settings: str,
+    grows: tuple[str, ...] = (),
+    *,
+    mark: Mapping[str, str] | None = None,
+) -> Iterator[RunFolder]:
     """Make and lock a folder.
 
     The lock is inherited by the processes that a run starts: where the parent was killed, the
@@ -187,14 +230,25 @@ def run_folder(path: str | Path, settings: str, grows: tuple[str, ...] = ()) -> 
         path: of the folder.
         settings: name of the file with the settings.
         grows: names of the files that grow. Only their end and their first 64 bytes may change.
+        mark: what run.json says in folders of such runs, which hold nothing else: a folder with
+            files in it that does not say so is refused, and stays as it is. None: it is not.
 
     Raises:
-        InputError: it cannot be made, or another process runs in it.
+        InputError: it cannot be made, or another process runs in it, or it is not such a run's.
     """
     path = Path(path)
+    locked_before = (path / _LOCK).exists()
     lock = _acquired(path)
     try:
-        yield RunFolder(path, settings, grows)
+        home = RunFolder(path, settings, grows)
+        if mark is not None:
+            try:
+                home.require_own(mark)
+            except InputError:
+                if not locked_before:
+                    (path / _LOCK).unlink()
+                raise
+        yield home
     finally:
         os.close(lock)
 
@@ -215,27 +269,38 @@ def _acquired(path: Path) -> int:
     """The lock of a folder, held."""
     end = time.monotonic() + _PATIENCE
     while True:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be used as a folder: {error.strerror}") from error
-        try:
-            os.set_inheritable(lock, True)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(lock), os.stat(path / _LOCK)):
-                return lock
-        except (BlockingIOError, FileNotFoundError):
-            pass  # held, or removed with its folder between two lines
-        except BaseException:
+        lock = _opened(path)
+        if lock is not None:
+            try:
+                os.set_inheritable(lock, True)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(lock), os.stat(path / _LOCK)):
+                    return lock
+            except (BlockingIOError, FileNotFoundError):
+                pass  # held, or removed with its folder between two lines
+            except BaseException:
+                os.close(lock)
+                raise
             os.close(lock)
-            raise
-        os.close(lock)
         if time.monotonic() > end:
             raise InputError(
                 f"{path}: another process runs in this folder; wait for it, or stop it"
             )
         time.sleep(0.1)
+
+
+def _opened(path: Path) -> int | None:
+    """The file of a folder's lock; None: who held it removed the folder between two lines."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            return None
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not os.path.lexists(path):
+            return None
+        raise InputError(f"{path}: cannot be used as a folder: {error.strerror}") from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -53,7 +53,8 @@ class Log:
         """Append a row, in the order of the columns, with every digit."""
         if len(row) != len(self._columns):
             raise InputError(f"row: expected {len(self._columns)} numbers, got {len(row)}")
-        self._file.write(",".join(repr(value) for value in row) + "\n")
+        plain = (np.asarray(value).item() for value in row)  # numpy's numbers name their type
+        self._file.write(",".join(map(repr, plain)) + "\n")
         self._file.flush()
 
     def close(self) -> None:

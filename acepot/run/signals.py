@@ -14,14 +14,15 @@ __all__ = ["stop_request"]
 def stop_request() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once.
 
-    Outside the main thread, where Python delivers no signals, nothing sets it.
+    Outside the main thread, where Python delivers no signals, nothing sets it. A signal that a
+    program around Python handles is left to it.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if handler is not None}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -31,7 +32,7 @@ def stop_request() -> Iterator[threading.Event]:
         event.set()
         restore()
 
-    for number in signals:
+    for number in before:
         signal.signal(number, request)
     try:
         yield event

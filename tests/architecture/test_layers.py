@@ -43,6 +43,7 @@ ROWS = (
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
     ("acepot.cli",),
+    ("acepot.__main__",),
 )
 #: The only modules that import by a name in a table, and what may do it there. Tests below hold
 #: each table to what the tree holds.

@@ -23,7 +23,9 @@ import pytest
 
 import acepot
 from acepot import Model, Potential, Structure
+from acepot.basis.bond import BondSpec, couplings, resolve_bonds
 from acepot.basis.choices import Pair, resolve
+from acepot.basis.irrep import irreps
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.cli.main import main
@@ -374,6 +376,41 @@ def test_info_of_the_compiled_evaluator(run: Run, monkeypatch: pytest.MonkeyPatc
     assert f"ACEPOT_INSTRUCTION_SET: expected one of {', '.join(here)}, got 'avx9000'" in error
 
 
+def test_info_of_models_of_tensors_and_of_bonds(here: Path, run: Run) -> None:
+    spec = resolve(
+        BasisSpec(
+            ("O", "Si"), order=2, degree=3.0, cutoff=4.0, pair=Pair(degree=0), irreps=("0e", "1o")
+        )
+    )
+    sizes = acepot.lower(spec).sizes
+    rng = np.random.default_rng(4)
+    c = tuple(rng.normal(size=(3, 1, n)) for n in sizes)
+    names = (("charge",), ("dip\x1bole",))
+    acepot.save(acepot.TensorModel(spec, c, names, "e", {"structures": 7}), "sites.acepot")
+    said = run("info", "sites.acepot")
+    assert said.status == 0, said.err
+    lines = {
+        line[: line.index("  ")]: line.split("  ")[-1].strip() for line in said.out.splitlines()
+    }
+    assert lines["kind"] == "tensors of sites" and lines["elements"] == "O Si"
+    assert lines["outputs 0e"] == f"charge (of {sizes[0]} functions)"
+    assert lines["outputs 1o"] == rf"dip\x1bole (of {sizes[1]} functions)"
+    assert lines["functions"].startswith(f"{sum(sizes)} (")
+    assert (lines["unit"], lines["committee"], lines["structures"]) == ("e", "2 members", "7")
+
+    bonds = resolve_bonds(BondSpec(degree=3, max_l=1), spec)
+    wanted = irreps(("1o",))
+    pairs = list(couplings(spec.symmetries, bonds, wanted[0]))
+    count = sum(sizes[site] * bonds.degree for site, _ in pairs)
+    c = (rng.normal(size=(1, 2, count)),)
+    acepot.save(acepot.BondModel(spec, bonds, wanted, c), "bonds.acepot")
+    said = run("info", "bonds.acepot")
+    assert said.status == 0, said.err
+    for part in ("tensors of bonds", "3 radial functions, l up to 1", "O-Si 4",
+                 f"0, 1 (of {count} functions)", "none"):  # fmt: skip
+        assert part in said.out, part
+
+
 def test_info_describes_one_thing(fitted: Path, run: Run) -> None:
     assert "expected a file or --native" in run("info").error()
     assert "expected a file or --native" in run("info", "--native", "Si/model.acepot").error()
@@ -659,10 +696,10 @@ def test_a_model_that_does_not_reproduce_its_fit_is_not_written(
 # ------------------------------------------------------------------ as a shell sees it
 
 
-def shell(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+def shell(*words: str, module: str = "acepot", **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-m", "acepot.cli", *words],
+        [sys.executable, "-m", module, *words],
         env=environment,
         capture_output=True,
         text=True,
@@ -672,8 +709,9 @@ def shell(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_module_runs_and_its_status_is_that_of_the_verb(fitted: Path) -> None:
-    done = shell("info", "Si/model.acepot")
-    assert done.returncode == 0 and done.stderr == "" and "elements" in done.stdout
+    for module in ("acepot", "acepot.cli"):
+        done = shell("info", "Si/model.acepot", module=module)
+        assert done.returncode == 0 and done.stderr == "" and "elements" in done.stdout
     done = shell("info", "absent")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "acepot: error: absent: no such file\n"

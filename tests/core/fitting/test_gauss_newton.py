@@ -111,6 +111,14 @@ def test_a_loop_goes_on_from_its_iterate_to_the_same_bits():
     rest = minimise(rosenbrock, half.at)
     np.testing.assert_array_equal(rest.at.coefficients, whole.at.coefficients)
     assert rest.at.iterations == whole.at.iterations
+    assert rest.at.evaluations == whole.at.evaluations
+
+
+def test_a_loop_begins_at_an_iterate_of_coefficients_alone():
+    plain = minimise(rosenbrock, (-1.2, 1.0))
+    found = minimise(rosenbrock, Iterate(np.array([-1.2, 1.0])))
+    np.testing.assert_array_equal(found.at.coefficients, plain.at.coefficients)
+    assert found.at.evaluations == plain.at.evaluations
 
 
 def test_units_of_the_coefficients_do_not_matter():
@@ -157,3 +165,7 @@ def test_wrong_arguments_are_refused():
         minimise(rosenbrock, [1.0, 2.0], gamma=np.ones(3))
     with pytest.raises(InputError, match="damping: expected more than 0"):
         Levenberg(damping=0.0)
+    with pytest.raises(InputError, match=r"damping: expected more than 0, up to 1e\+12, got 1"):
+        Levenberg(damping=1e13)
+    with pytest.raises(InputError, match=r"start.scale: expected shape \(2,\), got \(3,\)"):
+        minimise(rosenbrock, Iterate(np.array([-1.2, 1.0]), scale=np.ones(3)))

@@ -618,6 +618,13 @@ def test_data_without_labels_are_an_error(written: Callable[..., str]) -> None:
 def test_functions_that_are_no_energies_are_refused(written: Callable[..., str]) -> None:
     with pytest.raises(InputError, match="total_l = 0 and parity = 1"):
         fit_of(written(), basis=BASIS | {"total_l": 1})
+    for wrong, message in (
+        ({"parity": -1}, r"basis\.total_l: .*got total_l = 0, parity = -1"),
+        ({"irreps": ["0e", "1o"]}, r"basis\.irreps: .*got irreps = \['0e', '1o'\]"),
+        ({"constant": True}, r"basis\.constant: .*expected false"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fit_of(written(), basis=BASIS | wrong)
 
 
 # ------------------------------------------------------------------ restraint

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from acepot import Structure
+from acepot.errors import InputError
 from acepot.fitting import assembly
 from acepot.fitting.config import load_config
 from acepot.fitting.fit import fit
@@ -248,6 +250,31 @@ def test_a_fit_in_memory_has_a_checkpoint_where_it_is_told(
     assert not (tmp_path / "state").exists()
 
 
+def test_a_checkpoint_in_a_folder_of_others_is_refused(tmp_path: Path) -> None:
+    structures, basis = sample(3, 1), {"order": 1, "degree": 4, "cutoff": 4.5}
+    md = {"checkpoint.json": "{}", "state.1": "x", "run.json": '{"engine": "ase"}', "lock": ""}
+    for name, files in {
+        "mine": {"state.dat": "x", "run.json": "{}"}, "notes": {"notes.txt": "x"}, "md": md,
+    }.items():  # fmt: skip
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(text)
+        before = left(tmp_path / name)
+        with pytest.raises(InputError, match=f"{name}: expected a new or empty folder"):
+            fit(structures, basis, threads=1, checkpoint=tmp_path / name)
+        assert left(tmp_path / name) == before
+
+
+def test_a_finished_fit_leaves_the_folder_to_the_next(tmp_path: Path) -> None:
+    """Another process has the folder as soon as it is removed, before the first fit ends."""
+    path = tmp_path / "state"
+    with memory_in(path) as first:
+        first.remove()
+        path.mkdir()
+        (path / "checkpoint.json").write_text("of another fit")
+    assert left(path) == {"checkpoint.json": b"of another fit"}
+
+
 @pytest.mark.parametrize(("count", "targets"), [(3, 1), (700, 1), (1300, 3)])
 def test_an_accumulator_goes_on_from_its_state_to_the_same_bits(count: int, targets: int) -> None:
     rng = np.random.default_rng(count)
@@ -268,12 +295,15 @@ def test_an_accumulator_goes_on_from_its_state_to_the_same_bits(count: int, targ
 
 def test_digests_tell_structures_apart() -> None:
     one, other = sample(2, 1)
+    shadow = {"positions": np.zeros(3)}  # a label named like what every structure has
+    moved = replace(one, positions=one.positions + 0.1)
     labelled = one.labelled(labels={"dipole": [1.0, 2.0, 3.0]})
     found = [
         digest(s)
         for s in (
             [one], [other], [one, other], [other, one], [labelled],
             [labelled.labelled(labels={"dipole": [1.0, 2.0, 3.5]})], [one.labelled(charge=1.0)],
+            [one.labelled(labels=shadow)], [moved.labelled(labels=shadow)],
             [one.labelled(energy=None)], [one.labelled(forces=None)],
         )
     ]  # fmt: skip

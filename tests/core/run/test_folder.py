@@ -191,6 +191,84 @@ def test_removing_a_run_leaves_the_files_of_others(tmp_path: Path) -> None:
     assert set(contents(tmp_path)) == {"mine.txt"}
 
 
+def test_files_of_others_that_look_like_states_stay(tmp_path: Path) -> None:
+    (tmp_path / "state.7").write_text("there before any run")
+    for name in ("state.dat", "state.1.old", "state."):
+        (tmp_path / name).write_text(name)
+    before = contents(tmp_path)
+    with run_folder(tmp_path, "x.toml", GROWS) as home:
+        last = home.begin("a = 1\n", ABOUT, CONTENTS)
+        assert contents(tmp_path).items() >= before.items()
+        (tmp_path / "state.7").unlink()
+        grow(home, last, 1)
+        home.begin("a = 1\n", ABOUT, CONTENTS)
+        home.remove()
+    assert set(contents(tmp_path)) == {"state.dat", "state.1.old", "state."}
+
+
+def test_the_run_json_of_others_stays(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"mine": 1}')
+    with run_folder(tmp_path, "x.toml", GROWS) as home:
+        with pytest.raises(CannotGoOnError, match=r"run\.json is not of such a run"):
+            home.begin("a = 1\n", ABOUT, CONTENTS)
+    assert (tmp_path / "run.json").read_text() == '{"mine": 1}'
+
+
+def test_a_run_killed_before_its_settings_were_written_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({**ABOUT, **CONTENTS}))
+    with run_folder(tmp_path, "x.toml", GROWS) as home:
+        assert home.begin("a = 1\n", ABOUT, CONTENTS) is None
+
+
+@pytest.mark.parametrize("name", ["run.json", "state.1", "notes.txt"])
+def test_a_folder_without_the_mark_is_refused_and_stays(name: str, tmp_path: Path) -> None:
+    mark = {"kind": "toy"}
+    (tmp_path / name).write_text('{"kind": "other"}')
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=f"expected a new or empty folder.*got one with {name}"):
+        with run_folder(tmp_path, "x.toml", mark=mark):
+            pytest.fail("it is another's")
+    assert contents(tmp_path) == before
+    (tmp_path / name).unlink()
+    (tmp_path / ".run.json.abcdefgh.tmp").write_text("of a run that was killed at once")
+    for _ in range(2):
+        with run_folder(tmp_path, "x.toml", mark=mark) as home:
+            home.begin("a = 1\n", mark, CONTENTS)
+    assert set(contents(tmp_path)) == {"run.json", "x.toml", "lock"}
+
+
+def test_a_folder_that_is_removed_while_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process removes it between making the folder and opening its lock."""
+    honest, path, removed = os.open, tmp_path / "run", []
+
+    def opened(name: Path, *rest: int) -> int:
+        if not removed:
+            removed.append(path.rmdir())
+        return honest(name, *rest)
+
+    monkeypatch.setattr(module.os, "open", opened)
+    with run_folder(path, "x.toml"):
+        assert removed and (path / "lock").exists()
+
+
+def test_a_folder_that_fills_while_it_is_removed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, path = Path.rmdir, tmp_path / "run"
+
+    def rmdir(self: Path) -> None:
+        (path / "lock").write_text("another process came first")
+        honest(self)
+
+    with run_folder(path, "x.toml", GROWS) as home:
+        home.begin("a = 1\n", ABOUT, CONTENTS)
+        monkeypatch.setattr(Path, "rmdir", rmdir)
+        home.remove()
+    assert set(contents(path)) == {"lock"}
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="file: cannot be used as a folder"):
@@ -216,6 +294,21 @@ def test_the_first_signal_is_a_request_and_the_second_ends(number: signal.Signal
         assert ended == [number, number]
     finally:
         signal.signal(number, before)
+
+
+def test_signals_that_a_host_in_c_handles_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python does not know such a handler, and could not put it back."""
+    set_for: list[int] = []
+    honest = signal.getsignal
+
+    def getsignal(number: int) -> object:
+        return None if number == signal.SIGINT else honest(number)
+
+    monkeypatch.setattr(signal, "getsignal", getsignal)
+    monkeypatch.setattr(signal, "signal", lambda number, _handler: set_for.append(number))
+    with stop_request() as stopped:
+        assert not stopped.is_set()
+    assert set_for == [signal.SIGTERM, signal.SIGTERM]
 
 
 def test_other_threads_are_never_asked_to_stop() -> None:

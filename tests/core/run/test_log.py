@@ -37,6 +37,15 @@ def test_a_log_is_read_back_to_the_last_digit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["volume_A3"], values[:, 1])
 
 
+def test_numbers_of_numpy_are_written_as_numbers(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.csv", COLUMNS)
+    log.write((np.int64(1), np.float64(0.1), np.array(0.25)))
+    log.write((2, np.float32(0.5), 1e-3))
+    log.close()
+    assert (tmp_path / "log.csv").read_text().splitlines()[1:] == ["1,0.1,0.25", "2,0.5,0.001"]
+    assert read(tmp_path / "log.csv", COLUMNS)["time_ps"].tolist() == [0.1, 0.5]
+
+
 def test_every_row_is_in_the_file_at_once(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.csv", COLUMNS)
     log.write((1, 2.0, 3.0))

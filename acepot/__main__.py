@@ -1,0 +1,7 @@
+"""`python -m acepot` is `acepot`."""
+
+import sys
+
+from acepot.cli.main import main
+
+sys.exit(main())
