@@ -194,10 +194,11 @@ def write_structures(
 ) -> None:
     """Write structures as extended XYZ, with predictions beside their labels.
 
-    Labels are written as REF_energy, REF_forces and REF_virial, predictions as acepot_energy,
-    acepot_forces and acepot_virial, all in eV and Å with every digit: `read` gives the same
-    structures back bit by bit and never takes a prediction for a label. An older file is
-    replaced only when everything is written.
+    Labels are written as REF_energy, REF_forces and REF_virial, the total charge and further
+    labels as REF_charge and REF_NAME, predictions as acepot_energy, acepot_forces and
+    acepot_virial, all in eV and Å with every digit: reading gives the same structures back bit by
+    bit (further labels where their keys are named) and never takes a prediction for a label. An
+    older file is replaced only when everything is written.
 
     Args:
         path: the file to make.
@@ -240,6 +241,14 @@ def _text(structure: Structure, predicted: Sequence[Any], where: str) -> str:
         if forces is not None:
             properties += f":{start}forces:R:3"
             columns.append(_shaped(forces, (atoms, 3), where + start + "forces"))
+    if structure.charge is not None:
+        comment.append(f"REF_charge={_words(structure.charge, (), where + 'charge')}")
+    for name, label in structure.labels.items():
+        if label.ndim == 2 and len(label) == atoms:  # a row for every atom
+            properties += f":REF_{name}:R:{label.shape[1]}"
+            columns.append(label)
+        else:
+            comment.append(f'REF_{name}="{_words(label, label.shape, where + name)}"')
     comment.insert(1, f"Properties={properties}")
     comment.append(f"config_type={quoted(structure.config_type)}")
     lines = [str(atoms), " ".join(comment)]

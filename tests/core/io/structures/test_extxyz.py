@@ -401,3 +401,18 @@ def test_an_unreadable_file_is_an_input_error(
         datasets.read_structures(tmp_path / name)
     with pytest.raises(InputError, match="got a folder"):
         datasets.read_structures(tmp_path)
+
+
+def test_further_labels_and_the_charge_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(71)
+    labels = {"charges": rng.normal(size=(4, 1)), "spin": rng.normal(size=(4, 3)),
+              "dipole": rng.normal(size=3)}  # fmt: skip
+    one = Structure([8, 14, 8, 1], rng.normal(size=(4, 3)), energy=-1.5, charge=-1.0, labels=labels)
+    bare = Structure([8], [[0, 0, 0]], energy=0.5)
+    extxyz.write_structures(tmp_path / "labels.xyz", [one, bare])
+    keys = LabelKeys(others={name: f"REF_{name}" for name in (*labels, "charge")})
+    (again, other), _ = datasets.read_structures(tmp_path / "labels.xyz", keys)
+    assert again.charge == -1.0 and again.energy == -1.5 and other.charge is None
+    for name, value in labels.items():
+        np.testing.assert_array_equal(again.labels[name], value, err_msg=name)
+    assert not other.labels
