@@ -119,6 +119,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/rows.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fit_add.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sites.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/adapters.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ipi_client.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kernel.py
