@@ -108,9 +108,10 @@ class _Simulation:
                         self._enter_run()
                     self._write()
                     progress.update(self._step - begin)
-                    if self._is_due() or stopped.is_set():
+                    stop = stopped.is_set()  # once: it may change between two looks
+                    if self._is_due() or stop:
                         self._checkpoint()
-                    if stopped.is_set() and self._step < steps:
+                    if stop and self._step < steps:
                         say(f"stopped at step {self._step}; the same command goes on from there")
                         raise KeyboardInterrupt
         finally:

@@ -74,9 +74,12 @@ class RunFolder:
             none, files that grow are removed, and the run begins.
 
         Raises:
+            InputError: files of the names this run would write are there, and no run has made them.
             CannotGoOnError: the folder belongs to another run, or its files are damaged.
         """
-        ours = (self.path / _ABOUT).exists()  # it is written before any state is
+        ours = (self.path / _ABOUT).exists()  # it is written before any other file is
+        if not ours and not (self.path / _RECORD).exists():
+            self._require_free()
         try:
             self._compare(settings, about, contents)
             last = read(self.path / _RECORD)
@@ -161,6 +164,14 @@ class RunFolder:
                 f"{self.path}: expected a new or empty folder, or one with a checkpoint of a "
                 f"{' '.join(mark.values())}, got one with {others[0]}; choose another folder"
             )
+
+    def _require_free(self) -> None:
+        for name in (self._settings, *self._grows):
+            if (self.path / name).exists():
+                raise InputError(
+                    f"{self.path}: expected a folder without {name}, which the run would "
+                    f"overwrite, got one with a {name} that no run has made; choose another folder"
+                )
 
     def _states(self) -> list[Path]:
         return [path for path in self.path.glob("state.*") if _STATE.fullmatch(path.name)]

@@ -13,9 +13,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -293,6 +294,25 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(engine: str, kind: str, make
         same(simulation, engine, "whole", "killed")
     name = TRAJECTORIES[engine]
     assert len(frames(engine, simulation.folder("killed") / name)) == 121
+
+
+def test_ctrl_c_between_any_two_lines_makes_a_checkpoint(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    class Late(threading.Event):
+        """Set between its first look and its second."""
+
+        def is_set(self) -> bool:
+            looks.append(0)
+            return len(looks) > 1
+
+    monkeypatch.setattr("acepot.md.simulation.stop_request", lambda: nullcontext(Late()))
+    simulation = make(run__steps=100, output__checkpoint=100)
+    assert simulation.run("ase", "stopped").status == 130
+    record = json.loads((simulation.folder("stopped") / "checkpoint.json").read_text())
+    assert simulation.log("stopped")["step"][-1] == record["step"] == 20
 
 
 @ENGINES

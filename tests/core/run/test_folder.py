@@ -79,6 +79,7 @@ def test_files_are_cut_back_to_their_checkpoint(tmp_path: Path) -> None:
 
 
 def test_files_from_before_the_first_checkpoint_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({**ABOUT, **CONTENTS}))
     (tmp_path / "log.csv").write_text("of a run that was killed at once")
     (tmp_path / "mine.txt").write_text("not of the run")
     with run_folder(tmp_path, "x.toml", GROWS) as home:
@@ -204,6 +205,15 @@ def test_files_of_others_that_look_like_states_stay(tmp_path: Path) -> None:
         home.begin("a = 1\n", ABOUT, CONTENTS)
         home.remove()
     assert set(contents(tmp_path)) == {"state.dat", "state.1.old", "state."}
+
+
+@pytest.mark.parametrize("name", ["x.toml", *GROWS])
+def test_files_of_others_that_a_run_would_overwrite_stay(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("# mine\n")
+    with run_folder(tmp_path, "x.toml", GROWS) as home:
+        with pytest.raises(InputError, match=f"got one with a {name} that no run has made"):
+            home.begin("a = 1\n", ABOUT, CONTENTS)
+    assert contents(tmp_path) == {name: b"# mine\n", "lock": b""}
 
 
 def test_the_run_json_of_others_stays(tmp_path: Path) -> None:
