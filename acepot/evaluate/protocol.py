@@ -303,6 +303,22 @@ def _numbers(name: str, value: Any) -> Floats:
         raise InputError(f"{name}: expected numbers, got {error}") from None
 
 
+def strains_of(
+    structures: Sequence[Structure],
+    displacements: Sequence[Floats | None],
+    strains: Sequence[Floats | None] | None,
+) -> Sequence[Floats | None]:
+    """The strain of each structure of a call of `jvp`, None where there is none.
+
+    Raises:
+        InputError: other numbers of displacements or strains than of structures.
+    """
+    found = [None] * len(structures) if strains is None else strains
+    if not len(structures) == len(displacements) == len(found):
+        raise InputError("jvp: expected one displacement and one strain for each structure")
+    return found
+
+
 def displacement_of(
     structure: Structure, displacement: Floats | None, strain: Floats | None
 ) -> tuple[Floats, Floats]:

@@ -30,6 +30,7 @@ from acepot.evaluate.protocol import (
     no_sites,
     site_weights,
     species_of,
+    strains_of,
 )
 from acepot.evaluate.reference.embedding import embedded
 from acepot.evaluate.reference.one_particle import Block, OneParticle
@@ -76,9 +77,7 @@ class ReferenceEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        along = [None] * len(structures) if strains is None else strains
-        if not len(structures) == len(displacements) == len(along):
-            raise InputError("jvp: expected one displacement and one strain for each structure")
+        along = strains_of(structures, displacements, strains)
 
         def compute(number: int, structure: Structure) -> Sites:
             u, strain = displacement_of(structure, displacements[number], along[number])

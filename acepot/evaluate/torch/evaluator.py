@@ -30,6 +30,7 @@ from acepot.evaluate.protocol import (
     no_sites,
     site_weights,
     species_of,
+    strains_of,
 )
 from acepot.evaluate.torch.edges import forces_and_virials
 from acepot.evaluate.torch.module import AceModule
@@ -115,19 +116,17 @@ class TorchEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        pressed = [None] * len(structures) if strains is None else strains
-        if not len(structures) == len(displacements) == len(pressed):
-            raise InputError("jvp: expected one displacement and one strain for each structure")
+        along = strains_of(structures, displacements, strains)
 
         def check(number: int, structure: Structure) -> tuple[Floats, Floats]:
-            return displacement_of(structure, displacements[number], pressed[number])
+            return displacement_of(structure, displacements[number], along[number])
 
         def compute(batch: Batch, given: list[tuple[Floats, Floats]]) -> list[Sites]:
             u = self._tensor(np.concatenate([u for u, _ in given]))
             strain = self._tensor(np.stack([e for _, e in given]))
             strain = strain[batch.structure[batch.centre]]
-            along = batch.vector.to(strain.dtype).unsqueeze(1) @ strain
-            change = u[batch.neighbour] - u[batch.centre] + along.squeeze(1)
+            pressed = batch.vector.to(strain.dtype).unsqueeze(1) @ strain
+            change = u[batch.neighbour] - u[batch.centre] + pressed.squeeze(1)
             return self._by_structure(batch, self._sites.jvp(*batch[:4], change))
 
         return self._each(structures, check, compute, self._no_sites)
