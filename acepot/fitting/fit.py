@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.fitting.assembly import Job
 from acepot.fitting.choice import choose
@@ -17,6 +18,7 @@ from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.fitted import Assembled, Fit, Say, restrained, silent, solved
 from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
 from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
 from acepot.fitting.restraint import restraint_rows
@@ -117,6 +119,7 @@ def fit_structures(
     threads, tell = threads or processors(), say or silent
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     recipe = choice.recipe
+    _check_weights(recipe, train)
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
@@ -126,3 +129,18 @@ def fit_structures(
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
     return solved(Assembled(choice, basis, rows, kept, threads), train, test, config, say)
+
+
+def _check_weights(recipe: Recipe, train: Sequence[Structure]) -> None:
+    """Something must be fitted beside the restraint.
+
+    Raises:
+        InputError: every label has the weight 0.
+    """
+    used = Observable.among(recipe.observables)
+    labelled = ((s, one) for s in train for one in used if one.label(s) is not None)
+    if all(recipe.weights_of(s.config_type).of(one) == 0 for s, one in labelled):
+        raise InputError(
+            f"weights: all {', '.join(recipe.observables)} labels of the training structures have "
+            "the weight 0 or are missing; give one of them a weight above 0"
+        )
