@@ -26,17 +26,20 @@ class RadialTable:
     """Quintic tables of radial channels on one grid per ordered pair of species.
 
     f(r) = Σ_k coefficients[centre, neighbour, bin, k, channel] u^k with
-    bin = floor(t), u = t - bin, t = (r - begin)/spacing; zero from the last knot on.
+    t = (r - begin)/spacing, bin = floor(t), u = t - bin; zero from the last knot on. Where
+    `knots` are given, bin is the last one with knots[bin] <= t, and u = t - knots[bin].
 
     Args:
         begin: first knot in Å, shape (S, S).
-        spacing: distance of two knots in Å, shape (S, S).
+        spacing: unit of t in Å, which is the distance of two equidistant knots, shape (S, S).
         bins: number of intervals, shape (S, S).
         coefficients: shape (S, S, largest number of bins, 6, channels).
         zero_inside: whether the channels are zero below `begin`, shape (S, S); otherwise a
             closer pair is refused.
         error: largest table error against the analytic functions beyond `lower.NEAR`,
             relative to each function's largest value.
+        knots: t where each interval begins and the last one ends, shape (S, S, largest number
+            of bins + 1); the first is 0, the last one a whole number. None: equidistant.
     """
 
     begin: Floats
@@ -45,11 +48,15 @@ class RadialTable:
     coefficients: Floats
     zero_inside: Ints
     error: float
+    knots: Floats | None = None
 
     @property
     def end(self) -> Floats:
         """Last knot in Å, shape (S, S)."""
-        return self.begin + self.spacing * self.bins
+        last: Floats | Ints = self.bins
+        if self.knots is not None:
+            last = np.take_along_axis(self.knots, self.bins[..., None].astype(int), 2)[..., 0]
+        return self.begin + self.spacing * last
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +258,8 @@ class Tables:
                 continue
             for entry in fields(item):
                 value = getattr(item, entry.name)
+                if value is None:
+                    continue
                 if entry.name not in ("radial", "products", "embeddings", "core"):
                     array = np.asarray(value)
                     digest.update(f"{entry.name}{array.dtype.str}{array.shape}".encode())

@@ -119,6 +119,8 @@ def _paths() -> dict[str, dict]:
         | {"order": 2, "degree": 5, "radial": replace(exp_cos, smoothing=1.1)},
         "cheb_pow": SI | {"order": 3, "degree": 6, "radial": power},
         "cheb_pow-linear": SI | {"order": 2, "degree": 6, "radial": replace(power, exponent=1.0)},
+        # Infinite curvature at the cut-off: knots are not equidistant.
+        "cheb_pow-curved": SI | {"order": 3, "degree": 6, "radial": replace(power, exponent=1.3)},
         "sbessel": SI | {"order": 3, "degree": 6, "radial": bessel},
         "envelope-r": SI
         | {
@@ -161,6 +163,9 @@ def _paths() -> dict[str, dict]:
         "two-elements": OSI | {"order": 3, "degree": 6},
         "two-elements-canonical": OSI | canonical | {"order": 3, "degree": 6},
         "two-elements-sbessel": OSI | canonical | {"order": 3, "degree": 5, "radial": bessel},
+        "two-elements-cheb_pow": OSI
+        | canonical
+        | {"order": 2, "degree": 5, "radial": replace(power, exponent=1.5)},
         "two-elements-list": OSI | {"order": 3, "functions": CHOSEN, "pair": NO_PAIR},
         "two-elements-list-pairs": OSI | {"order": 3, "functions": CHOSEN, "pair": Pair(degree=2)},
         "three-elements": HOSI | {"order": 3, "degree": 5},

@@ -22,7 +22,9 @@ class RadialFunctions(Protocol):
         cutoff: every function is zero from here on, in Å.
         inner: lower end of the coordinate, in Å.
         zero_inside: whether every function vanishes below `inner`.
-        breaks: distances in Å where a second derivative may jump.
+        breaks: distances in Å where a second derivative may jump: at most one, which equidistant
+            knots meet.
+        seams: every distance in Å where one formula takes over from another, `breaks` included.
     """
 
     @property
@@ -35,6 +37,8 @@ class RadialFunctions(Protocol):
     def zero_inside(self) -> bool: ...  # noqa: D102
     @property
     def breaks(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def seams(self) -> tuple[float, ...]: ...  # noqa: D102
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""

@@ -64,10 +64,10 @@ class ChebPow(Radial, kind="cheb_pow"):
     former = FORMER
 
     def check(self) -> None:
-        """Refuse infinite curvature at the cut-off."""
-        if not (self.exponent == 1 or self.exponent >= 2):
+        """Refuse an infinite slope at the cut-off."""
+        if not self.exponent >= 1:
             raise InputError(
-                "exponent: expected 1 or at least 2 (finite curvature at the cut-off), "
+                "exponent: expected at least 1 (a finite slope at the cut-off), "
                 f"got {self.exponent}"
             )
 

@@ -12,7 +12,7 @@ import numpy as np
 from acepot.basis.family import RadialFunctions
 from acepot.basis.jet import Array, Jet
 
-#: Narrowest window of cheb_exp_cos in Å: it sets the distance of the knots.
+#: Narrowest window of cheb_exp_cos in Å.
 MIN_WINDOW = 1e-3
 
 #: e²/(4πε0) in eV Å and the ZBL screening function, with PACE's digits.
@@ -50,6 +50,11 @@ class ChebyshevRadial:
         """Where the last window begins."""
         windowed = self.family == "cheb_exp_cos" and self.smoothing > 0
         return (self.cutoff - self.smoothing,) if windowed else ()
+
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """The same."""
+        return self.breaks
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
@@ -100,6 +105,7 @@ class BesselRadial:
     inner: float = 0.0
     zero_inside: bool = False
     breaks: tuple[float, ...] = ()
+    seams: tuple[float, ...] = ()
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
@@ -189,6 +195,11 @@ class OverFamily:
         """As the family."""
         return self.functions.breaks
 
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """As the family."""
+        return self.functions.seams
+
 
 @dataclass(frozen=True, eq=False)
 class InnerCutRadial(OverFamily):
@@ -208,6 +219,11 @@ class InnerCutRadial(OverFamily):
     def zero_inside(self) -> bool:
         """Pairs that are too close are refused, as the core repulsion reaches to zero."""
         return False
+
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """Both ends of the switch, too."""
+        return (self.end - self.width, self.end, *self.functions.seams)
 
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
@@ -268,6 +284,11 @@ class CoreRadial:
     zero_inside: bool = False
     breaks: tuple[float, ...] = ()
 
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """Both ends of the inner switch."""
+        return () if self.end is None else (self.end - self.width, self.end)
+
     def evaluate(self, r: Array) -> Jet:
         """Value and derivatives at distances r in Å, shape (1, len(r))."""
         x = Jet.variable(r)
@@ -305,6 +326,11 @@ class ZblRadial:
     def breaks(self) -> tuple[float, ...]:
         """S begins where only its third derivative jumps."""
         return ()
+
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """Where S begins."""
+        return (self.cutoff - self.width,)
 
     def evaluate(self, r: Array) -> Jet:
         """Value and derivatives at distances r in Å, shape (1, len(r))."""
@@ -357,6 +383,12 @@ class SplicedRadial(OverFamily):
     def breaks(self) -> tuple[float, ...]:
         """The end of the core, where the second derivative jumps, or those of the family."""
         return self.functions.breaks if self.core is None else (self.core[0],)
+
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """The end of the core, too."""
+        core = () if self.core is None else (self.core[0],)
+        return (*core, *self.functions.seams)
 
     def evaluate(self, r: Array) -> Jet:
         """Value and derivatives at distances r in Å, shape (1, len(r))."""

@@ -62,6 +62,11 @@ class PolynomialRadial:
         bent = self.transform.flat_inside and self.inner > 0 and not self.zero_inside
         return (self.inner,) if bent else ()
 
+    @property
+    def seams(self) -> tuple[float, ...]:
+        """The same."""
+        return self.breaks
+
     def evaluate(self, r: Array) -> Jet:
         """Values and derivatives at distances r in Å, shape (count, len(r))."""
         distance = Jet.variable(r)

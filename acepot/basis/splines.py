@@ -70,14 +70,42 @@ def tabulate(evaluate: Callable[[Array], Jet], knots: Knots) -> tuple[Array, Arr
         (bins, 6, functions), and the largest error half-way between two knots, relative to
         each function's largest value, shape (bins,).
     """
-    h = knots.spacing
     at = np.linspace(knots.begin, knots.end, knots.bins + 1)
-    left = _read(evaluate, at[:-1], 1 + _INSIDE)
-    right = _read(evaluate, at[1:], 1 - _INSIDE)
+    left, right = read_beside(evaluate, at[:-1], at[1:])
+    coefficients = quintics(left, right, knots.spacing)  # [k, function, bin]
+    middle = evaluate((at[:-1] + at[1:]) / 2).value
+    table = np.einsum("kfb,k->fb", coefficients, 0.5 ** np.arange(6))
+    scale = np.abs(middle).max(axis=1, initial=0.0)
+    error = np.abs(table - middle) / np.where(scale > 0, scale, 1.0)[:, None]
+    return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), error.max(axis=0, initial=0.0)
+
+
+def read_beside(evaluate: Callable[[Array], Jet], left: Array, right: Array) -> tuple[Jet, Jet]:
+    """The functions at both ends of intervals, each read from within.
+
+    Args:
+        evaluate: distances (m,) -> Jet of shape (functions, m).
+        left: where intervals begin in Å, shape (bins,).
+        right: where they end.
+    """
+    return _read(evaluate, left, 1 + _INSIDE), _read(evaluate, right, 1 - _INSIDE)
+
+
+def quintics(left: Jet, right: Jet, h: float | Array) -> Array:
+    """Polynomials of u = 0 … 1 with given values, slopes and curvatures at both ends.
+
+    Args:
+        left: the functions at u = 0, shape (functions, bins).
+        right: at u = 1.
+        h: lengths of the intervals in Å.
+
+    Returns:
+        Coefficients of u^k, shape (6, functions, bins).
+    """
     f0, d0, s0 = left.value, h * left.first, h * h * left.second / 2
     f1, d1, s1 = right.value, h * right.first, h * h * right.second / 2
     gap, slope, curve = f1 - f0 - d0 - s0, d1 - d0 - 2 * s0, s1 - s0
-    coefficients = np.stack(
+    return np.stack(
         [
             f0,
             d0,
@@ -86,12 +114,7 @@ def tabulate(evaluate: Callable[[Array], Jet], knots: Knots) -> tuple[Array, Arr
             -15 * gap + 7 * slope - 2 * curve,
             6 * gap - 3 * slope + curve,
         ]
-    )  # [k, function, bin]
-    middle = evaluate((at[:-1] + at[1:]) / 2).value
-    table = np.einsum("kfb,k->fb", coefficients, 0.5 ** np.arange(6))
-    scale = np.abs(middle).max(axis=1, initial=0.0)
-    error = np.abs(table - middle) / np.where(scale > 0, scale, 1.0)[:, None]
-    return np.ascontiguousarray(coefficients.transpose(2, 0, 1)), error.max(axis=0, initial=0.0)
+    )
 
 
 def cubic(evaluate: Callable[[Array], Jet], knots: Knots) -> Array:

@@ -73,10 +73,12 @@ def table_bytes(tables: Tables) -> bytes:
 
 
 def _radial(name: str, table: RadialTable) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
+    knots = {} if table.knots is None else {f"{name}.knots": table.knots}
     return {
         f"{name}.begin": table.begin,
         f"{name}.spacing": table.spacing,
         f"{name}.bins": table.bins,
         f"{name}.coefficients": table.coefficients,
         f"{name}.zero_inside": table.zero_inside,
+        **knots,
     }

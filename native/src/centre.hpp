@@ -6,11 +6,12 @@
 // narrow: [bin][column][narrow_row]. One more bin holds zeros.
 template <class T>
 struct Interval {
-    double begin, inverse, limit;  // limit: number of bins
-    double silent;                 // from this bin on every column is zero
+    double begin, inverse, limit;  // limit: the last knot, in steps of 1/inverse from `begin`
+    double silent;                 // from this place on every column is zero
     T scale;                       // of slopes, to the spacing of the first source
     bool refuse;                   // pairs closer than `begin` are an error
     const T* rows;
+    const Knots* knots;            // null: bin after bin, all of length 1
 };
 
 // Room of the six coefficients of a narrow column: what one transposition reads.
@@ -44,6 +45,7 @@ struct Centre {
 
   private:
     std::vector<std::unique_ptr<Scratch<T>>> storage_;
+    std::vector<std::unique_ptr<const Knots>> knots_;
 
     static std::vector<T> some_of(const std::vector<double>& c, int densities, int first) {
         const int end = std::min(densities, first + densities_at_once);
@@ -75,9 +77,10 @@ struct Centre {
             silent--;
         const double inverse = 1.0 / grid.spacing[pair];
         const double first = intervals.size() == 1 ? inverse : intervals[0][z].inverse;
-        intervals.back().push_back({grid.begin[pair], inverse, double(bins), double(silent),
-                                    static_cast<T>(inverse / first), !grid.zero_inside[pair],
-                                    rows});
+        knots_.push_back(grid.knots.empty() ? nullptr : std::make_unique<const Knots>(grid, pair));
+        intervals.back().push_back({grid.begin[pair], inverse, grid.knot(pair, bins),
+                                    grid.knot(pair, silent), static_cast<T>(inverse / first),
+                                    !grid.zero_inside[pair], rows, knots_.back().get()});
     }
 
     double value(const Tables& tables, const Source& source, const Column& column, int pair, int z,

@@ -40,6 +40,15 @@ struct Radial {
                     }
             some |= below(place, t.silent);
             place = place < t.limit ? place : D::set(t.limit);
+            if (t.knots) {
+                for (int q = 0; q < D::W; q++) {
+                    const int bin = t.knots->bin(place[q]);
+                    place[q] -= t.knots->at[bin];
+                    to.at[h + q] = bin * size;
+                }
+                put(to.u + h, place);
+                continue;
+            }
             const Bins bins = __builtin_convertvector(place, Bins);
             put(to.u + h, place - __builtin_convertvector(bins, D::V));
             *reinterpret_cast<Bins*>(to.at + h) = bins * size;

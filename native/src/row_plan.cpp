@@ -450,8 +450,8 @@ std::vector<int> reaches(const Tables& tables) {
     int count = 0;
     const auto equal = [](const RadialTable& a, const RadialTable& b) {
         for (size_t p = 0; p < a.begin.size(); p++) {
-            const double end = a.begin[p] + a.spacing[p] * a.count[p];
-            if (std::abs(b.begin[p] + b.spacing[p] * b.count[p] - end) > 1e-9 * end) return false;
+            const int pair = static_cast<int>(p);
+            if (std::abs(b.end(pair) - a.end(pair)) > 1e-9 * a.end(pair)) return false;
         }
         return true;
     };

@@ -8,12 +8,14 @@ struct Grid {
     bool refuse;                   // pairs closer than `begin` are an error
     int first, channels, padded;   // first channel, their number, and that in whole vectors
     Buffer<V> rows;                // [bin][6][padded], and a bin of zeros
+    double last;                   // t of the last knot
+    Knots knots;                   // empty: bin after bin, all of length 1
 
     Grid(const RadialTable& t, int pair, int first_channel)
         : begin(t.begin[pair]), inverse(1.0 / t.spacing[pair]), bins(t.count[pair]),
           refuse(!t.zero_inside[pair]), first(first_channel), channels(t.channels),
-          padded((t.channels + W - 1) / W) {
-        const double end = t.begin[pair] + t.spacing[pair] * t.count[pair];
+          padded((t.channels + W - 1) / W), last(t.knot(pair, t.count[pair])), knots(t, pair) {
+        const double end = t.end(pair);
         reach = end * end;
         double* to = reinterpret_cast<double*>(
             rows.zeroed((static_cast<size_t>(bins) + 1) * 6 * padded));
@@ -25,11 +27,15 @@ struct Grid {
     // Tables are larger than the near caches, and a row of them is read once: it is asked for long
     // before.
     void prefetch(double r) const {
-        const int bin = static_cast<int>((r - begin) * inverse);
-        if (bin < 0 || bin >= bins) return;
+        const double t = (r - begin) * inverse;
+        if (!(t >= 0 && t < last)) return;
+        const int bin = bin_of(t);
         const char* row = reinterpret_cast<const char*>(rows.data() + size_t(bin) * 6 * padded);
         for (size_t b = 0; b < 6 * padded * sizeof(V); b += 64) __builtin_prefetch(row + b, 0, 2);
     }
+
+    // Of a t within the table.
+    int bin_of(double t) const { return knots.empty() ? static_cast<int>(t) : knots.bin(t); }
 
     // R/r and R' of all channels, to two places: [channel][2] and [channel][step][2]. Lanes are
     // channels first, then neighbours. What is out of reach reads the zeros.
@@ -39,9 +45,9 @@ struct Grid {
         V u[W];
         for (int k = 0; k < W; k++) {
             const double t = (r[k] - begin) * inverse;
-            const bool within = t >= 0 && t < bins;
-            const int bin = within ? static_cast<int>(t) : bins;
-            u[k] = V{} + (within ? t - bin : 0.0);
+            const bool within = t >= 0 && t < last;
+            const int bin = within ? bin_of(t) : bins;
+            u[k] = V{} + (within ? t - (knots.empty() ? bin : knots.at[bin]) : 0.0);
             row[k] = rows.data() + static_cast<size_t>(bin) * 6 * padded;
         }
         for (int c = 0; c < padded; c++) {

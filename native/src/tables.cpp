@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -25,6 +26,8 @@ static_assert(sizeof(double) == 8 && sizeof(int32_t) == 4, "the byte form");
 // What evaluators can compile in a few GB: interpolation tables with folded columns in bytes,
 // products, and A's of all species. The largest models known need a hundredth of each.
 constexpr double most_table_bytes = 4e9, most_products = 5e6, most_components = 2e6;
+// Steps of `spacing` that a table may have.
+constexpr double most_cells = 1e6;
 
 struct Array {
     char type = 0;
@@ -126,6 +129,21 @@ void require(bool condition, const std::string& what) {
     if (!condition) throw Error("tables: " + what);
 }
 
+// Knots ascend from 0 to a whole number.
+void read_knots(const Reader& in, const std::string& name, RadialTable& t) {
+    t.knots = in.doubles(name + ".knots", 3);
+    const auto& shape = in.get(name + ".knots", 'd', 3).shape;
+    require(shape[0] * shape[1] == t.begin.size() &&
+                shape[2] == static_cast<uint64_t>(t.bins) + 1,
+            name + ".knots has a wrong shape");
+    for (int p = 0; p < static_cast<int>(t.begin.size()); p++) {
+        const double last = t.knot(p, t.count[p]);
+        bool good = t.knot(p, 0) == 0 && last <= most_cells && last == std::floor(last);
+        for (int b = 0; b < t.count[p]; b++) good = good && t.knot(p, b) < t.knot(p, b + 1);
+        require(good, name + " has impossible knots");
+    }
+}
+
 RadialTable read_radial(const Reader& in, const std::string& name, int species) {
     RadialTable t;
     const size_t pairs = static_cast<size_t>(species) * species;
@@ -146,9 +164,11 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
             name + " does not fit the number of species");
     for (size_t p = 0; p < pairs; p++)
         require(t.begin[p] > 0 && t.begin[p] < 100 && t.spacing[p] > 1e-6 && t.spacing[p] < 100 &&
-                    t.count[p] >= 1 && t.count[p] <= t.bins &&
-                    t.begin[p] + t.spacing[p] * t.count[p] <= 101,
+                    t.count[p] >= 1 && t.count[p] <= t.bins && t.begin[p] + t.spacing[p] <= 101,
                 name + " has an impossible grid");
+    if (in.has(name + ".knots")) read_knots(in, name, t);
+    for (size_t p = 0; p < pairs; p++)
+        require(t.end(static_cast<int>(p)) <= 101, name + " has an impossible grid");
     return t;
 }
 
@@ -254,6 +274,25 @@ Embeddings read_embeddings(const Reader& in, int species, int densities) {
 }
 
 }  // namespace
+
+double RadialTable::knot(int pair, int bin) const {
+    return knots.empty() ? bin : knots[static_cast<size_t>(pair) * (bins + 1) + bin];
+}
+
+double RadialTable::end(int pair) const {
+    return begin[pair] + spacing[pair] * knot(pair, count[pair]);
+}
+
+Knots::Knots(const RadialTable& table, int pair) {
+    const int bins = table.count[pair];
+    if (table.knots.empty()) return;
+    for (int b = 0; b <= bins; b++) at.push_back(table.knot(pair, b));
+    at.push_back(std::numeric_limits<double>::max());  // finite: engines assume it
+    for (int cell = 0, b = 0; cell <= at[bins]; cell++) {
+        while (at[b + 1] <= cell) b++;
+        first.push_back(b);
+    }
+}
 
 double Tables::longest_cutoff() const { return *std::max_element(cutoff.begin(), cutoff.end()); }
 

@@ -32,6 +32,7 @@ ROWS = (
     ("acepot.run",),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
+    ("acepot.tabulation",),
     ("acepot.lowering",),
     ("acepot.evaluate", "acepot.io"),
     ("acepot.potential", "acepot.compilation"),

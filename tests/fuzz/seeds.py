@@ -240,10 +240,11 @@ def _coarse_table(table: RadialTable, width: float) -> RadialTable:
         for b in range(species):
 
             def read(r: Array, a: int = a, b: int = b) -> Jet:
-                h = table.spacing[a, b]
+                h, last = table.spacing[a, b], table.bins[a, b] - 1
                 t = (r - table.begin[a, b]) / h
-                at = np.clip(t.astype(int), 0, table.bins[a, b] - 1)
-                c, u = table.coefficients[a, b, at], t - at
+                knots = np.arange(last + 1.0) if table.knots is None else table.knots[a, b]
+                at = np.clip(np.searchsorted(knots[: last + 1], t, "right") - 1, 0, last)
+                c, u = table.coefficients[a, b, at], t - knots[at]
                 powers = np.arange(6)
                 value = np.einsum("rkc,rk->cr", c, u[:, None] ** powers)
                 first = np.einsum("rkc,rk->cr", c[:, 1:], powers[1:] * u[:, None] ** powers[:5])
@@ -254,7 +255,7 @@ def _coarse_table(table: RadialTable, width: float) -> RadialTable:
 
             coarse = Knots(table.begin[a, b], spacing[a, b], int(bins[a, b]))
             out[a, b, : coarse.bins] = tabulate(read, coarse)[0]
-    return replace(table, spacing=spacing, bins=bins, coefficients=out)
+    return replace(table, spacing=spacing, bins=bins, coefficients=out, knots=None)
 
 
 def _coarse(tables: Tables, width: float) -> bytes:

@@ -249,9 +249,15 @@ def interpolate(table: RadialTable, s: int, z: int, r: Floats) -> tuple[Floats, 
     """Values and slopes of all channels at distances r, shape (len(r), C)."""
     inside = (r >= table.begin[s, z]) & (r < table.end[s, z])
     t = np.where(inside, (r - table.begin[s, z]) / table.spacing[s, z], 0.0)
-    index = np.minimum(t.astype(np.int64), table.bins[s, z] - 1)
+    bins = int(table.bins[s, z])
+    index = np.minimum(t.astype(np.int64), bins - 1)
+    knot: Floats | Ints = index
+    if table.knots is not None:
+        knots = table.knots[s, z, :bins]
+        index = np.searchsorted(knots, t, side="right") - 1
+        knot = knots[index]
     c = table.coefficients[s, z][index]  # [e, 6, channel]
-    u = (t - index)[:, None]
+    u = (t - knot)[:, None]
     value = c[:, 5]
     slope = np.zeros_like(value)
     for k in range(4, -1, -1):

@@ -31,6 +31,8 @@ class RadialSplines(torch.nn.Module):
     last: Tensor
     coefficients: Tensor
     degree: Tensor
+    knots: Tensor
+    first: Tensor
 
     def __init__(
         self, table: RadialTable, centre: int, channels: NDArray[np.int64], dtype: torch.dtype
@@ -43,6 +45,10 @@ class RadialSplines(torch.nn.Module):
         self.register_buffer("spacing", torch.tensor(table.spacing[centre], dtype=dtype))
         self.register_buffer("last", torch.tensor(table.bins[centre] - 1, dtype=torch.int64))
         self.register_buffer("degree", torch.arange(1, 6, dtype=dtype))
+        knots, first, self.deepest = _divided(table, centre)
+        self.cells = first.shape[1]
+        self.register_buffer("knots", torch.tensor(knots.ravel(), dtype=dtype))
+        self.register_buffer("first", torch.tensor(first.ravel(), dtype=torch.int64))
         flat = coefficients.reshape(coefficients.shape[0] * self.width, 6, len(channels))
         self.register_buffer("coefficients", torch.tensor(flat, dtype=dtype))
 
@@ -54,13 +60,24 @@ class RadialSplines(torch.nn.Module):
             r: distances in Å, shape (E,).
 
         Returns:
-            Rows of `coefficients`, u = t - bin, and whether r lies in the table, all (E,).
+            Rows of `coefficients`, u = t - knot, and whether r lies in the table, all (E,).
         """
         begin = self.begin.index_select(0, other)
         inside = (r >= begin) & (r < self.end.index_select(0, other))
         t = torch.where(inside, (r - begin) / self.spacing.index_select(0, other), 0.0)
         index = torch.minimum(t.detach().long(), self.last.index_select(0, other))
-        return other * self.width + index, t - index, inside
+        if self.cells == 0:
+            return other * self.width + index, t - index, inside
+        cell = torch.clamp(t.detach().long(), max=self.cells - 1)
+        index = self.first.index_select(0, other * self.cells + cell)
+        begin = other * (self.width + 2)
+        for _ in range(self.deepest):
+            index = index + (t.detach() >= self.knots.index_select(0, begin + index + 1)).long()
+        index = torch.minimum(index, self.last.index_select(0, other))
+        knot = self.knots.index_select(0, begin + index)
+        # Single precision may round a distance beyond a narrow interval.
+        u = torch.minimum(t - knot, self.knots.index_select(0, begin + index + 1) - knot)
+        return other * self.width + index, u, inside
 
     def values(self, table: Tensor, other: Tensor, r: Tensor) -> Tensor:
         """Values of channels, zero outside the table, for autograd, shape (E, C).
@@ -100,6 +117,31 @@ class RadialSplines(torch.nn.Module):
         value = embedding_bag(rows, flat, mode="sum", per_sample_weights=powers)
         slope = embedding_bag(rows, flat, mode="sum", per_sample_weights=slopes)
         return value, slope
+
+
+def _divided(table: RadialTable, centre: int) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+    """Where intervals begin that are not equidistant, and how they are found.
+
+    Returns:
+        The knots of each neighbour, shape (S, bins + 2); the interval in which every whole t lies,
+        shape (S, cells); the most knots between two of these. No cells where knots are equidistant.
+    """
+    species = len(table.bins)
+    if table.knots is None:
+        return np.zeros((species, 0)), np.zeros((species, 0), dtype=np.int64), 0
+    # Nothing begins behind the last one.
+    knots = np.pad(table.knots[centre], ((0, 0), (0, 1)))
+    cells, deepest = 1, 0
+    found = []
+    for z, bins in enumerate(table.bins[centre]):
+        knots[z, bins + 1 :] = np.finfo(np.float32).max
+        used = knots[z, : bins + 1]
+        whole = np.arange(int(used[-1]) + 1)
+        found.append(np.searchsorted(used, whole, side="right") - 1)
+        cells = max(cells, len(whole))
+        deepest = max(deepest, int(np.diff(found[-1]).max(initial=0)))
+    first = np.stack([np.pad(one, (0, cells - len(one)), mode="edge") for one in found])
+    return knots, first, deepest
 
 
 class Harmonics(torch.nn.Module):

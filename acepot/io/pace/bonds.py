@@ -28,7 +28,7 @@ Mode = Literal["density", "distance", "zbl"]
 
 #: Largest number of radial functions, l, power of an envelope; longest cut-off in Å.
 MAX_COUNT, MAX_L, _POWER, _FAR = 1000, 40, 12, 50.0
-#: Narrowest window or switch in Å: it sets the distance of the knots.
+#: Narrowest window or switch in Å.
 _NARROW = 1e-3
 #: Relative difference of two numbers that mean the same.
 _SAME = 1e-9

@@ -8,21 +8,46 @@
 namespace ace {
 
 // Quintic tables on one grid per ordered pair of species:
-// f(r) = sum_k c[centre][neighbour][bin][k][channel] u^k, t = (r - begin)/spacing, u = t - bin.
+// f(r) = sum_k c[centre][neighbour][bin][k][channel] u^k, t = (r - begin)/spacing, u = t - knot,
+// where bin is the last one that begins at or before t; knot = bin where there are no `knots`.
 struct RadialTable {
     int species = 0, bins = 0, channels = 0;
     std::vector<double> begin, spacing;  // [centre * species + neighbour]
     std::vector<int32_t> count;          // bins of each pair, at most `bins`
     std::vector<int32_t> zero_inside;    // below begin: zero, or refused
     std::vector<double> coefficients;    // [pair][bin][6][channel]
+    std::vector<double> knots;           // t where bins begin: [pair][bins + 1]; empty: equidistant
 
     bool same_grid(const RadialTable& other) const {
         return begin == other.begin && spacing == other.spacing && count == other.count &&
-               zero_inside == other.zero_inside;
+               zero_inside == other.zero_inside && knots == other.knots;
     }
+
+    // t of the knot where a bin begins, or the last one ends.
+    double knot(int pair, int bin) const;
+    // The last knot in A.
+    double end(int pair) const;
 
     const double* row(int pair, int bin) const {
         return coefficients.data() + (static_cast<size_t>(pair) * bins + bin) * 6 * channels;
+    }
+};
+
+// Which bin of one pair a distance lies in, where knots are not equidistant.
+struct Knots {
+    std::vector<double> at;      // where bins begin, then the last end, then beyond all
+    std::vector<int32_t> first;  // of every whole t, the bin it lies in
+
+    Knots() = default;
+    Knots(const RadialTable& table, int pair);
+    bool empty() const { return at.empty(); }
+
+    // Of a t from 0 to the last knot, where it is the number of bins. Always inline, as code for
+    // one processor must not be linked into that for another.
+    __attribute__((always_inline)) int bin(double t) const {
+        int here = first[static_cast<size_t>(t)];
+        while (t >= at[here + 1]) here++;
+        return here;
     }
 };
 

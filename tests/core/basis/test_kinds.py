@@ -72,8 +72,8 @@ MISTAKES: list[tuple[Callable[[], object], str, str, str]] = [
      "exponent: expected more than 0, got 0.0"),
     (lambda: ChebExpCos(1.0, 1e-9), "basis.radial", '{family = "cheb_exp_cos", smoothing = 1e-9}',
      "smoothing: expected 0 or 0.001 Å to the cut-off, got 1e-09"),
-    (lambda: ChebPow(1.5), "basis.radial", '{family = "cheb_pow", exponent = 1.5}',
-     "exponent: expected 1 or at least 2 (finite curvature at the cut-off), got 1.5"),
+    (lambda: ChebPow(0.5), "basis.radial", '{family = "cheb_pow", exponent = 0.5}',
+     "exponent: expected at least 1 (a finite slope at the cut-off), got 0.5"),
     (lambda: Pair(degree=-1), "basis.pair", "{degree = -1}", "degree: expected 0 to 200, got -1"),
     (lambda: Pair(radial="legendre"), "basis.pair", '{radial = "legendre"}',
      "radial: expected table, got 'legendre'"),
@@ -267,6 +267,7 @@ class BumpFunctions:
     inner: float = 0.0
     zero_inside: bool = False
     breaks: tuple[float, ...] = ()
+    seams: tuple[float, ...] = ()
 
     def evaluate(self, r: Array) -> Jet:
         """As `RadialFunctions` promise."""
