@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
-from acepot.evaluate.protocol import Result, require
+from acepot.evaluate.protocol import Result, named, require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
@@ -83,8 +83,11 @@ def check(
     run = _Run(model)
     rng = np.random.default_rng(seed)
     yield from run.alone()
-    for structure in structures or sample_structures(model, rng):
-        yield from run.laws(_off_the_kink(model, structure, rng), rng)
+    for number, structure in enumerate(structures or sample_structures(model, rng)):
+        try:
+            yield from run.laws(_off_the_kink(model, structure, rng), rng)
+        except InputError as error:
+            raise named(structure, error, number) from None
 
 
 def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]:

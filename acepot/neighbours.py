@@ -69,11 +69,15 @@ def build(structure: Structure, cutoff: float) -> Edges:
     if len(vector) and (squared := np.einsum("ed,ed->e", vector, vector)).min() == 0.0:
         edge = int(squared.argmin())
         raise InputError(
-            f"{structure.name or 'structure'}: atoms {centre[edge]} and {neighbour[edge]} "
-            "sit at the same point"
+            f"{_where(structure)}atoms {centre[edge]} and {neighbour[edge]} sit at the same point"
         )
     first = np.searchsorted(centre, np.arange(len(structure) + 1))
     return Edges(centre, neighbour, vector, shift[order].astype(np.int32), first)
+
+
+def _where(structure: Structure) -> str:
+    """The name of a structure before a message; callers with several say which has none."""
+    return f"{structure.name}: " if structure.name else ""
 
 
 def _check_extent(structure: Structure, cutoff: float) -> None:
@@ -84,7 +88,7 @@ def _check_extent(structure: Structure, cutoff: float) -> None:
     extent = float(np.ptp(along, axis=0).max())
     if extent > _FARTHEST * max(cutoff, 1.0):
         raise InputError(
-            f"{structure.name or 'structure'}: atoms are {extent:.4g} Å apart along a direction "
+            f"{_where(structure)}atoms are {extent:.4g} Å apart along a direction "
             f"that does not repeat; expected at most {_FARTHEST * max(cutoff, 1.0):.4g} Å, "
             "or no periodic direction at all"
         )
@@ -113,7 +117,7 @@ def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     layers = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) * periodic
     if np.prod(2.0 * layers + 1) > _MOST_SHIFTS:
         raise InputError(
-            f"{structure.name or 'structure'}: cell: its layers are too near to each other to look "
+            f"{_where(structure)}cell: its layers are too near to each other to look "
             f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}"
         )
     shifts = np.stack(

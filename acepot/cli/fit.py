@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from acepot.basis.spec import BasisSpec
-from acepot.cli.options import add_keys, label_keys, numbers
+from acepot.cli.options import add_keys, in_options, label_keys, numbers
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
@@ -44,6 +44,15 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    try:
+        return _run(options)
+    except InputError as error:
+        if Path(options.source).suffix == ".toml":
+            raise
+        raise InputError(in_options(str(error), options)) from error
+
+
+def _run(options: argparse.Namespace) -> int:
     fit = fit_to_folder(
         configuration(options),
         options.out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from acepot.errors import InputError
 from acepot.io.structures.labels import WORDS, LabelKeys
@@ -44,3 +45,35 @@ def numbers(name: str, text: str) -> float | tuple[float, ...]:
     except ValueError:
         raise InputError(f"{name}: expected numbers separated by commas, got {text!r}") from None
     return values[0] if len(values) == 1 else values
+
+
+#: Settings of a TOML file by their dotted names, as messages say them.
+_SETTING = re.compile(
+    r"(?<![\w.-])(?:(basis|data|solver|prior|restraint|committee|weights)\.(\w+)|e0\.\w+)"
+    r"(?![\w(])"
+)
+
+
+def in_options(message: str, options: argparse.Namespace) -> str:
+    """A message for those who gave options and no TOML file: settings become options.
+
+    Args:
+        message: says settings as in a TOML file, such as basis.cutoff.
+        options: those there are.
+    """
+    without: list[str] = []
+
+    def option(found: re.Match[str]) -> str:
+        name = found.group(2) or "e0"
+        if hasattr(options, name):
+            return f"--{name}"
+        without.append(found.group())
+        return found.group()
+
+    said = _SETTING.sub(option, message)
+    if hasattr(options, said.partition(":")[0]):
+        said = f"--{said}"
+    if without and "--" not in said:
+        names = " and ".join(dict.fromkeys(without))
+        said += f" ({names}: in a TOML file, which acepot fit takes instead of the data)"
+    return said

@@ -137,17 +137,22 @@ class NativeEvaluator:
             One result a structure; where it is an unknown element, coinciding or too close
             atoms, or numbers that are not finite, the result says so and the others stand.
         """
+        return self._each(structures, committee, 0, len(structures))
+
+    def _each(
+        self, structures: Sequence[Structure], committee: bool, first: int, total: int
+    ) -> list[Result]:
+        """Results of structures `first` and following among a total; each that fails says why."""
         try:
             return self._evaluate(structures, committee)
         except ValueError as error:  # of one of them: find out which
             if len(structures) == 1:
                 members = self.tables.members - 1 if committee else None
-                return [no_result(structures[0], named(structures[0], error), members)]
+                said = named(structures[0], error, first if total > 1 else None)
+                return [no_result(structures[0], said, members)]
         half = len(structures) // 2
-        first, second = structures[:half], structures[half:]
-        return self.evaluate(first, committee=committee) + self.evaluate(
-            second, committee=committee
-        )
+        before = self._each(structures[:half], committee, first, total)
+        return before + self._each(structures[half:], committee, first + half, total)
 
     def _evaluate(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
         atoms = sum(len(s) for s in structures)

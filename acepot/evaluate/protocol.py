@@ -210,7 +210,8 @@ def each(
         failed: the result that says what is wrong.
     """
     results = []
-    for number, structure in enumerate(structures):
+    several = list(structures)
+    for number, structure in enumerate(several):
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
                 result = compute(number, structure)
@@ -218,7 +219,8 @@ def each(
                 raise InputError("its numbers are not finite; check coefficients and positions")
             results.append(result)
         except InputError as error:
-            results.append(failed(structure, named(structure, error)))
+            which = number if len(several) > 1 else None
+            results.append(failed(structure, named(structure, error, which)))
     return results
 
 
@@ -230,11 +232,18 @@ def is_finite(item: object) -> bool:
     return all(is_finite(part) for part in parts)
 
 
-def named(structure: Structure, error: Exception) -> InputError:
-    """An error that names its structure."""
+def named(structure: Structure, error: Exception, number: int | None = None) -> InputError:
+    """An error that names its structure.
+
+    Args:
+        structure: which.
+        error: what is wrong with it.
+        number: among several, for those without a name; None: it is the only one.
+    """
+    name = structure.name or ("" if number is None else f"structure {number}")
     text = str(error)
-    if structure.name and structure.name not in text:
-        text = f"{structure.name}: {text}"
+    if name and name not in text:
+        text = f"{name}: {text}"
     return InputError(text)
 
 

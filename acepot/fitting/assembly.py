@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import species_indices
+from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
-from acepot.evaluate.protocol import RowBuilder
+from acepot.evaluate.protocol import RowBuilder, named
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import DesignRows, Observable
 from acepot.fitting.problem import Accumulator
@@ -155,10 +156,18 @@ class Job:
         return NativeRowBuilder(self.basis.tables, helpers)
 
     def make(self, structure: Structure) -> StructureRows:
-        """The rows of one structure."""
+        """The rows of one structure.
+
+        Raises:
+            InputError: it has none; the message names it.
+        """
         weights = self.recipe.weights_of(structure.config_type)
         names = self.recipe.observables
-        return structure_rows(structure, self.basis.blank, self.builder, names, weights)
+        try:
+            return structure_rows(structure, self.basis.blank, self.builder, names, weights)
+        except InputError as error:
+            number = next(i for i, one in enumerate(self.structures) if one is structure)
+            raise named(structure, error, number) from None
 
     def from_the_start(self) -> tuple[Accumulator, tuple[StructureRows, ...]]:
         """All rows, from the last checkpoint on if there is one, and those that are kept."""

@@ -48,7 +48,10 @@ class Choice:
                 f"structures: expected the elements {', '.join(known)} of this fit, got "
                 f"{', '.join(sorted(strange))}; fit anew with them in basis.elements"
             )
-        found = [self.shortest, *(shortest_distances(s, _REACH) for s in structures)]
+        found = [
+            self.shortest,
+            *(shortest_distances(s, _REACH, k) for k, s in enumerate(structures)),
+        ]
         return replace(self, shortest=_least(found))
 
 
@@ -77,7 +80,8 @@ def choose(
     spec = resolve(replace(recipe.basis, elements=wanted or found))
     cutoff = _largest_cutoff(spec)
     shortest = [
-        shortest_distances(s, max(cutoff, _REACH) if len(s) == 1 else _REACH) for s in train
+        shortest_distances(s, max(cutoff, _REACH) if len(s) == 1 else _REACH, number)
+        for number, s in enumerate(train)
     ]
     e0, origin = reference_energies(train, spec.elements, recipe.e0, cutoff, shortest)
     return Choice(replace(recipe, basis=spec, e0=e0), e0, origin, _least(shortest))

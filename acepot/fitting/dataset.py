@@ -9,6 +9,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.evaluate.protocol import named
 from acepot.io.structures.atoms import from_atoms_list
 from acepot.neighbours import nearest
 from acepot.structure import Structure
@@ -34,9 +35,23 @@ def elements(structures: Sequence[Structure]) -> tuple[str, ...]:
     return tuple(SYMBOLS[z] for z in numbers)
 
 
-def shortest_distances(structure: Structure, reach: float) -> dict[str, float]:
-    """The shortest distance in Å of every pair of elements that are closer than the reach (Å)."""
-    found = nearest(structure, reach)
+def shortest_distances(
+    structure: Structure, reach: float, number: int | None = None
+) -> dict[str, float]:
+    """The shortest distance in Å of every pair of elements that are closer than the reach (Å).
+
+    Args:
+        structure: atoms and cell.
+        reach: in Å.
+        number: among several, for messages about those without a name.
+
+    Raises:
+        InputError: two atoms coincide, or the cell is too flat.
+    """
+    try:
+        found = nearest(structure, reach)
+    except InputError as error:
+        raise named(structure, error, number) from None
     return {f"{SYMBOLS[a]}-{SYMBOLS[b]}": length for (a, b), length in found.items()}
 
 

@@ -65,7 +65,7 @@ def fit_to_folder(
         InputError: data, configuration or folder are wrong.
     """
     if plots:
-        require_matplotlib()
+        require_matplotlib(", or do without: --no-plots")
     folder = made(folder)
     with memory_in(folder / _UNFINISHED, every) as memory:
         fit = run_fit(config, say=say, threads=threads, memory=memory)

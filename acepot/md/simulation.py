@@ -52,7 +52,7 @@ def simulate(
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
     """
     if plots:
-        require_matplotlib()
+        require_matplotlib(", or do without: --no-plots")
     with run_folder(folder, SETTINGS, (LOG, kind.trajectory)) as home:
         atoms = prepare(config)
         inputs = {"model": config.model, "structure": config.structure.file}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot.errors import InputError
-from acepot.evaluate.protocol import Result
+from acepot.evaluate.protocol import Result, named
 from acepot.fitting.observables import Evaluate, Observable
 from acepot.structure import Structure
 
@@ -112,16 +112,22 @@ def errors(
         structures: with labels.
         results: predictions in the same order.
         evaluate: the model that made them, for what it says about further structures.
+
+    Raises:
+        InputError: a label, prediction or config type that cannot be; the structure is named.
     """
     sums = Errors()
-    for structure, result in zip(structures, results, strict=True):
-        labels = {name: one.label(structure) for name, one in Observable.known.items()}
-        found = {
-            name: Observable.known[name].predicted(structure, result, evaluate) - label
-            for name, label in labels.items()
-            if label is not None
-        }
-        sums.add(structure.config_type, len(structure), **found)
+    for number, (structure, result) in enumerate(zip(structures, results, strict=True)):
+        try:
+            labels = {name: one.label(structure) for name, one in Observable.known.items()}
+            found = {
+                name: Observable.known[name].predicted(structure, result, evaluate) - label
+                for name, label in labels.items()
+                if label is not None
+            }
+            sums.add(structure.config_type, len(structure), **found)
+        except InputError as error:
+            raise named(structure, error, number) from None
     return sums.report()
 
 

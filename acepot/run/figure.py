@@ -38,8 +38,11 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def require_matplotlib() -> None:
+def require_matplotlib(instead: str = "") -> None:
     """Say at once, rather than after hours, that pictures cannot be drawn.
+
+    Args:
+        instead: how to do without them, where that is possible.
 
     Raises:
         MissingDependency: matplotlib is not installed.
@@ -48,7 +51,7 @@ def require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise MissingDependency(
-            "plots need matplotlib: pip install acepot[plot], or do without: --no-plots"
+            f"pictures need matplotlib: pip install acepot[plot]{instead}"
         ) from error
 
 

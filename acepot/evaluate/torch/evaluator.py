@@ -227,14 +227,16 @@ class TorchEvaluator:
         species: list[Ints] = []
         lists: list[Edges] = []
         given: list[G] = []
-        cutoff = self.tables.reach
+        cutoff, several = self.tables.reach, len(structures) > 1
         for number, structure in enumerate(structures):
             try:
                 z, edges = species_of(self.tables, structure), build(structure, cutoff)
                 refuse_closer(self.tables, z, edges)
                 given.append(check(number, structure))
             except InputError as error:
-                results[number] = failed(structure, named(structure, error))
+                results[number] = failed(
+                    structure, named(structure, error, number if several else None)
+                )
                 continue
             kept.append(number)
             species.append(z)
@@ -245,7 +247,10 @@ class TorchEvaluator:
                 results[number] = result
                 if not is_finite(result):
                     problem = InputError("results: expected finite numbers, got others")
-                    results[number] = failed(structures[number], named(structures[number], problem))
+                    which = number if several else None
+                    results[number] = failed(
+                        structures[number], named(structures[number], problem, which)
+                    )
         return [results[number] for number in range(len(structures))]
 
     def _tensor(self, array: Floats | Ints) -> Tensor:

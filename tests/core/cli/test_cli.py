@@ -538,7 +538,7 @@ def test_a_wrong_configuration_names_the_key_and_leaves_no_trace(
         ),
         (["fit", "train.xyz", "--degree", "4,4,4,4"], "expected one number or 3"),
         (["fit", "train.xyz", "--degree", "nan"], "degree: expected"),
-        (["fit", "train.xyz", "--cutoff", "-1"], "basis.cutoff"),
+        (["fit", "train.xyz", "--cutoff", "-1"], "--cutoff of"),
         (["fit", "train.xyz", "--keys", "enrgy=x"], "--keys: expected energy|forces|stress|virial"),
         (["fit", "train.xyz", "--keys", "energy=x"], 'energy_key = "x" occurs in no frame'),
         (["fit", "train.xyz", "--order", "0"], "order: expected 1 to 6"),
