@@ -42,6 +42,12 @@ OPENMM = EngineUnits(length=10.0, energy=1000.0 / (6.02214076e23 * _CHARGE))
 #: input with them, so that only they give the same Å and eV back.
 IPI = EngineUnits(length=1 / 1.8897261, energy=1 / 0.036749326)
 
+#: Hartree and Bohr (CODATA 2022), half a Hartree, and two units per mole.
+HARTREE = 27.211386245981
+BOHR = 0.529177210544
+RYDBERG = HARTREE / 2
+KILOJOULE_PER_MOLE = OPENMM.energy
+KILOCALORIE_PER_MOLE = 4.184 * KILOJOULE_PER_MOLE
 #: Boltzmann's constant in eV/K, exact.
 BOLTZMANN = 1.380649e-23 / _CHARGE
 #: A gigapascal in eV/Å³, exact.

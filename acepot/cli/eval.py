@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from acepot.cli.options import add_keys, label_keys
+from acepot.cli.options import add_keys, keys_by_option, label_keys
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.io.structures import extxyz
@@ -33,14 +33,15 @@ def run(options: argparse.Namespace) -> int:
     if not options.report and not options.out:
         raise InputError("eval: expected --report, --out or both")
     _check_targets(options)
-    done = evaluate_file(
-        options.model,
-        options.data,
-        label_keys(options.keys),
-        need_labels=options.report is not None,
-        say=show,
-        threads=options.threads,
-    )
+    with keys_by_option():
+        done = evaluate_file(
+            options.model,
+            options.data,
+            label_keys(options),
+            need_labels=options.report is not None,
+            say=show,
+            threads=options.threads,
+        )
     if options.out:
         extxyz.write_structures(
             options.out,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from acepot.basis.spec import BasisSpec
-from acepot.cli.options import add_keys, in_options, label_keys, numbers
+from acepot.cli.options import add_keys, in_options, keys_by_option, label_keys, numbers
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
@@ -38,17 +38,21 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
     verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
     add_keys(verb)
+    verb.add_argument(
+        "--accept-labels", action="store_true", help="fit labels that seem wrong as they are"
+    )
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    try:
+    if Path(options.source).suffix == ".toml":
         return _run(options)
+    try:
+        with keys_by_option():
+            return _run(options)
     except InputError as error:
-        if Path(options.source).suffix == ".toml":
-            raise
         raise InputError(in_options(str(error), options)) from error
 
 
@@ -63,6 +67,8 @@ def _run(options: argparse.Namespace) -> int:
     for name in ("train", "test"):
         if name in fit.report:
             show(f"\n{name}\n{table(fit.report[name])}")
+    if warnings := fit.report["warnings"]:
+        show("\nsaid before the fit:\n" + "\n".join(f"warning: {line}" for line in warnings))
     show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")
     return 0
 
@@ -81,6 +87,9 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--solver": options.solver,
         "--virial": options.virial or None,
         "--keys": options.keys,
+        "--ignore": options.ignore,
+        "--units": options.units,
+        "--accept-labels": options.accept_labels or None,
     }
     if Path(options.source).suffix == ".toml":
         if given := [name for name, value in own.items() if value is not None]:
@@ -93,7 +102,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, degree=numbers("--degree", options.degree))
     if options.cutoff is not None:
         basis = replace(basis, cutoff=options.cutoff)
-    keys = label_keys(options.keys)
+    keys = label_keys(options)
     data = Data(
         train=options.source,
         test=options.test or (),
@@ -102,6 +111,9 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         stress_key=keys.stress,
         virial_key=keys.virial,
         fit=("energy", "forces", "virial") if options.virial else ("energy", "forces"),
+        ignore=keys.ignore,
+        units=dict(keys.units),
+        accept_labels=options.accept_labels,
     )
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds

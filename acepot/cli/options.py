@@ -4,34 +4,65 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from acepot.errors import InputError
-from acepot.io.structures.labels import WORDS, LabelKeys
+from acepot.io.structures.labels import WORDS, KeysWanted, LabelKeys
+from acepot.io.structures.scales import EXAMPLES
 
 
 def add_keys(verb: argparse.ArgumentParser) -> None:
-    """`--keys energy=dft_energy,forces=dft_force`."""
+    """`--keys energy=dft_energy,forces=dft_force`, and what else is said of labels."""
     verb.add_argument(
         "--keys",
         metavar="LABEL=KEY,...",
         help="names of the labels, such as energy=dft_energy,forces=dft_force",
     )
+    verb.add_argument(
+        "--ignore", metavar="LABEL,...", help="labels to leave out, such as stress,virial"
+    )
+    verb.add_argument(
+        "--units",
+        metavar="LABEL=UNIT,...",
+        help="units other than eV and Å, with a minus where the sign is the other one, such as "
+        "energy=Ha,forces=Ha/Bohr,stress=-bar",
+    )
 
 
-def label_keys(text: str | None) -> LabelKeys:
-    """The keys of `--keys`.
+def label_keys(options: argparse.Namespace) -> LabelKeys:
+    """What `--keys`, `--ignore` and `--units` say.
 
     Raises:
-        InputError: not of the form LABEL=KEY, or an unknown label.
+        InputError: not of their forms, or an unknown label or unit.
     """
-    known = tuple(WORDS)
+    keys = _named("--keys", options.keys, tuple(WORDS), "KEY")
+    units = _named("--units", options.units, tuple(EXAMPLES), "UNIT")
+    ignore = tuple(part.strip() for part in (options.ignore or "").split(",") if part.strip())
+    try:
+        return LabelKeys(**keys, ignore=ignore, units=units)  # type: ignore[arg-type]  # keys only
+    except InputError as error:
+        raise InputError(f"--{error}") from None
+
+
+def _named(option: str, text: str | None, known: Sequence[str], value: str) -> dict[str, str]:
+    """The pairs NAME=VALUE of an option."""
     found: dict[str, str] = {}
-    for part in (text or "").split(",") if text else []:
-        label, equals, key = part.partition("=")
-        if not equals or label.strip() not in known or not key.strip():
-            raise InputError(f"--keys: expected {'|'.join(known)}=KEY, got {part!r}")
-        found[label.strip()] = key.strip()
-    return LabelKeys(**found)  # type: ignore[arg-type]  # its mapping has no such option
+    for part in text.split(",") if text else []:
+        name, equals, given = part.partition("=")
+        if not equals or name.strip() not in known or not given.strip():
+            raise InputError(f"{option}: expected {'|'.join(known)}={value}, got {part!r}")
+        found[name.strip()] = given.strip()
+    return found
+
+
+@contextmanager
+def keys_by_option() -> Iterator[None]:
+    """Whoever must name keys is told of `--keys`, instead of the TOML file they do not have."""
+    try:
+        yield
+    except KeysWanted as error:
+        raise error.on_command_line() from error
 
 
 def numbers(name: str, text: str) -> float | tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from acepot.cli.options import add_keys, label_keys
+from acepot.cli.options import add_keys, keys_by_option, label_keys
 from acepot.cli.terminal import show
 from acepot.report.evaluation import draw
 
@@ -24,6 +24,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    for path in draw(options.model, options.out, options.data, label_keys(options.keys), say=show):
+    keys = label_keys(options)
+    with keys_by_option():
+        pictures = draw(options.model, options.out, options.data, keys, say=show)
+    for path in pictures:
         show(str(path))
     return 0

@@ -49,6 +49,9 @@ class Data(Settings):
         fit: the observables that enter the fit; virials only when they are named here.
         keys: names of further labels by observable, of structures or of atoms; they are never
             looked for. "charge" is the total charge (e).
+        ignore: kinds of labels that are left out: energy, forces, stress, virial.
+        units: of "energy", "forces", "stress", "virial", "positions" where they are not eV and Å.
+        accept_labels: fit labels that seem wrong as they are.
     """
 
     train: str | tuple[str, ...]
@@ -60,6 +63,9 @@ class Data(Settings):
     config_type_key: str = "config_type"
     fit: tuple[str, ...] = ("energy", "forces")
     keys: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    ignore: tuple[str, ...] = field(default=(), metadata=LATER)
+    units: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    accept_labels: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         """There must be files and observables."""
@@ -75,7 +81,13 @@ class Data(Settings):
     def label_keys(self) -> LabelKeys:
         """The names of the labels as readers take them."""
         return LabelKeys(
-            self.energy_key, self.forces_key, self.stress_key, self.virial_key, self.keys
+            self.energy_key,
+            self.forces_key,
+            self.stress_key,
+            self.virial_key,
+            self.keys,
+            self.ignore,
+            self.units,
         )
 
     @property

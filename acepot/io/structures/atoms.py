@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.io.structures.frames import Frame, to_structures
+from acepot.io.structures.frames import Frame, group, to_structures
 from acepot.io.structures.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
 from acepot.structure import Structure
 
@@ -93,13 +93,12 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
         info, arrays = dict(atoms.info), dict(atoms.arrays)
     except AttributeError as error:
         raise InputError(f"{where}: expected an ASE Atoms object, got {type(atoms)}") from error
-    kind = info.get(config_type_key)
     bare = Structure(
         numbers=numbers,
         positions=positions,
         cell=cell,
         pbc=pbc,
-        config_type="default" if kind is None else str(kind),
+        config_type=group(info.get(config_type_key)),
         name=name,
     )
     results, stale = _results(atoms)

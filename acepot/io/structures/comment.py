@@ -17,7 +17,7 @@ _BLOCK = r"\{[^{}]*\}(?=\s|$)|\[(?:[^\[\]]|\[[^\[\]]*\])*\](?=\s|$)"
 #: key, key=value or key = value; blanks after the equals sign only if no other key follows.
 _PAIR = re.compile(
     rf'(?P<key>"(?:[^"\\]|\\.)*"(?=\s|=|$)|[^\s=]+)'
-    rf"(?:\s*=(?:(?=\S)|\s+(?![^\s=]+=))(?P<value>{_TEXT}|{_BLOCK}|\S+))?"
+    rf"(?:\s*=(?:(?=\S)|\s+(?![^\s=]+=))(?P<value>{_TEXT}|{_BLOCK}|\S+)|(?P<empty>=(?=\s|$)))?"
 )
 _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
 _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
@@ -43,7 +43,7 @@ class Comment:
     Args:
         free: no Lattice, Properties or pbc: the line may be any text, and atom lines may
             have more columns than the first four.
-        info: all other keys with their text; a bare word is True.
+        info: all other keys with their text; a bare word is True, and "" what ends in "=".
         cell: lattice vectors as rows in Å, shape (3, 3), zero without Lattice.
         pbc: periodic directions.
         columns: the columns of the atom lines.
@@ -118,7 +118,10 @@ def _pairs(text: str) -> tuple[dict[str, object], dict[str, str], str]:
     doubt = ""
     for match in _PAIR.finditer(text):
         key, key_closed = _unquoted(match["key"])
-        value, value_closed = (True, True) if match["value"] is None else _unquoted(match["value"])
+        value: str | bool = True if match["empty"] is None else ""
+        value_closed = True
+        if match["value"] is not None:
+            value, value_closed = _unquoted(match["value"])
         if not (key_closed and value_closed):
             doubt = doubt or match[0]
         if key.lower() in ("lattice", "properties", "pbc") and isinstance(value, str):

@@ -22,7 +22,7 @@ from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.io.files import opened, replaced
 from acepot.io.structures.comment import FAR, Column, parse, quoted
-from acepot.io.structures.frames import Frame, to_structures
+from acepot.io.structures.frames import Frame, group, to_structures
 from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys, rank
 from acepot.io.structures.values import is_number
 from acepot.structure import Structure
@@ -164,7 +164,7 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
             **atoms,
             cell=comment.cell,
             pbc=np.array(comment.pbc),
-            config_type=str(comment.info.get(config_type_key, "default")),
+            config_type=group(comment.info.get(config_type_key)),
             name=name,
         )
     except InputError as error:

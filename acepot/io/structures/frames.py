@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from acepot.errors import InputError
 from acepot.io.structures.labels import (
     CALCULATOR,
+    KeysWanted,
     Kind,
     LabelCount,
     LabelKeys,
@@ -19,7 +22,9 @@ from acepot.io.structures.labels import (
     rank,
 )
 from acepot.io.structures.values import (
+    flat,
     numbers,
+    placeholder,
     read_energy,
     read_forces,
     read_numbers,
@@ -91,13 +96,22 @@ class Frame:
         return self.results.get(key) if value is None else value
 
 
+def group(value: object) -> str:
+    """The name of a structure's group: an empty value, or a key without one, is no name."""
+    return "default" if value is None or value is True or value == "" else str(value)
+
+
 @dataclass(frozen=True)
 class _Choice:
-    """The keys of one label, first come first used; `checked`: all present ones must agree."""
+    """The keys of one label, first come first used; `checked`: all present ones must agree.
+
+    `weaker` keys could be the label as well, by name, and are not used.
+    """
 
     label: Label
     sources: tuple[tuple[Kind, str], ...]
     checked: bool
+    weaker: tuple[tuple[Kind, str], ...] = ()
 
 
 def to_structures(
@@ -120,6 +134,7 @@ def to_structures(
             is not finite, of the wrong shape or far from symmetric, a stress without a
             three-dimensional cell, a virial and a stress that contradict each other.
     """
+    frames = _in_angstrom(frames, keys)
     info = tuple(dict.fromkeys(key for frame in frames for key in frame.info))
     info += (CALCULATOR,) if any(frame.results for frame in frames) else ()
     columns = tuple(
@@ -130,13 +145,16 @@ def to_structures(
     others = _others(frames, keys, path, there)
     structures = []
     used: dict[Label, dict[str, None]] = {label: {} for label in _KINDS}
+    passed_over: Counter[str] = Counter()
     for frame, more in zip(frames, others, strict=True):
         labels: dict[str, Any] = {}
         for choice in choices:
-            key, value = _label(frame, choice)
+            key, value, why = _label(frame, choice, keys)
             if value is not None:
                 labels[choice.label] = value
                 used[choice.label][key] = None
+            elif why:
+                passed_over[why] += 1
         if "charge" in more:
             labels["charge"] = more.pop("charge")
         structures.append(frame.bare.labelled(**labels, labels=more))
@@ -162,6 +180,8 @@ def to_structures(
             )
             for name, key in keys.others.items()
         ),
+        passed_over=tuple(passed_over.items()),
+        notes=tuple(_notes(frames, structures, choices, path)),
     )  # fmt: skip
     return structures, count
 
@@ -186,7 +206,8 @@ def _others(
 def _choose(frames: Sequence[Frame], keys: LabelKeys, path: str, there: str) -> list[_Choice]:
     """The keys of every label, decided from all frames."""
     choices, doubts = [], []
-    for label, kinds in _KINDS.items():
+    for label, every in _KINDS.items():
+        kinds = tuple(kind for kind in every if kind not in keys.ignore)
         asked = [(kind, key) for kind in kinds if (key := getattr(keys, kind)) is not None]
         for kind, key in asked:
             if all(frame.get(kind, key) is None for frame in frames):
@@ -197,6 +218,7 @@ def _choose(frames: Sequence[Frame], keys: LabelKeys, path: str, there: str) -> 
         found = _found(frames, kinds)
         best = min((level for level, _ in found.values()), default=0)
         sources = [source for source, (level, _) in found.items() if level == best]
+        weaker = tuple(source for source, (level, _) in found.items() if level > best)
         sources.sort(key=lambda source: (source[0] == "stress", source[1] == CALCULATOR))
         for kind in kinds:
             rivals = [
@@ -206,13 +228,12 @@ def _choose(frames: Sequence[Frame], keys: LabelKeys, path: str, there: str) -> 
             ]
             if len(rivals) > 1:
                 doubts.append((kind, [key for _, key in sorted(rivals)]))
-        choices.append(_Choice(label, tuple(sources), checked=True))
+        choices.append(_Choice(label, tuple(sources), checked=True, weaker=weaker))
     if doubts:
         rivals_of = "; ".join(f"{kind}: {' or '.join(rivals)}" for kind, rivals in doubts)
-        options = ", ".join(f'{kind}_key = "{rivals[0]}"' for kind, rivals in doubts)
-        raise InputError(
-            f"{path}: more than one key could be the label ({rivals_of}); "
-            f"say which, in a TOML file [data] {options}"
+        raise KeysWanted(
+            f"{path}: more than one key could be the label ({rivals_of}); say which",
+            [(kind, rivals[0]) for kind, rivals in doubts],
         )
     return choices
 
@@ -248,32 +269,95 @@ def _fits(kind: Kind, value: object, atoms: int) -> bool:
     return array.size == 1 if kind == "energy" else array.size in (6, 9)
 
 
-def _label(frame: Frame, choice: _Choice) -> tuple[str, Any]:
-    """The key and the value of a label in one frame, ("", None) if it has none."""
+def _label(frame: Frame, choice: _Choice, keys: LabelKeys) -> tuple[str, Any, str]:
+    """Key and value of a label in one frame, ("", None, why) if it has none or is passed over."""
     taken: tuple[str, Any] = ("", None)
+    why, first = "", ""
     for kind, key in choice.sources:
         raw = frame.get(kind, key)
         if raw is None:
             continue
-        value = _value(frame, kind, f"{frame.where}: {kind} (key {key})", raw)
+        if choice.label == "virial" and (reason := _no_virial(frame, kind, raw)):
+            why = reason
+            continue
+        value = _value(frame, kind, f"{frame.where}: {kind} (key {key})", raw, keys)
         if taken[1] is None:
-            taken = (key, value)
-            first = f'{kind}_key = "{key}"'
+            taken, first = (key, value), kind
             if not choice.checked:
                 break
             continue
         gap = float(np.abs(value - taken[1]).max())
         if gap > _AGREE + _AGREE_RELATIVE[choice.label] * float(np.abs(value).max()):
-            raise InputError(
+            raise KeysWanted(
                 f"{frame.where}: {choice.label}: the values under {taken[0]} and {key} differ "
-                f'by {gap:.3g}; say which, in a TOML file [data] {first} or {kind}_key = "{key}"'
+                f"by {gap:.3g}; say which",
+                [(first, taken[0]), (kind, key)],
+                either=True,
             )
-    return taken
+    return (*taken, why)
 
 
-def _value(frame: Frame, kind: Kind, what: str, raw: object) -> Any:
+def _no_virial(frame: Frame, kind: Kind, raw: object) -> str:
+    """Why a stress or virial that is there is none; "" if it is one."""
+    if kind == "stress" and not frame.bare.pbc.any():
+        return "no periodic direction"
+    if kind == "stress" and flat(frame.bare.cell):
+        return "cell without a volume"
+    return placeholder(raw, len(frame.bare))
+
+
+def _value(frame: Frame, kind: Kind, what: str, raw: object, keys: LabelKeys) -> Any:
+    factor = keys.scale(kind).of(len(frame.bare))
     if kind == "energy":
-        return read_energy(raw, what)
+        return factor * read_energy(raw, what)
     if kind == "forces":
-        return read_forces(raw, what, len(frame.bare))
-    return read_virial(raw, what) if kind == "virial" else read_stress(raw, what, frame.bare.cell)
+        return factor * read_forces(raw, what, len(frame.bare))
+    if kind == "virial":
+        return factor * read_virial(raw, what)
+    return read_stress(raw, what, frame.bare.cell, factor)
+
+
+def _in_angstrom(frames: Sequence[Frame], keys: LabelKeys) -> Sequence[Frame]:
+    """The frames with positions and cells in Å."""
+    if "positions" not in keys.units:
+        return frames
+    length = keys.scale("positions").factor
+    if length < 0:
+        raise InputError("units.positions: expected a length without a sign")
+    return [
+        replace(
+            frame,
+            bare=replace(
+                frame.bare,
+                positions=length * frame.bare.positions,
+                cell=length * frame.bare.cell,
+            ),
+        )
+        for frame in frames
+    ]
+
+
+def _notes(
+    frames: Sequence[Frame], structures: Sequence[Structure], choices: Sequence[_Choice], path: str
+) -> Iterator[str]:
+    """Structures that lack a label, although a key that was not chosen holds one."""
+    for choice in choices:
+        for kind, key in choice.weaker:
+            lacking = [
+                (i, one)
+                for i, (frame, one) in enumerate(zip(frames, structures, strict=True))
+                if getattr(one, choice.label) is None
+                and frame.get(kind, key) is not None
+                and not (choice.label == "virial" and _no_virial(frame, kind, frame.get(kind, key)))
+            ]
+            if not lacking:
+                continue
+            names = ", ".join(f"frame {i}, {one.config_type}" for i, one in lacking[:3])
+            names += ", ..." if len(lacking) > 3 else ""
+            chosen = " or ".join(dict.fromkeys(source for _, source in choice.sources))
+            yield (
+                f"{Path(path).name}: {len(lacking)} structure{'s have' * (len(lacking) > 1)}"
+                f"{' has' * (len(lacking) == 1)} no {chosen} but "
+                f"{'an' if kind == 'energy' else 'a' * (kind != 'forces')} {kind} under {key} "
+                f"({names}), which is not used; give all of them one key, or name the key"
+            ).replace("but  ", "but ")

@@ -15,13 +15,14 @@ Keys are chosen once per file, from all its frames.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from acepot.errors import InputError
+from acepot.io.structures.scales import OURS, Scale, scale
 
 Kind = Literal["energy", "forces", "stress", "virial"]
 
@@ -84,6 +85,27 @@ def _words(key: str) -> list[str]:
     return re.split(r"[_\-. ]+", key.lower())
 
 
+class KeysWanted(InputError):  # noqa: N818 - reads as the thing that is wanted
+    """The keys of labels are in doubt, and must be named.
+
+    Args:
+        what: which, where and why.
+        keys: kinds of labels and a key of each that could be named.
+        either: whether one of them is enough.
+    """
+
+    def __init__(self, what: str, keys: Sequence[tuple[str, str]], *, either: bool = False) -> None:
+        self.what, self.keys, self.either = what, tuple(keys), either
+        named = (" or " if either else ", ").join(f'{kind}_key = "{key}"' for kind, key in keys)
+        super().__init__(f"{what}, in a TOML file [data] {named}")
+
+    def on_command_line(self) -> InputError:
+        """The same, with the option that names keys."""
+        joint = " or --keys " if self.either else ","
+        named = joint.join(f"{kind}={key}" for kind, key in self.keys)
+        return InputError(f"{self.what}: --keys {named}")
+
+
 @dataclass(frozen=True)
 class LabelKeys:
     """The keys that hold the labels; None means: found by name (see the module's text).
@@ -96,9 +118,13 @@ class LabelKeys:
             serves the frames that have no virial.
         others: keys of further labels by name, of structures or of atoms, which are never
             looked for; "charge" is the total charge in e.
+        ignore: kinds of labels that are left out, some of energy, forces, stress and virial.
+        units: of "energy", "forces", "stress", "virial" and "positions" (and the cell) where they
+            are not eV and Å, with a minus in front where the sign is the other one: "Ha/Bohr",
+            "-bar" (see `acepot.io.structures.scales`).
 
     Raises:
-        InputError: a key that is not a non-empty string.
+        InputError: a key that is not a non-empty string, an unknown kind or unit.
     """
 
     energy: str | None = None
@@ -106,6 +132,8 @@ class LabelKeys:
     stress: str | None = None
     virial: str | None = None
     others: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = {f"{name}_key": getattr(self, name) for name in WORDS}
@@ -116,6 +144,17 @@ class LabelKeys:
         if twice := set(self.others).intersection(WORDS):
             name = min(twice)
             raise InputError(f"keys.{name}: {name}_key names this label")
+        for name in self.ignore:
+            if name not in WORDS:
+                raise InputError(f"ignore: expected some of {', '.join(WORDS)}, got {name!r}")
+            if getattr(self, name) is not None:
+                raise InputError(f"ignore: {name} is left out, yet {name}_key names its key")
+        for name, unit in self.units.items():
+            scale(name, unit)
+
+    def scale(self, quantity: str) -> Scale:
+        """What the numbers of a kind of label, or of positions, are multiplied by."""
+        return scale(quantity, self.units[quantity]) if quantity in self.units else OURS
 
 
 #: The default: every label is found by name.
@@ -140,6 +179,9 @@ class LabelCount:
         info: every per-structure key there is.
         columns: every per-atom column there is.
         others: number of structures with a further label, by its name, and its key.
+        passed_over: why stresses and virials that are there are no labels, and of how many
+            structures.
+        notes: what is doubtful about the keys, a sentence each.
     """
 
     path: str
@@ -155,6 +197,8 @@ class LabelCount:
     info: tuple[str, ...]
     columns: tuple[str, ...]
     others: tuple[tuple[str, int, str], ...] = ()
+    passed_over: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         found = []
@@ -165,6 +209,7 @@ class LabelCount:
         ):
             source = f" ({', '.join(keys)})" if number else ""
             found.append(f"{number} {one if number == 1 else many}{source}")
+        found[-1] += "".join(f", {n} passed over ({why})" for why, n in self.passed_over)
         found += [f"{number} {name} ({key})" for name, number, key in self.others]
         structures = f"{self.frames} structure{'s' * (self.frames != 1)}"
         atoms = f"{self.atoms} atom{'s' * (self.atoms != 1)}"
@@ -196,11 +241,10 @@ def no_labels(count: LabelCount, wanted: Iterable[str]) -> InputError:
     """The error for a file without any of the wanted labels; it lists the keys that are there."""
     wanted = tuple(wanted)
     named = [kind for kind in wanted if kind in WORDS] or ["energy"]
-    example = f'{named[0]}_key = "..."'
-    return InputError(
+    return KeysWanted(
         f"{count.path}: expected labels ({', '.join(wanted)}), found none; "
-        f"{list_keys(count.info, count.columns)}; "
-        f"name the one to use, in a TOML file [data] {example}"
+        f"{list_keys(count.info, count.columns)}; name the one to use",
+        [(named[0], "...")],
     )
 
 

@@ -56,6 +56,25 @@ def is_number(word: str) -> bool:
     return "_" not in word and word.isascii()
 
 
+def placeholder(raw: object, atoms: int) -> str:
+    """Why a stress or virial says nothing, as programs write that know none; "" if it does.
+
+    Zeros are one for two atoms or more, whose virial is never zero to the last bit.
+    """
+    array = numbers(raw)
+    if array is None:
+        return ""
+    if np.isnan(array).all():
+        return "not a number"
+    return "only zeros" if atoms > 1 and not array.any() else ""
+
+
+def flat(cell: NDArray[np.float64]) -> bool:
+    """Whether a cell, shape (3, 3), has no volume."""
+    volume = float(abs(np.linalg.det(cell)))
+    return volume <= _FLAT * float(np.prod(np.linalg.norm(cell, axis=1)))
+
+
 def read_energy(raw: object, what: str) -> float:
     """An energy in eV, or an InputError that begins with `what`."""
     return float(_finite(raw, what, "one number in eV", (1,))[0])
@@ -90,20 +109,23 @@ def read_virial(raw: object, what: str) -> NDArray[np.float64]:
     return np.asarray(0.5 * (virial + virial.T))
 
 
-def read_stress(raw: object, what: str, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+def read_stress(
+    raw: object, what: str, cell: NDArray[np.float64], factor: float = 1.0
+) -> NDArray[np.float64]:
     """The virial W = -V σ in eV, shape (3, 3), of a stress σ = +(1/V) dE/dε in eV/Å³.
 
     Args:
         raw: 9 numbers row by row or 6 as xx yy zz yz xz xy.
         what: how an error begins.
         cell: lattice vectors as rows in Å, shape (3, 3).
+        factor: what the numbers are multiplied by to be in eV/Å³.
 
     Raises:
         InputError: as `read_virial`, or the cell has no volume.
     """
-    stress = _tensor(raw, what)
+    stress = factor * _tensor(raw, what)
     volume = float(abs(np.linalg.det(cell)))
-    if volume <= _FLAT * float(np.prod(np.linalg.norm(cell, axis=1))):
+    if flat(cell):
         raise InputError(
             f"{what}: a stress needs three independent lattice vectors, "
             f"got the cell {cell.tolist()}"

@@ -194,8 +194,6 @@ def test_a_damaged_file_is_refused_with_its_line(tmp_path: Path, text: str, mess
         ('virial="1 2 3 4 5 inf"', "expected finite numbers, got inf"),
         ('virial="1 0.5 0 0.6 1 0 0 0 1"', "expected a symmetric 3x3 tensor"),
         ('virial="1e200 0 0 0 0 0"', "components up to 1e"),
-        ('stress="1 2 3 4 5 6"', "a stress needs three independent lattice vectors"),
-        ('Lattice="9 0 0 0 9 0 0 0 0" pbc="T T F" stress="1 2 3 4 5 6"', "a stress needs three"),
     ],
 )
 def test_a_wrong_label_is_refused_with_its_key(tmp_path: Path, comment: str, message: str) -> None:
