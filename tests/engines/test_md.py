@@ -33,6 +33,7 @@ from acepot.md.config import load_config
 from acepot.md.masses import masses
 from acepot.md.start import prepare
 from acepot.run import folder as run_folders
+from acepot.run import lock as locks
 from acepot.units import AMU, BOLTZMANN, GIGAPASCAL
 
 ROOT = Path(__file__).parents[2]
@@ -488,7 +489,7 @@ def test_other_contents_of_the_structure_are_refused(make: Make, tmp_path: Path,
 
 def test_a_folder_in_use_is_refused(make: Make, capsys, monkeypatch) -> None:
     simulation = make()
-    monkeypatch.setattr(run_folders, "_PATIENCE", 0.2)
+    monkeypatch.setattr(locks, "_PATIENCE", 0.2)
     with run_folders.run_folder(simulation.folder("run"), "md.toml"):
         refused(simulation, "another process runs in this folder", capsys)
 
