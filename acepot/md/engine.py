@@ -38,6 +38,23 @@ class Phase:
     cell: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """What moves.
+
+    Args:
+        numbers: atomic numbers, shape (n,).
+        masses: in amu, shape (n,).
+        periodic: whether all three directions are (else none is).
+        start: positions, velocities and cell at the first step.
+    """
+
+    numbers: NDArray[np.int64]
+    masses: Floats
+    periodic: bool
+    start: Phase
+
+
 @dataclass(frozen=True)
 class Sample:
     """What a row of the log is made of.
