@@ -131,7 +131,7 @@ def make(tmp_path: Path) -> Make:
     return write
 
 
-def frames(engine: str, path: Path) -> list[bytes]:
+def frames(engine: str, path: Path, atoms: int = 64) -> list[bytes]:
     """The frames of a trajectory, each as bytes that are equal for equal frames."""
     if engine == "ase":
         from ase.io import read
@@ -147,7 +147,7 @@ def frames(engine: str, path: Path) -> list[bytes]:
         assert len(body) % count == 0, "the header of the DCD file counts other frames"
         size = len(body) // count
         return [body[i * size : (i + 1) * size] for i in range(count)]
-    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"64\n#"
+    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"%d\n#" % atoms
     return [mark + rest for rest in data.split(mark)[1:]]
 
 
