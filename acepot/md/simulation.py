@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from acepot.errors import InputError
 from acepot.io.files import naming, replaced
 from acepot.md import log, snapshot
 from acepot.md.config import MDConfig, dump_config
@@ -67,6 +68,11 @@ def simulate(
         if home.has_checkpoint and config.structure.run is not None:
             structure = home.path / _START
         atoms = prepare(config, structure)
+        held = len(atoms.numbers) - atoms.free
+        if held and not kind.holds_atoms:
+            raise InputError(
+                f"{structure}: {held} atoms are fixed, which the engine {kind.name} cannot do"
+            )
         last = _begun(config, home, kind, structure, say)
         count, steps = len(atoms.numbers), config.run.steps
         picture = home.path / PICTURE
@@ -74,7 +80,8 @@ def simulate(
             say(f"{home.path}: this run of {steps} steps is finished")
         else:
             start = "" if last is None else f", from step {last.step}"
-            say(f"{kind.name}: {count} atoms, {config.ensemble.kind}, {steps} steps{start}")
+            fixed = f" ({held} of them fixed)" if held else ""
+            say(f"{kind.name}: {count} atoms{fixed}, {config.ensemble.kind}, {steps} steps{start}")
             picture.unlink(missing_ok=True)
             _Simulation(config, home, kind, atoms, last).run(say)
         if plots and not picture.exists():
@@ -170,6 +177,7 @@ class _Simulation:
             start,
             self._stage,
             self._home.path,
+            atoms.fixed,
         )
 
     def _enter_run(self) -> None:
@@ -181,7 +189,7 @@ class _Simulation:
 
     def _write(self) -> None:
         sample = self._engine.sample()
-        row = log.row(self._step, self._config.run.timestep, len(self._atoms.numbers), sample)
+        row = log.row(self._step, self._config.run.timestep, self._atoms.free, sample)
         self._log.write(row)
         if self._stage == _RUN:
             with naming(self._home.path / self._kind.trajectory):

@@ -14,6 +14,7 @@ import numpy as np
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.io.files import replaced
+from acepot.io.structures.constraints import column_of
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.labels import LabelKeys
 from acepot.md.engine import Atoms, Floats, Phase
@@ -40,12 +41,16 @@ def write(path: Path, atoms: Atoms, phase: Phase, step: int) -> None:
     side = "T" if atoms.periodic else "F"
     cell = " ".join(map(repr, phase.cell.ravel().tolist()))
     comment = [f'Lattice="{cell}"'] if atoms.periodic else []
-    comment += [f"Properties=species:S:1:pos:R:3:{MOMENTA}:R:3", f'pbc="{side} {side} {side}"']
+    properties, held = f"species:S:1:pos:R:3:{MOMENTA}:R:3", [""] * len(atoms.numbers)
+    if atoms.fixed.any():
+        mask, held = column_of(np.repeat(atoms.fixed[:, None], 3, axis=1))
+        properties += f":{mask}"
+    comment += [f"Properties={properties}", f'pbc="{side} {side} {side}"']
     rows = np.hstack((phase.positions, momenta)).tolist()
     with replaced(path) as file:
         file.write(f"{len(rows)}\n{' '.join(comment)} step={step}\n")
-        for number, row in zip(atoms.numbers.tolist(), rows, strict=True):
-            file.write(f"{SYMBOLS[number]} {' '.join(map(repr, row))}\n")
+        for number, row, move in zip(atoms.numbers.tolist(), rows, held, strict=True):
+            file.write(f"{SYMBOLS[number]} {' '.join(map(repr, row))} {move}".rstrip() + "\n")
 
 
 def snapshot(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
@@ -27,8 +28,8 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
     every engine then starts from the same numbers.
 
     Velocities are those of the structure where the configuration says so. Else they follow
-    Maxwell and Boltzmann, v ~ N(0, kT/m). All 3n degrees of freedom count: the centre of mass is
-    not held, and the temperature is 2 K / (3 n k).
+    Maxwell and Boltzmann, v ~ N(0, kT/m). All degrees of freedom of the n atoms that are not fixed
+    count: the centre of mass is not held, and the temperature is 2 K / (3 n k).
 
     Args:
         config: of the simulation.
@@ -61,9 +62,11 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
     moved = (positions[None] + shifts[:, None]).reshape(-1, 3)
     cell = cell * np.array(config.structure.repeat)[:, None]
     mass = masses(numbers)
+    fixed = np.tile(_held(config, structure), len(shifts))
     if not config.keeps_velocities:
         moves = _drawn(config, mass)
-    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell))
+    moves = np.where(fixed[:, None], 0.0, moves)
+    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed)
 
 
 def source(config: MDConfig) -> Path:
@@ -85,6 +88,38 @@ def _chosen(config: MDConfig, file: Path) -> Structure:
             f"got {frame}"
         )
     return structures[frame]
+
+
+def _held(config: MDConfig, structure: Structure) -> NDArray[np.bool_]:
+    """Whether an atom is fixed, shape (n,).
+
+    Raises:
+        InputError: something else is held than whole atoms, all of them are, or the cell moves.
+    """
+    name = structure.name
+    if structure.constraints:
+        others = ", ".join(structure.constraints)
+        raise InputError(
+            f"{name}: expected no constraint but fixed atoms, got {others}, which acepot md cannot "
+            "keep; take it off"
+        )
+    held = structure.fixed
+    if held is None:
+        return np.zeros(len(structure), dtype=bool)
+    fixed = np.asarray(held.all(axis=1))
+    if partly := np.flatnonzero(held.any(axis=1) & ~fixed).tolist():
+        raise InputError(
+            f"{name}: expected atoms that are fixed along all three axes or none, got atom "
+            f"{partly[0]} held along {held[partly[0]].tolist()}, which acepot md cannot keep"
+        )
+    if fixed.all():
+        raise InputError(f"{name}: all {len(fixed)} atoms are fixed; expected one that moves")
+    if config.ensemble.kind == "npt":
+        raise InputError(
+            f"{name}: {int(fixed.sum())} atoms are fixed, and npt would move them with the cell; "
+            "use nvt or nve, or let them move"
+        )
+    return fixed
 
 
 def _turned(positions: Floats, moves: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:

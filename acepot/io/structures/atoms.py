@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from acepot.errors import InputError
+from acepot.io.structures.constraints import of_atoms
 from acepot.io.structures.frames import Frame, to_structures
 from acepot.io.structures.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
 from acepot.structure import Structure
@@ -94,6 +95,7 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
     except AttributeError as error:
         raise InputError(f"{where}: expected an ASE Atoms object, got {type(atoms)}") from error
     kind = info.get(config_type_key)
+    fixed, constraints = of_atoms(atoms)
     bare = Structure(
         numbers=numbers,
         positions=positions,
@@ -101,6 +103,8 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
         pbc=pbc,
         config_type="default" if kind is None else str(kind),
         name=name,
+        fixed=fixed,
+        constraints=constraints,
     )
     results, stale = _results(atoms)
     if stale:
