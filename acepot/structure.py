@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +54,9 @@ class Structure:
         name: where it came from, for messages ("train.xyz frame 3").
         charge: total charge in e, if known.
         labels: further labels by name, arrays of any shape ("dipole").
+        fixed: directions in which atoms are held in molecular dynamics, shape (n, 3) or (n,);
+            None: none is.
+        constraints: names of whatever else is held, such as bond lengths, which nothing here does.
 
     Raises:
         InputError: wrong shapes, non-finite numbers, unknown atomic numbers, a periodic
@@ -71,6 +74,8 @@ class Structure:
     name: str
     charge: float | None
     labels: Mapping[str, NDArray[np.float64]]
+    fixed: NDArray[np.bool_] | None
+    constraints: tuple[str, ...]
 
     def __init__(
         self,
@@ -85,6 +90,8 @@ class Structure:
         name: str = "",
         charge: float | None = None,
         labels: Mapping[str, ArrayLike] | None = None,
+        fixed: ArrayLike | None = None,
+        constraints: Sequence[str] = (),
     ) -> None:
         where, put = f"{name}: " if name else "", self._put
         count = int(np.size(np.asarray(numbers)))
@@ -102,6 +109,11 @@ class Structure:
         periodic = np.asarray(False if pbc is None else pbc)
         periodic = np.broadcast_to(periodic, (3,)) if periodic.ndim == 0 else periodic
         put("pbc", _array("pbc", periodic, (3,), bool, where))
+        held = None if fixed is None else np.asarray(fixed)
+        if held is not None and held.shape == (count,):
+            held = np.repeat(held[:, None], 3, axis=1)
+        put("fixed", None if held is None else _array("fixed", held, (count, 3), bool, where))
+        put("constraints", tuple(constraints))
         self._check_cell(where)
         self._label(where, energy, forces, virial, charge, {} if labels is None else labels)
 

@@ -23,6 +23,7 @@ from acepot.units import GIGAPASCAL
 
 try:
     from ase import Atoms, units
+    from ase.constraints import FixAtoms
     from ase.io import Trajectory
     from ase.md.langevinbaoab import LangevinBAOAB
     from ase.md.verlet import VelocityVerlet
@@ -122,6 +123,8 @@ def _atoms(task: Task) -> Any:
         pbc=task.periodic,
         velocities=start.velocities / units.fs,
     )
+    if task.fixed.any():
+        atoms.set_constraint(FixAtoms(mask=task.fixed))  # type: ignore[no-untyped-call]
     return atoms
 
 
@@ -152,4 +155,4 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     return dynamics
 
 
-ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine)
+ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, holds_atoms=True)

@@ -159,11 +159,17 @@ def _motion(task: Task) -> str:
     barostat = f"""<barostat mode='isotropic'> {time}
           <thermostat mode='langevin'> {time} </thermostat> </barostat>"""
     return f"""<motion mode='dynamics'> <fixcom> False </fixcom>
+      {_fixed(task)}
       <dynamics mode='{ensemble.kind}' splitting='baoab'>
         <timestep units='femtosecond'> {task.config.run.timestep!r} </timestep>
         {barostat if ensemble.kind == "npt" else ""}
         {thermostat if ensemble.kind != "nve" else ""}
       </dynamics> </motion>"""
+
+
+def _fixed(task: Task) -> str:
+    held = np.flatnonzero(task.fixed).tolist()
+    return f"<fixatoms> {held} </fixatoms>" if held else ""
 
 
 def _beads(task: Task) -> str:
@@ -196,4 +202,4 @@ def _text(path: Path) -> str:
     return text
 
 
-IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine)
+IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True)

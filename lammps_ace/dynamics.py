@@ -24,6 +24,8 @@ _PICOSECOND, _BAR = 1e-3, 1e4
 #: Å of vacuum around atoms without a cell, before LAMMPS shrinks the box.
 _VACUUM = 1.0
 _DIGITS = "%.17g"
+#: Group of the atoms that move, where not all do.
+_FREE = "free"
 _BOX = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz", "step")
 
 
@@ -118,22 +120,34 @@ class LammpsEngine:
                 "thermo 0",
                 "thermo_style custom step pe ke vol c_virial",
                 f"thermo_modify norm no format float {_DIGITS}",
+                *_groups(self._task),
                 *_fixes(self._task, step),
                 "run 0 post no",
             )
         )
 
 
+def _groups(task: Task) -> list[str]:
+    """The group of atoms that move, where not all do."""
+    held = np.flatnonzero(task.fixed) + 1
+    if not len(held):
+        return []
+    ranges = np.split(held, np.flatnonzero(np.diff(held) > 1) + 1)
+    words = " ".join(f"{one[0]}:{one[-1]}" for one in ranges)
+    return [f"group held id {words}", f"group {_FREE} subtract all held"]
+
+
 def _fixes(task: Task, step: int) -> list[str]:
     ensemble = task.ensemble
+    who = _FREE if task.fixed.any() else "all"
     if ensemble.kind == "nve":
-        return ["fix move all nve"]
+        return [f"fix move {who} nve"]
     kelvin = ensemble.temperature
     bath = (
-        f"fix bath all langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+        f"fix bath {who} langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
     )
     if ensemble.kind == "nvt":
-        return ["fix move all nve", bath]
+        return [f"fix move {who} nve", bath]
     bar = ensemble.pressure * _BAR
     return [
         f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r}",
@@ -187,4 +201,4 @@ def _sample(lines: list[str]) -> Sample:
     raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
 
 
-LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine)
+LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, holds_atoms=True)

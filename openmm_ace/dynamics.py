@@ -114,7 +114,8 @@ class OpenmmEngine:
         if self._task.ensemble.kind != "nve":
             return 0.0
         half = 0.5 * self._task.config.run.timestep * _PICOSECOND
-        return half * forces / OPENMM.force / self._task.masses[:, None]
+        kick = half * forces / OPENMM.force / self._task.masses[:, None]
+        return np.where(self._task.fixed[:, None], 0.0, kick)
 
     def _load(self, path: Path) -> None:
         try:
@@ -159,7 +160,7 @@ def _reduced(cell: Floats) -> Floats:
 
 def _system(task: Task, topology: app.Topology) -> openmm.System:
     system = openmm.System()
-    for mass in task.masses.tolist():
+    for mass in np.where(task.fixed, 0.0, task.masses).tolist():  # OpenMM moves no atom of mass 0
         system.addParticle(mass)
     if task.periodic:
         system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
@@ -186,4 +187,4 @@ def _integrator(task: Task) -> openmm.Integrator:
     return integrator
 
 
-OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine)
+OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine, holds_atoms=True)

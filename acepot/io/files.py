@@ -80,6 +80,24 @@ def _opened(path: str | Path, mode: str, **how: str) -> Iterator[IO[Any]]:
 
 
 @contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Put the name of a file into errors of the system that lack one, such as that of a full disk.
+
+    Args:
+        path: of the file that is read or written meanwhile.
+
+    Raises:
+        OSError: as it came, with the name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def replaced(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Write a file that replaces `path` only when the block ends without an exception.
 
@@ -110,7 +128,7 @@ def replaced(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
-        with handle:
+        with naming(path), handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -35,21 +36,37 @@ def _between(name: str, value: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True)
 class Start:
-    """The atoms at the beginning.
+    """The atoms at the beginning: of a file, or where another run is.
 
     Args:
         file: any file of structures that acepot reads, relative to the folder of the TOML file.
         frame: index of the structure in it; negative ones count from the end.
         repeat: how often it is repeated along a, b and c.
+        run: folder of a run of any engine, relative to that of the TOML file, instead of a file:
+            positions, velocities and cell are those of its last checkpoint.
     """
 
-    file: str
+    file: str | None = None
     frame: int = 0
     repeat: tuple[int, int, int] = (1, 1, 1)
+    run: str | None = None
 
     def __post_init__(self) -> None:
         for index, count in enumerate(self.repeat):
             _between(f"repeat[{index}]", count, 1, 1000)
+        if self.run is None and self.file is None:
+            raise InputError(
+                "file: expected a file of structures, or instead of it run, the folder of a run "
+                "to start from, got neither"
+            )
+        if self.run is not None:
+            for name, value, default in (
+                ("file", self.file, None),
+                ("frame", self.frame, 0),
+                ("repeat", list(self.repeat), [1, 1, 1]),
+            ):
+                if value != default:
+                    raise InputError(f"{name}: expected none beside structure.run, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,8 @@ class Run:
         equilibration: steps before step 0: the same ensemble, or nvt before nve. They are in the
             log under negative numbers, and not in the trajectory.
         initial_temperature: K, of the Maxwell-Boltzmann velocities at the start; 0: at rest;
-            None: the temperature of the ensemble.
+            keep: the velocities of the structure; None: keep where the run starts from another
+            one, else the temperature of the ensemble.
         seed: of every random number.
         threads: of the evaluator (in LAMMPS: of each rank). Results are the same for the same
             number of threads.
@@ -98,7 +116,7 @@ class Run:
     steps: int
     timestep: float = 1.0
     equilibration: int = 0
-    initial_temperature: float | None = None
+    initial_temperature: float | Literal["keep"] | None = None
     seed: int = 0
     threads: int = 1
 
@@ -108,7 +126,8 @@ class Run:
         _between("seed", self.seed, 0, 2**53)
         _between("threads", self.threads, 1, 1024)
         _above_zero("timestep", self.timestep, "fs")
-        if (start := self.initial_temperature) is not None and not 0.0 <= start <= 1e9:
+        start = self.initial_temperature
+        if isinstance(start, (int, float)) and not 0.0 <= start <= 1e9:
             raise InputError(f"initial_temperature: expected 0 to 1e9 K, got {start:g}")
 
 
@@ -175,6 +194,17 @@ class MDConfig:
                     f"run.{name}: expected a multiple of output.every ({self.output.every}), "
                     f"got {count}"
                 )
+        if self.keeps_velocities and self.structure.repeat != (1, 1, 1):
+            raise InputError(
+                'structure.repeat: expected [1, 1, 1] with run.initial_temperature = "keep", for '
+                f"copies would all move alike, got {list(self.structure.repeat)}"
+            )
+
+    @property
+    def keeps_velocities(self) -> bool:
+        """Whether the velocities at the start are those of the structure."""
+        kelvin = self.run.initial_temperature
+        return kelvin == "keep" or (kelvin is None and self.structure.run is not None)
 
 
 def load_config(path: str | Path) -> MDConfig:
@@ -202,7 +232,7 @@ def load_config(path: str | Path) -> MDConfig:
     return replace(
         config,
         model=str(path.parent / config.model),
-        structure=replace(config.structure, file=str(path.parent / config.structure.file)),
+        structure=_renamed(config.structure, lambda name: str(path.parent / name)),
     )
 
 
@@ -218,13 +248,19 @@ def dump_config(config: MDConfig, folder: str | Path) -> str:
         return Path(os.path.relpath(name, folder)).as_posix()
 
     start = config.run.initial_temperature
+    if start is None:
+        start = "keep" if config.keeps_velocities else config.ensemble.temperature
     resolved = replace(
         config,
         model=relative(config.model),
-        structure=replace(config.structure, file=relative(config.structure.file)),
-        run=replace(
-            config.run,
-            initial_temperature=config.ensemble.temperature if start is None else start,
-        ),
+        structure=_renamed(config.structure, relative),
+        run=replace(config.run, initial_temperature=start),
     )
     return to_toml(to_mapping(resolved))
+
+
+def _renamed(start: Start, name: Callable[[str], str]) -> Start:
+    """The same atoms, their file or run called otherwise."""
+    if start.run is not None:
+        return replace(start, run=name(start.run))
+    return replace(start, file=name(start.file or ""))

@@ -38,13 +38,37 @@ class Phase:
     cell: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """What moves.
+
+    Args:
+        numbers: atomic numbers, shape (n,).
+        masses: in amu, shape (n,).
+        periodic: whether all three directions are (else none is).
+        start: positions, velocities and cell at the first step.
+        fixed: whether an atom is held where it is, shape (n,).
+    """
+
+    numbers: NDArray[np.int64]
+    masses: Floats
+    periodic: bool
+    start: Phase
+    fixed: NDArray[np.bool_]
+
+    @property
+    def free(self) -> int:
+        """Number of atoms that move."""
+        return int((~self.fixed).sum())
+
+
 @dataclass(frozen=True)
 class Sample:
     """What a row of the log is made of.
 
     Args:
         potential: energy in eV.
-        kinetic: energy of all 3n degrees of freedom in eV.
+        kinetic: energy of all atoms in eV.
         virial: trace of W = -∂E/∂ε in eV.
         volume: of the cell in Å³; 0 without a cell.
     """
@@ -68,6 +92,7 @@ class Task:
         start: the atoms at step 0 of this stage.
         stage: 0: equilibration, 1: the run.
         folder: where the engine may write files.
+        fixed: whether an atom is held where it is, shape (n,); its velocity is zero.
     """
 
     config: MDConfig
@@ -78,6 +103,7 @@ class Task:
     start: Phase
     stage: int
     folder: Path
+    fixed: NDArray[np.bool_]
 
     @property
     def model(self) -> Path:
@@ -149,8 +175,11 @@ class EngineKind:
         trajectory: name of the trajectory in the folder of a run. All its files may grow, and
             change within their first 64 bytes, but not elsewhere.
         open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
+        holds_atoms: whether it holds the atoms that `Task.fixed` names; where it does not,
+            structures with fixed atoms are refused.
     """
 
     name: str
     trajectory: str
     open: Callable[[Task, Path | None], Engine]
+    holds_atoms: bool = False

@@ -15,9 +15,9 @@ from acepot.units import BOLTZMANN, GIGAPASCAL
 COLUMNS = (
     Column("step", meaning="negative in the equilibration"),
     Column("time", "ps", "of that step"),
-    Column("temperature", "K", "2 K / (3 n k), n the number of atoms"),
+    Column("temperature", "K", "2 K / (3 n k), n the number of atoms that are not fixed"),
     Column("potential", "eV", "the energy of the model"),
-    Column("kinetic", "eV", "K, of all 3n degrees of freedom"),
+    Column("kinetic", "eV", "K, of all atoms"),
     Column("total", "eV", "their sum"),
     Column("pressure", "GPa", "(2 K + tr W) / (3 V); nan without a cell"),
     Column("volume", "A3", "V, of the cell; 0 without one"),
@@ -30,7 +30,7 @@ def row(step: int, timestep: float, atoms: int, sample: Sample) -> tuple[float, 
     Args:
         step: negative in the equilibration.
         timestep: fs.
-        atoms: their number.
+        atoms: number of those that are not fixed.
         sample: of the engine.
 
     Raises:

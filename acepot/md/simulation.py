@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from acepot.md import log
+from acepot.errors import InputError
+from acepot.io.files import naming, replaced
+from acepot.md import log, snapshot
 from acepot.md.config import MDConfig, dump_config
-from acepot.md.engine import EngineKind, Phase, Task
+from acepot.md.engine import Atoms, EngineKind, Phase, Task
+from acepot.md.engines import names
 from acepot.md.picture import draw
-from acepot.md.start import Atoms, prepare
-from acepot.run.checkpoint import Checkpoint
+from acepot.md.start import prepare, source
+from acepot.run.about import Change
+from acepot.run.checkpoint import CannotGoOnError, Checkpoint
 from acepot.run.figure import require_matplotlib
 from acepot.run.folder import RunFolder, digest, run_folder
 from acepot.run.log import Log
@@ -21,6 +25,10 @@ from acepot.run.signals import stop_request
 __all__ = ["LOG", "PICTURE", "SETTINGS", "simulate"]
 
 SETTINGS, LOG, PICTURE = "md.toml", "log.csv", "md.png"
+#: A copy of the other run's last state, where a run starts from one: it may go on, or go.
+_START = "start.extxyz"
+#: What may change while a run lasts: where it runs, and the names of files whose contents stay.
+_FREE = ("run.threads", "lammps.ranks", "model", "structure.file", "structure.run")
 _EQUILIBRATION, _RUN = 0, 1
 
 
@@ -53,23 +61,59 @@ def simulate(
     """
     if plots:
         require_matplotlib(", or do without: --no-plots")
-    with run_folder(folder, SETTINGS, (LOG, kind.trajectory)) as home:
-        atoms = prepare(config)
-        inputs = {"model": config.model, "structure": config.structure.file}
-        contents = {name: digest(file) for name, file in inputs.items()}
-        toml = dump_config(config, home.path.resolve())
-        last = home.begin(toml, {"engine": kind.name}, contents)
+    others = (snapshot.LAST, _START, PICTURE)
+    grows = (LOG, kind.trajectory)
+    with run_folder(folder, SETTINGS, grows, writes=others, say=say) as home:
+        structure = source(config)
+        if home.has_checkpoint and config.structure.run is not None:
+            structure = home.path / _START
+        atoms = prepare(config, structure)
+        held = len(atoms.numbers) - atoms.free
+        if held and not kind.holds_atoms:
+            raise InputError(
+                f"{structure}: {held} atoms are fixed, which the engine {kind.name} cannot do"
+            )
+        last = _begun(config, home, kind, structure, say)
         count, steps = len(atoms.numbers), config.run.steps
         picture = home.path / PICTURE
         if last is not None and last.step == steps:
             say(f"{home.path}: this run of {steps} steps is finished")
         else:
             start = "" if last is None else f", from step {last.step}"
-            say(f"{kind.name}: {count} atoms, {config.ensemble.kind}, {steps} steps{start}")
+            fixed = f" ({held} of them fixed)" if held else ""
+            say(f"{kind.name}: {count} atoms{fixed}, {config.ensemble.kind}, {steps} steps{start}")
             picture.unlink(missing_ok=True)
             _Simulation(config, home, kind, atoms, last).run(say)
         if plots and not picture.exists():
             draw(log.read(home.path / LOG), count, config.ensemble, picture)
+
+
+def _begun(
+    config: MDConfig, home: RunFolder, kind: EngineKind, structure: Path, say: Callable[[str], None]
+) -> Checkpoint | None:
+    """The checkpoint to go on from, if any, in a folder that is ready."""
+
+    def may_change(change: Change, last: Checkpoint | None) -> bool:
+        if change.key == "run.steps" and last is not None and config.run.steps < last.step:
+            raise CannotGoOnError(
+                f"{home.path}: run.steps: this run is at step {last.step}; expected {last.step} or "
+                f"more, got {config.run.steps}",
+                "choose another folder with --out for a shorter run",
+            )
+        return change.key == "run.steps" or change.key in _FREE
+
+    contents = {"model": digest(config.model), "structure": digest(structure)}
+    toml = dump_config(config, home.path.resolve())
+    last = home.begin(toml, {"engine": kind.name}, contents, may_change=may_change)
+    if last is None and config.structure.run is not None:
+        with replaced(home.path / _START, "wb") as file:
+            file.write(structure.read_bytes())
+        say(f"starts where {config.structure.run} is: step {snapshot.step_of(structure)}")
+    others = {name for name in names() if name != kind.name}
+    seen = [change for change in home.changes if change.key.partition(".")[0] not in others]
+    if last is not None and seen:
+        say(f"{home.path}: goes on though {'; '.join(map(str, seen))}")
+    return last
 
 
 class _Simulation:
@@ -115,7 +159,8 @@ class _Simulation:
                         say(f"stopped at step {self._step}; the same command goes on from there")
                         raise KeyboardInterrupt
         finally:
-            self._engine.close()
+            with naming(self._home.path / self._kind.trajectory):
+                self._engine.close()
             self._log.close()
 
     def _task(self, start: Phase) -> Task:
@@ -132,6 +177,7 @@ class _Simulation:
             start,
             self._stage,
             self._home.path,
+            atoms.fixed,
         )
 
     def _enter_run(self) -> None:
@@ -143,10 +189,11 @@ class _Simulation:
 
     def _write(self) -> None:
         sample = self._engine.sample()
-        row = log.row(self._step, self._config.run.timestep, len(self._atoms.numbers), sample)
+        row = log.row(self._step, self._config.run.timestep, self._atoms.free, sample)
         self._log.write(row)
         if self._stage == _RUN:
-            self._engine.write_frame()
+            with naming(self._home.path / self._kind.trajectory):
+                self._engine.write_frame()
 
     def _is_due(self) -> bool:
         run, output = self._config.run, self._config.output
@@ -154,5 +201,9 @@ class _Simulation:
         return done % output.checkpoint == 0 or self._step in (0, run.steps)
 
     def _checkpoint(self) -> None:
-        self._engine.save(self._home.new_state(self._last))
+        state = self._home.new_state(self._last)
+        with naming(state):
+            self._engine.save(state)
+        path = self._home.path / snapshot.LAST
+        snapshot.write(path, self._atoms, self._engine.phase(), self._step)
         self._last = self._home.record(self._step, self._last)

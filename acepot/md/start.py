@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
-from acepot.md.config import MDConfig, Start
-from acepot.md.engine import Floats, Phase
+from acepot.md.config import MDConfig
+from acepot.md.engine import Atoms, Floats, Phase
 from acepot.md.masses import masses
+from acepot.md.snapshot import moving, snapshot, velocities
 from acepot.structure import Structure
 from acepot.units import AMU, BOLTZMANN
 
@@ -19,39 +20,27 @@ from acepot.units import AMU, BOLTZMANN
 _ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class Atoms:
-    """What moves.
-
-    Args:
-        numbers: atomic numbers, shape (n,).
-        masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
-        start: positions, velocities and cell at the first step.
-    """
-
-    numbers: NDArray[np.int64]
-    masses: Floats
-    periodic: bool
-    start: Phase
-
-
-def prepare(config: MDConfig) -> Atoms:
+def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
     """Read the structure, repeat it, turn it and give it velocities.
 
     OpenMM, i-PI and LAMMPS want a along x and b in the xy plane. A cell that is not so is turned
     together with its atoms (a left-handed one is also mirrored, which changes no energy), and
     every engine then starts from the same numbers.
 
-    Velocities follow Maxwell and Boltzmann, v ~ N(0, kT/m). All 3n degrees of freedom count: the
-    centre of mass is not held, and the temperature is 2 K / (3 n k).
+    Velocities are those of the structure where the configuration says so. Else they follow
+    Maxwell and Boltzmann, v ~ N(0, kT/m). All degrees of freedom of the n atoms that are not fixed
+    count: the centre of mass is not held, and the temperature is 2 K / (3 n k).
+
+    Args:
+        config: of the simulation.
+        file: with the structure; None: that of the configuration.
 
     Raises:
-        InputError: no such file or frame, a structure periodic along one or two directions, or npt
-            of one that is not periodic.
+        InputError: no such file, run or frame, velocities that are not there, a structure periodic
+            along one or two directions, or npt of one that is not periodic.
         MissingDependency: the file needs ASE, which is not installed.
     """
-    structure = _chosen(config.structure)
+    structure = _chosen(config, source(config) if file is None else file)
     periodic = bool(structure.pbc.all())
     if structure.pbc.any() and not periodic:
         raise InputError(
@@ -61,8 +50,10 @@ def prepare(config: MDConfig) -> Atoms:
     if config.ensemble.kind == "npt" and not periodic:
         raise InputError(f"{structure.name}: npt needs a periodic structure; use nvt")
     positions, cell = structure.positions, structure.cell
+    mass = masses(structure.numbers)
+    moves = velocities(structure, mass) if config.keeps_velocities else np.zeros_like(positions)
     if periodic:
-        positions, cell = _turned(positions, cell)
+        positions, moves, cell = _turned(positions, moves, cell)
     if not periodic and config.structure.repeat != (1, 1, 1):
         raise InputError("structure.repeat: expected [1, 1, 1] for a structure without a cell")
     images = np.stack(np.meshgrid(*map(np.arange, config.structure.repeat), indexing="ij"), -1)
@@ -71,33 +62,81 @@ def prepare(config: MDConfig) -> Atoms:
     moved = (positions[None] + shifts[:, None]).reshape(-1, 3)
     cell = cell * np.array(config.structure.repeat)[:, None]
     mass = masses(numbers)
-    return Atoms(numbers, mass, periodic, Phase(moved, _velocities(config, mass), cell))
+    fixed = np.tile(_held(config, structure), len(shifts))
+    if not config.keeps_velocities:
+        moves = _drawn(config, mass)
+    moves = np.where(fixed[:, None], 0.0, moves)
+    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed)
 
 
-def _chosen(start: Start) -> Structure:
-    structures, _ = read_structures(start.file)
-    if not -len(structures) <= start.frame < len(structures):
+def source(config: MDConfig) -> Path:
+    """The file with the structure at the beginning.
+
+    Raises:
+        InputError: a run that has no last state.
+    """
+    start = config.structure
+    return Path(start.file or "") if start.run is None else snapshot(Path(start.run))
+
+
+def _chosen(config: MDConfig, file: Path) -> Structure:
+    structures = moving(file) if config.keeps_velocities else read_structures(file)[0]
+    frame = config.structure.frame
+    if not -len(structures) <= frame < len(structures):
         raise InputError(
-            f"structure.frame: expected {-len(structures)} to {len(structures) - 1} for "
-            f"{start.file}, got {start.frame}"
+            f"structure.frame: expected {-len(structures)} to {len(structures) - 1} for {file}, "
+            f"got {frame}"
         )
-    return structures[start.frame]
+    return structures[frame]
 
 
-def _turned(positions: Floats, cell: Floats) -> tuple[Floats, Floats]:
-    """Positions and cell after the rotation that makes the cell lower triangular."""
+def _held(config: MDConfig, structure: Structure) -> NDArray[np.bool_]:
+    """Whether an atom is fixed, shape (n,).
+
+    Raises:
+        InputError: something else is held than whole atoms, all of them are, or the cell moves.
+    """
+    name = structure.name
+    if structure.constraints:
+        others = ", ".join(structure.constraints)
+        raise InputError(
+            f"{name}: expected no constraint but fixed atoms, got {others}, which acepot md cannot "
+            "keep; take it off"
+        )
+    held = structure.fixed
+    if held is None:
+        return np.zeros(len(structure), dtype=bool)
+    fixed = np.asarray(held.all(axis=1))
+    if partly := np.flatnonzero(held.any(axis=1) & ~fixed).tolist():
+        raise InputError(
+            f"{name}: expected atoms that are fixed along all three axes or none, got atom "
+            f"{partly[0]} held along {held[partly[0]].tolist()}, which acepot md cannot keep"
+        )
+    if fixed.all():
+        raise InputError(f"{name}: all {len(fixed)} atoms are fixed; expected one that moves")
+    if config.ensemble.kind == "npt":
+        raise InputError(
+            f"{name}: {int(fixed.sum())} atoms are fixed, and npt would move them with the cell; "
+            "use nvt or nve, or let them move"
+        )
+    return fixed
+
+
+def _turned(positions: Floats, moves: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
+    """Positions, velocities and cell after the rotation that makes the cell lower triangular."""
     above = np.abs(np.triu(cell, 1)).max()
     if above <= _ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return positions, np.tril(cell)
+        return positions, moves, np.tril(cell)
     q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
     q = q * np.sign(r.diagonal())
-    return positions @ q, np.tril(cell @ q)
+    return positions @ q, moves @ q, np.tril(cell @ q)
 
 
-def _velocities(config: MDConfig, mass: Floats) -> Floats:
+def _drawn(config: MDConfig, mass: Floats) -> Floats:
     """Velocities in Å/fs."""
     kelvin = config.run.initial_temperature
-    kelvin = config.ensemble.temperature if kelvin is None else kelvin
+    if kelvin is None or isinstance(kelvin, str):
+        kelvin = config.ensemble.temperature
     random = np.random.default_rng([config.run.seed, 0])
     width = np.sqrt(BOLTZMANN * kelvin / (mass * AMU))
     return width[:, None] * random.standard_normal((len(mass), 3))

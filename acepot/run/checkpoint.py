@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from acepot.errors import InputError
+from acepot.io.files import naming
 from acepot.schema import from_mapping
 
-__all__ = ["ANOTHER_FOLDER", "CannotGoOnError", "Checkpoint", "Grown", "cut", "flushed", "read"]
+__all__ = [
+    "ANOTHER_FOLDER", "CannotGoOnError", "Checkpoint", "Grown", "cut", "digest", "flushed", "read",
+]  # fmt: skip
 
 #: Formats keep the number of their frames within this many bytes.
 _HEAD = 64
@@ -53,12 +57,14 @@ class Checkpoint:
         state: name of the file with the state of the run.
         count: checkpoints so far.
         files: those that grow, by name.
+        digest: of the state; empty: an earlier version made the checkpoint.
     """
 
     step: int
     state: str
     count: int
     files: dict[str, Grown] = field(default_factory=dict)
+    digest: str = ""
 
 
 def read(path: Path) -> Checkpoint | None:
@@ -83,14 +89,33 @@ def read(path: Path) -> Checkpoint | None:
             f"{path.parent}: {missing[0]} is missing, without which this run cannot go on",
             f"put it back, or {ANOTHER_FOLDER}",
         )
+    state = path.parent / checkpoint.state
+    if checkpoint.digest and digest(state) != checkpoint.digest:
+        raise CannotGoOnError(
+            f"{state}: damaged: it is not what the run wrote at its last checkpoint",
+            f"put it back, or {ANOTHER_FOLDER}",
+        )
     return checkpoint
+
+
+def digest(name: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with Path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
 
 
 def flushed(path: Path) -> Grown:
     """Force a file to disk, and note how far it has grown."""
     if not path.exists():
         return Grown(0, "")
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         os.fsync(file.fileno())
         return Grown(os.fstat(file.fileno()).st_size, file.read(_HEAD).hex())
 

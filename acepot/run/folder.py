@@ -3,11 +3,12 @@
 Whatever runs long keeps these files in it:
 
 - the settings, as TOML, every default written out
-- run.json: what else makes the run what it is, and digests of the data it depends on
+- run.json: what else makes the run what it is, digests of the data it depends on, and the changes
+  with which it has gone on
 - files that grow, such as a log
 - state.N: everything that the run needs to go on, as its owner writes it, at checkpoint N
-- checkpoint.json: the last checkpoint: its step, its state.N, and size and first bytes of the
-  files that grow
+- checkpoint.json: the last checkpoint: its step, its state.N and the digest of that, and size and
+  first bytes of the files that grow
 - lock: held by the process that runs here
 
 Files of other names are somebody else's and stay.
@@ -15,28 +16,24 @@ Files of other names are somebody else's and stay.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import re
-import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from acepot.errors import InputError
 from acepot.io.files import replaced
-from acepot.run.checkpoint import CannotGoOnError, Checkpoint, cut, flushed, read
+from acepot.run import about as identity
+from acepot.run import lock as locks
+from acepot.run.about import About, Change, MayChange, never
+from acepot.run.checkpoint import CannotGoOnError, Checkpoint, cut, digest, flushed, read
 from acepot.schema import to_mapping
 
 __all__ = ["RunFolder", "digest", "run_folder"]
 
-#: Seconds to wait for a process that ends.
-_PATIENCE = 20.0
-_RECORD, _ABOUT, _LOCK = "checkpoint.json", "run.json", "lock"
+_RECORD, _ABOUT, _LOCK = "checkpoint.json", "run.json", locks.NAME
 _STATE = re.compile(r"state\.[0-9]+")
 
 
@@ -47,10 +44,23 @@ class RunFolder:
         path: of the folder.
         settings: name of the file with the settings.
         grows: names of the files that grow. Only their end and their first 64 bytes may change.
+        writes: names of other files that the run writes.
+
+    Attributes:
+        changes: settings that have changed since the last checkpoint and may.
     """
 
-    def __init__(self, path: Path, settings: str, grows: tuple[str, ...]) -> None:
-        self.path, self._settings, self._grows = path, settings, grows
+    def __init__(
+        self, path: Path, settings: str, grows: tuple[str, ...], writes: tuple[str, ...] = ()
+    ) -> None:
+        self.path, self._settings, self._grows, self._writes = path, settings, grows, writes
+        self.changes: list[Change] = []
+        self._about = About({})
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one to go on from, or its remains."""
+        return (self.path / _RECORD).exists()
 
     def begin(
         self,
@@ -59,6 +69,7 @@ class RunFolder:
         contents: Mapping[str, str],
         *,
         anew: Callable[[str], None] | None = None,
+        may_change: MayChange = never,
     ) -> Checkpoint | None:
         """Make the folder ready: for a new run, or for one that goes on.
 
@@ -68,6 +79,8 @@ class RunFolder:
             contents: digests of the data that the run depends on, by what they are called.
             anew: what happens with a run that is another one, or whose files are damaged. None:
                 it is refused. A function: it is told the reason, and the run begins anew.
+            may_change: which changes of settings are none of another run; those are in `changes`
+                afterwards. It may raise CannotGoOnError itself.
 
         Returns:
             The last checkpoint; files that grew after it are as they were then. None: there is
@@ -78,11 +91,12 @@ class RunFolder:
             CannotGoOnError: the folder belongs to another run, or its files are damaged.
         """
         ours = (self.path / _ABOUT).exists()  # it is written before any other file is
-        if not ours and not (self.path / _RECORD).exists():
-            self._require_free()
+        if not ours and not self.has_checkpoint:
+            identity.require_free(self.path, (self._settings, *self._grows, *self._writes))
+        self.changes, self._about = [], About({**about, **contents})
         try:
-            self._compare(settings, about, contents)
             last = read(self.path / _RECORD)
+            self._compare(settings, about, contents, last, may_change)
             for name, grown in last.files.items() if last else ():
                 cut(self.path / name, grown)
         except CannotGoOnError as error:
@@ -90,9 +104,10 @@ class RunFolder:
                 raise
             anew(error.reason)
             (self.path / _RECORD).unlink(missing_ok=True)
-            last = None
-        with replaced(self.path / _ABOUT) as file:
-            json.dump({**about, **contents}, file, indent=1)
+            last, self.changes, self._about = None, [], About({**about, **contents})
+        if last is not None:
+            self._about = self._about.gone_on(last, self.changes)
+        self._write_about()
         with replaced(self.path / self._settings) as file:
             file.write(settings)
         if last is None:
@@ -122,11 +137,15 @@ class RunFolder:
         state = self.new_state(last)
         grown = {name: flushed(self.path / name) for name in self._grows}
         flushed(state)
-        checkpoint = Checkpoint(step, state.name, 1 if last is None else last.count + 1, grown)
+        count = 1 if last is None else last.count + 1
+        checkpoint = Checkpoint(step, state.name, count, grown, digest(state))
         with replaced(self.path / _RECORD) as file:
             json.dump(to_mapping(checkpoint), file, indent=1)
         if last is not None:
             (self.path / last.state).unlink(missing_ok=True)
+        else:
+            self._about = self._about.gone_on(checkpoint, [])
+            self._write_about()
         return checkpoint
 
     def remove(self) -> None:
@@ -165,13 +184,9 @@ class RunFolder:
                 f"{' '.join(mark.values())}, got one with {others[0]}; choose another folder"
             )
 
-    def _require_free(self) -> None:
-        for name in (self._settings, *self._grows):
-            if (self.path / name).exists():
-                raise InputError(
-                    f"{self.path}: expected a folder without {name}, which the run would "
-                    f"overwrite, got one with a {name} that no run has made; choose another folder"
-                )
+    def _write_about(self) -> None:
+        with replaced(self.path / _ABOUT) as file:
+            file.write(self._about.text())
 
     def _states(self) -> list[Path]:
         return [path for path in self.path.glob("state.*") if _STATE.fullmatch(path.name)]
@@ -182,46 +197,37 @@ class RunFolder:
             yield from self.path.glob(f".{name}.????????.tmp")
 
     def _compare(
-        self, settings: str, about: Mapping[str, str], contents: Mapping[str, str]
+        self,
+        settings: str,
+        about: Mapping[str, str],
+        contents: Mapping[str, str],
+        last: Checkpoint | None,
+        may_change: MayChange,
     ) -> None:
-        if not (self.path / _ABOUT).exists():
-            if (self.path / _RECORD).exists():
-                raise CannotGoOnError(
-                    f"{self.path}: {_ABOUT} is missing", "use another folder, with --out"
-                )
+        path, toml = self.path / _ABOUT, self.path / self._settings
+        if not path.exists():
+            if last is not None:
+                raise identity.missing(path)
             return
-        try:
-            old = dict(json.loads((self.path / _ABOUT).read_text()))
-            before = _flat(tomllib.loads((self.path / self._settings).read_text()))
-        except FileNotFoundError as error:
-            if old.keys() == {*about, *contents}:
-                return  # killed before the first checkpoint
-            raise CannotGoOnError(f"{self.path}: its {_ABOUT} is not of such a run") from error
-        except (ValueError, TypeError) as error:
-            raise CannotGoOnError(
-                f"{self.path}: {_ABOUT} or {self._settings} is damaged: {error}"
-            ) from error
-        now = _flat(tomllib.loads(settings))
-        changes = [
-            f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key)
-        ]
-        changes += [
-            f"the {key} was {old.get(key)} and is now {value}"
-            for key, value in about.items()
-            if old.get(key) != value
-        ]
-        changes += [
-            f"the contents of the {key} have changed"
-            for key, value in contents.items()
-            if old.get(key) != value
-        ]
-        if changes:
-            raise CannotGoOnError(
-                f"{self.path} belongs to another run: {'; '.join(changes)}",
-                "choose another folder with --out, or undo the change to go on",
-            )
+        old = identity.read(path)
+        if last is None and (old.has_checkpoint or any(self._count(p) > 1 for p in self._states())):
+            raise identity.missing(self.path / _RECORD)
+        if not toml.exists():
+            if last is not None:
+                raise identity.missing(toml)
+            if old.what.keys() != self._about.what.keys():
+                raise CannotGoOnError(f"{self.path}: its {_ABOUT} is not of such a run")
+            return  # killed before the first checkpoint
+        fixed: list[Change] = []
+        for change in identity.changed(toml, settings):
+            (self.changes if may_change(change, last) else fixed).append(change)
+        identity.require_same(self.path, fixed, old, about, contents)
+        self._about = About(self._about.what, old.has_checkpoint, old.changes)
+
+    @staticmethod
+    def _count(state: Path) -> int:
+        """The number of the checkpoint that a state is of."""
+        return int(state.suffix[1:])
 
 
 @contextmanager
@@ -230,7 +236,9 @@ def run_folder(
     settings: str,
     grows: tuple[str, ...] = (),
     *,
+    writes: tuple[str, ...] = (),
     mark: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[RunFolder]:
     """Make and lock a folder.
 
@@ -241,17 +249,19 @@ def run_folder(
         path: of the folder.
         settings: name of the file with the settings.
         grows: names of the files that grow. Only their end and their first 64 bytes may change.
+        writes: names of other files that the run writes: a new run is refused where they are.
         mark: what run.json says in folders of such runs, which hold nothing else: a folder with
             files in it that does not say so is refused, and stays as it is. None: it is not.
+        say: told when there is another process to wait for.
 
     Raises:
         InputError: it cannot be made, or another process runs in it, or it is not such a run's.
     """
     path = Path(path)
     locked_before = (path / _LOCK).exists()
-    lock = _acquired(path)
+    lock = locks.acquired(path, say)
     try:
-        home = RunFolder(path, settings, grows)
+        home = RunFolder(path, settings, grows, writes)
         if mark is not None:
             try:
                 home.require_own(mark)
@@ -262,64 +272,3 @@ def run_folder(
         yield home
     finally:
         os.close(lock)
-
-
-def digest(name: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
-
-
-def _acquired(path: Path) -> int:
-    """The lock of a folder, held."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        lock = _opened(path)
-        if lock is not None:
-            try:
-                os.set_inheritable(lock, True)
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(lock), os.stat(path / _LOCK)):
-                    return lock
-            except (BlockingIOError, FileNotFoundError):
-                pass  # held, or removed with its folder between two lines
-            except BaseException:
-                os.close(lock)
-                raise
-            os.close(lock)
-        if time.monotonic() > end:
-            raise InputError(
-                f"{path}: another process runs in this folder; wait for it, or stop it"
-            )
-        time.sleep(0.1)
-
-
-def _opened(path: Path) -> int | None:
-    """The file of a folder's lock; None: who held it removed the folder between two lines."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        try:
-            return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            return None
-    except OSError as error:
-        if isinstance(error, FileExistsError) and not os.path.lexists(path):
-            return None
-        raise InputError(f"{path}: cannot be used as a folder: {error.strerror}") from error
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Values by dotted key."""
-    flat: dict[str, object] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
+from acepot.io.files import naming
 
 __all__ = ["Column", "Log", "read"]
 
@@ -44,7 +45,7 @@ class Log:
     """
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
+        self._path, self._columns = path, tuple(columns)
         self._file = path.open("a", encoding="utf-8")
         if self._file.tell() == 0:
             self._file.write(",".join(column.title for column in columns) + "\n")
@@ -54,12 +55,14 @@ class Log:
         if len(row) != len(self._columns):
             raise InputError(f"row: expected {len(self._columns)} numbers, got {len(row)}")
         plain = (np.asarray(value).item() for value in row)  # numpy's numbers name their type
-        self._file.write(",".join(map(repr, plain)) + "\n")
-        self._file.flush()
+        with naming(self._path):
+            self._file.write(",".join(map(repr, plain)) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
 
 
 def read(path: Path, columns: Sequence[Column]) -> dict[str, NDArray[np.float64]]:

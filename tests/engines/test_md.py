@@ -33,6 +33,7 @@ from acepot.md.config import load_config
 from acepot.md.masses import masses
 from acepot.md.start import prepare
 from acepot.run import folder as run_folders
+from acepot.run import lock as locks
 from acepot.units import AMU, BOLTZMANN, GIGAPASCAL
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +131,7 @@ def make(tmp_path: Path) -> Make:
     return write
 
 
-def frames(engine: str, path: Path) -> list[bytes]:
+def frames(engine: str, path: Path, atoms: int = 64) -> list[bytes]:
     """The frames of a trajectory, each as bytes that are equal for equal frames."""
     if engine == "ase":
         from ase.io import read
@@ -146,7 +147,7 @@ def frames(engine: str, path: Path) -> list[bytes]:
         assert len(body) % count == 0, "the header of the DCD file counts other frames"
         size = len(body) // count
         return [body[i * size : (i + 1) * size] for i in range(count)]
-    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"64\n#"
+    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"%d\n#" % atoms
     return [mark + rest for rest in data.split(mark)[1:]]
 
 
@@ -488,7 +489,7 @@ def test_other_contents_of_the_structure_are_refused(make: Make, tmp_path: Path,
 
 def test_a_folder_in_use_is_refused(make: Make, capsys, monkeypatch) -> None:
     simulation = make()
-    monkeypatch.setattr(run_folders, "_PATIENCE", 0.2)
+    monkeypatch.setattr(locks, "_PATIENCE", 0.2)
     with run_folders.run_folder(simulation.folder("run"), "md.toml"):
         refused(simulation, "another process runs in this folder", capsys)
 

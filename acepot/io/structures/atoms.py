@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from acepot.errors import InputError
+from acepot.io.structures.constraints import of_atoms
 from acepot.io.structures.frames import Frame, group, to_structures
 from acepot.io.structures.labels import BY_NAME, CALCULATOR, LabelCount, LabelKeys
 from acepot.structure import Structure
@@ -93,6 +94,7 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
         info, arrays = dict(atoms.info), dict(atoms.arrays)
     except AttributeError as error:
         raise InputError(f"{where}: expected an ASE Atoms object, got {type(atoms)}") from error
+    fixed, constraints = of_atoms(atoms)
     bare = Structure(
         numbers=numbers,
         positions=positions,
@@ -100,6 +102,8 @@ def _frame(atoms: Any, config_type_key: str, where: str, name: str) -> Frame:
         pbc=pbc,
         config_type=group(info.get(config_type_key)),
         name=name,
+        fixed=fixed,
+        constraints=constraints,
     )
     results, stale = _results(atoms)
     if stale:

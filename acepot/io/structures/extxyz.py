@@ -22,6 +22,7 @@ from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.io.files import opened, replaced
 from acepot.io.structures.comment import FAR, Column, parse, quoted
+from acepot.io.structures.constraints import MOVE_MASK, column_of, of_words
 from acepot.io.structures.frames import Frame, group, to_structures
 from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys, rank
 from acepot.io.structures.values import is_number
@@ -121,6 +122,14 @@ class _Block:
                 raise InputError(f"{self.at(atom)}: {error}") from error
         return [known[row[column.first]] for row in self.rows]
 
+    def fixed(self, columns: Sequence[Column]) -> NDArray[np.bool_] | None:
+        """Directions in which atoms are held, shape (n, 3); None: none is."""
+        for column in columns:
+            if column.name == MOVE_MASK:
+                last = column.first + column.width
+                return of_words([row[column.first : last] for row in self.rows], self.at())
+        return None
+
 
 def _blocks(text: IO[str], path: Path) -> Iterator[_Block]:
     """The frames of an open file as lines, one after the other."""
@@ -166,6 +175,7 @@ def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
             pbc=np.array(comment.pbc),
             config_type=group(comment.info.get(config_type_key)),
             name=name,
+            fixed=block.fixed(comment.columns),
         )
     except InputError as error:
         raise InputError(f"{block.at()}: {str(error).removeprefix(f'{name}: ')}") from error
@@ -249,11 +259,16 @@ def _text(structure: Structure, predicted: Sequence[Any], where: str) -> str:
             columns.append(label)
         else:
             comment.append(f'REF_{name}="{_words(label, label.shape, where + name)}"')
+    held = [""] * atoms
+    if structure.fixed is not None:
+        name, held = column_of(structure.fixed)
+        properties += f":{name}"
     comment.insert(1, f"Properties={properties}")
     comment.append(f"config_type={quoted(structure.config_type)}")
     lines = [str(atoms), " ".join(comment)]
-    for number, row in zip(structure.numbers, np.hstack(columns).tolist(), strict=True):
-        lines.append(f"{SYMBOLS[number]} {' '.join(map(repr, row))}")
+    numbers = np.hstack(columns).tolist()
+    for number, row, mask in zip(structure.numbers, numbers, held, strict=True):
+        lines.append(f"{SYMBOLS[number]} {' '.join(map(repr, row))} {mask}".rstrip())
     return "\n".join(lines) + "\n"
 
 

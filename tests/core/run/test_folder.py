@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.run import folder as module
+from acepot.run import lock as module
 from acepot.run.checkpoint import CannotGoOnError, Checkpoint
 from acepot.run.folder import RunFolder, digest, run_folder
 from acepot.run.signals import stop_request
