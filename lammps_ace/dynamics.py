@@ -21,8 +21,12 @@ _TRAJECTORY = "trajectory.dump"
 _TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
-#: Å of vacuum around atoms without a cell, before LAMMPS shrinks the box.
-_VACUUM = 1.0
+#: Å of vacuum around atoms at the start, in directions that are not periodic. LAMMPS lets the box
+#: grow with the atoms and never makes it smaller, so that no molecule is too flat for its bins.
+_VACUUM = 10.0
+#: Up to so many atoms without a cell, neighbours are sought among all pairs, for which no space is
+#: divided: fragments may be at any distance.
+_ALL_PAIRS = 20_000
 _DIGITS = "%.17g"
 _BOX = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz", "step")
 
@@ -51,7 +55,7 @@ class LammpsEngine:
         if state is not None:
             return self._resume(state.name)
         (self._task.folder / _START).write_text(_data(self._task, self._elements))
-        side = "p" if self._task.periodic else "s"
+        side = "p" if self._task.periodic else "m"
         self._process.tell(
             "units metal",
             "atom_style atomic",
@@ -110,6 +114,7 @@ class LammpsEngine:
         """What no restart file holds, and the forces of this step."""
         self._sample = _sample(
             self._process.tell(
+                *_neighbours(self._task),
                 "pair_style acepot",
                 f"pair_coeff * * {_TABLES} {' '.join(self._elements)}",
                 f"timestep {self._task.config.run.timestep * _PICOSECOND!r}",
@@ -122,6 +127,14 @@ class LammpsEngine:
                 "run 0 post no",
             )
         )
+
+
+def _neighbours(task: Task) -> list[str]:
+    """How LAMMPS finds neighbours where there is no cell."""
+    if task.periodic:
+        return []
+    search = ["neighbor 2.0 nsq"] if len(task.numbers) <= _ALL_PAIRS else []
+    return ["atom_modify sort 0 0.0", *search]
 
 
 def _fixes(task: Task, step: int) -> list[str]:
