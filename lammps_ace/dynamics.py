@@ -95,9 +95,9 @@ class LammpsEngine:
         return Phase(columns[:, :3] - box[:3], columns[:, 3:] * _PICOSECOND, cell)
 
     def write_frame(self) -> None:
-        """Append the present atoms, with velocities, to the trajectory."""
+        """Append the present atoms, unwrapped and with velocities, to the trajectory."""
         self._process.tell(
-            f"write_dump all custom {_TRAJECTORY} id type element x y z vx vy vz modify "
+            f"write_dump all custom {_TRAJECTORY} id type element xu yu zu vx vy vz modify "
             f"append yes sort id format float %.10g element {' '.join(self._elements)}"
         )
 
@@ -149,7 +149,9 @@ def _fixes(task: Task, step: int) -> list[str]:
         return ["fix move all nve", bath]
     bar = ensemble.pressure * _BAR
     return [
-        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r}",
+        # About the origin, as the other engines do, or unwrapped positions drift with the centre.
+        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r} "
+        "fixedpoint 0 0 0",
         "compute_modify move_temp extra/dof 0",
         bath,
     ]

@@ -146,7 +146,7 @@ def frames(engine: str, path: Path) -> list[bytes]:
         assert len(body) % count == 0, "the header of the DCD file counts other frames"
         size = len(body) // count
         return [body[i * size : (i + 1) * size] for i in range(count)]
-    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"64\n#"
+    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"64\nLattice"
     return [mark + rest for rest in data.split(mark)[1:]]
 
 
