@@ -19,7 +19,7 @@ from acepot.units import IPI
 try:
     from ipi.engine.simulation import Simulation
     from ipi.inputs.simulation import InputSimulation
-    from ipi.utils.io import print_file
+    from ipi.utils.mathtools import h2abc_deg
     from ipi.utils.units import unit_to_internal
 except ImportError as error:
     raise MissingDependency("acepot md needs i-PI: pip install acepot[ipi]") from error
@@ -43,7 +43,7 @@ class IpiEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._periodic, self._every = task.periodic, task.config.output.every
+        self._periodic, self._symbols = task.periodic, task.symbols
         template = task.folder / "template.extxyz"
         task.write_structure(template)
         xml = _input(task, template)
@@ -83,18 +83,24 @@ class IpiEngine:
         return Phase(positions, velocities, np.array(self._system.cell.h).T * IPI.length)
 
     def write_frame(self) -> None:
-        """Append the present positions to the trajectory, as i-PI's own output would."""
-        print_file(
-            "xyz",
-            self._system.beads[0],
-            self._system.cell,
-            self._file,
-            title=f"Step:  {self._step:9d}  Bead:       0 ",
-            key="positions",
-            units="angstrom",
-            cell_units="angstrom",
-        )
+        """Append the present positions to the trajectory: extended XYZ, and i-PI's own form."""
+        phase = self.phase()
+        self._file.write(f"{len(self._symbols)}\n{self._comment(phase.cell)}\n")
+        for symbol, place in zip(self._symbols, phase.positions.tolist(), strict=True):
+            self._file.write("%-2s %17.9f %17.9f %17.9f\n" % (symbol, *place))
         self._file.flush()
+
+    def _comment(self, cell: Floats) -> str:
+        """What programs look for: a Lattice, and in quotes what i-PI's own tools do."""
+        lattice = " ".join(f"{x:.9f}" for x in cell.ravel().tolist())
+        lattice = f'Lattice="{lattice}" ' if self._periodic else ""
+        pbc = " ".join("FT"[self._periodic] * 3)
+        abc = " ".join(f"{x:.5f}" for x in h2abc_deg(cell.T))
+        own = f"# CELL(abcABC): {abc} Step: {self._step} Bead: 0 positions{{angstrom}} "
+        return (
+            f'{lattice}Properties=species:S:1:pos:R:3 pbc="{pbc}" step={self._step} '
+            f'ipi="{own}cell{{angstrom}} "'
+        )
 
     def save(self, path: Path) -> None:
         """Write i-PI's RESTART."""

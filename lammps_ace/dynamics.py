@@ -21,8 +21,12 @@ _TRAJECTORY = "trajectory.dump"
 _TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
-#: Å of vacuum around atoms without a cell, before LAMMPS shrinks the box.
-_VACUUM = 1.0
+#: Å of vacuum around atoms at the start, in directions that are not periodic. LAMMPS lets the box
+#: grow with the atoms and never makes it smaller, so that no molecule is too flat for its bins.
+_VACUUM = 10.0
+#: Up to so many atoms without a cell, neighbours are sought among all pairs, for which no space is
+#: divided: fragments may be at any distance.
+_ALL_PAIRS = 20_000
 _DIGITS = "%.17g"
 #: Group of the atoms that move, where not all do.
 _FREE = "free"
@@ -53,7 +57,7 @@ class LammpsEngine:
         if state is not None:
             return self._resume(state.name)
         (self._task.folder / _START).write_text(_data(self._task, self._elements))
-        side = "p" if self._task.periodic else "s"
+        side = "p" if self._task.periodic else "m"
         self._process.tell(
             "units metal",
             "atom_style atomic",
@@ -93,9 +97,9 @@ class LammpsEngine:
         return Phase(columns[:, :3] - box[:3], columns[:, 3:] * _PICOSECOND, cell)
 
     def write_frame(self) -> None:
-        """Append the present atoms, with velocities, to the trajectory."""
+        """Append the present atoms, unwrapped and with velocities, to the trajectory."""
         self._process.tell(
-            f"write_dump all custom {_TRAJECTORY} id type element x y z vx vy vz modify "
+            f"write_dump all custom {_TRAJECTORY} id type element xu yu zu vx vy vz modify "
             f"append yes sort id format float %.10g element {' '.join(self._elements)}"
         )
 
@@ -112,6 +116,7 @@ class LammpsEngine:
         """What no restart file holds, and the forces of this step."""
         self._sample = _sample(
             self._process.tell(
+                *_neighbours(self._task),
                 "pair_style acepot",
                 f"pair_coeff * * {_TABLES} {' '.join(self._elements)}",
                 f"timestep {self._task.config.run.timestep * _PICOSECOND!r}",
@@ -137,6 +142,14 @@ def _groups(task: Task) -> list[str]:
     return [f"group held id {words}", f"group {_FREE} subtract all held"]
 
 
+def _neighbours(task: Task) -> list[str]:
+    """How LAMMPS finds neighbours where there is no cell."""
+    if task.periodic:
+        return []
+    search = ["neighbor 2.0 nsq"] if len(task.numbers) <= _ALL_PAIRS else []
+    return ["atom_modify sort 0 0.0", *search]
+
+
 def _fixes(task: Task, step: int) -> list[str]:
     ensemble = task.ensemble
     who = _FREE if task.fixed.any() else "all"
@@ -150,7 +163,9 @@ def _fixes(task: Task, step: int) -> list[str]:
         return [f"fix move {who} nve", bath]
     bar = ensemble.pressure * _BAR
     return [
-        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r}",
+        # About the origin, as the other engines do, or unwrapped positions drift with the centre.
+        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r} "
+        "fixedpoint 0 0 0",
         "compute_modify move_temp extra/dof 0",
         bath,
     ]

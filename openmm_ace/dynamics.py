@@ -26,6 +26,8 @@ from openmm import app  # isort: skip
 _TRAJECTORY = "trajectory.dcd"
 #: Steps between trial moves of the barostat.
 _BAROSTAT = 25
+#: Å, the positions that PDB has room for.
+_PDB_RANGE = (-999.0, 9999.0)
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
 
@@ -55,6 +57,8 @@ class OpenmmEngine:
             self._context.setVelocities(velocities - self._half_kick(forces))
         else:
             self._load(state)
+        if state is None or not (task.folder / "topology.extxyz").exists():
+            _write_topology(task, self._topology)
         self._file, self._trajectory = self._open_trajectory(task.folder / _TRAJECTORY)
 
     def advance(self, steps: int) -> None:
@@ -138,9 +142,18 @@ class OpenmmEngine:
         return file, dcd
 
 
+def _write_topology(task: Task, topology: app.Topology) -> None:
+    """What a DCD does not say: topology.pdb for other programs, topology.extxyz for acepot."""
+    task.write_structure(task.folder / "topology.extxyz")
+    # Nobody takes positions from here, and PDB has no room for far ones.
+    places = np.clip(task.start.positions, *_PDB_RANGE) / OPENMM.length
+    with (task.folder / "topology.pdb").open("w", encoding="ascii") as file:
+        app.PDBFile.writeFile(topology, places, file)
+
+
 def _topology(task: Task) -> app.Topology:
     topology = app.Topology()
-    residue = topology.addResidue("ACE", topology.addChain())
+    residue = topology.addResidue("MOL", topology.addChain())
     for number in task.numbers.tolist():
         element = app.Element.getByAtomicNumber(number)
         topology.addAtom(element.symbol, element, residue)
