@@ -117,6 +117,8 @@ def fit_structures(
     threads, tell = threads or processors(), say or silent
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     recipe = choice.recipe
+    if choice.basis_line:
+        tell(f"basis: {choice.basis_line}")
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
