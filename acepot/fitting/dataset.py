@@ -9,6 +9,7 @@ import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.fitting.observables import Observable
 from acepot.io.structures.atoms import from_atoms_list
 from acepot.neighbours import nearest
 from acepot.structure import Structure
@@ -38,6 +39,13 @@ def shortest_distances(structure: Structure, reach: float) -> dict[str, float]:
     """The shortest distance in Å of every pair of elements that are closer than the reach (Å)."""
     found = nearest(structure, reach)
     return {f"{SYMBOLS[a]}-{SYMBOLS[b]}": length for (a, b), length in found.items()}
+
+
+def row_counts(structures: Sequence[Structure], observables: Sequence[str]) -> list[int]:
+    """How many rows of a fit each structure makes: one for every number of its labels."""
+    known = Observable.among(observables)
+    labels = [[one.label(s) for one in known] for s in structures]
+    return [sum(len(label) for label in own if label is not None) for own in labels]
 
 
 def reference_energies(

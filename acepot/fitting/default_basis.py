@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from statistics import median
 
 import numpy as np
@@ -28,23 +29,26 @@ from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import atomic_number
-from acepot.fitting.observables import Observable
+from acepot.fitting.dataset import row_counts
 from acepot.structure import Structure
 
-__all__ = ["Facts", "chosen_basis", "facts"]
+__all__ = ["Facts", "chosen_basis", "facts", "smaller_basis"]
 
 #: Shortest cut-off in Å that is chosen: second and third neighbours of light atoms lie within.
 _LEAST_CUTOFF = 4.5
 #: Degree of each order, in units of the largest; steps of the latter; the smallest.
 _FALL, _STEP, _LEAST = (1.0, 0.8, 0.6, 0.5, 0.4, 0.4), 0.5, 3.0
-#: Rows for one function. Cells of crystals repeat each other more than molecules in motion do.
-_ROWS_IN_CRYSTALS, _ROWS_IN_MOLECULES = 8, 3
+#: Least number of rows for one function.
+_ROWS_FOR_ONE = 2
+#: Functions in crystals, in units of √(rows × elements): cells repeat each other, more so the more
+#: there are. Molecules in motion do not, and gain by every function that their rows allow.
+_IN_CRYSTALS = 6.0
 #: Functions on centres of one element, and in all.
-_MOST_OF_ELEMENT, _MOST = 1200, 3600
+_MOST_OF_ELEMENT, _MOST = 1200, 4000
 #: Operations of the elimination, 2 × rows × functions².
 _MOST_OPERATIONS = 1.5e12
 #: A hydrogen atom has one bond: the degree on its centres in units of that of others.
-_HYDROGEN = 0.8
+_HYDROGEN = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,6 @@ def facts(
         observables: what is fitted.
         shortest: `shortest_distances` of each structure.
     """
-    labels = [one.label(s) for one in Observable.among(observables) for s in train]
     numbers = np.concatenate([s.numbers for s in train]) if train else np.zeros(0)
     several = [s for s in train if len(s) > 1]
     found: dict[str, list[float]] = {}
@@ -86,7 +89,7 @@ def facts(
         for name, distance in one.items():
             found.setdefault(name, []).append(distance)
     return Facts(
-        rows=sum(len(label) for label in labels if label is not None),
+        rows=sum(row_counts(train, observables)),
         atoms={s: int(np.count_nonzero(numbers == atomic_number(s))) for s in symbols},
         molecular=2 * sum(not s.pbc.any() for s in several) > len(several),
         nearest={name: median(distances) for name, distances in found.items()},
@@ -119,6 +122,25 @@ def chosen_basis(spec: BasisSpec, known: Facts) -> tuple[BasisSpec, str]:
     return spec, f"chosen for {known.rows:,} rows of {what}: {', '.join(said)}"
 
 
+def smaller_basis(spec: BasisSpec, most: int) -> tuple[tuple[float, ...], int]:
+    """One row of degrees for all elements that selects no more functions than that.
+
+    Args:
+        spec: with elements.
+        most: how many.
+
+    Returns:
+        The degree of every order, and how many functions there are.
+    """
+    ladder = _Ladder(replace(spec, pair=replace(spec.pair, degree=None)))
+
+    def degrees(height: float) -> dict[str, tuple[float, ...]]:
+        return dict.fromkeys(spec.elements, ladder.degrees(height))
+
+    found = degrees(ladder.highest(lambda h: ladder.total(degrees(h)) <= most))
+    return found[spec.elements[0]], ladder.total(found)
+
+
 def _distances_of_molecules(spec: BasisSpec, known: Facts, said: list[str]) -> BasisSpec:
     """One r0 for all pairs: the shortest bond; the radial functions resolve it and all beyond."""
     if spec.r0 is not None or not known.nearest:
@@ -149,16 +171,16 @@ def _sized(spec: BasisSpec, known: Facts) -> BasisSpec:
     """Degrees whose functions the rows can determine."""
     if spec.wl is None:
         spec = replace(spec, wl=1.0 if known.molecular else 1.5)
-    rows_for_one = _ROWS_IN_MOLECULES if known.molecular else _ROWS_IN_CRYSTALS
     most = min(
-        known.rows / rows_for_one,
+        known.rows / _ROWS_FOR_ONE,
+        inf if known.molecular else _IN_CRYSTALS * (known.rows * len(spec.elements)) ** 0.5,
         (_MOST_OPERATIONS / 2 / max(known.rows, 1)) ** 0.5,
         _MOST_OF_ELEMENT * len(spec.elements),
         _MOST,
     )
     atoms = max(sum(known.atoms.values()), 1)
     # An element that is rare in the data has its share of the rows, and no more functions.
-    shares = {s: known.rows * known.atoms[s] / atoms / rows_for_one for s in spec.elements}
+    shares = {s: known.rows * known.atoms[s] / atoms / _ROWS_FOR_ONE for s in spec.elements}
     ladder = _Ladder(spec)
     shares = {s: min(share, most) for s, share in shares.items()}
     limits = {s: ladder.highest(partial(ladder.fits_centre, share)) for s, share in shares.items()}
