@@ -4,9 +4,9 @@
                                   [--short] [--csv FILE]
 
 Each fit is `acepot fit TRAIN --test TEST --out DIR` in a process of its own, whose peak memory and
-time are taken; "claimed" is the residual that the solver's noise stands for, over that which its
-coefficients leave; `qr` adds --solver qr, `hand` gives the settings of the table below. A set without
-a test set of its own is split: every fifth or sixth structure is for the test, as the table says.
+time are taken; `qr` adds --solver qr, `hand` gives the settings of the table below. "claimed" is
+the residual that the solver's noise stands for, over the one that its coefficients leave. A set
+without a test set of its own is split: every fifth, say, is for the test, as the table has it.
 --short takes at most 150 structures of a few small sets, for a first look.
 """
 
@@ -149,7 +149,8 @@ def fit(one: Set, kind: str, train: Path, test: Path, folder: Path) -> dict[str,
     report = json.loads((out / "report.json").read_text())
     row |= {"functions": report["basis"]["total"], "rows": report["solver"]["rows"]}
     solver = report["solver"]
-    claimed = solver["noise variance"] * solver["rows"]
+    freedom = solver["rows"] - solver["effective parameters"]
+    claimed = solver["noise variance"] * freedom
     row["claimed"] = f"{claimed / max(solver['residual'], 1e-300):.3f}"
     for part in ("train", "test"):
         for name in "EF":
