@@ -84,6 +84,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, degree=numbers("--degree", options.degree))
     if options.cutoff is not None:
         basis = replace(basis, cutoff=options.cutoff)
+    basis = replace(basis, bonds_once=True)
     keys = label_keys(options.keys)
     data = Data(
         train=options.source,
