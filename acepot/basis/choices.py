@@ -127,6 +127,9 @@ class BasisChoices(Settings):
         parity: +1 or -1 under inversion; +1 for energies.
         irreps: several (L, parity) over one set of A's instead of total_l and parity, written
             0e, 1o, 2e …; the functions of each follow those of the one before.
+        bonds_once: of two functions of order 1 that are the same sum over bonds in a total energy,
+            B around A and A around B, take only that on the lighter element. For energies, and
+            where r0 and cut-offs are the same both ways.
         constant: whether the first function of 0e on each centre is the constant 1.
         cutoff: outer cut-off in Å; None: 2.5 r0, or what a fit chooses for its data.
         inner: inner cut-off in Å.
@@ -149,6 +152,7 @@ class BasisChoices(Settings):
     parity: Literal[1, -1] = 1
     irreps: tuple[str, ...] = field(default=(), metadata=LATER)
     constant: bool = field(default=False, metadata=LATER)
+    bonds_once: bool = field(default=False, metadata=LATER)
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
     r0: PairNumber = None
@@ -170,6 +174,8 @@ class BasisChoices(Settings):
             raise InputError("irreps: not together with total_l and parity; name all in irreps")
         if SCALAR not in self.symmetries and self.constant:
             raise InputError("constant: the constant function is a scalar; add 0e to irreps")
+        if self.bonds_once and self.symmetries != (SCALAR,):
+            raise InputError("bonds_once: only energies are sums over bonds; leave it false")
         if not self.weight_of_l > 0:
             raise InputError(f"wl: expected a positive number, got {self.wl}")
         self._check_degree()
@@ -291,6 +297,8 @@ def resolve(spec: B) -> B:
     pair = spec.pair
     pair_cutoff = _resolved("basis.pair.cutoff", pair.cutoff, cutoff)
     pair_inner = _resolved("basis.pair.inner", pair.inner, inner)
+    if spec.bonds_once:
+        _check_both_ways({"r0": r0, "cutoff": cutoff, "inner": inner})
     for (a, b), distance in r0.items():
         for name, low, high in (("basis", inner, cutoff), ("basis.pair", pair_inner, pair_cutoff)):
             if not (0 <= low[a, b] < high[a, b] and MIN_CUTOFF <= high[a, b] <= MAX_CUTOFF):
@@ -358,6 +366,17 @@ def _check_pairs(name: str, value: PairNumber, symbols: tuple[str, ...]) -> None
         raise InputError(
             f"{name}: expected pairs of {', '.join(symbols)} or default, got {', '.join(unknown)}"
         )
+
+
+def _check_both_ways(tables: dict[str, dict[tuple[str, str], float]]) -> None:
+    """Functions of B around A and A around B are equal only if their distances are."""
+    for name, values in tables.items():
+        for (a, b), value in values.items():
+            if value != values[b, a]:
+                raise InputError(
+                    f"basis.bonds_once: basis.{name} of {a}-{b} is {value:g} and of {b}-{a} "
+                    f"{values[b, a]:g}, so their functions differ; set bonds_once = false"
+                )
 
 
 def _named(values: dict[tuple[str, str], float]) -> dict[str, float]:

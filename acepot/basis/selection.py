@@ -68,12 +68,26 @@ def select(
         chosen = {z: found[spec.degrees_of(name)] for z, name in enumerate(spec.elements)}
     if spec.extend_lower_orders:
         chosen = {z: _closed(spec, functions, irrep, limit) for z, functions in chosen.items()}
+    if spec.bonds_once:
+        chosen = _without_copies(chosen)
     if spec.symmetries == (SCALAR,) and not spec.constant and not any(chosen.values()):
         raise InputError(
             f"basis: order {spec.order} and degree {spec.degree} select no function; "
             "raise the degree or the caps"
         )
     return {z: sorted(functions, key=lambda f: (len(f), f)) for z, functions in chosen.items()}
+
+
+def _without_copies(chosen: dict[int, list[Factors]]) -> dict[int, list[Factors]]:
+    """Without the functions of order 1 that the same bonds give on a species before."""
+    known = {z: set(functions) for z, functions in chosen.items()}
+
+    def is_copy(centre: int, factors: Factors) -> bool:
+        l, radial, neighbour = factors[0]  # noqa: E741
+        before = len(factors) == 1 and neighbour < centre
+        return before and ((l, radial, centre),) in known[neighbour]
+
+    return {z: [f for f in functions if not is_copy(z, f)] for z, functions in chosen.items()}
 
 
 def basis_size(spec: BasisChoices, limit: int | None = None) -> dict[str, int]:

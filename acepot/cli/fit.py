@@ -91,6 +91,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, cutoff=pair_number("--cutoff", options.cutoff))
     if options.r0 is not None:
         basis = replace(basis, r0=pair_number("--r0", options.r0))
+    basis = replace(basis, bonds_once=True)
     keys = label_keys(options.keys)
     data = Data(
         train=options.source,

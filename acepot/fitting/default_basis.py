@@ -231,7 +231,7 @@ class _Ladder:
 
     def _count(self, degrees: tuple[float, ...]) -> int:
         if degrees not in self._counted:
-            spec = replace(self._spec, degree=degrees, pair=Pair(degree=0))
+            spec = replace(self._spec, degree=degrees, pair=Pair(degree=0), bonds_once=False)
             size = basis_size(resolve(spec))["total"]
             self._counted[degrees] = size // len(spec.elements)
         return self._counted[degrees]

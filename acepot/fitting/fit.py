@@ -13,6 +13,7 @@ import numpy as np
 from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.fitting.assembly import Job
 from acepot.fitting.choice import choose
@@ -29,6 +30,7 @@ from acepot.fitting.forecast import (
     refusal,
 )
 from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
 from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
 from acepot.fitting.restraint import restraint_rows
@@ -132,6 +134,7 @@ def fit_structures(
     threads, tell = threads or processors(), say or silent
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     recipe = choice.recipe
+    _check_weights(recipe, train)
     if choice.basis_line:
         tell(f"basis: {choice.basis_line}")
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
@@ -183,3 +186,18 @@ def _forecast(job: Job, counts: Sequence[int], held: int, say: Say) -> Forecast 
     if cost.assembling + cost.solving > _WORTH_TELLING:
         say(cost.line())
     return cost
+
+
+def _check_weights(recipe: Recipe, train: Sequence[Structure]) -> None:
+    """Something must be fitted beside the restraint.
+
+    Raises:
+        InputError: every label has the weight 0.
+    """
+    used = Observable.among(recipe.observables)
+    labelled = ((s, one) for s in train for one in used if one.label(s) is not None)
+    if all(recipe.weights_of(s.config_type).of(one) == 0 for s, one in labelled):
+        raise InputError(
+            f"weights: all {', '.join(recipe.observables)} labels of the training structures have "
+            "the weight 0 or are missing; give one of them a weight above 0"
+        )

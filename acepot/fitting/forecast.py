@@ -28,8 +28,8 @@ _BASE = 150_000_000
 #: Bytes for a function of the basis itself: its products and tables.
 _EACH = 40_000
 #: Operations: of compressing a row, in functions²; of decomposing the triangle, in functions³.
-#: The latter are fast ones: matrix products; a half of those that are done is counted.
-_ROW, _SOLVE = 2.0, 11.0
+#: The latter counts what takes as long as so many operations of the former.
+_ROW, _SOLVE = 2.0, 16.0
 #: Columns of the probe, and rows that it eliminates.
 _PROBE, _PROBE_ROWS = 1000, 128
 #: Seconds that are spent on timing the rows of structures.

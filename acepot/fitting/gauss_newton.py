@@ -32,6 +32,8 @@ Blocks = Iterable[tuple[ArrayLike, ArrayLike]]
 #: The damping after the first step that failed, if it was smaller; the smallest and largest there
 #: are.
 _RAISED, _LEAST, _MOST = 1e-3, 1e-8, 1e12
+#: Pivots that a step leaves out, of systems whose damping keeps all others above it.
+_DROPPED = 1e-15
 #: A full step this small beside the coefficients may fail by rounding alone.
 _ROUNDED = 1e-8
 
@@ -145,7 +147,7 @@ def minimise(
         InputError: residuals at the start that are not finite, or wrong shapes.
         ConvergenceError: LAPACK failed.
     """
-    settings, solver = settings or Levenberg(), solver or QR()
+    settings, solver = settings or Levenberg(), solver or QR(tolerance=_DROPPED)
     at = start if isinstance(start, Iterate) else None
     if at is None:
         at = Iterate(np.array(start, dtype=float), damping=settings.damping)

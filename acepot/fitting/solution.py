@@ -23,6 +23,8 @@ class Solution:
         noise: variance of the error of a weighted row.
         prior_variance: variance of the coefficients times γ; None for a solver without one.
         log_evidence: log p(targets | noise, prior_variance); None likewise.
+        claimed: the sum of squares that these coefficients leave, as the decomposition of the
+            rows has it; None where the method does not say.
         report: what happened, by name: rows, rank, condition number, ...
     """
 
@@ -31,6 +33,7 @@ class Solution:
     noise: float
     prior_variance: float | None = None
     log_evidence: float | None = None
+    claimed: float | None = None
     report: dict[str, float | str] = field(default_factory=dict)
 
     def draw(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,9 @@ from acepot.schema import Kind
 __all__ = ["Floats", "Solver", "State", "condition", "same_rows", "solve"]
 
 Floats = NDArray[np.float64]
+#: Claimed and actual sums of squares may differ by this part, and by this part of the targets,
+#: which is rounding where nothing is left.
+_AGREE, _NOTHING = 0.03, 1e-14
 
 
 class State(Protocol):
@@ -67,16 +71,38 @@ def solve(problem: Problem, prior: ArrayLike | None, solver: Solver) -> Solution
 
     Raises:
         InputError: the prior has a wrong shape or sign; data or settings that cannot work.
-        ConvergenceError: the method, or LAPACK, failed.
+        ConvergenceError: the method, or LAPACK, failed, or the coefficients do not leave the
+            residual that the method claims.
     """
     count = problem.columns
     gamma = np.ones(count) if prior is None else np.asarray(prior, dtype=float)
     if gamma.shape != (count,) or not (np.isfinite(gamma).all() and gamma.min() > 0):
         raise InputError(f"prior: expected {count} finite numbers above 0, got {prior!r}")
     try:
-        return solver.factorise(problem, gamma).solve()
+        solution = solver.factorise(problem, gamma).solve()
     except np.linalg.LinAlgError as error:
         raise ConvergenceError(f"solver.kind = {solver.kind!r}: {error}") from error
+    return _proven(problem, solution, solver)
+
+
+def _proven(problem: Problem, solution: Solution, solver: Solver) -> Solution:
+    """The solution, whose coefficients leave the residual that the solver says they leave.
+
+    Raises:
+        ConvergenceError: they leave another one.
+    """
+    if solution.claimed is None:
+        return solution
+    actual, claimed = problem.residual(solution.coefficients), solution.claimed
+    whole = float(problem.targets @ problem.targets) + problem.outside
+    if not abs(actual - claimed) <= _AGREE * max(actual, claimed) + _NOTHING * whole:
+        raise ConvergenceError(
+            f"solver.kind = {solver.kind!r}: its coefficients leave a sum of squares of "
+            f"{actual:.6g} where it claims {claimed:.6g}: rounding was taken for signal. Lower the "
+            'degree, or raise solver.tolerance ("qr") or solver.floor ("blr")'
+        )
+    report = {**solution.report, "residual": actual, "claimed residual": claimed}
+    return replace(solution, report=report)
 
 
 def same_rows(problem: Problem, other: Problem | None) -> Problem:

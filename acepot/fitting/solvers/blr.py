@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,8 +14,14 @@ from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
 from acepot.fitting.solvers.evidence import ROUNDED, Evidence
+from acepot.fitting.solvers.rank import ROUNDING, Spectrum, dependent
 
 __all__ = ["BLR"]
+
+#: Root mean square of weighted targets below which floors are relative to it.
+_TINY = 1e-2
+#: Part of the sum of squares that is left which rounding may have in it.
+_HARMLESS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,8 @@ class BLR(Solver, kind="blr"):
     """Bayesian linear regression by maximum evidence.
 
     Args:
-        floor: smallest standard deviation of noise and prior.
+        floor: smallest standard deviation of noise and prior; of weighted targets whose root
+            mean square is below 0.01, in units of that.
     """
 
     floor: float = 1e-4
@@ -32,44 +41,70 @@ class BLR(Solver, kind="blr"):
         at_least("floor", self.floor, above=True)
         at_least("floor", self.floor, SMALLEST)
 
-    def factorise(self, problem: Problem, gamma: Floats) -> _Spectrum:
+    def factorise(self, problem: Problem, gamma: Floats) -> _State:
         """Singular values of R γ⁻¹."""
-        left, singular, right = np.linalg.svd(problem.triangle / gamma)  # right: [K, K]
-        if singular[0] == 0:
+        plain = Spectrum.plain(problem.triangle, gamma)
+        if plain.singular[0] == 0:
             raise InputError(
                 f"all {problem.columns} functions are zero in every row; check the data"
             )
-        return _Spectrum(problem, gamma, self.floor, left, singular, right)
+        return _State(problem, gamma, self.floor, plain, dependent(problem.triangle))
 
 
 @dataclass(frozen=True, eq=False)
-class _Spectrum:
+class _State:
     """X = A P⁻¹ = U S Vᵀ with P = diag γ, and c = P⁻¹ c̃.
 
     c̃ = V vc s p/(vc s² + ve) with p = Uᵀy, and its covariance is V (s²/ve + 1/vc)⁻¹ Vᵀ, with
-    variance vc in the complement of the row space. The reported condition number is that of X;
-    singular values below round-off, which are counted, say nothing about the data.
+    variance vc in the complement of the row space. The reported condition number is that of X.
     A damping √λ is the ratio λ = ve/vc; the scale of both is then that of largest evidence.
+
+    Usually the prior is so strong that directions which are all rounding have no component in c.
+    Where it is not, they are made harmless (`Spectrum.without_rounding`): no component, and a
+    variance below that of the prior. Equal columns share c evenly, by γ, in any case, and their
+    differences, whose variance is about the prior's, predict nothing.
     """
 
     problem: Problem
     gamma: Floats
     floor: float
-    left: Floats
-    singular: Floats
-    right: Floats
+    plain: Spectrum
+    dependent: int
+
+    @cached_property
+    def careful(self) -> Spectrum:
+        """The spectrum in which rounding has no part."""
+        return Spectrum.without_rounding(self.problem.triangle, self.gamma)
 
     def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
         """As `State.solve`."""
         problem = same_rows(self.problem, other)
-        singular, right = self.singular, self.right
-        projected = self.left.T @ problem.targets  # [r]
-        evidence = Evidence(singular**2, projected**2, problem.outside, problem.rows)
+        solution = self._solved(problem, self.plain, damping)
+        if (self.dependent or not self.plain.resolved) and self._rounds(problem, solution):
+            return self._solved(problem, self.careful, damping)
+        return solution
+
+    def _rounds(self, problem: Problem, solution: Solution) -> bool:
+        """Whether the error of the columns matters beside what the coefficients leave."""
+        lengths = np.linalg.norm(problem.triangle, axis=0) * solution.coefficients
+        error = ROUNDING**2 * float(lengths @ lengths)
+        return error > _HARMLESS * problem.residual(solution.coefficients)
+
+    def _solved(self, problem: Problem, spectrum: Spectrum, damping: float | None) -> Solution:
+        """The solution by a decomposition."""
+        left, singular, right = spectrum.left, spectrum.singular, spectrum.right
+        projected = left.T @ problem.targets  # [r]
+        outside = problem.outside
+        if not spectrum.whole:
+            whole = float(problem.targets @ problem.targets)
+            outside += max(whole - float(projected @ projected), 0.0)
+        evidence = Evidence(singular**2, projected**2, outside, problem.rows)
+        floor = self.floor * _unit(problem)
         if damping is None:
-            prior, noise, calls = evidence.maximise(self.floor)
+            prior, noise, calls = evidence.maximise(floor)
         else:
             at_least("damping", damping, above=True)
-            (prior, noise), calls = evidence.best_for(damping**-2, self.floor), 0
+            (prior, noise), calls = evidence.best_for(damping**-2, floor), 0
 
         fraction = prior * singular**2 / (prior * singular**2 + noise)
         shrunk = prior * singular * projected / (prior * singular**2 + noise)  # [r]
@@ -77,14 +112,16 @@ class _Spectrum:
         precision = np.full(problem.columns, 1 / prior)
         precision[: len(singular)] += singular**2 / noise
         floors = [
-            name for name, v in (("prior", prior), ("noise", noise)) if v <= self.floor**2 * ROUNDED
+            name for name, v in (("prior", prior), ("noise", noise)) if v <= floor**2 * ROUNDED
         ]
+        rest = problem.targets - left @ (fraction * projected)
         return Solution(
             coefficients=coefficients,
             factor=right.T / np.sqrt(precision) / self.gamma[:, None],
             noise=noise,
             prior_variance=prior,
             log_evidence=evidence.value(prior, noise),
+            claimed=float(rest @ rest) + problem.outside,
             report={
                 "solver": "blr",
                 "rows": problem.rows,
@@ -92,13 +129,14 @@ class _Spectrum:
                 "effective parameters": float(np.sum(fraction)),
                 "condition number": condition(singular),
                 "residual": problem.residual(coefficients),
-                "below round-off": int(np.count_nonzero(singular < _round_off(singular))),
+                "below round-off": self.dependent,
                 "iterations": calls,
                 "at floor": " and ".join(floors) or "none",
             },
         )
 
 
-def _round_off(singular: Floats) -> float:
-    """What a decomposition in double precision makes of a singular value that is zero."""
-    return float(len(singular) * np.finfo(float).eps * singular[0])
+def _unit(problem: Problem) -> float:
+    """What the floor is in units of: an absolute floor would swallow tiny targets whole."""
+    square = (float(problem.targets @ problem.targets) + problem.outside) / problem.rows
+    return math.sqrt(square) if 0 < square < _TINY**2 else 1.0

@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from acepot.errors import InputError
 from acepot.fitting.bounds import at_least
 from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
+from acepot.fitting.solvers.rank import ROUNDING, pivoted
 
 __all__ = ["QR"]
 
@@ -28,11 +30,12 @@ class QR(Solver, kind="qr"):
     Args:
         damping: √λ that multiplies the prior's γ; 0: plain least squares, no prior.
         tolerance: pivots of the column-scaled system below this part of the largest are dropped.
-            A larger value gives smaller coefficients and a larger residual.
+            Below 1e-11 coefficients may cancel so far that the file of the model differs from
+            the fit, which is then refused.
     """
 
     damping: float = 0.0
-    tolerance: float = 1e-15
+    tolerance: float = ROUNDING
     former = frozenset({"floor"})
 
     def check(self) -> None:
@@ -47,14 +50,10 @@ class QR(Solver, kind="qr"):
             system = problem.triangle
         else:
             system = np.vstack([problem.triangle, np.diag(self.damping * gamma)])
-        scale = 1 / np.linalg.norm(system, axis=0)
-        orthogonal, triangle, order = qr(
-            system * scale, mode="economic", pivoting=True, overwrite_a=True, check_finite=False
-        )
-        pivots = np.abs(np.diag(triangle))
-        rank = int(np.count_nonzero(pivots > self.tolerance * pivots[0]))
-        top = orthogonal[: len(problem.targets), :rank]
-        return _Factors(self, problem, gamma, scale, top, triangle, order, rank)
+        found = pivoted(system)
+        rank = found.rank(self.tolerance)
+        top = found.orthogonal[: len(problem.targets), :rank]
+        return _Factors(self, problem, gamma, found.scale, top, found.triangle, found.order, rank)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ class _Factors:
     scale: Floats
     top: Floats
     triangle: Floats
-    order: Floats
+    order: NDArray[np.intp]
     rank: int
 
     def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
@@ -82,6 +81,7 @@ class _Factors:
         coefficients *= self.scale
 
         residual = problem.residual(coefficients)
+        rest = problem.targets - top @ (top.T @ problem.targets)
         plain = self.solver.damping == 0
         effective = rank if plain else float(np.sum(top**2))  # trace of the hat matrix
         freedom = problem.rows - effective
@@ -95,6 +95,7 @@ class _Factors:
             coefficients=coefficients,
             factor=factor,
             noise=noise,
+            claimed=float(rest @ rest) + problem.outside,
             report={
                 "solver": "qr",
                 "rows": problem.rows,

@@ -327,6 +327,12 @@ def test_a_group_of_weight_zero_changes_nothing(
     assert silenced.report["train"]["cold"]["F"]["rmse"] < 1e-3
 
 
+def test_weights_that_leave_nothing_to_fit_are_refused(written: Callable[..., str]) -> None:
+    none = {"energy": 0, "forces": 0, "virial": 5}
+    with pytest.raises(InputError, match="^weights: all energy, forces labels of the training"):
+        fit_of(written(), weights={name: none for name in ("hot", "cold", "default")})
+
+
 def test_a_group_of_large_weight_wins(
     written: Callable[..., str], structures: list[Structure]
 ) -> None:

@@ -1,7 +1,7 @@
 """Both solvers against dense linear algebra on the rows themselves."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from acepot import Structure, fit
-from acepot.errors import InputError
+from acepot.errors import ConvergenceError, InputError
 from acepot.fitting import solvers
 from acepot.fitting.bounds import at_least
 from acepot.fitting.config import Data, FitConfig, dump_config
@@ -268,6 +268,88 @@ def test_bad_prior_is_refused(prior):
     rows, targets, _ = _data(20, 5)
     with pytest.raises(InputError, match="prior: expected 5 finite numbers above 0"):
         solve(_problem(rows, targets), prior, BLR)
+
+
+# ---- rounding
+
+
+def _nearly_equal(seed=0, noise=1e-2, apart=1e-13, copies=3):
+    """Rows whose columns are equal, or so but for a relative difference, and a steep prior."""
+    rng = np.random.default_rng(seed)
+    x = rng.random(600)
+    basis = np.polynomial.chebyshev.chebvander(2 * x - 1, 11)
+    smooth = np.vander(x, 12, increasing=True) + apart * rng.normal(size=(600, 12))
+    rows = np.hstack([basis, smooth, basis[:, :copies]]) * 10.0 ** rng.uniform(
+        -4, 4, size=24 + copies
+    )
+    return (
+        rows,
+        np.exp(3 * x) + noise * rng.normal(size=600),
+        10.0 ** rng.uniform(0, 5, 24 + copies),
+    )
+
+
+@pytest.mark.parametrize("noise", [1e-1, 1e-3])
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_is_not_taken_for_signal(seed, noise):
+    """The residual is what is claimed, near the least, and the coefficients stay in proportion."""
+    rows, targets, gamma = _nearly_equal(seed, noise)
+    problem = _problem(rows, targets)
+    best = solve(problem, gamma, QR)
+    for config in (BLR, QR, solvers.QR(damping=1e-9)):
+        found = solve(problem, gamma, config)
+        actual = float(np.sum((rows @ found.coefficients - targets) ** 2))
+        assert found.claimed == pytest.approx(actual, rel=0.03)
+        assert found.report["claimed residual"] == found.claimed
+        assert actual < 1.1 * best.report["residual"]
+        lengths = np.linalg.norm(rows, axis=0) * found.coefficients
+        assert np.linalg.norm(lengths) < 1e8 * np.linalg.norm(targets)
+        members = found.draw(5, np.random.default_rng(0))
+        spread = np.linalg.norm(
+            (members - found.coefficients) * np.linalg.norm(rows, axis=0), axis=1
+        )
+        assert spread.max() < 1e9 * np.linalg.norm(targets)
+
+
+def test_equal_columns_share_their_coefficient():
+    rng = np.random.default_rng(2)
+    rows, targets, _ = _data(80, 6, decades=0)
+    for near in (0.0, 1e-13):
+        both = np.hstack([rows, rows * (1 + near * rng.normal(size=rows.shape))])
+        found = solve(_problem(both, targets), None, BLR)
+        single = solve(_problem(rows, targets), np.full(6, np.sqrt(0.5)), BLR)
+        np.testing.assert_allclose(found.coefficients[:6], found.coefficients[6:], rtol=1e-6)
+        np.testing.assert_allclose(2 * found.coefficients[:6], single.coefficients, rtol=1e-6)
+        assert found.report["below round-off"] == 6
+
+
+def test_a_solver_whose_claim_is_false_is_an_error(monkeypatch):
+    monkeypatch.setattr(Solver, "kinds", dict(Solver.kinds))
+
+    @dataclass(frozen=True)
+    class Liar(solvers.QR, kind="liar"):
+        def factorise(self, problem, gamma):
+            made = super().factorise(problem, gamma)
+
+            class Lies:
+                def solve(self, other=None, *, damping=None):
+                    said = made.solve(other, damping=damping)
+                    return replace(said, claimed=0.9 * said.claimed)
+
+            return Lies()
+
+    with pytest.raises(ConvergenceError, match="rounding was taken for signal"):
+        solve(_problem(*_data(40, 4)[:2]), None, Liar())
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-5])
+def test_tiny_weights_change_nothing_but_the_noise(scale):
+    rows, targets, gamma = _data(200, 10, noise=0.02, decades=0)
+    whole = solve(_problem(rows, targets), gamma, BLR)
+    found = solve(_problem(scale * rows, scale * targets), gamma, BLR)
+    assert found.report["at floor"] == "none"
+    np.testing.assert_allclose(found.coefficients, whole.coefficients, rtol=1e-6)
+    assert found.noise == pytest.approx(scale**2 * whole.noise, rel=1e-6)
 
 
 # ---- committee
