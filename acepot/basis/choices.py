@@ -25,17 +25,23 @@ from acepot.schema import LATER, Settings
 #: pair takes the same number unless it is named), one number for all, or None for the default.
 PairNumber = float | dict[str, float] | None
 
-#: Typical bond lengths in Å by atomic number: each pair's r0 is the mean of its two elements.
-#: A fact table of nearest-neighbour distances; hydrogen, absent from it upstream, is 0.75 Å.
+#: A degree: one number for every order, or one per order.
+Degree = float | tuple[float, ...]
+
+#: Typical bond lengths in Å by atomic number, 1 to 96: each pair's r0 is the mean of its two
+#: elements. Facts: the nearest-neighbour distance in the solid element (He under pressure, At, Rn
+#: and Fr as predicted, nobody having made enough of them), and of hydrogen in its molecule.
 BOND_LENGTHS: dict[int, float] = {
-    1: 0.75, 3: 3.0, 4: 2.2, 5: 1.8, 6: 1.4, 7: 1.6, 8: 1.7, 9: 2.1, 11: 3.7, 12: 3.2, 13: 2.9,
-    14: 2.4, 15: 2.5, 16: 2.3, 17: 2.6, 19: 4.6, 20: 3.8, 21: 3.2, 22: 2.9, 23: 2.6, 24: 2.5,
-    25: 2.5, 26: 2.5, 27: 2.5, 28: 2.5, 29: 2.6, 30: 2.8, 31: 3.0, 32: 2.5, 33: 2.7, 34: 2.8,
-    35: 2.8, 37: 4.7, 38: 4.2, 39: 3.6, 40: 3.2, 41: 2.9, 42: 2.7, 43: 2.7, 44: 2.7, 45: 2.7,
-    46: 2.8, 47: 2.9, 48: 3.2, 49: 3.4, 50: 2.9, 51: 3.1, 52: 3.2, 53: 3.2, 56: 4.3, 57: 3.7,
-    58: 3.4, 59: 3.7, 60: 3.7, 61: 3.6, 62: 3.6, 64: 3.6, 65: 3.6, 66: 3.5, 69: 3.5, 70: 3.8,
+    1: 0.75, 2: 3.6, 3: 3.0, 4: 2.2, 5: 1.8, 6: 1.4, 7: 1.6, 8: 1.7, 9: 2.1, 10: 3.1, 11: 3.7,
+    12: 3.2, 13: 2.9, 14: 2.4, 15: 2.5, 16: 2.3, 17: 2.6, 18: 3.8, 19: 4.6, 20: 3.8, 21: 3.2,
+    22: 2.9, 23: 2.6, 24: 2.5, 25: 2.5, 26: 2.5, 27: 2.5, 28: 2.5, 29: 2.6, 30: 2.8, 31: 3.0,
+    32: 2.5, 33: 2.7, 34: 2.8, 35: 2.8, 36: 4.0, 37: 4.7, 38: 4.2, 39: 3.6, 40: 3.2, 41: 2.9,
+    42: 2.7, 43: 2.7, 44: 2.7, 45: 2.7, 46: 2.8, 47: 2.9, 48: 3.2, 49: 3.4, 50: 2.9, 51: 3.1,
+    52: 3.2, 53: 3.2, 54: 4.4, 55: 5.3, 56: 4.3, 57: 3.7, 58: 3.4, 59: 3.7, 60: 3.7, 61: 3.6,
+    62: 3.6, 63: 4.0, 64: 3.6, 65: 3.6, 66: 3.5, 67: 3.5, 68: 3.5, 69: 3.5, 70: 3.8, 71: 3.4,
     72: 3.2, 73: 2.9, 74: 2.8, 75: 2.8, 76: 2.7, 77: 2.7, 78: 2.8, 79: 2.9, 80: 3.3, 81: 3.4,
-    82: 3.5, 83: 3.3, 84: 3.3, 89: 4.0, 90: 3.6, 91: 3.3,
+    82: 3.5, 83: 3.3, 84: 3.3, 85: 3.6, 86: 4.5, 87: 5.4, 88: 4.5, 89: 4.0, 90: 3.6, 91: 3.3,
+    92: 2.75, 93: 2.6, 94: 2.6, 95: 3.5, 96: 3.5,
 }  # fmt: skip
 
 #: Bounds that keep a slip, or a hostile file, from asking for the impossible.
@@ -44,6 +50,8 @@ MAX_ORDER, MAX_DEGREE, MAX_L, MAX_CUTOFF = 6, 200, 40, 50.0
 MIN_CUTOFF = 0.2
 #: Cut-off in units of r0 when none is given.
 CUTOFF_IN_R0 = 2.5
+#: Degree, and weight of l in it, when none is given and no data are there to choose by.
+MOST_WITHOUT_DATA, WL_WITHOUT_DATA = 16.0, 1.5
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,10 @@ class BasisChoices(Settings):
     Args:
         elements: chemical symbols; empty: those of the training data.
         order: correlation order ν (body order ν + 1), 1 to 6.
-        degree: largest Σ_t (n_t + wl l_t), one number or one per order.
-        wl: weight of l in the degree.
+        degree: largest Σ_t (n_t + wl l_t), one number or one per order, or a table of these by
+            the element of the central atom, "default" for those not named; None: 16, or what a
+            fit chooses for its data.
+        wl: weight of l in the degree; None: 1.5, or what a fit chooses for its data.
         max_n: caps on n, one number, one per order, or None.
         max_l: caps on l, likewise.
         functions: the user's own list instead of a degree; empty: select by degree.
@@ -117,18 +127,22 @@ class BasisChoices(Settings):
         parity: +1 or -1 under inversion; +1 for energies.
         irreps: several (L, parity) over one set of A's instead of total_l and parity, written
             0e, 1o, 2e …; the functions of each follow those of the one before.
+        bonds_once: of two functions of order 1 that are the same sum over bonds in a total energy,
+            B around A and A around B, take only that on the lighter element. For energies, and
+            where r0 and cut-offs are the same both ways.
         constant: whether the first function of 0e on each centre is the constant 1.
-        cutoff: outer cut-off in Å; None: 2.5 r0.
+        cutoff: outer cut-off in Å; None: 2.5 r0, or what a fit chooses for its data.
         inner: inner cut-off in Å.
-        r0: typical distance in Å; None: mean of the bond lengths of the two elements.
+        r0: typical distance in Å; None: mean of the bond lengths of the two elements, or what a
+            fit chooses for its data.
         radial: the radial family of the many-body functions.
         pair: the pair basis.
     """
 
     elements: tuple[str, ...] = ()
     order: int = 3
-    degree: float | tuple[float, ...] = 16.0
-    wl: float = 1.5
+    degree: Degree | dict[str, Degree] | None = None
+    wl: float | None = None
     max_n: int | tuple[int, ...] | None = None
     max_l: int | tuple[int, ...] | None = None
     functions: tuple[ChosenFunction, ...] = ()
@@ -138,6 +152,7 @@ class BasisChoices(Settings):
     parity: Literal[1, -1] = 1
     irreps: tuple[str, ...] = field(default=(), metadata=LATER)
     constant: bool = field(default=False, metadata=LATER)
+    bonds_once: bool = field(default=False, metadata=LATER)
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
     r0: PairNumber = None
@@ -159,18 +174,57 @@ class BasisChoices(Settings):
             raise InputError("irreps: not together with total_l and parity; name all in irreps")
         if SCALAR not in self.symmetries and self.constant:
             raise InputError("constant: the constant function is a scalar; add 0e to irreps")
-        if not self.wl > 0:
+        if self.bonds_once and self.symmetries != (SCALAR,):
+            raise InputError("bonds_once: only energies are sums over bonds; leave it false")
+        if not self.weight_of_l > 0:
             raise InputError(f"wl: expected a positive number, got {self.wl}")
-        degree = max(_per_order("degree", self.degree, self.order))
-        if degree > MAX_DEGREE or self.wl * MAX_L < degree and self.max_l is None:
-            raise InputError(
-                f"degree: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
-                f"got {degree:g} and {self.wl:g}; use max_l where wl is small"
-            )
+        self._check_degree()
         if self.max_n is not None:
             _per_order("max_n", self.max_n, self.order)
         if self.max_l is not None and max(_per_order("max_l", self.max_l, self.order)) > MAX_L:
             raise InputError(f"max_l: expected numbers up to {MAX_L}, got {self.max_l}")
+
+    def _check_degree(self) -> None:
+        if isinstance(self.degree, dict):
+            if not self.degree:
+                raise InputError("degree: expected elements or default, got an empty table")
+            for name in sorted(set(self.degree) - {"default"}):
+                try:
+                    atomic_number(name)
+                except InputError as error:
+                    raise InputError(f"degree: {str(error).partition(': ')[2]}") from None
+            every = [(f"degree.{name}", one) for name, one in self.degree.items()]
+        else:
+            every = [("degree", MOST_WITHOUT_DATA if self.degree is None else self.degree)]
+        for name, one in every:
+            most = max(_per_order(name, one, self.order))
+            if most > MAX_DEGREE or self.weight_of_l * MAX_L < most and self.max_l is None:
+                raise InputError(
+                    f"{name}: expected at most {MAX_DEGREE} and wl of at least degree/{MAX_L}, "
+                    f"got {most:g} and {self.weight_of_l:g}; use max_l where wl is small"
+                )
+
+    @property
+    def weight_of_l(self) -> float:
+        """The weight of l in the degree."""
+        return WL_WITHOUT_DATA if self.wl is None else self.wl
+
+    def degrees_of(self, centre: str) -> tuple[float, ...]:
+        """The degree of every order on central atoms of one element.
+
+        Raises:
+            InputError: a table of degrees has neither this element nor a default.
+        """
+        given: Degree | None
+        if isinstance(self.degree, dict):
+            given = self.degree.get(centre, self.degree.get("default"))
+            if given is None:
+                raise InputError(
+                    f"basis.degree: no value for {centre}; add {centre} = ... or default = ..."
+                )
+        else:
+            given = self.degree
+        return _per_order("degree", MOST_WITHOUT_DATA if given is None else given, self.order)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -243,6 +297,8 @@ def resolve(spec: B) -> B:
     pair = spec.pair
     pair_cutoff = _resolved("basis.pair.cutoff", pair.cutoff, cutoff)
     pair_inner = _resolved("basis.pair.inner", pair.inner, inner)
+    if spec.bonds_once:
+        _check_both_ways({"r0": r0, "cutoff": cutoff, "inner": inner})
     for (a, b), distance in r0.items():
         for name, low, high in (("basis", inner, cutoff), ("basis.pair", pair_inner, pair_cutoff)):
             if not (0 <= low[a, b] < high[a, b] and MIN_CUTOFF <= high[a, b] <= MAX_CUTOFF):
@@ -256,8 +312,9 @@ def resolve(spec: B) -> B:
                     f"basis.r0 of {a}-{b}: expected more than the inner cut-off {low[a, b]}, "
                     f"got {distance}"
                 )
-    degree = _per_order("degree", spec.degree, spec.order)
-    pair_degree = int(max(degree)) if pair.degree is None else pair.degree
+    degree = _resolved_degree(spec, symbols)
+    largest = max(max(spec.degrees_of(symbol)) for symbol in symbols)
+    pair_degree = int(largest) if pair.degree is None else pair.degree
     for name, radial in (("basis", spec.radial), ("basis.pair", pair.radial)):
         if radial.envelope_order == 0:
             raise InputError(
@@ -270,6 +327,7 @@ def resolve(spec: B) -> B:
         spec,
         elements=symbols,
         degree=degree,
+        wl=spec.weight_of_l,
         max_n=None if spec.max_n is None else _per_order("max_n", spec.max_n, spec.order, int),
         max_l=None if spec.max_l is None else _per_order("max_l", spec.max_l, spec.order, int),
         cutoff=_named(cutoff),
@@ -279,6 +337,22 @@ def resolve(spec: B) -> B:
             pair, degree=pair_degree, cutoff=_named(pair_cutoff), inner=_named(pair_inner)
         ),
     )
+
+
+def _resolved_degree(
+    spec: BasisChoices, symbols: tuple[str, ...]
+) -> tuple[float, ...] | dict[str, Degree]:
+    """The degrees per order, by element only where the elements differ."""
+    if isinstance(spec.degree, dict) and (
+        unknown := sorted(set(spec.degree) - {*symbols, "default"})
+    ):
+        raise InputError(
+            f"basis.degree: expected {', '.join(symbols)} or default, got {', '.join(unknown)}"
+        )
+    found = {symbol: spec.degrees_of(symbol) for symbol in symbols}
+    if len(set(found.values())) == 1:
+        return found[symbols[0]]
+    return dict(found)
 
 
 def _pairs(symbols: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -292,6 +366,17 @@ def _check_pairs(name: str, value: PairNumber, symbols: tuple[str, ...]) -> None
         raise InputError(
             f"{name}: expected pairs of {', '.join(symbols)} or default, got {', '.join(unknown)}"
         )
+
+
+def _check_both_ways(tables: dict[str, dict[tuple[str, str], float]]) -> None:
+    """Functions of B around A and A around B are equal only if their distances are."""
+    for name, values in tables.items():
+        for (a, b), value in values.items():
+            if value != values[b, a]:
+                raise InputError(
+                    f"basis.bonds_once: basis.{name} of {a}-{b} is {value:g} and of {b}-{a} "
+                    f"{values[b, a]:g}, so their functions differ; set bonds_once = false"
+                )
 
 
 def _named(values: dict[tuple[str, str], float]) -> dict[str, float]:
@@ -311,7 +396,9 @@ def _bond_length(a: str, b: str) -> float:
     for symbol in (a, b):
         if (length := BOND_LENGTHS.get(atomic_number(symbol))) is None:
             raise InputError(
-                f"basis.r0: no bond length is known for {symbol}; give r0 and cutoff in Å"
+                f"basis.r0: no typical distance is known for {symbol}; give one in Å, "
+                f'r0 = {{"{symbol}-{symbol}" = 3.5}} in [basis] of a TOML file or '
+                f"--r0 {symbol}-{symbol}=3.5 on the command line"
             )
         lengths.append(length)
     return sum(lengths) / 2

@@ -40,8 +40,9 @@ def select(
 ) -> dict[int, list[Factors]]:
     """The functions of one (L, parity) of every central species.
 
-    With a degree: all with Σ_t (n_t + wl l_t) <= degree[ν], n_t >= 1, (-1)^Σl = parity and at
-    least one coupling to L. An (L, parity) that nothing couples to has no functions.
+    With a degree: all with Σ_t (n_t + wl l_t) <= degree[ν] of the centre, n_t >= 1,
+    (-1)^Σl = parity and at least one coupling to L. An (L, parity) that nothing couples to has no
+    functions.
 
     Args:
         spec: a resolved specification.
@@ -60,16 +61,33 @@ def select(
     if spec.functions:
         chosen = _from_list(spec, irrep)
     else:
-        common = _by_degree(spec, irrep, limit)
-        chosen = {z: common for z in range(len(spec.elements))}
+        found: dict[tuple[float, ...], list[Factors]] = {}
+        for degrees in map(spec.degrees_of, spec.elements):
+            if degrees not in found:
+                found[degrees] = _by_degree(spec, degrees, irrep, limit)
+        chosen = {z: found[spec.degrees_of(name)] for z, name in enumerate(spec.elements)}
     if spec.extend_lower_orders:
         chosen = {z: _closed(spec, functions, irrep, limit) for z, functions in chosen.items()}
+    if spec.bonds_once:
+        chosen = _without_copies(chosen)
     if spec.symmetries == (SCALAR,) and not spec.constant and not any(chosen.values()):
         raise InputError(
             f"basis: order {spec.order} and degree {spec.degree} select no function; "
             "raise the degree or the caps"
         )
     return {z: sorted(functions, key=lambda f: (len(f), f)) for z, functions in chosen.items()}
+
+
+def _without_copies(chosen: dict[int, list[Factors]]) -> dict[int, list[Factors]]:
+    """Without the functions of order 1 that the same bonds give on a species before."""
+    known = {z: set(functions) for z, functions in chosen.items()}
+
+    def is_copy(centre: int, factors: Factors) -> bool:
+        l, radial, neighbour = factors[0]  # noqa: E741
+        before = len(factors) == 1 and neighbour < centre
+        return before and ((l, radial, centre),) in known[neighbour]
+
+    return {z: [f for f in functions if not is_copy(z, f)] for z, functions in chosen.items()}
 
 
 def basis_size(spec: BasisChoices, limit: int | None = None) -> dict[str, int]:
@@ -119,8 +137,9 @@ def _allowed(irrep: Irrep, factors: Factors) -> bool:
     return parity == irrep.parity and independent(factors, irrep.l) > 0
 
 
-def _by_degree(spec: BasisChoices, irrep: Irrep, limit: int) -> list[Factors]:
-    degrees = spec.degree if isinstance(spec.degree, tuple) else (spec.degree,) * spec.order
+def _by_degree(
+    spec: BasisChoices, degrees: tuple[float, ...], irrep: Irrep, limit: int
+) -> list[Factors]:
     functions: list[Factors] = []
     looked_at = 0
     for order in range(1, spec.order + 1):
@@ -144,12 +163,14 @@ def _check_limit(count: int, limit: int) -> None:
 def _multisets(spec: BasisChoices, order: int, degree: float) -> Iterator[Factors]:
     """All sorted tuples of `order` factors within the degree and the caps."""
     max_n = spec.max_n[order - 1] if isinstance(spec.max_n, tuple) else degree
-    max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree / spec.wl
+    max_l = spec.max_l[order - 1] if isinstance(spec.max_l, tuple) else degree / spec.weight_of_l
     tolerance = 1e-9 * max(1.0, degree)  # degrees such as 3 × 1.1 are inclusive
     limit = degree + tolerance
 
+    wl = spec.weight_of_l
+
     def cost(factor: Factor) -> float:
-        return factor[1][0] + spec.wl * factor[0]
+        return factor[1][0] + wl * factor[0]
 
     room = limit - (order - 1)  # every other factor costs at least n = 1
     singles = [
@@ -157,7 +178,7 @@ def _multisets(spec: BasisChoices, order: int, degree: float) -> Iterator[Factor
         for l in range(int(max_l) + 1)  # noqa: E741
         for n in range(1, int(min(max_n, room)) + 1)
         for z in range(len(spec.elements))
-        if n + spec.wl * l <= room
+        if n + wl * l <= room
     ]
     costs = [cost(f) for f in singles]
 

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from acepot.basis.spec import BasisSpec
-from acepot.cli.options import add_keys, in_options, keys_by_option, label_keys, numbers
+from acepot.cli.options import (
+    add_keys,
+    by_element,
+    in_options,
+    keys_by_option,
+    label_keys,
+    numbers,
+    pair_number,
+)
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
@@ -17,12 +25,13 @@ from acepot.report.metrics import table
 from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
-Without --cutoff it is 2.5 times the bond length of each pair of elements.
+Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; what it costs
+is told before it begins, and refused where it does not fit in the memory.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
 example:
-  acepot fit Si_train.xyz --test Si_test.xyz --order 3 --degree 16 --out Si
+  acepot fit Si_train.xyz --test Si_test.xyz --out Si
 """
 
 
@@ -33,8 +42,10 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     verb.add_argument("--test", metavar="FILE", help="data to predict, not to fit")
     verb.add_argument("--order", type=int, metavar="N", help="correlation order (3)")
-    verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order (16)")
-    verb.add_argument("--cutoff", type=float, metavar="R", help="cut-off in Å")
+    verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order")
+    verb.add_argument("--cutoff", metavar="R|PAIR=R,...", help="cut-off in Å: 5.5, Si-O=4.2")
+    verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
+    verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
     verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
     add_keys(verb)
@@ -84,6 +95,8 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--order": options.order,
         "--degree": options.degree,
         "--cutoff": options.cutoff,
+        "--r0": options.r0,
+        "--e0": options.e0,
         "--solver": options.solver,
         "--virial": options.virial or None,
         "--keys": options.keys,
@@ -101,7 +114,10 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     if options.degree is not None:
         basis = replace(basis, degree=numbers("--degree", options.degree))
     if options.cutoff is not None:
-        basis = replace(basis, cutoff=options.cutoff)
+        basis = replace(basis, cutoff=pair_number("--cutoff", options.cutoff))
+    if options.r0 is not None:
+        basis = replace(basis, r0=pair_number("--r0", options.r0))
+    basis = replace(basis, bonds_once=True)
     keys = label_keys(options)
     data = Data(
         train=options.source,
@@ -117,4 +133,5 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     )
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
-    return FitConfig(data, basis, solver=solver)
+    e0 = None if options.e0 is None else by_element("--e0", options.e0)
+    return FitConfig(data, basis, e0=e0, solver=solver)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from acepot.basis.species import atomic_number
 from acepot.errors import InputError
 from acepot.io.structures.labels import WORDS, KeysWanted, LabelKeys
 from acepot.io.structures.scales import EXAMPLES
@@ -108,3 +110,49 @@ def in_options(message: str, options: argparse.Namespace) -> str:
         names = " and ".join(dict.fromkeys(without))
         said += f" ({names}: in a TOML file, which acepot fit takes instead of the data)"
     return said
+
+
+def pair_number(name: str, text: str) -> float | dict[str, float]:
+    """One number, or numbers by pair of elements: `2.3`, `Si-O=1.6,default=2.3`.
+
+    Raises:
+        InputError: something else.
+    """
+    wanted = "a number, or PAIR=NUMBER,... such as Si-O=1.6,default=2.4"
+    if "=" in text:
+        return _table(name, text, wanted)
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name}: expected {wanted}, got {text!r}") from None
+
+
+def by_element(name: str, text: str) -> dict[str, float]:
+    """Numbers by chemical symbol: `Si=-158.5,O=-432.1`.
+
+    Raises:
+        InputError: something else.
+    """
+    found = _table(name, text, "ELEMENT=NUMBER,... such as Si=-158.5,O=-432.1")
+    for symbol in found:
+        try:
+            atomic_number(symbol)
+        except InputError as error:
+            raise InputError(f"{name}: {str(error).partition(': ')[2]}") from None
+    return found
+
+
+def _table(name: str, text: str, wanted: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not equals or not key or math.isnan(number):
+            raise InputError(f"{name}: expected {wanted}, got {part!r}")
+        if key in found:
+            raise InputError(f"{name}: {key} is given twice")
+        found[key] = number
+    return found

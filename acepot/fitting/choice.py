@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from acepot.basis.choices import pair_number, resolve
 from acepot.basis.spec import BasisSpec
+from acepot.basis.species import atomic_number
 from acepot.errors import InputError
 from acepot.fitting.dataset import elements, reference_energies, shortest_distances
+from acepot.fitting.default_basis import chosen_basis, facts
 from acepot.fitting.observables import Observable
 from acepot.fitting.recipe import Recipe
 from acepot.structure import Structure
@@ -29,12 +31,14 @@ class Choice:
         origin: where each came from.
         shortest: shortest distance in Å of every pair of elements in the training structures,
             below 4 Å.
+        basis_line: what of the basis was chosen from the data, in a line; "" if nothing was.
     """
 
     recipe: Recipe
     e0: dict[str, float]
     origin: dict[str, str]
     shortest: dict[str, float]
+    basis_line: str = ""
 
     def with_more(self, structures: Sequence[Structure]) -> Choice:
         """The same with what further training structures add.
@@ -77,14 +81,18 @@ def choose(
             f"basis.elements: the data hold {', '.join(sorted(missing))}, "
             f"which is not among {list(wanted)}"
         )
-    spec = resolve(replace(recipe.basis, elements=wanted or found))
+    near = [shortest_distances(s, _REACH, number) for number, s in enumerate(train)]
+    symbols = tuple(sorted(set(wanted or found), key=atomic_number))
+    known = facts(train, symbols, recipe.observables, near)
+    open_spec, line = chosen_basis(replace(recipe.basis, elements=symbols), known)
+    spec = resolve(open_spec)
     cutoff = _largest_cutoff(spec)
     shortest = [
-        shortest_distances(s, max(cutoff, _REACH) if len(s) == 1 else _REACH, number)
-        for number, s in enumerate(train)
+        shortest_distances(s, max(cutoff, _REACH), number) if len(s) == 1 else one
+        for number, (s, one) in enumerate(zip(train, near, strict=True))
     ]
     e0, origin = reference_energies(train, spec.elements, recipe.e0, cutoff, shortest)
-    return Choice(replace(recipe, basis=spec, e0=e0), e0, origin, _least(shortest))
+    return Choice(replace(recipe, basis=spec, e0=e0), e0, origin, _least(shortest), line)
 
 
 def _check(

@@ -10,6 +10,7 @@ import numpy as np
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.evaluate.protocol import named
+from acepot.fitting.observables import Observable
 from acepot.io.structures.atoms import from_atoms_list
 from acepot.neighbours import nearest
 from acepot.structure import Structure
@@ -53,6 +54,13 @@ def shortest_distances(
     except InputError as error:
         raise named(structure, error, number) from None
     return {f"{SYMBOLS[a]}-{SYMBOLS[b]}": length for (a, b), length in found.items()}
+
+
+def row_counts(structures: Sequence[Structure], observables: Sequence[str]) -> list[int]:
+    """How many rows of a fit each structure makes: one for every number of its labels."""
+    known = Observable.among(observables)
+    labels = [[one.label(s) for one in known] for s in structures]
+    return [sum(len(label) for label in own if label is not None) for own in labels]
 
 
 def reference_energies(

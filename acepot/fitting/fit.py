@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acepot.basis.irrep import SCALAR
+from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.fitting.assembly import Job
 from acepot.fitting.choice import choose
 from acepot.fitting.config import FitConfig
-from acepot.fitting.dataset import as_structures
+from acepot.fitting.dataset import as_structures, row_counts
+from acepot.fitting.default_basis import smaller_basis
 from acepot.fitting.fitted import Assembled, Fit, Say, restrained, silent, solved
+from acepot.fitting.forecast import (
+    Forecast,
+    foresee_memory,
+    gigabytes,
+    measured,
+    nominal,
+    refusal,
+)
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
@@ -24,6 +36,7 @@ from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
+from acepot.run.progress import clock
 from acepot.schema import from_mapping
 from acepot.structure import Structure
 
@@ -31,6 +44,8 @@ __all__ = ["fit", "fit_structures"]
 
 #: Structures whose design rows are kept to compare with the saved model afterwards.
 _PROBES = 12
+#: Rows × functions² below which nothing is forecast, and seconds from which a forecast is told.
+_SMALL, _WORTH_TELLING = 1e8, 3.0
 
 
 def fit(
@@ -120,15 +135,57 @@ def fit_structures(
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     recipe = choice.recipe
     _check_weights(recipe, train)
-    basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
+    if choice.basis_line:
+        tell(f"basis: {choice.basis_line}")
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
+    counts = row_counts(train, recipe.observables)
+    held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
+    _check_memory(recipe.basis, counts, held)
+    basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
+    cost = None if say is None else _forecast(job, counts, held, say)
     rows, kept = job.from_the_start()
     if restrained(recipe):
         rows.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
-    return solved(Assembled(choice, basis, rows, kept, threads), train, test, config, say)
+    solving = None if cost is None else cost.solving
+    state = Assembled(choice, basis, rows, kept, threads, solving)
+    return solved(state, train, test, config, say)
+
+
+def _check_memory(spec: BasisSpec, counts: Sequence[int], held: int) -> None:
+    """Refuse a basis whose fit does not fit in the memory, before it is built."""
+    if spec.symmetries != (SCALAR,):
+        return  # no energies; LoweredBasis says so
+    rows = sum(counts)
+
+    def instead(most: int) -> str:
+        if spec.functions:
+            return "name fewer functions"
+        degrees, size = smaller_basis(spec, min(most, max(rows // 3, 1)))
+        shown = ",".join(f"{d:g}" for d in degrees)
+        return (
+            f"--degree {shown} (basis.degree = [{shown}]) would give {size:,} functions, "
+            f"{gigabytes(foresee_memory(size, held))}, {clock(nominal(size, rows))}"
+        )
+
+    if error := refusal(basis_size(spec)["total"], rows, held, instead):
+        raise error
+
+
+def _forecast(job: Job, counts: Sequence[int], held: int, say: Say) -> Forecast | None:
+    """The cost of a fit, told where it is more than a few seconds; None for a small one."""
+    functions, rows = job.basis.expanded.size, sum(counts)
+    if rows * functions**2 < _SMALL:
+        return None
+    order = np.argsort(counts, kind="stable")
+    middle = [int(order[len(order) * k // 4]) for k in (2, 1, 3)]
+    probes = [(counts[i], partial(job.make, job.structures[i])) for i in middle]
+    cost = measured(functions, rows, job.threads, held, probes)
+    if cost.assembling + cost.solving > _WORTH_TELLING:
+        say(cost.line())
+    return cost
 
 
 def _check_weights(recipe: Recipe, train: Sequence[Structure]) -> None:

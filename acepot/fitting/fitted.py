@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from acepot.fitting.solvers import Solver, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
+from acepot.run.progress import Pulse
 from acepot.schema import to_mapping
 from acepot.structure import Structure
 
@@ -62,6 +64,7 @@ class Assembled:
         rows: those of all structures so far and of the restraint, weighted, as a triangle.
         kept: unweighted rows of a few training structures, to compare with the saved model.
         threads: structures handled at once.
+        solving: seconds that the solver should take; None: not known.
     """
 
     choice: Choice
@@ -69,6 +72,7 @@ class Assembled:
     rows: Accumulator
     kept: tuple[StructureRows, ...]
     threads: int
+    solving: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +172,9 @@ def solved(
     problem = state.rows.finish()
     kind = recipe.solver.kind
     (say or silent)(f"solving: {problem.rows} rows, {problem.columns} functions, {kind}")
-    solution = solve(problem, recipe.prior.gamma(basis.expanded), recipe.solver)
+    gamma = recipe.prior.gamma(basis.expanded)
+    with nullcontext() if say is None else Pulse("solving", state.solving):
+        solution = solve(problem, gamma, recipe.solver)
     members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)

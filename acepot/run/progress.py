@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -39,14 +40,61 @@ class Progress:
         self._last, self._shown = now, True
         elapsed = now - self._begin
         left = elapsed / max(done, 1) * (self._total - done)
-        state = f"done in {_clock(elapsed)}" if last else f"{_clock(left)} left"
+        state = f"done in {clock(elapsed)}" if last else f"{clock(left)} left"
         text = f"{self._what}: {done}/{self._total} ({100 * done // self._total} %), {state}"
         end = "\n" if last or not self._live else ""
         self._stream.write(f"\r\x1b[K{text}{end}" if self._live else f"{text}\n")
         self._stream.flush()
 
 
-def _clock(seconds: float) -> str:
+class Pulse:
+    """Shows that one long step is going on, from a thread of its own, while the block lasts.
+
+    Args:
+        what: name of the work, at the start of the line.
+        expected: seconds that it should take; None: not known.
+        stream: where to write; None: standard error.
+    """
+
+    def __init__(
+        self, what: str, expected: float | None = None, stream: TextIO | None = None
+    ) -> None:
+        self._what, self._expected = what, expected
+        self._stream = sys.stderr if stream is None else stream
+        self._live = self._stream.isatty()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._shown = False
+
+    def __enter__(self) -> Pulse:
+        self._begin = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._shown:
+            self._write(f"done in {clock(time.monotonic() - self._begin)}", "\n")
+
+    def _beat(self) -> None:
+        pause = 1.0
+        while not self._ended.wait(pause):
+            elapsed, self._shown = time.monotonic() - self._begin, True
+            state = clock(elapsed)
+            if self._expected is not None and self._expected > elapsed:
+                state += f", about {clock(self._expected - elapsed)} left"
+            self._write(state, "" if self._live else "\n")
+            pause = _LIVE if self._live else _LOGGED
+
+    def _write(self, state: str, end: str) -> None:
+        before, text = ("\r\x1b[K" if self._live else ""), f"{self._what}: {state}"
+        self._stream.write(f"{before}{text}{end}")
+        self._stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:05, 12:30, 1:02:03."""
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d}"

@@ -366,3 +366,40 @@ def test_a_pseudoscalar_needs_three_neighbours():
     """Below three vectors nothing tells left from right."""
     sizes = basis_size(_spec(order=3, degree=9.0, wl=1.0, parity=-1, pair=NO_PAIR))
     assert sizes["order 1"] == sizes["order 2"] == 0 and sizes["order 3"] > 0
+
+
+# ------------------------------------------------------------------ equal sums over bonds
+
+
+def test_bonds_are_counted_once_on_request():
+    """Only functions of order 1 of a lighter neighbour go; without the setting nothing does."""
+    choices = {"elements": ("O", "Si", "Ti"), "degree": 5.0, "order": 2, "pair": Pair(degree=2)}
+    both, once = _spec(**choices), _spec(**choices, bonds_once=True)
+    assert basis_size(both)["order 1"] == 3 * 3 * 5
+    assert basis_size(once) == basis_size(both) | {
+        "order 1": 6 * 5, "total": basis_size(both)["total"] - 3 * 5
+    }  # fmt: skip
+    gone = {z: set(select(both)[z]) - set(select(once)[z]) for z in range(3)}
+    assert gone == {
+        z: {((0, (n,), other),) for n in range(1, 6) for other in range(z)} for z in range(3)
+    }
+    labels = expand(once).labels
+    assert len(labels.order) == basis_size(once)["total"]
+    first = labels.order == 1
+    assert (labels.centre[first] <= labels.z[first, 0]).all()
+
+
+def test_bonds_of_the_users_own_list_go_only_with_their_equals():
+    def one(centre, other, n):
+        return ChosenFunction(centre, (other,), (n,), (0,))
+
+    functions = (one("Si", "O", 1), one("O", "Si", 1), one("Si", "O", 2))
+    spec = _spec(elements=("O", "Si"), functions=functions, pair=NO_PAIR, bonds_once=True)
+    assert select(spec) == {0: [((0, (1,), 1),)], 1: [((0, (2,), 0),)]}
+
+
+def test_bonds_of_different_lengths_are_different():
+    with pytest.raises(InputError, match=r"basis.bonds_once: basis.r0 of O-Si is 1.6 and of Si-O"):
+        _spec(elements=("O", "Si"), r0={"O-Si": 1.6, "Si-O": 1.7, "default": 2}, bonds_once=True)
+    with pytest.raises(InputError, match="bonds_once: only energies are sums over bonds"):
+        _spec(total_l=1, parity=-1, bonds_once=True)
