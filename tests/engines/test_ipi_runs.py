@@ -388,7 +388,8 @@ def test_a_run_goes_on_from_its_checkpoint_when_the_server_was_killed(
     checkpoint = folder / "killed.checkpoint"
     _kill_beside_a_whole_file(doomed, checkpoint)
     said, _ = client.communicate(timeout=HANG)
-    assert client.returncode == 3 and "the server" in said.splitlines()[-1], said
+    # Killed between two messages it looks like a server that has ended.
+    assert client.returncode in (0, 3) and "the server" in said.splitlines()[-1], said
     (folder / "killed").unlink()  # the socket, which i-PI leaves behind when it is killed
     again = processes.start(BIN / "i-pi", checkpoint.name)
     processes.finish(again, processes.client("killed", "Si8.extxyz"))
