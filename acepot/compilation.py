@@ -7,6 +7,7 @@ is complete or not there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
@@ -15,15 +16,19 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from acepot.basis.cache import cache_folder
-from acepot.errors import MissingDependency
+from acepot.errors import InputError, MissingDependency
 from acepot.evaluate.native import extension_file
+from acepot.ownership import check_own, make_own
 
 _LOG = logging.getLogger(__name__)
+#: How the names of folders that are compiled in begin.
+_SCRATCH = "build."
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,51 @@ def compiled(place: str, file: str, what: str, make: Callable[[Path], Path]) -> 
         make: compiles it in a folder that may be filled, and returns it.
 
     Raises:
+        InputError: others may write to the cache folder or to the file, or own them.
         OSError: the cache folder cannot be written.
         Exception: as `make`; nothing is left then.
     """
     folder = folder_of(place)
-    if not (folder / file).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    make_own(cache_folder(), folder)
+    if not (folder / file).is_file() or _remains(folder):
+        with _locked(folder / "lock"):
+            for scratch in _remains(folder):
+                shutil.rmtree(scratch, ignore_errors=True)
             if not (folder / file).is_file():
                 _LOG.warning("compiling %s into %s, once", what, folder)
-                with tempfile.TemporaryDirectory(dir=folder, prefix="build.") as scratch:
-                    os.replace(make(Path(scratch)), folder / file)
+                _make_in(folder, file, make)
+    check_own(folder / file)
     return folder / file
+
+
+def _make_in(folder: Path, file: str, make: Callable[[Path], Path]) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
+        made = make(Path(scratch))
+        made.chmod(made.stat().st_mode & ~0o022)
+        os.replace(made, folder / file)
+
+
+def _remains(folder: Path) -> list[Path]:
+    """Where it is compiled; to whoever holds the lock, what builds that were killed have left."""
+    return list(folder.glob(f"{_SCRATCH}*"))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made if need be and never changed."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(
+                f"{path}: expected a file, got a symbolic link; delete its folder"
+            ) from error
+        raise
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def program(name: str) -> str | None:

@@ -2,5 +2,6 @@
 
 from ase_ace.calculator import ACECalculator
 from ase_ace.conversion import to_atoms
+from ase_ace.spread import with_spread
 
-__all__ = ["ACECalculator", "to_atoms"]
+__all__ = ["ACECalculator", "to_atoms", "with_spread"]

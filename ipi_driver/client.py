@@ -13,6 +13,7 @@ from ipi_driver.protocol import (
     Channel,
     Init,
     ProtocolError,
+    ServerClosed,
     ServerLost,
     receive_header,
     receive_init,
@@ -64,6 +65,9 @@ def connect(address: Address, wait: float = 60.0) -> socket.socket:
 def serve(channel: Channel, forcefield: ForceField) -> int:
     """Answer a server until it says EXIT.
 
+    Servers that are not i-PI, such as ASE's, close the connection when they are done: an end like
+    EXIT if they have got an answer to all they sent.
+
     Args:
         channel: the connection.
         forcefield: evaluates what comes.
@@ -72,14 +76,24 @@ def serve(channel: Channel, forcefield: ForceField) -> int:
         Number of structures evaluated.
 
     Raises:
-        ServerLost: the server went without EXIT or fell silent.
+        ServerLost: the server went before its first answer or a later one, or fell silent.
         ProtocolError: it sent what the protocol does not have.
         InputError: it sent structures that do not suit.
     """
     init: Init | None = None
     answers: Sequence[Answer] = ()
     evaluated = 0
-    while (name := receive_header(channel)) != "EXIT":
+    while True:
+        try:
+            name = receive_header(channel)
+        except ServerClosed:
+            if answers or not evaluated:
+                raise
+            _LOG.info("the server closed the connection after %d structures", evaluated)
+            return evaluated
+        if name == "EXIT":
+            _LOG.info("i-PI said EXIT after %d structures", evaluated)
+            return evaluated
         if name == "STATUS":
             ready = "HAVEDATA" if answers else "READY"
             send_status(channel, ready if init else "NEEDINIT")
@@ -98,7 +112,6 @@ def serve(channel: Channel, forcefield: ForceField) -> int:
             answers = ()
         else:
             raise ProtocolError("expected POSDATA first, got GETFORCE")
-    return evaluated
 
 
 def _attempt(address: Address) -> socket.socket:

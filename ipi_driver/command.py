@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import acepot
-from acepot.errors import AceError, InputError
+from acepot.errors import AceError
 from acepot.units import IPI
 from ipi_driver.client import Address, connect, serve
 from ipi_driver.forcefield import ForceField, open_forcefield
 from ipi_driver.protocol import Channel, ServerLost
+from ipi_driver.template import are_flags
 
 _EPILOG = """example (input.xml has <ffsocket mode='unix'> <address> silicon </address> ...):
   i-pi input.xml &
@@ -26,8 +27,9 @@ _EPILOG = """example (input.xml has <ffsocket mode='unix'> <address> silicon </a
   acepot-ipi model.acepot start.extxyz --bench
   acepot-ipi --pes-path       the file for <ffdirect> <pes> custom </pes> and i-pi-driver-py
 
-exit status: 0 the server said EXIT, 1 something is wrong with the input or the model, 2 wrong
-usage, 3 the server did not come, went away or fell silent, 130 stopped by Ctrl-C
+exit status: 0 the server said EXIT, or closed the connection when it had got every answer,
+1 something is wrong with the input or the model, 2 wrong usage, 3 the server did not come, went
+away within its work or fell silent, 130 stopped by Ctrl-C
 """
 _LOG = logging.getLogger("ipi_driver")
 #: Seconds that --bench measures for.
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("-u", "--unix", metavar="NAME", help="<address> of a unix socket")
     mode.add_argument(
         "--inet",
+        type=_host_and_port,
         metavar="HOST:PORT",
         help="<address> and <port> of an inet socket, IPv6 as [::1]:PORT",
     )
@@ -88,7 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     path = str(Path(__file__).with_name("pes.py"))
     add("--pes-path", action="version", version=path, help="print the path of i-PI's PES file")
     add("--prefix", default="/tmp/ipi_", metavar="PATH", help="of unix sockets [%(default)s]")
-    add("--pbc", metavar="FLAGS", help="periodic directions, such as TTF [as in TEMPLATE]")
+    add(
+        "--pbc",
+        type=_flags,
+        metavar="FLAGS",
+        help="periodic directions, such as TTF [as in TEMPLATE]",
+    )
     add("--energies", action="store_true", help="extras: energies of the atoms")
     add(
         "-c",
@@ -124,27 +132,35 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     with Channel(connect(address, options.wait), options.timeout, options.idle) as channel:
         _LOG.info("connected")
-        count = serve(channel, forcefield)
-    _LOG.info("i-PI said EXIT after %d structures", count)
+        serve(channel, forcefield)
     return 0
 
 
 def _address(options: argparse.Namespace) -> Address | None:
     if options.unix is not None:
         return str(options.prefix + options.unix)
-    if options.inet is None:
-        return None
-    host, colon, port = options.inet.rpartition(":")
+    inet: tuple[str, int] | None = options.inet
+    return inet
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):  # an address of IPv6
         host = host[1:-1]
     elif ":" in host:
         colon = ""
     if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
-        raise InputError(
-            "--inet: expected HOST:PORT such as localhost:31415, or [ADDRESS]:PORT with an "
-            f"address of IPv6, got {options.inet}"
+        raise argparse.ArgumentTypeError(
+            "expected HOST:PORT such as localhost:31415, or [ADDRESS]:PORT with an "
+            f"address of IPv6, got {text}"
         )
     return host, int(port)
+
+
+def _flags(text: str) -> str:
+    if not are_flags(text):
+        raise argparse.ArgumentTypeError(f"expected three letters T or F such as TTF, got {text}")
+    return text
 
 
 def _bench(forcefield: ForceField) -> str:

@@ -55,6 +55,10 @@ class ServerLost(AceError, ConnectionError):  # noqa: N818 - reads as the thing 
     """The server is not there, has gone, or has fallen silent."""
 
 
+class ServerClosed(ServerLost):
+    """The server closed the connection between two messages."""
+
+
 @dataclass(frozen=True)
 class Init:
     """The content of INIT.
@@ -138,6 +142,7 @@ class Channel:
             between: whether a message begins here, so that the server may take its time.
 
         Raises:
+            ServerClosed: it closed the connection before the first byte of a message.
             ServerLost: it has gone, or is silent for too long.
         """
         done, total = min(len(self._ahead), len(into)), len(into)
@@ -154,10 +159,10 @@ class Channel:
             except OSError as error:
                 raise ServerLost(f"the server has gone: {error}") from error
             if count == 0:
-                where = "without EXIT" if waiting else "inside a message"
-                raise ServerLost(
-                    f"the server closed the connection {where}: it ended or was killed"
+                kind, where = (
+                    (ServerClosed, "without EXIT") if waiting else (ServerLost, "inside a message")
                 )
+                raise kind(f"the server closed the connection {where}: it ended or was killed")
             done += count
         if done > total:
             self._ahead = bytes(self._spare[: done - total])

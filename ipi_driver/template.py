@@ -8,14 +8,19 @@ compared with the template as well.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+
+import numpy as np
 
 import acepot
 from acepot import Model, Structure
 from acepot.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ class Template:
 
 
 def read_template(path: str | os.PathLike[str], model: Model, pbc: str | None = None) -> Template:
-    """The first structure of a file as a template.
+    """The structure of a file as a template, or the first of several with the same atoms.
 
     Args:
         path: extended XYZ, or any file that ASE reads.
@@ -81,13 +86,13 @@ def read_template(path: str | os.PathLike[str], model: Model, pbc: str | None = 
         pbc: periodic directions as three letters such as TTF; None: as the file says.
 
     Raises:
-        InputError: no such file, no structure, elements that the model does not know, or pbc
-            of another form.
+        InputError: no such file, no structure, several with different atoms, elements that the
+            model does not know, or pbc of another form.
         MissingDependency: the file needs ASE, which is not installed.
     """
-    first = acepot.read_structures(os.fspath(path))[0][0]
-    if pbc is not None and (len(pbc) != 3 or set(pbc) - set("TF")):
+    if pbc is not None and not are_flags(pbc):
         raise InputError(f"pbc: expected three letters T or F such as TTF, got {pbc!r}")
+    first = _only(acepot.read_structures(os.fspath(path))[0], os.fspath(path))
     flags = first.pbc.tolist() if pbc is None else [letter == "T" for letter in pbc]
     names = dict(zip(model.numbers, model.elements, strict=True))
     if unknown := sorted(set(first.numbers.tolist()) - names.keys()):
@@ -96,3 +101,24 @@ def read_template(path: str | os.PathLike[str], model: Model, pbc: str | None = 
             f"which has {', '.join(model.elements)}"
         )
     return Template(first, tuple(names[z] for z in first.numbers.tolist()), tuple(flags))
+
+
+def are_flags(pbc: str) -> bool:
+    """Whether a text is three letters such as TTF."""
+    return len(pbc) == 3 and not set(pbc) - set("TF")
+
+
+def _only(structures: Sequence[Structure], path: str) -> Structure:
+    """The structure of a file; a trajectory of the same atoms says as much as its first frame."""
+    first, *others = structures
+    for other in others:
+        same = np.array_equal(first.numbers, other.numbers)
+        if not (same and np.array_equal(first.pbc, other.pbc)):
+            raise InputError(
+                f"{path}: expected one structure, got {len(structures)} with different atoms or "
+                f"periodic directions ({first.name} and {other.name}); give a file with the atoms "
+                "of this run alone"
+            )
+    if others:
+        _LOG.info("the first of the %d structures of %s is the template", len(structures), path)
+    return first

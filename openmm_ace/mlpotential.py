@@ -10,6 +10,8 @@ from typing import Any
 
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
+from acepot.errors import InputError
+
 
 class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
     """Makes the potential that OpenMM-ML knows as "acepot"."""
@@ -17,7 +19,7 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
     def createImpl(  # noqa: N802 - OpenMM-ML's name
         self,
         name: str,
-        modelPath: str,
+        modelPath: str | None = None,
         threads: int | None = None,
     ) -> ACEPotentialImpl:
         """Make the potential.
@@ -26,7 +28,15 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
             name: "acepot".
             modelPath: path of a model file of any kind that acepot reads.
             threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+
+        Raises:
+            InputError: no modelPath.
         """
+        if modelPath is None:
+            raise InputError(
+                'MLPotential("acepot"): expected modelPath, the path of a model file, as in '
+                'MLPotential("acepot", modelPath="model.acepot")'
+            )
         return ACEPotentialImpl(modelPath, threads)
 
 
@@ -61,7 +71,10 @@ class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
         from openmm_ace.force import create_force
 
         if args:
-            raise TypeError(f"acepot: expected no further arguments, got {', '.join(args)}")
+            raise TypeError(
+                f"acepot: expected no further arguments, got {', '.join(args)}; modelPath and "
+                'threads go to MLPotential("acepot", ...)'
+            )
         chosen = None if atoms is None else list(atoms)
         force = create_force(self._path, topology, atoms=chosen, threads=self._threads)
         force.setForceGroup(forceGroup)

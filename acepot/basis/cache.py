@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import tempfile
 import zipfile
@@ -25,7 +26,11 @@ from scipy.sparse import csr_array
 from acepot.basis.choices import BasisChoices, Pair
 from acepot.basis.expansion import Expansion, Labels, expand
 from acepot.basis.irrep import Irrep
+from acepot.errors import InputError
+from acepot.ownership import make_own
 from acepot.schema import to_mapping
+
+_LOG = logging.getLogger(__name__)
 
 #: Raised whenever `expand` numbers, orders or normalises anything differently.
 RULES = 1
@@ -49,6 +54,13 @@ def cached_expansion(
         progress: passed to `expand` when the basis has to be built.
     """
     text = json.dumps([RULES, to_mapping(_counting_part(spec))], sort_keys=True)
+    try:
+        make_own(cache_folder())
+    except InputError as error:
+        _LOG.warning("%s; the basis is built without it", error)
+        return expand(spec, progress)
+    except OSError:
+        pass  # reading may do
     path = cache_folder() / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     try:
         return _read(path)

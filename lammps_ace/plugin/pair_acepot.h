@@ -34,9 +34,11 @@ class PairACEPot : public Pair {
     };
     std::unique_ptr<ace_evaluator, Destroy> evaluator;
     int wants_uncertainty = 0;
+    bool masses_checked = false, with_e0 = true;
 
     // The neighbour list and the order of atoms in it, renewed when LAMMPS renews its own.
-    // Point k is LAMMPS' atom order[k]; empty where the two agree.
+    // Point k is LAMMPS' atom order[k]; empty where the two agree. Atoms that `neigh_modify exclude`
+    // takes all pairs of are no centres.
     std::vector<int32_t> order, neighbours;
     std::vector<int64_t> first;
     int centres = 0, points = 0;
@@ -46,9 +48,12 @@ class PairACEPot : public Pair {
 
     std::string file_bytes(const char *);
     void read_model(const char *);
+    void check_masses();
     void renew_list();
+    void choose_centres();
     const double *positions();
-    void evaluate(int outputs, double *energies, double *forces, double *virials);
+    bool evaluate(int outputs, double *energies, double *forces, double *virials);
+    std::string failure(int concerned, const int64_t *points);
     void add_forces();
     void add_energies();
     void add_virials();

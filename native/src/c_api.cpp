@@ -16,9 +16,15 @@ struct ace_evaluator {
 namespace {
 
 // Of fixed size, because a failure may be that there is no memory.
-thread_local char last_error[1024] = "";
+thread_local char last_error[1024] = "", last_words[1024] = "", last_named[1024] = "";
+thread_local int64_t last_atoms[2] = {-1, -1};
 
-void fail(const char* message) { std::snprintf(last_error, sizeof last_error, "%s", message); }
+void fail(const char* message, const char* words = "", int64_t first = -1, int64_t second = -1) {
+    std::snprintf(last_error, sizeof last_error, "%s", message);
+    std::snprintf(last_words, sizeof last_words, "%s", words);
+    last_atoms[0] = first;
+    last_atoms[1] = second;
+}
 
 template <class F>
 int guarded(F&& action) {
@@ -27,6 +33,8 @@ int guarded(F&& action) {
         return 0;
     } catch (const std::bad_alloc&) {
         fail("not enough memory");
+    } catch (const ace::Error& e) {
+        fail(e.what(), e.words.c_str(), e.atoms[0], e.atoms[1]);
     } catch (const std::exception& e) {
         fail(e.what());
     } catch (...) {
@@ -50,6 +58,20 @@ extern "C" {
 
 const char* ace_last_error(void) { return last_error; }
 
+int ace_last_atoms(int64_t* atoms) {
+    if (atoms) atoms[0] = last_atoms[0], atoms[1] = last_atoms[1];
+    return (last_atoms[0] >= 0) + (last_atoms[1] >= 0);
+}
+
+const char* ace_last_error_of(int64_t first, int64_t second) {
+    if (last_atoms[0] < 0) return last_error;
+    guarded([&] {
+        const std::string message = ace::Error::named(last_words, first, second);
+        std::snprintf(last_named, sizeof last_named, "%s", message.c_str());
+    });
+    return last_named;
+}
+
 ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set) {
     ace_evaluator* made = nullptr;
     guarded([&] {
@@ -71,6 +93,9 @@ double ace_cutoff(const ace_evaluator* e) {
 int ace_species(const ace_evaluator* e) { return e ? e->evaluator->tables().species : 0; }
 int ace_atomic_number(const ace_evaluator* e, int species) {
     return species >= 0 && species < ace_species(e) ? e->evaluator->tables().numbers[species] : -1;
+}
+double ace_isolated_energy(const ace_evaluator* e, int species) {
+    return species >= 0 && species < ace_species(e) ? e->evaluator->tables().e0[species] : 0.0;
 }
 int ace_outputs(const ace_evaluator* e) { return e ? e->evaluator->tables().outputs : 0; }
 

@@ -65,8 +65,7 @@ void complete(const double* cell, const int* pbc, double h[3][3]) {
 void check_positions(int n, const double* positions) {
     for (size_t k = 0; k < 3 * static_cast<size_t>(n); k++)
         if (!(std::abs(positions[k]) < 1e8))
-            throw Error("positions: atom " + std::to_string(k / 3) +
-                        " is not at a finite position within 1e8 A");
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
 }
 
 void Cells::build(int n, const double* positions, const double* cell, const int* pbc,

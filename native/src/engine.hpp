@@ -86,13 +86,16 @@ constexpr int group_atoms = 256;
 template <class T>
 class Engine final : public Evaluator {
   public:
-    explicit Engine(Tables tables) : tables_(std::move(tables)), shared_(tables_), job_(shared_) {}
+    explicit Engine(Tables tables)
+        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T>>(shared_)) {}
 
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
 
     void evaluate(const Structure* in, int count, int threads, const Results* out) override {
-        const std::lock_guard<std::mutex> guard(lock_);
+        const std::lock_guard<Lock> guard(lock_);
+        // Left as it is: a thread of the parent was in the middle of it.
+        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T>>(shared_);
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         for (int k = 0; k < count; k++)
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
@@ -101,16 +104,16 @@ class Engine final : public Evaluator {
         for (int begin = 0, end = 0; begin < count; begin = end) {
             for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
                 atoms += in[end].atoms;
-            job_.evaluate(in + begin, end - begin, threads, out + begin, pool_);
+            job_->evaluate(in + begin, end - begin, threads, out + begin, pool_);
         }
     }
 
   private:
     const Tables tables_;
     const Shared<T> shared_;
-    Job<T> job_;
+    std::unique_ptr<Job<T>> job_;
     Threads pool_;
-    std::mutex lock_;
+    Lock lock_;
 };
 
 }  // namespace ace::ACE_ISA

@@ -19,8 +19,7 @@ void check_list(const Structure& in) {
                     text(in.points) + " points for " + text(in.atoms) + " atoms");
     for (int64_t k = 0; k < int64_t(3) * in.points; k++)
         if (!(std::abs(in.positions[k]) < 1e8))
-            throw Error("positions: atom " + text(k / 3) +
-                        " is not at a finite position within 1e8 A");
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
     if (in.first[0] < 0) throw Error("first: expected to ascend from 0, got " + text(in.first[0]));
     for (int i = 0; i < in.atoms; i++)
         if (in.first[i + 1] < in.first[i])
@@ -31,16 +30,17 @@ void check_list(const Structure& in) {
     for (int i = 0; i < in.atoms; i++)
         for (int64_t k = in.first[i]; k < in.first[i + 1]; k++)
             if (in.neighbours[k] < 0 || in.neighbours[k] >= in.points)
-                throw Error("neighbours: atom " + text(i) + " has the neighbour " +
-                            text(in.neighbours[k]) + ", expected 0 to " + text(in.points - 1));
+                throw Error("neighbours: atom # has the neighbour " + text(in.neighbours[k]) +
+                                ", expected 0 to " + text(in.points - 1),
+                            i);
 }
 
 void check_finite(const double* values, int64_t atoms, int width, int outputs, const char* what) {
     if (!values) return;
     for (int64_t k = 0; k < atoms * width * outputs; k++)
         if (!std::isfinite(values[k]))
-            throw Error(std::string(what) + " of atom " + text(k / width % atoms) +
-                        " is not a finite number");
+            throw Error(std::string(what) + " of atom # is not a finite number",
+                        k / width % atoms);
 }
 
 }  // namespace

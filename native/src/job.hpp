@@ -71,7 +71,7 @@ class Job {
         const Structure& in = *piece.in;
         for (int i = 0; i < in.points; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
-                throw Error("species: atom " + std::to_string(i) + " has an unknown species");
+                throw Error("species: atom # has an unknown species", i);
         if (in.first)
             check_positions(in.points, in.positions);
         else

@@ -31,6 +31,7 @@
 #include "ace/cells.hpp"
 #include "ace/errors.hpp"
 #include "ace/rows.hpp"
+#include "ace/threads.hpp"
 #include "row_plan.hpp"
 
 #define ACE_INLINE inline __attribute__((always_inline))
@@ -66,7 +67,7 @@ class Builder final : public RowBuilder {
     void fill(const Crystal& crystal, int threads, const RowMatrix& out) override {
         std::unique_ptr<Job> job = take();
         job->fill(crystal, std::max(1, threads), out);
-        const std::lock_guard<std::mutex> guard(lock_);
+        const std::lock_guard<Lock> guard(lock_);
         idle_.push_back(std::move(job));
     }
 
@@ -75,7 +76,8 @@ class Builder final : public RowBuilder {
 
   private:
     std::unique_ptr<Job> take() {
-        const std::lock_guard<std::mutex> guard(lock_);
+        const std::lock_guard<Lock> guard(lock_);
+        if (lock_.orphaned()) new (&idle_) std::vector<std::unique_ptr<Job>>;  // the old one stays
         if (idle_.empty()) return std::make_unique<Job>(shared_);
         std::unique_ptr<Job> job = std::move(idle_.back());
         idle_.pop_back();
@@ -83,7 +85,7 @@ class Builder final : public RowBuilder {
     }
 
     const Shared shared_;
-    std::mutex lock_;
+    Lock lock_;
     std::vector<std::unique_ptr<Job>> idle_;  // one for every call at the same time
 };
 

@@ -150,8 +150,8 @@ class Geometry {
     }
 
     [[noreturn]] static void coincide(int i, int j) {
-        throw Error("positions: atoms " + std::to_string(std::min(i, j)) + " and " +
-                    std::to_string(std::max(i, j)) + " sit at the same point");
+        throw Error("positions: atoms # and # sit at the same point", std::min(i, j),
+                    std::max(i, j));
     }
 
     // Species by species, every neighbour goes to the lane of its place.
@@ -268,10 +268,9 @@ class Geometry {
     [[noreturn]] static void closer(const Site& site, const Order& order, int lane, double begin,
                                     const Scratch& w) {
         const size_t k = std::find(w.lane.begin(), w.lane.end(), lane) - w.lane.begin();
-        throw Error("atoms " + std::to_string(order.original[site.place]) + " and " +
-                    std::to_string(order.original[w.place[k]]) + " are " +
-                    std::to_string(std::sqrt(w.square[k])) +
-                    " A apart; this model's tables begin at " + std::to_string(begin) + " A");
+        throw Error("atoms # and # are " + std::to_string(std::sqrt(w.square[k])) +
+                        " A apart; this model's tables begin at " + std::to_string(begin) + " A",
+                    order.original[site.place], order.original[w.place[k]]);
     }
 
     const Tables& tables_;

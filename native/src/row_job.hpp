@@ -37,7 +37,7 @@ class Job {
     void prepare(const Crystal& in) {
         for (int i = 0; i < in.atoms; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
-                throw Error("species: atom " + std::to_string(i) + " has an unknown species");
+                throw Error("species: atom # has an unknown species", i);
         cells_.build(in.atoms, in.positions, in.cell, in.pbc, in.species, tables_.longest_cutoff());
         const int atoms = in.atoms;
         order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, atoms, W);

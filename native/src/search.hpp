@@ -29,8 +29,7 @@ struct Found {
 constexpr double tiny = 1e-30;
 
 [[noreturn]] inline void coincide(int i, int j) {
-    throw Error("positions: atoms " + std::to_string(std::min(i, j)) + " and " +
-                std::to_string(std::max(i, j)) + " sit at the same point");
+    throw Error("positions: atoms # and # sit at the same point", std::min(i, j), std::max(i, j));
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -155,8 +154,7 @@ inline int search_cells(const Piece& piece, int atom, double cutoff, bool specie
                     z = cells.z[p] - at[2];
                     p != self && x * x + y * y + z * z <= tiny)
                     coincide(piece.original(atom), cells.original(cells.owner[p]));
-        throw Error("positions: atom " + std::to_string(piece.original(atom)) +
-                    " cannot be told apart from another");
+        throw Error("positions: atom # cannot be told apart from another", piece.original(atom));
     }
     return count;
 }

@@ -4,11 +4,68 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <pthread.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
 namespace ace {
+
+// All locks there are. Nothing is allocated in a child, whose memory another thread may have been
+// about to change.
+struct Lock::Registry {
+    std::mutex mutex;
+    Lock* first = nullptr;
+
+    // Never destroyed: locks may outlive any static object.
+    static Registry& only() {
+        static Registry* const made = [] {
+            auto* registry = new Registry;
+            pthread_atfork([] { only().mutex.lock(); }, [] { only().mutex.unlock(); },
+                           [] { only().open(); });
+            return registry;
+        }();
+        return *made;
+    }
+
+    // In a child, whose only thread holds `mutex`.
+    void open() {
+        for (Lock* lock = first; lock; lock = lock->after_) {
+            if (lock->mutex_.try_lock()) {
+                lock->mutex_.unlock();
+            } else {
+                new (&lock->mutex_) std::mutex;
+                lock->orphaned_ = true;
+            }
+        }
+        mutex.unlock();
+    }
+};
+
+Lock::Lock() {
+    Registry& all = Registry::only();
+    const std::lock_guard<std::mutex> guard(all.mutex);
+    after_ = all.first;
+    if (after_) after_->before_ = this;
+    all.first = this;
+}
+
+Lock::~Lock() {
+    Registry& all = Registry::only();
+    const std::lock_guard<std::mutex> guard(all.mutex);
+    (before_ ? before_->after_ : all.first) = after_;
+    if (after_) after_->before_ = before_;
+}
+
+// Here, because the engines' files are compiled for processors that this one may not be.
+void Lock::lock() { mutex_.lock(); }
+void Lock::unlock() { mutex_.unlock(); }
+bool Lock::orphaned() {
+    const bool was = orphaned_;
+    orphaned_ = false;
+    return was;
+}
 
 struct Threads::Pool {
     std::mutex lock;

@@ -56,7 +56,7 @@ static void creation(void) {
     ace_destroy(NULL);
     demand(strcmp(ace_instruction_set(NULL), "") == 0, "the instruction set of nothing is empty");
     demand(ace_cutoff(NULL) == 0 && ace_species(NULL) == 0 && ace_outputs(NULL) == 0 &&
-               ace_atomic_number(NULL, 0) == -1,
+               ace_atomic_number(NULL, 0) == -1 && ace_isolated_energy(NULL, 0) == 0,
            "nothing has no properties");
 }
 
@@ -67,11 +67,14 @@ static void properties(ace_evaluator* e) {
            "the elements");
     demand(ace_atomic_number(e, 2) == -1 && ace_atomic_number(e, -1) == -1, "no further element");
     demand(ace_outputs(e) == 3, "a model and two members");
+    demand(fabs(ace_isolated_energy(e, 1) + 2.25) < 1e-12 && ace_isolated_energy(e, 2) == 0,
+           "energies of isolated atoms");
 }
 
 static void structures(ace_evaluator* e) {
     double energies[9], forces[27], virials[81], bad[9], wrong[9];
     int32_t kinds[3] = {0, 1, 0};
+    int64_t atoms[2];
     demand(ace_evaluate(e, 3, positions, species, cell, pbc, 1, 3, energies, forces, virials) == 0,
            "three atoms, three outputs");
     demand(isfinite(energies[0]) && isfinite(forces[26]) && isfinite(virials[80]), "finite");
@@ -96,6 +99,9 @@ static void structures(ace_evaluator* e) {
     kinds[2] = 2;
     refused(ace_evaluate(e, 3, positions, kinds, cell, pbc, 1, 1, NULL, NULL, NULL),
             "atom 2 has an unknown species");
+    demand(ace_last_atoms(atoms) == 1 && atoms[0] == 2 && atoms[1] == -1, "one atom of a failure");
+    demand(strcmp(ace_last_error_of(9, -1), "species: atom 9 has an unknown species") == 0,
+           "another number for it");
     kinds[2] = -1;
     refused(ace_evaluate(e, 3, positions, kinds, cell, pbc, 1, 1, NULL, NULL, NULL),
             "atom 2 has an unknown species");
@@ -113,10 +119,17 @@ static void structures(ace_evaluator* e) {
     bad[3] = 0.05;
     refused(ace_evaluate(e, 3, bad, species, cell, pbc, 1, 1, NULL, NULL, NULL),
             "atoms 0 and 1 are 0.05");
+    demand(ace_last_atoms(NULL) == 2 && ace_last_atoms(atoms) == 2 && atoms[0] == 0 && atoms[1] == 1,
+           "the two atoms of a failure");
+    demand(strstr(ace_last_error_of(71, 5000000000), "atoms 71 and 5000000000 are 0.05") != NULL,
+           "other numbers for them");
+    demand(strstr(ace_last_error(), "atoms 0 and 1 are 0.05") != NULL, "and their own afterwards");
     memcpy(wrong, cell, sizeof wrong);
     memcpy(wrong + 3, wrong, 3 * sizeof *wrong);
     refused(ace_evaluate(e, 3, positions, species, wrong, pbc, 1, 1, NULL, NULL, NULL),
             "span no volume");
+    demand(ace_last_atoms(atoms) == 0 && atoms[0] == -1, "a failure of no atom");
+    demand(strcmp(ace_last_error_of(3, 4), ace_last_error()) == 0, "has nothing to name anew");
     wrong[3] = NAN;
     refused(ace_evaluate(e, 3, positions, species, wrong, pbc, 1, 1, NULL, NULL, NULL), "cell");
 }

@@ -40,7 +40,7 @@ from ase.md.verlet import VelocityVerlet  # noqa: E402
 from ase.optimize import BFGS  # noqa: E402
 from ase.stress import voigt_6_to_full_3x3_stress  # noqa: E402
 
-from ase_ace import ACECalculator  # noqa: E402
+from ase_ace import ACECalculator, with_spread  # noqa: E402
 
 # ------------------------------------------------------------------ models and atoms
 
@@ -391,6 +391,32 @@ def test_set_switches_the_committee_and_discards_results() -> None:
     assert len(atoms.calc.results["committee_energies"]) == 4
     with pytest.raises(InputError, match="set: expected committee, got cutoff, model"):
         atoms.calc.set(model="other", cutoff=3.0)
+
+
+def test_the_spread_of_a_committee_survives_being_written(tmp_path: Path) -> None:
+    atoms = _triclinic()
+    atoms.calc = ACECalculator(_model(members=4), committee=True)
+    frame = with_spread(atoms)
+    results = atoms.calc.results
+    for name in ("frame.extxyz", "frame.traj"):
+        write(tmp_path / name, frame)
+        back = read(tmp_path / name)
+        assert back.info["energy_std"] == pytest.approx(results["energy_std"], abs=1e-7)
+        np.testing.assert_allclose(
+            back.info["committee_energies"], results["committee_energies"], atol=1e-7
+        )
+        np.testing.assert_allclose(back.get_forces(), results["forces"], atol=1e-7)
+        np.testing.assert_allclose(back.get_stress(), results["stress"], atol=1e-7)
+    back = read(tmp_path / "frame.extxyz")
+    np.testing.assert_allclose(back.arrays["forces_std"], results["forces_std"], atol=1e-7)
+    assert "forces_std" not in atoms.arrays and not atoms.info
+
+
+def test_a_spread_needs_a_committee() -> None:
+    atoms = _triclinic()
+    atoms.calc = ACECalculator(_model(members=4))
+    with pytest.raises(InputError, match=r"expected an ACECalculator\(..., committee=True\)"):
+        with_spread(atoms)
 
 
 def test_a_committee_asked_of_a_model_without_one_is_an_error() -> None:

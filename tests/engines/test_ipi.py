@@ -472,8 +472,7 @@ def test_a_client_killed_within_an_evaluation_leaves_nothing_unread() -> None:
     with ours, Channel(theirs, 20.0) as channel:
         ours.sendall(init() + posdata([structure]) + b"GETFORCE    ")
         ours.shutdown(socket.SHUT_WR)
-        with pytest.raises(ServerLost, match="without EXIT"):
-            serve(channel, Spy(Null(), template(structure)))
+        assert serve(channel, Spy(Null(), template(structure))) == 1
         assert Server(ours).forces(5)[0][0] == 0.0
     assert seen == [1]
 
@@ -520,7 +519,8 @@ def _survives_mutations(field: ForceField, seed: int, count: int) -> None:
                 outcomes["served"] += 1
             except AceError as error:
                 assert "silent" not in str(error), data
-                outcomes[type(error).__name__] += 1
+                lost = isinstance(error, ServerLost)
+                outcomes["ServerLost" if lost else type(error).__name__] += 1
     assert set(outcomes) == {"served", "InputError", "ProtocolError", "ServerLost"}, outcomes
     assert min(outcomes.values()) > count // 100, outcomes
 
@@ -557,6 +557,27 @@ def test_a_template_is_read_from_a_file(tmp_path: Path) -> None:
         read_template(path, model)
     with pytest.raises(InputError, match="nowhere"):
         read_template(tmp_path / "nowhere.xyz", model)
+
+
+def test_a_template_of_several_frames_is_its_first_if_all_have_the_same_atoms(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    model = acepot.load(MODEL)
+    path = write_extxyz(tmp_path / "frames.extxyz", triclinic())
+    one = path.read_text()
+    path.write_text(one * 3)
+    assert len(read_template(path, model)) == 5
+    assert "the first of the 3 structures of " in caplog.text
+    other = write_extxyz(tmp_path / "other.extxyz", small()).read_text()
+    path.write_text(one + one + other)
+    with pytest.raises(
+        InputError, match=r"expected one structure, got 3 with different atoms.*frame 2"
+    ):
+        read_template(path, model)
+    path.write_text(one + one.replace('pbc="T T T"', 'pbc="T T F"'))
+    with pytest.raises(InputError, match="or periodic directions"):
+        read_template(path, model)
 
 
 def test_runs_of_elements_are_counted_in_order() -> None:
@@ -632,15 +653,10 @@ def test_help_shows_an_example_and_the_exit_status(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["--inet", "localhost"], 1, "expected HOST:PORT"),
-        (["--inet", "localhost:99999"], 1, "expected HOST:PORT"),
-        (["--inet", "::1:31415"], 1, r"\[ADDRESS\]:PORT with an address of IPv6, got ::1:31415"),
-        (["--inet", "[]:31415"], 1, "expected HOST:PORT"),
         (["--inet", "[::1]:1", "--wait", "0.1"], 3, r"no i-PI server at \[::1\]:1 within 0.1 s"),
         (["--unix", "x" * 200], 1, "too long"),
         (["--unix", "nobody-here", "--wait", "0.1"], 3, "no i-PI server at .* within 0.1 s"),
         (["--unix", "x", "--prefix", "/dev/null/"], 3, "no i-PI server"),
-        (["--bench", "--pbc", "yes"], 1, "three letters"),
     ],
 )
 def test_options_that_cannot_work_end_in_one_line(
@@ -657,6 +673,27 @@ def test_options_that_cannot_work_end_in_one_line(
     last = caplog.records[-1].getMessage()
     assert "\n" not in last
     assert re.search(message, last), last
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--inet", "localhost"], "argument --inet: expected HOST:PORT"),
+        (["--inet", "localhost:abc"], "argument --inet: expected HOST:PORT"),
+        (["--inet", "localhost:99999"], "argument --inet: expected HOST:PORT"),
+        (["--inet", "::1:31415"], "[ADDRESS]:PORT with an address of IPv6, got ::1:31415"),
+        (["--inet", "[]:31415"], "argument --inet: expected HOST:PORT"),
+        (["--bench", "--pbc", "yes"], "argument --pbc: expected three letters"),
+    ],
+)
+def test_wrong_usage_has_the_status_of_wrong_usage(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_extxyz(tmp_path / "start.extxyz", triclinic())
+    with pytest.raises(SystemExit) as end:
+        command.main([str(MODEL), str(path), *words])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 # ------------------------------------------------------------------ connections and processes
@@ -741,6 +778,47 @@ def test_a_client_may_start_before_the_server_and_ends_with_it(tmp_path: Path) -
         _, said = client.communicate(timeout=HANG)
     server.end.close()
     assert client.returncode == 0 and "EXIT after 1 structures" in said
+
+
+def test_a_server_that_closes_when_it_has_all_answers_ends_the_run(tmp_path: Path) -> None:
+    """As ASE's SocketIOCalculator does, which never says EXIT."""
+    with _listening(tmp_path) as accept:
+        client = _start(tmp_path)
+        server = accept()
+        server.send(init() + posdata([small()]) + b"GETFORCE    ")
+        assert_equal(server.forces(2)[0], small(), "process")
+        assert server.status() == "READY"
+        server.end.close()
+        _, said = client.communicate(timeout=HANG)
+    assert client.returncode == 0
+    last = "acepot-ipi: the server closed the connection after 1 structures"
+    assert said.splitlines()[-1] == last and "error" not in said
+
+
+def test_a_server_that_closes_before_its_answer_is_an_error() -> None:
+    _fails(init(), ServerLost, "closed the connection without EXIT")
+    _fails(init() + posdata([triclinic()]), ServerLost, "closed the connection without EXIT")
+
+
+def test_ases_server_is_served_to_its_end(tmp_path: Path) -> None:
+    pytest.importorskip("ase")
+    from ase.calculators.socketio import SocketIOCalculator
+
+    from ase_ace import to_atoms
+
+    atoms = to_atoms(small())
+    with SocketIOCalculator(unixsocket=f"acepot-{os.getpid()}") as atoms.calc:
+        client = _start(tmp_path, "--prefix", "/tmp/ipi_", "--unix", f"acepot-{os.getpid()}")
+        energies = []
+        for _ in range(3):
+            atoms.rattle(0.01, seed=3)
+            energies.append(atoms.get_potential_energy())
+    _, said = client.communicate(timeout=HANG)
+    assert client.returncode == 0, said
+    assert "error" not in said and "after 3 structures" in said.splitlines()[-1]
+    potential = Potential(acepot.load(MODEL), threads=1)
+    last = Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    assert energies[-1] == pytest.approx(potential.compute(last).energy, rel=1e-6)
 
 
 def test_a_server_that_dies_within_a_step_is_told_in_one_line(tmp_path: Path) -> None:

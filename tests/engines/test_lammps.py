@@ -30,6 +30,7 @@ from acepot.conversion import convert
 from acepot.errors import InputError, MissingDependency
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
+from acepot.md.masses import masses as masses_of
 from lammps_ace import compilation, get_plugin_dir
 
 # Not imported: that would compile the plugin into the user's cache and load MPI.
@@ -465,12 +466,14 @@ def started(tmp_path: Path) -> str:
         (("one Si", "one NULL"), "every atom type is NULL"),
         (("one Si", "one"), "an element or NULL for each of 1 atom types, got 3 arguments"),
         (("one Si", "nowhere Si"), "nowhere cannot be read"),
+        (("one Si", "folder Si"), "folder is a folder, not a file"),
         (("one Si", "model.acepot Si"), "model.acepot: tables: not the byte form of acepot"),
         (("one Si", "short Si"), "short: tables: "),
         (("one Si", "empty Si"), "empty: tables: not the byte form"),
         (("one Si", "newer Si"), "newer: tables: version 2, this library reads 1"),
         (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
-        (("acepot\n", "acepot 6.0\n"), "expected no arguments, got 1"),
+        (("acepot\n", "acepot 6.0\n"), "expected no arguments or e0 no, got 6.0"),
+        (("acepot\n", "acepot e0 never\n"), "never"),
         (("units metal", "units real"), "expected units metal, got units real"),
         (("units metal", "units metal\nnewton off"), "expected newton on, got newton off"),
     ],
@@ -482,6 +485,7 @@ def test_a_mistake_is_named(
     data = (tmp_path / "one").read_bytes()
     (tmp_path / "short").write_bytes(data[: len(data) // 2])
     (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
     (tmp_path / "newer").write_bytes(data[:8] + (2).to_bytes(8, "little") + data[16:])
     (tmp_path / "model.acepot").write_bytes(SILICON.read_bytes())
     text = started + coefficients("one", (14,)) + single_point("a")
@@ -524,7 +528,65 @@ def test_atoms_at_one_place_stop_all_ranks(tmp_path: Path) -> None:
     (tmp_path / "a.data").write_text(data_file(broken, (14,)))
     text = setting("a", "p p p") + coefficients("one", (14,)) + single_point("a")
     said = lammps_fails(tmp_path, text, 2)
-    assert re.search(r"acepot, rank \d, step 0: positions: atoms \d+ and \d+ sit at the same", said)
+    told = "step 0: positions: atoms 8 and 31 sit at the same point (numbers are atom IDs)"
+    assert re.search(rf"acepot, rank \d, {re.escape(told)}", said), said
+
+
+def test_atoms_without_ids_are_named_so(tmp_path: Path) -> None:
+    write_tables = (tmp_path / "one").write_bytes
+    write_tables(table_bytes(lower(silicon())))
+    text = """units metal
+atom_modify id no
+region all block 0 8 0 9 0 10
+create_box 1 all
+create_atoms 1 single 1 1 1
+create_atoms 1 single 1 1 1.05
+mass 1 28.085
+"""
+    said = lammps_fails(tmp_path, text + coefficients("one", (14,)) + "run 0\n")
+    assert "are 0.050000 A apart" in said and "(these atoms have no IDs)" in said
+
+
+@pytest.mark.parametrize(
+    ("masses", "told"),
+    [
+        ((28.085, 15.999), ""),
+        ((28.6, 16.4), ""),
+        ((15.999, 28.085), "atom type 1 is Si (28.085 amu), but its mass is 15.999, as O has"),
+        ((28.085, 20.0), "atom type 2 is O (15.999 amu), but its mass is 20; are the elements"),
+    ],
+)
+def test_a_mass_of_another_element_is_a_warning(
+    tmp_path: Path, case_named: Callable[[str], Any], masses: tuple[float, float], told: str
+) -> None:
+    """Once, not in every run; a type of another style is not looked at."""
+    (tmp_path / "two").write_bytes(table_bytes(lower(case_named("two-elements").model)))
+    text = f"""units metal
+region all block 0 8 0 9 0 10
+create_box 3 all
+create_atoms 1 single 1 1 1
+create_atoms 2 single 1 1 3
+mass 1 {masses[0]}
+mass 2 {masses[1]}
+mass 3 1.0
+pair_style hybrid/overlay acepot zero 5.0
+pair_coeff * * acepot two Si O NULL
+pair_coeff * * zero
+run 0
+run 0
+"""
+    said = " ".join(lammps(tmp_path, text).split())
+    assert said.count("but its mass is") == bool(told) * (2 if masses[0] < 20 else 1)
+    assert told in said
+
+
+def test_the_masses_of_the_plugin_are_those_of_the_library() -> None:
+    header = (Path(compilation.__file__).parent / "plugin" / "elements.h").read_text()
+    found = re.findall(r'\{"(\w+)", ([\d.]+)\}', header)
+    assert [symbol for symbol, _ in found] == ["X", *(SYMBOLS[z] for z in range(1, 119))]
+    np.testing.assert_array_equal(
+        [float(mass) for _, mass in found[1:]], masses_of(np.arange(1, 119))
+    )
 
 
 def test_a_model_without_committee_has_no_uncertainty(tmp_path: Path, started: str) -> None:
@@ -630,7 +692,9 @@ def test_a_failed_build_leaves_nothing_and_says_why(
         compilation.build()
     assert [p.name for p in compilation.plugin_folder().iterdir()] == ["lock"]
     with pytest.warns(UserWarning, match="pair_style acepot is not available: the LAMMPS plugin"):
-        assert get_plugin_dir() == str(compilation.plugin_folder())
+        folder = get_plugin_dir()
+    assert folder == str(compilation.NO_PLUGIN)
+    assert not list(Path(folder).glob("*plugin.so"))
 
 
 def test_the_cmake_file_alone_compiles_the_kernel_of_its_sources(tmp_path: Path) -> None:

@@ -464,6 +464,18 @@ def test_openmmml_makes_a_system(water: SimpleNamespace) -> None:
     np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=1e-12 * scale)
 
 
+def test_openmmml_says_where_its_arguments_go(water: SimpleNamespace) -> None:
+    openmmml = pytest.importorskip("openmmml")
+    with pytest.raises(InputError, match=r"expected modelPath.*modelPath=\"model.acepot\""):
+        openmmml.MLPotential("acepot")
+    potential = openmmml.MLPotential("acepot", modelPath=water.path, threads=1)
+    with pytest.raises(TypeError, match=r"got threads; modelPath and threads go to MLPotential"):
+        potential.createSystem(water.topology, threads=2)
+    assert np.isfinite(
+        _numbers(_context(potential.createSystem(water.topology), water.positions))[0]
+    )
+
+
 def test_openmmml_mixes_a_molecule_into_a_classical_box(water: SimpleNamespace) -> None:
     chosen = [3, 4, 5]
     expected = Potential(acepot.load(water.path)).compute(_subset(water, chosen))

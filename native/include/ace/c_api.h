@@ -17,16 +17,23 @@ typedef struct ace_evaluator ace_evaluator;
 /* Message of the last failure on this thread, never null. */
 const char* ace_last_error(void);
 
+/* The atoms that this failure is about: how many, 0 to 2, and their indices in the arrays of the
+ * call, -1 where there is none. Two of them are too close to each other. `atoms` may be null. */
+int ace_last_atoms(int64_t atoms[2]);
+/* Its message with other numbers for these atoms: those that the host knows them by. */
+const char* ace_last_error_of(int64_t first, int64_t second);
+
 /* A model from the byte form of its Tables; `instruction_set` null for the best one here.
  * Null on failure. */
 ace_evaluator* ace_create(const unsigned char* tables, size_t size, const char* instruction_set);
 void ace_destroy(ace_evaluator* evaluator);
 
-/* Of null: "", 0, 0, -1 and 0. */
+/* Of null: "", 0, 0, -1, 0 and 0. */
 const char* ace_instruction_set(const ace_evaluator* evaluator);
 double ace_cutoff(const ace_evaluator* evaluator);
 int ace_species(const ace_evaluator* evaluator);              /* number of elements */
 int ace_atomic_number(const ace_evaluator* evaluator, int species);
+double ace_isolated_energy(const ace_evaluator* evaluator, int species); /* E0, eV */
 int ace_outputs(const ace_evaluator* evaluator);              /* 1 + members of the committee */
 
 /* Energies, forces and per-atom virials of atoms in a cell. Any result may be null, and `cell`

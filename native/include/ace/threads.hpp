@@ -1,9 +1,32 @@
-// Threads that wait between calls, so that a call starts none.
+// Threads that wait between calls, so that a call starts none, and the lock around a call. Both
+// survive a fork.
 #pragma once
 #include <memory>
+#include <mutex>
 #include <type_traits>
 
 namespace ace {
+
+// A mutex that a forked child finds open, though a thread of the parent held it: that thread does
+// not exist in the child.
+class Lock {
+  public:
+    Lock();
+    ~Lock();
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    void lock();
+    void unlock();
+    // Asked by who holds it. True, once in a child: it was held at the fork, so what it guards may
+    // be half changed. Whoever is told replaces that without touching it.
+    bool orphaned();
+
+  private:
+    struct Registry;
+    std::mutex mutex_;
+    bool orphaned_ = false;
+    Lock *before_ = nullptr, *after_ = nullptr;  // of those there are
+};
 
 class Threads {
   public:

@@ -1,0 +1,20 @@
+#include "ace/errors.hpp"
+
+namespace ace {
+
+Error::Error(const std::string& words, int64_t first, int64_t second)
+    : std::runtime_error(named(words, first, second)), words(words), atoms{first, second} {}
+
+std::string Error::named(const std::string& words, int64_t first, int64_t second) {
+    const int64_t numbers[2] = {first, second};
+    std::string out;
+    int used = 0;
+    for (const char c : words)
+        if (c == '#' && used < 2)
+            out += std::to_string(numbers[used++]);
+        else
+            out += c;
+    return out;
+}
+
+}  // namespace ace
