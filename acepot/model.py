@@ -203,3 +203,10 @@ def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) ->
 
 #: Everything that a model file may hold.
 AnyModel = Model | TensorModel | BondModel
+
+
+def known_shortest(model: Model) -> dict[str, float]:
+    """The shortest distances a model says it was fitted to; models may come from anywhere."""
+    stored = model.provenance.get("shortest distances")
+    found = stored.items() if isinstance(stored, Mapping) else ()
+    return {str(pair): float(r) for pair, r in found if isinstance(r, (int, float))}

@@ -15,11 +15,13 @@ from acepot.fitting.fitted import Fit, Probe
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
 from acepot.fitting.resume import EVERY, memory_in
+from acepot.holes.scan import scan
 from acepot.io import modelfile
 from acepot.io.files import replaced
 from acepot.io.registry import load
+from acepot.model import known_shortest
 from acepot.potential import Potential
-from acepot.report.dimers import dimer_curves, known_shortest
+from acepot.report.dimers import dimer_curves
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
 from acepot.run.figure import require_matplotlib
@@ -28,6 +30,8 @@ __all__ = ["fit_to_folder", "verify"]
 
 #: Folder in that of a fit, while the fit is not complete.
 _UNFINISHED = "unfinished"
+#: Holes that report.json describes, the worst.
+_DESCRIBED = 10
 #: Reloaded predictions against design rows times coefficients, relative to the largest
 #: prediction: rounding of sums over a thousand functions with coefficients that cancel.
 _SAME = 1e-7
@@ -69,6 +73,9 @@ def fit_to_folder(
     folder = made(folder)
     with memory_in(folder / _UNFINISHED, every) as memory:
         fit = run_fit(config, say=say, threads=threads, memory=memory)
+        holes = scan(fit.potential, short=True)
+        say(str(holes))
+        fit.report["holes"] = holes.report(_DESCRIBED)
         _write(fit, folder, say)
         memory.remove()
     if plots:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from acepot.basis.expansion import Expansion
 from acepot.basis.species import SYMBOLS
 from acepot.lowering import lower
-from acepot.model import Model
 from acepot.potential import Potential
 from acepot.run.figure import picture
 from acepot.structure import Structure
@@ -23,20 +22,13 @@ from acepot.structure import Structure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["dimer_curves", "known_shortest"]
+__all__ = ["dimer_curves"]
 
 _FAINT, _SHADE = "#8c8c8c", "#f0e6d8"
 _MODEL, _PAIR = "#0072b2", "#d55e00"
 _START, _POINTS = 0.5, 400
 #: A well deeper than this (eV) is no bond but a hole, which the picture says in words.
 _DEEPEST, _LOWEST, _HIGHEST = 15.0, -5.0, 20.0
-
-
-def known_shortest(model: Model) -> dict[str, float]:
-    """The shortest distances a model says it was fitted to; models may come from anywhere."""
-    stored = model.provenance.get("shortest distances")
-    found = stored.items() if isinstance(stored, Mapping) else ()
-    return {str(pair): float(r) for pair, r in found if isinstance(r, (int, float))}
 
 
 def dimer_curves(

@@ -15,8 +15,9 @@ from acepot.io.files import replaced
 from acepot.io.registry import load
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.labels import LabelKeys, require_labels
+from acepot.model import known_shortest
 from acepot.potential import Potential
-from acepot.report.dimers import dimer_curves, known_shortest
+from acepot.report.dimers import dimer_curves
 from acepot.report.metrics import errors
 from acepot.report.parity import parity, parity_data
 from acepot.run.figure import require_matplotlib

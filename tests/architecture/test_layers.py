@@ -36,7 +36,7 @@ ROWS = (
     ("acepot.lowering",),
     ("acepot.evaluate", "acepot.io"),
     ("acepot.potential", "acepot.compilation"),
-    ("acepot.fitting.observables", "acepot.laws"),
+    ("acepot.fitting.observables", "acepot.laws", "acepot.holes"),
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md",),

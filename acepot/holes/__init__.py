@@ -1,0 +1,1 @@
+"""Holes in the potential-energy surface: atoms that fall into each other."""
