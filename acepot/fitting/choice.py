@@ -29,12 +29,14 @@ class Choice:
         origin: where each came from.
         shortest: shortest distance in Å of every pair of elements in the training structures,
             below 4 Å.
+        warnings: what is strange about the labels.
     """
 
     recipe: Recipe
     e0: dict[str, float]
     origin: dict[str, str]
     shortest: dict[str, float]
+    warnings: tuple[str, ...] = ()
 
     def with_more(self, structures: Sequence[Structure]) -> Choice:
         """The same with what further training structures add.

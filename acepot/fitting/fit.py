@@ -16,6 +16,7 @@ from acepot.fitting.choice import choose
 from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.fitted import Assembled, Fit, Say, restrained, silent, solved
+from acepot.fitting.labels.examination import trusted
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.priors import Prior
 from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
@@ -46,6 +47,7 @@ def fit(
     threads: int | None = None,
     say: Say | None = None,
     checkpoint: str | Path | None = None,
+    accept_labels: bool = False,
 ) -> Fit:
     """Fit a model to structures.
 
@@ -66,6 +68,7 @@ def fit(
         say: called with lines for people; None: silent.
         checkpoint: a folder to go on from, and to leave state in, if this process is ended; it
             is gone when the fit is there.
+        accept_labels: fit labels that cannot be right as they are.
 
     Returns:
         The model with its posterior, ready to go on with `Fit.add`.
@@ -81,11 +84,15 @@ def fit(
         if isinstance(given[name], str):
             given[name] = {"kind": given[name]}
     recipe = from_mapping(Recipe, {k: v for k, v in given.items() if v is not None})
-    train, tested = as_structures(structures), as_structures(test, none=True)
+    notes: list[str] = []
+    train, tested = as_structures(structures, notes=notes), as_structures(test, none=True)
+    how: dict[str, Any] = {
+        "threads": threads, "say": say, "notes": notes, "accept_labels": accept_labels,
+    }  # fmt: skip
     if checkpoint is None:
-        return fit_structures(train, tested, recipe, threads=threads, say=say)
+        return fit_structures(train, tested, recipe, **how)
     with memory_in(checkpoint) as memory:
-        done = fit_structures(train, tested, recipe, threads=threads, say=say, memory=memory)
+        done = fit_structures(train, tested, recipe, memory=memory, **how)
         memory.remove()
     return done
 
@@ -99,6 +106,8 @@ def fit_structures(
     threads: int | None = None,
     say: Say | None = None,
     memory: Memory | None = None,
+    notes: Sequence[str] = (),
+    accept_labels: bool = False,
 ) -> Fit:
     """Fit a model by a recipe: what `fit` and `run_fit` have in common.
 
@@ -110,12 +119,15 @@ def fit_structures(
         threads: structures handled at once; None: one per processor.
         say: called with lines for people; None: silent.
         memory: where checkpoints go.
+        notes: what was doubtful about the labels when they were read.
+        accept_labels: fit labels that cannot be right as they are.
 
     Raises:
-        InputError: structures or settings are wrong.
+        InputError: structures or settings are wrong, or labels that are not accepted.
     """
     threads, tell = threads or processors(), say or silent
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
+    choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
