@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 
 #: Where to say what the sentences propose.
 _WHERE = (
-    "keys, units and ignore are options of the command line (--units stress=-bar) and in [data] of "
-    'a TOML file (units = {stress = "-bar"})'
+    "Keys, units and ignore are options of the command line (--units stress=-bar) and stand in "
+    '[data] of a TOML file (units = {stress = "-bar"})'
 )
 #: Structures whose forces and energies are compared one by one with the witness.
 _MOST = 2000
@@ -71,16 +71,17 @@ def trusted(
         train, test, recipe.basis, recipe.observables, choice.e0, choice.origin, choice.shortest,
         threads,
     )  # fmt: skip
-    lines = [*notes, *(one.text for one in found)]
+    stopping = [one.text for one in found if one.wrong and not accept]
+    lines = [*notes, *(one.text for one in found if one.text not in stopping)]
     for line in lines:
         say(f"warning: {line}")
-    if lines:
-        say(_WHERE)
-    if (wrong := [one.text for one in found if one.wrong]) and not accept:
+    if stopping:
         raise InputError(
-            f"labels that cannot be right: {'; '.join(wrong)}. {_WHERE}; accept-labels "
-            "(--accept-labels, data.accept_labels) fits them as they are"
+            f"labels that cannot be right: {'; '.join(stopping)}. {_WHERE}; --accept-labels, or "
+            "accept_labels = true there, fits them as they are"
         )
+    if any(word in line for line in lines for word in ("units:", "ignore:", "keys:", "the key")):
+        say(_WHERE)
     return replace(choice, warnings=tuple(lines))
 
 
@@ -130,20 +131,19 @@ def _units(
     seen = witness([s for s in train if id(s) not in apart], spec)
     if seen is not None and seen.agreement < _AGREEMENT:
         seen = None
-    stresses = list(limits.huge_stresses(train, fitted))
-    yield from stresses
     some = train[:: max(1, len(train) // _MOST)]
     forces: list[Floats | None] = [None] * len(some)
     energies: list[float | None] = [0.0] * len(some)
     against: list[Finding] = []
+    stresses: list[Finding] = []
     if seen is not None:
         against, knowing = agreement.energies(seen)
         yield from against
-        if not stresses:
-            yield from agreement.virials(knowing, fitted)
+        stresses = list(agreement.virials(knowing, fitted))
         results = seen.predict(some, threads)
         forces = [None if one.error is not None else one.forces for one in results]
         energies = [None if one.error is not None else one.energy for one in results]
+    yield from stresses or limits.huge_stresses(train, fitted)
     mixed = list(agreement.mixed_forces(some, forces))
     if not against and not mixed:
         mixed = list(agreement.mixed_energies(some, energies, spec.elements))
