@@ -32,6 +32,7 @@ class Choice:
         shortest: shortest distance in Å of every pair of elements in the training structures,
             below 4 Å.
         basis_line: what of the basis was chosen from the data, in a line; "" if nothing was.
+        warnings: what is strange about the labels.
     """
 
     recipe: Recipe
@@ -39,6 +40,7 @@ class Choice:
     origin: dict[str, str]
     shortest: dict[str, float]
     basis_line: str = ""
+    warnings: tuple[str, ...] = ()
 
     def with_more(self, structures: Sequence[Structure]) -> Choice:
         """The same with what further training structures add.

@@ -16,8 +16,15 @@ from acepot.neighbours import nearest
 from acepot.structure import Structure
 
 
-def as_structures(given: Iterable[Any] | Structure, none: bool = False) -> list[Structure]:
+def as_structures(
+    given: Iterable[Any] | Structure, none: bool = False, notes: list[str] | None = None
+) -> list[Structure]:
     """Structures as they are, Atoms of ASE with the labels that are found in all of them.
+
+    Args:
+        given: structures, Atoms, or one structure.
+        none: whether there may be none.
+        notes: to which is added what is doubtful about the keys of Atoms.
 
     Raises:
         InputError: neither, or none where there must be some.
@@ -26,7 +33,10 @@ def as_structures(given: Iterable[Any] | Structure, none: bool = False) -> list[
     if not found and not none:
         raise InputError("structures: expected at least one, got none")
     atoms = [one for one in found if not isinstance(one, Structure)]
-    made = iter(from_atoms_list(atoms)[0] if atoms else [])
+    labelled, count = from_atoms_list(atoms) if atoms else ([], None)
+    if notes is not None and count is not None:
+        notes += count.notes
+    made = iter(labelled)
     return [one if isinstance(one, Structure) else next(made) for one in found]
 
 

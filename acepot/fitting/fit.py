@@ -29,6 +29,7 @@ from acepot.fitting.forecast import (
     nominal,
     refusal,
 )
+from acepot.fitting.labels.examination import trusted
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
@@ -63,6 +64,7 @@ def fit(
     threads: int | None = None,
     say: Say | None = None,
     checkpoint: str | Path | None = None,
+    accept_labels: bool = False,
 ) -> Fit:
     """Fit a model to structures.
 
@@ -83,6 +85,7 @@ def fit(
         say: called with lines for people; None: silent.
         checkpoint: a folder to go on from, and to leave state in, if this process is ended; it
             is gone when the fit is there.
+        accept_labels: fit labels that cannot be right as they are.
 
     Returns:
         The model with its posterior, ready to go on with `Fit.add`.
@@ -98,11 +101,15 @@ def fit(
         if isinstance(given[name], str):
             given[name] = {"kind": given[name]}
     recipe = from_mapping(Recipe, {k: v for k, v in given.items() if v is not None})
-    train, tested = as_structures(structures), as_structures(test, none=True)
+    notes: list[str] = []
+    train, tested = as_structures(structures, notes=notes), as_structures(test, none=True)
+    how: dict[str, Any] = {
+        "threads": threads, "say": say, "notes": notes, "accept_labels": accept_labels,
+    }  # fmt: skip
     if checkpoint is None:
-        return fit_structures(train, tested, recipe, threads=threads, say=say)
+        return fit_structures(train, tested, recipe, **how)
     with memory_in(checkpoint) as memory:
-        done = fit_structures(train, tested, recipe, threads=threads, say=say, memory=memory)
+        done = fit_structures(train, tested, recipe, memory=memory, **how)
         memory.remove()
     return done
 
@@ -116,6 +123,8 @@ def fit_structures(
     threads: int | None = None,
     say: Say | None = None,
     memory: Memory | None = None,
+    notes: Sequence[str] = (),
+    accept_labels: bool = False,
 ) -> Fit:
     """Fit a model by a recipe: what `fit` and `run_fit` have in common.
 
@@ -127,12 +136,15 @@ def fit_structures(
         threads: structures handled at once; None: one per processor.
         say: called with lines for people; None: silent.
         memory: where checkpoints go.
+        notes: what was doubtful about the labels when they were read.
+        accept_labels: fit labels that cannot be right as they are.
 
     Raises:
-        InputError: structures or settings are wrong.
+        InputError: structures or settings are wrong, or labels that are not accepted.
     """
     threads, tell = threads or processors(), say or silent
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
+    choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
     _check_weights(recipe, train)
     if choice.basis_line:

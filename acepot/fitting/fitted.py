@@ -18,6 +18,7 @@ from acepot.fitting.choice import Choice
 from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.observables import Observable
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
@@ -128,7 +129,12 @@ class Fit:
             report["test"] = errors(self.test, self.test_results, evaluate)
         report["basis"] = basis.size
         report["e0"] = {s: {"energy": e, "origin": found.origin[s]} for s, e in found.e0.items()}
-        report["fitted"] = list(self.recipe.observables)
+        report["fitted"] = [
+            one.name
+            for one in map(Observable.known.__getitem__, self.recipe.observables)
+            if any(one.label(s) is not None for s in self.train)
+        ]
+        report["warnings"] = list(found.warnings)
         report["restraint"] = "on" if restrained(self.recipe) else "off"
         report["solver"] = _solver_report(self.recipe.solver, self.solution)
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}

@@ -17,7 +17,7 @@ from acepot.fitting.fitted import Fit, Say
 from acepot.fitting.observables import Observable
 from acepot.fitting.resume import Memory
 from acepot.io.structures.datasets import read_structures
-from acepot.io.structures.labels import no_labels
+from acepot.io.structures.labels import LabelCount, no_labels
 from acepot.schema import from_mapping
 from acepot.structure import Structure
 
@@ -49,10 +49,11 @@ def run_fit(
         config = load_config(config)
     elif isinstance(config, Mapping):
         config = from_mapping(FitConfig, config)
-    train, test = _read(config, say or (lambda _line: None))
+    train, test, notes = _read(config, say or (lambda _line: None))
     fit = fit_structures(
-        train, test, config.recipe, config=config, threads=threads, say=say, memory=memory
-    )
+        train, test, config.recipe, config=config, threads=threads, say=say, memory=memory,
+        notes=notes, accept_labels=config.data.accept_labels,
+    )  # fmt: skip
     fit.report  # noqa: B018 - evaluates all structures, and finds out now if one cannot be
     return fit
 
@@ -72,16 +73,20 @@ def _file(name: str, data: Data) -> tuple[list[Structure], Any]:
     return read_structures(name, data.label_keys, config_type_key=data.config_type_key)
 
 
-def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]]:
-    """Training and test structures."""
+def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure], list[str]]:
+    """Training and test structures, and what is doubtful about their labels."""
     data = config.data
     fitted = Observable.among(data.fit)
     sets: list[list[Structure]] = []
-    for names in (data.train_files, data.test_files):
+    notes: list[str] = []
+    for part, names in (("train", data.train_files), ("test", data.test_files)):
         structures: list[Structure] = []
         for name in names:
             found, count = _file(name, data)
             say(str(count))
+            notes += count.notes
+            if "forces" in data.fit and not count.forces and part == "train":
+                notes.append(_no_forces(count))
             if all(one.label(s) is None for s in found for one in fitted):
                 raise no_labels(count, data.fit)
             structures += found
@@ -89,13 +94,24 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
     train, test = sets
     if not train:
         raise InputError("data.train: the files hold no structure")
+    labelled = [
+        name for name in data.fit if any(Observable.known[name].label(s) is not None for s in train)
+    ]
     ignored = [
         name
         for name, one in Observable.known.items()
         if name not in data.fit and any(one.label(s) is not None for s in train)
     ]
     say(
-        f"fitting {', '.join(data.fit)}"
+        f"fitting {', '.join(labelled)}"
         + (f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else "")
     )
-    return train, test
+    return train, test, notes
+
+
+def _no_forces(count: LabelCount) -> str:
+    """What the columns of a file without forces are."""
+    return (
+        f"{Path(count.path).name}: no forces are found by name; its per-atom columns are "
+        f"{', '.join(count.columns)}; if one of them is the forces, name it (keys: forces=...)"
+    )

@@ -1,0 +1,273 @@
+"""Whether energies, forces and virials are of one potential, in one unit and with one sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.fitting.labels.composition import compositions, robust
+from acepot.fitting.labels.contacts import contact
+from acepot.fitting.labels.factors import ENERGIES, STRESSES, reading
+from acepot.fitting.labels.findings import Finding, named, strange, wrong
+from acepot.fitting.labels.witness import Slope, Witness
+from acepot.neighbours import nearest
+from acepot.structure import Structure
+from acepot.units import GIGAPASCAL
+from acepot.voigt import to_voigt
+
+__all__ = ["energies", "mixed_energies", "mixed_forces", "stiffness", "virials"]
+
+Floats = NDArray[np.float64]
+#: Factors by which a slope may be off without being strange, and without being wrong.
+_STRANGE, _WRONG = 1.6, 3.0
+#: Those of virials, of which forces say less: 0.5 to 1.5 in sound sets.
+_STRANGE_VIRIAL, _WRONG_VIRIAL = 2.5, 6.0
+#: Fewest labels for a slope.
+_FEWEST = 5
+#: Offset of all pressures that is told of, in GPa, and in its errors.
+_OFFSET, _ERRORS = 1.0, 6.0
+#: Structures whose forces agree with the witness in direction: this correlation and more.
+_ALIKE = 0.85
+#: Forces that are compared are at least this part of the usual ones.
+_SIZEABLE = 0.5
+#: A gap between forces of structures and those of all others, as a factor.
+_GAP = 1.6
+
+
+def energies(seen: Witness) -> tuple[list[Finding], Witness]:
+    """Energies against forces, and the witness that knows them if they agree."""
+    index = [i for i, s in enumerate(seen.structures) if s.energy is not None]
+    if len(index) < _FEWEST:
+        return [], seen
+    labelled = [seen.structures[i] for i in index]
+    atoms = np.array([len(s) for s in labelled])
+    totals = np.array([s.energy for s in labelled if s.energy is not None])
+    parts = compositions(labelled, seen.basis.spec.elements)
+    rows = seen.energies[index]
+    found = seen.slope(rows, totals / atoms, parts)
+    if found.correlation > 0.8 and not found.off(_STRANGE):
+        return [], seen.told(rows, totals / atoms, parts, found.noise)
+    as_given = seen.slope(rows, totals, parts)
+    if _STRANGE**-1 < as_given.value < _STRANGE and as_given.correlation > 0.8:
+        text = (
+            f"{named(labelled)}: the energies differ by what forces say of one atom, not of "
+            "all: they are energies per atom (units: energy=eV/atom)"
+        )
+        return [wrong(text)], seen
+    if not found.off(_STRANGE):
+        return [], seen
+    text = (
+        f"{named(labelled)}: energies differ by {found.value:.3g} ± {found.error:.1g} times what "
+        "the forces say"
+    )
+    if found.value < 0:
+        meaning = reading(-found.value, ENERGIES)
+        text += ": the forces have the wrong sign (units: forces=-eV/Å)"
+        text += f" and another unit: {meaning}" if meaning else ""
+    else:
+        meaning = reading(found.value, ENERGIES)
+        text += f": this looks like {meaning}" if meaning else ", so they are in other units"
+    return [wrong(text) if found.off(_WRONG) else strange(text)], seen
+
+
+def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
+    """Virials against forces.
+
+    Args:
+        seen: the witness.
+        fitted: whether virials enter the fit.
+    """
+    index = [i for i, s in enumerate(seen.structures) if s.virial is not None and s.pbc.all()]
+    index = index[:: max(1, len(index) // 100)]
+    if not index:
+        return
+    labelled = [seen.structures[i] for i in index]
+    labels = np.concatenate([to_voigt(s.virial) / len(s) for s in labelled if s.virial is not None])
+    rows = np.concatenate(seen.virials[index])
+    volumes = np.array([s.volume / len(s) for s in labelled])
+    shift = np.outer(volumes, (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)).ravel()[:, None]
+    found = seen.slope(rows, labels, shift if len(index) >= _FEWEST else shift[:, :0])
+    if found.off(_STRANGE_VIRIAL):
+        text = f"{named(labelled)}: {_virial_words(found, float(np.median(volumes)), labelled)}"
+        yield wrong(text) if fitted and found.off(_WRONG_VIRIAL) else strange(text)
+        return
+    if not len(found.extra) or found.correlation < 0.6:
+        return
+    pressure, error = found.extra[0] / GIGAPASCAL, found.extra_errors[0] / GIGAPASCAL
+    if abs(pressure) > max(_OFFSET, _ERRORS * error):
+        yield strange(
+            f"{named(labelled)}: all virials are shifted by a pressure of {pressure:+.2g} ± "
+            f"{error:.1g} GPa against what forces say (a basis of plane waves that is too small "
+            "does this); do not fit them, or leave them out (ignore: stress or virial)"
+        )
+
+
+def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) -> str:
+    """What a slope of virials means."""
+    text = (
+        f"stresses or virials are {found.value:.3g} ± {found.error:.1g} times what the forces say"
+    )
+    size = abs(found.value)
+    whole = float(np.median([s.volume for s in labelled]))
+    minus = "-" if found.value < 0 else ""
+    if 1 / _STRANGE_VIRIAL < size < _STRANGE_VIRIAL:
+        return f"{text}: they have the wrong sign (units: stress=-eV/Å^3, or virial=-eV)"
+    if 0.7 < size / whole < 1.4:
+        return f"{text}, which is the volume: a virial under the key of a stress"
+    if 0.7 < size * whole < 1.4:
+        return f"{text}, which is one over the volume: a stress under the key of a virial"
+    meaning = reading(size, STRESSES)
+    sign = " with the wrong sign" if minus else ""
+    if meaning:
+        return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning})"
+    return f"{text}, so they are in another unit{sign}"
+
+
+def mixed_forces(
+    train: Sequence[Structure], predicted: Sequence[Floats | None]
+) -> Iterator[Finding]:
+    """Structures whose forces are those of the others times a factor.
+
+    Args:
+        train: training structures.
+        predicted: forces that the witness says, shape (n, 3) each.
+    """
+    found: list[tuple[float, float, Structure]] = []
+    for one, forces in zip(train, predicted, strict=True):
+        if one.forces is None or forces is None or len(one) < 3 or not one.forces.any():
+            continue
+        overlap = float(np.vdot(one.forces, forces))
+        sizes = float(np.linalg.norm(one.forces) * np.linalg.norm(forces))
+        if sizes > 0 and abs(overlap) > _ALIKE * sizes:
+            size = float(np.sqrt(np.mean(forces**2)))
+            found.append((overlap / float(np.vdot(forces, forces)), size, one))
+    if len(found) < _FEWEST:
+        return
+    usual = float(np.median([size for _, size, _ in found]))
+    found = [one for one in found if one[1] > _SIZEABLE * usual]
+    turned = [s for slope, _, s in found if -1.4 < slope < -0.7]
+    ahead = [slope for slope, _, _ in found if slope > 0]
+    narrow = bool(ahead) and _ALIKE < np.quantile(ahead, 0.1) < np.quantile(ahead, 0.9) < 1 / _ALIKE
+    if narrow and 0 < len(turned) < 0.5 * len(found):
+        yield wrong(
+            f"{named(turned)}: the forces point against those of the other structures; correct "
+            "their sign or leave the structures out"
+        )
+    slopes = np.log([slope for slope, _, _ in found if slope > 0])
+    alike = [s for slope, _, s in found if slope > 0]
+    order = np.argsort(slopes)
+    if len(order) < _FEWEST:
+        return
+    gaps = np.diff(slopes[order])
+    at = int(gaps.argmax()) + 1
+    low, high = order[:at], order[at:]
+    factor = float(np.exp(np.median(slopes[high]) - np.median(slopes[low])))
+    if gaps[at - 1] < np.log(_GAP) or min(len(low), len(high)) < max(2, 0.02 * len(order)):
+        return
+    few = low if len(low) <= len(high) else high
+    others = f"{factor:.3g} times {'smaller' if few is low else 'larger'}"
+    meaning = reading(factor if few is low else 1 / factor, ENERGIES)
+    meaning = meaning if few is low else ""
+    text = (
+        f"{named([alike[i] for i in sorted(few)])}: the forces are {others} than those of the "
+        "other structures at like distances"
+        + (f": this looks like {meaning}" if meaning else "")
+        + "; read these structures from a file of their own, with its units"
+    )
+    yield wrong(text) if factor > 4 and meaning else strange(text)
+
+
+def mixed_energies(
+    train: Sequence[Structure], predicted: Sequence[float | None], symbols: Sequence[str]
+) -> Iterator[Finding]:
+    """Part of the energies in another unit than the rest.
+
+    Args:
+        train: training structures.
+        predicted: energies that the witness says, in eV, up to a constant for each element.
+        symbols: elements.
+    """
+    both = [
+        (s, p)
+        for s, p in zip(train, predicted, strict=True)
+        if s.energy is not None and p is not None
+    ]
+    if len(both) < 2 * _FEWEST:
+        return
+    labelled = [s for s, _ in both]
+    parts = compositions(labelled, symbols)
+    said = np.array([p / len(s) for s, p in both])
+    given = np.array([s.energy / len(s) for s in labelled if s.energy is not None])
+    off = np.abs(given - said - parts @ robust(parts, given - said))
+    most = 5 * float(np.median(off))  # one energy that is far off is no unit
+    alone = float(np.minimum(off, most).mean())
+    best: tuple[float, str, NDArray[np.intp]] = (0.2 * alone, "", np.zeros(0, int))
+    generator = np.random.default_rng(0)
+    units = {t: f for t, f in ENERGIES.items() if t.startswith("energies")}
+    draws = [
+        generator.choice(len(both), min(len(symbols), len(both)), replace=False) for _ in range(60)
+    ]
+    for drawn in draws:
+        atoms = np.linalg.lstsq(parts[drawn], (given - said)[drawn], rcond=None)[0]
+        right = parts @ atoms + said
+        for text, factor in units.items():
+            off = np.abs(given - right)
+            scaled = np.abs(given - factor * right) / factor
+            other = np.flatnonzero(scaled < off)
+            left = float(np.minimum(np.minimum(off, scaled), most).mean())
+            if left < best[0] and 2 <= len(other) <= len(both) - 2:
+                best = (left, text, other)
+    if best[1]:
+        yield wrong(
+            f"{named([labelled[i] for i in best[2]])}: {len(best[2])} of {len(both)} structures "
+            f"have {best[1]}; read these from a file of their own, with its units"
+        )
+
+
+#: Elements whose solids or molecules are soft, of which nothing is known from stiffness.
+_SOFT = frozenset((1, 2, 3, 7, 8, 9, 10, 11, 15, 16, 17, 18, 19, 20, 34, 35, 36, 37, 38, 48, 49, 53,
+                   54, 55, 56, 63, 70, 80, 81, 86, 87, 88))  # fmt: skip
+#: Force constant of an atom times the square of the shortest distance, in eV. By Debye
+#: temperatures: lead 49, copper 85, aluminium 72, silicon 114, diamond 250, tungsten 390.
+_WEAK, _STIFF = 15.0, 1200.0
+
+
+def stiffness(seen: Witness, threads: int) -> Iterator[Finding]:
+    """Forces in another unit, although all labels agree: no solid is so soft or so hard."""
+    if seen.agreement < 0.9:
+        return
+    looked_at = seen.structures[:: max(1, len(seen.structures) // 8)]
+    generator = np.random.default_rng(0)
+    values, used = [], []
+    for one in looked_at:
+        if _SOFT & set(one.numbers.tolist()) or not 0.6 < contact(one) < 1.4:
+            continue
+        step = 0.01 * generator.normal(size=one.positions.shape)
+        moved = [
+            Structure(one.numbers, one.positions + sign * step, one.cell, one.pbc)
+            for sign in (1, -1)
+        ]
+        ahead, behind = seen.predict(moved, threads)
+        if ahead.error is not None or behind.error is not None:
+            continue
+        constant = -float(np.vdot(ahead.forces - behind.forces, step))
+        constant /= 2 * float(np.vdot(step, step))
+        values.append(constant * min(nearest(one, 6.0).values()) ** 2)
+        used.append(one)
+    if len(values) < 2:
+        return
+    usual, hardest = np.quantile(values, (0.5, 0.9))
+    if 0 < hardest < _WEAK:
+        yield strange(
+            f"{named(used)}: force constants times the distance squared are {usual:.2g} eV, "
+            "softer than any solid of these elements: all labels may be in Ha or Ry (units: "
+            "energy=Ha,forces=Ha/Å)"
+        )
+    elif usual > _STIFF:
+        yield strange(
+            f"{named(used)}: force constants times the distance squared are {usual:.2g} eV, harder "
+            "than any solid: all labels may be in kcal/mol or kJ/mol (units: "
+            "energy=kcal/mol,forces=kcal/mol/Å)"
+        )
