@@ -75,6 +75,7 @@ void Cells::build(int n, const double* positions, const double* cell, const int*
         return;
     }
     check_positions(n, positions);
+    if (!(cutoff >= 1e-3 && cutoff <= 1e3)) throw Error("cells: expected a cut-off of 0.001 to 1000 A");
     cutoff_ = cutoff;
     images(n, positions, cell, pbc);
     sort(n, species);

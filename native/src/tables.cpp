@@ -8,15 +8,19 @@
 #include <string>
 
 #include "ace/errors.hpp"
+#include "checksum.hpp"
 
 namespace ace {
 namespace {
 
-// Byte form: "ACETABLE", version, number of arrays; each array: 24 bytes of name, type ('d' or
-// 'i'), number of dimensions (<= 6), dimensions, data; all numbers little-endian 64-bit but for
-// int32 data. Everything is bounded by the size of the buffer.
+// Byte form: "ACETABLE", version, checksum of all that follows it (not in version 1), number of
+// arrays; each array: 24 bytes of name, type ('d' or 'i'), number of dimensions (<= 6), dimensions,
+// data; all numbers little-endian 64-bit but for int32 data. Everything is bounded by the size of
+// the buffer.
 constexpr char magic[8] = {'A', 'C', 'E', 'T', 'A', 'B', 'L', 'E'};
-constexpr uint64_t version = 1;
+constexpr uint64_t version = 3, version_without_checksum = 1;
+// Shortest cut-off in A. Files of models hold none below 0.02 A, damaged Tables may.
+constexpr double least_cutoff = 0.01;
 
 static_assert(sizeof(double) == 8 && sizeof(int32_t) == 4, "the byte form");
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -41,9 +45,14 @@ class Reader {
     Reader(const unsigned char* data, size_t size) : at_(data), left_(size) {
         if (size < sizeof magic || std::memcmp(take(sizeof magic), magic, sizeof magic) != 0)
             throw Error("tables: not the byte form of acepot tables");
-        if (const uint64_t found = number(); found != version)
+        const uint64_t found = number();
+        if (found != version && found != version_without_checksum)
             throw Error("tables: version " + std::to_string(found) + ", this library reads " +
+                        std::to_string(version_without_checksum) + " and " +
                         std::to_string(version));
+        if (found == version && number() != checksum(at_, left_))
+            throw Error("tables: damaged (their checksum does not match); copy or export them "
+                        "again");
         const uint64_t count = number();
         if (count > 4096) throw Error("tables: too many arrays");
         for (uint64_t k = 0; k < count; k++) one();
@@ -307,7 +316,8 @@ Tables Tables::read(const unsigned char* data, size_t size) {
     const size_t pairs = static_cast<size_t>(t.species) * t.species;
     require(t.cutoff.size() == pairs && t.e0.size() == t.numbers.size(),
             "cut-offs or E0 do not fit the number of species");
-    for (const double c : t.cutoff) require(c > 0 && c <= 100, "a cut-off is not in (0, 100] A");
+    for (const double c : t.cutoff)
+        require(c >= least_cutoff && c <= 100, "a cut-off is not from 0.01 to 100 A");
     for (int k = 0; in.has("radial" + std::to_string(k) + ".begin"); k++)
         t.radial.push_back(read_radial(in, "radial" + std::to_string(k), t.species));
     require(t.radial.size() <= 4, "at most four radial tables are supported");

@@ -80,6 +80,7 @@ void demand_refusal(const Bytes& bytes, const char* part) {
 void impossible_contents_are_named() {
     demand_refusal(with<double>("cutoff", 2, 0, std::nan("")), "cutoff is not finite");
     demand_refusal(with<double>("cutoff", 2, 0, -1.0), "cut-off");
+    demand_refusal(with<double>("cutoff", 2, 0, 5e-324), "a cut-off is not from 0.01 to 100 A");
     demand_refusal(with<double>("radial0.begin", 2, 0, 0.0), "impossible grid");
     demand_refusal(with<double>("radial0.spacing", 2, 0, 1e-9), "impossible grid");
     demand_refusal(with<int32_t>("radial0.bins", 2, 0, 1 << 30), "impossible grid");
@@ -176,6 +177,81 @@ void what_would_exhaust_memory_is_refused() {
     demand_refusal(packed(arrays), "radial0 has a wrong shape");
 }
 
+// The form with a checksum, which is computed bit by bit.
+Bytes sealed(const Bytes& bytes) {
+    uint32_t r = 0xFFFFFFFFu;
+    for (size_t k = 16; k < bytes.size(); k++) {
+        r ^= bytes[k];
+        for (int bit = 0; bit < 8; bit++) r = r & 1 ? r >> 1 ^ 0xEDB88320u : r >> 1;
+    }
+    Bytes out(bytes.begin(), bytes.begin() + 16);
+    out[8] = 3;
+    const uint64_t sum = ~r;
+    out.insert(out.end(), reinterpret_cast<const unsigned char*>(&sum),
+               reinterpret_cast<const unsigned char*>(&sum) + 8);
+    out.insert(out.end(), bytes.begin() + 16, bytes.end());
+    return out;
+}
+
+void a_checksum_sees_every_changed_bit() {
+    for (const std::string& name : frozen_names) {
+        const Bytes whole = sealed(frozen(name));
+        demand(!refused(whole), name + ": refused with a checksum");
+        for (size_t k = 16; k < whole.size(); k++) {
+            Bytes changed = whole;
+            changed[k] ^= 1 << k % 8;
+            demand_error([&] { Tables::read(changed.data(), changed.size()); }, "damaged");
+        }
+    }
+}
+
+// Knots of every bin of radial0, all of the same length but for pair 0, whose first one is
+// shorter and the second longer.
+Arrays with_knots(double moved) {
+    Arrays arrays = unpacked(frozen("linear"));
+    const Array &bins = arrays.at("radial0.bins"), &c = arrays.at("radial0.coefficients");
+    const uint64_t most = c.shape[2], pairs = bins.data.size() / sizeof(int32_t);
+    std::vector<double> knots;
+    for (uint64_t p = 0; p < pairs; p++)
+        for (uint64_t b = 0; b <= most; b++) knots.push_back(double(b) + (p == 0 && b == 1) * moved);
+    Array& a = arrays["radial0.knots"];
+    a.type = 'd';
+    a.shape = {bins.shape[0], bins.shape[1], most + 1};
+    a.data.resize(knots.size() * sizeof(double));
+    std::memcpy(a.data.data(), knots.data(), a.data.size());
+    return arrays;
+}
+
+std::vector<double> forces_of(const Bytes& bytes) {
+    const auto model =
+        make_evaluator(Tables::read(bytes.data(), bytes.size()), best_instruction_set());
+    Atoms atoms;
+    atoms.positions = {0, 0, 0, 1.7, 0.1, 0, 0, 1.9, 0.3, 1.1, 1.2, 1.3};
+    atoms.species = {0, 1, 0, 1};
+    return evaluate(*model, atoms).forces;
+}
+
+void knots_say_where_bins_begin() {
+    const std::vector<double> even = forces_of(frozen("linear"));
+    const std::vector<double> given = forces_of(packed(with_knots(0)));
+    for (size_t k = 0; k < even.size(); k++)
+        demand_near(given[k], even[k], 1e-12, "forces with knots where bins begin anyway");
+    demand(!refused(packed(with_knots(0.5))), "refused with a longer bin");
+    demand_refusal(packed(with_knots(1.0)), "radial0 has impossible knots");
+    demand_refusal(packed(with_knots(-1.0)), "radial0 has impossible knots");
+    demand_refusal(packed(with_knots(std::nan(""))), "knots is not finite");
+    Arrays arrays = with_knots(0);
+    Array& a = arrays.at("radial0.knots");
+    const double far = 1e7;
+    for (size_t p = 0; p < a.shape[0] * a.shape[1]; p++)
+        for (uint64_t b = a.shape[2] - 1; b < a.shape[2]; b++)
+            std::memcpy(&a.data[(p * a.shape[2] + b) * sizeof(double)], &far, sizeof far);
+    demand(refused(packed(arrays)), "accepted with ten million steps");
+    a.shape[2] -= 1;
+    a.data.resize(a.shape[0] * a.shape[1] * a.shape[2] * sizeof(double));
+    demand_refusal(packed(arrays), "radial0.knots has a wrong shape");
+}
+
 }  // namespace
 }  // namespace ace::test
 
@@ -186,5 +262,7 @@ int main() {
                 {"impossible contents are named", impossible_contents_are_named},
                 {"the order of arrays does not matter", the_order_of_arrays_does_not_matter},
                 {"missing and foreign arrays", missing_and_foreign_arrays},
+                {"a checksum sees every changed bit", a_checksum_sees_every_changed_bit},
+                {"knots say where bins begin", knots_say_where_bins_begin},
                 {"what would exhaust memory is refused", what_would_exhaust_memory_is_refused}});
 }

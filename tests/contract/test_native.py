@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -503,7 +504,7 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
     for one in (tables, outputs):
         data = table_bytes(one)
         arrays = _arrays(data)
-        assert data[8:16] == (2).to_bytes(8, "little")
+        assert data[8:16] == (4).to_bytes(8, "little")
         np.testing.assert_array_equal(arrays["irreps"], [[0, 1], [1, -1], [1, 1]])
         assert tuple(arrays["sizes"]) == one.sizes and tuple(arrays["outputs"]) == one.outputs
         (products,) = one.products
@@ -512,7 +513,7 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
             ("w_imaginary", "weights_imaginary"), ("factors", "factors"),
         ):  # fmt: skip
             np.testing.assert_array_equal(arrays[f"products0.{name}"], getattr(products, field))
-        with pytest.raises(ValueError, match="tables: version 2, this library reads 1"):
+        with pytest.raises(ValueError, match="tables: version 4, this library reads 1 and 3"):
             from acepot._native import Evaluator
 
             Evaluator(data, "baseline", False)
@@ -521,7 +522,8 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of a byte form, as docs/file_format.md describes it."""
-    count, at, found = int.from_bytes(data[16:24], "little"), 24, {}
+    assert int.from_bytes(data[16:24], "little") == zlib.crc32(data[24:])
+    count, at, found = int.from_bytes(data[24:32], "little"), 32, {}
     for _ in range(count):
         name = data[at : at + 24].rstrip(b"\0").decode()
         kind, dimensions = np.frombuffer(data, "<u8", 2, at + 24)
@@ -535,9 +537,54 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
+def _without_checksum(data: bytes) -> bytes:
+    """The form of older files, which hold the same arrays."""
+    return data[:8] + (1).to_bytes(8, "little") + data[24:]
+
+
+def test_every_damaged_byte_of_tables_is_seen():
+    data = table_bytes(lower(_silicon_oxygen()))
+    from acepot._native import Evaluator
+
+    rng = np.random.default_rng(7)
+    for at in [*range(16, 40), *rng.integers(40, len(data), 150), len(data) - 1]:
+        changed = bytearray(data)
+        changed[at] ^= 1 << int(rng.integers(8))
+        with pytest.raises(ValueError, match="tables: damaged .* export them again"):
+            Evaluator(bytes(changed), "baseline", False)
+    for at in range(16):
+        changed = bytearray(data)
+        changed[at] ^= 1 << int(rng.integers(8))
+        with pytest.raises(ValueError, match="tables: "):
+            Evaluator(bytes(changed), "baseline", False)
+    with pytest.raises(ValueError, match="damaged"):
+        Evaluator(data[:-1], "baseline", False)
+
+
+def test_tables_without_a_checksum_are_read_as_before():
+    from acepot._native import Evaluator
+
+    data = table_bytes(lower(_silicon_oxygen()))
+    new, old = (Evaluator(one, "baseline", False) for one in (data, _without_checksum(data)))
+    frozen = Path(__file__).parents[2] / "native" / "tests" / "data" / "linear.tables"
+    assert frozen.read_bytes()[8:16] == (1).to_bytes(8, "little")
+    Evaluator(frozen.read_bytes(), "baseline", False)
+    assert type(new) is type(old)
+
+
+def test_a_cutoff_of_next_to_nothing_is_refused():
+    """With 5e-324 Å the search for neighbours would not end."""
+    from acepot._native import Evaluator
+
+    tables = lower(_silicon_oxygen())
+    for tiny in (5e-324, 1e-300, 0.009):
+        with pytest.raises(ValueError, match=r"a cut-off is not from 0\.01 to 100 A"):
+            Evaluator(table_bytes(replace(tables, cutoff=tables.cutoff * 0 + tiny)), "", False)
+
+
 def test_damaged_tables_are_refused():
     """Every truncation and random byte changes: an error or a model, never a crash."""
-    data = table_bytes(lower(_silicon_oxygen()))
+    data = _without_checksum(table_bytes(lower(_silicon_oxygen())))
     from acepot._native import Evaluator
 
     rng = np.random.default_rng(0)
