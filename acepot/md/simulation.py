@@ -72,9 +72,8 @@ def simulate(
     others = (snapshot.LAST, _START, PICTURE)
     grows = (LOG, kind.trajectory)
     with run_folder(folder, SETTINGS, grows, writes=others, say=say) as home:
-        structure = source(config)
-        if home.has_checkpoint and config.structure.run is not None:
-            structure = home.path / _START
+        copied = config.structure.run is not None and home.has_checkpoint
+        structure = home.path / _START if copied else source(config)
         atoms = prepare(config, structure)
         held = len(atoms.numbers) - atoms.free
         if held and not kind.holds_atoms:
@@ -159,7 +158,7 @@ class _Simulation:
             self._go_on_unless(reason)
             with stop_request() as stopped:
                 while self._step < steps:
-                    self._engine.advance(every)
+                    self._advance(every)
                     self._step += every
                     if self._step == 0:
                         self._enter_run()
@@ -176,6 +175,12 @@ class _Simulation:
             with naming(self._home.path / self._kind.trajectory):
                 self._engine.close()
             self._log.close()
+
+    def _advance(self, steps: int) -> None:
+        try:
+            self._engine.advance(steps)
+        except InputError as error:
+            raise InputError(f"{self._home.path}: after step {self._step}: {error}") from error
 
     def _task(self, start: Phase) -> Task:
         ensemble = self._config.ensemble

@@ -22,7 +22,7 @@ def md_environment() -> Iterator[None]:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Writes a TOML file: silicon, with changes by dotted key."""
+    """Writes a TOML file: silicon, with changes by dotted key; None takes it off."""
 
     def write(**changes: object) -> Simulation:
         settings: dict[str, object] = {
@@ -35,7 +35,10 @@ def make(tmp_path: Path) -> Make:
             "output.every": 10,
             "output.checkpoint": 20,
         }
+        if "structure__run" in changes:
+            settings |= {"structure.file": None, "structure.repeat": None}
         settings |= {key.replace("__", "."): value for key, value in changes.items()}
+        settings = {key: value for key, value in settings.items() if value is not None}
         path = tmp_path / "md.toml"
         path.write_text("".join(f"{key} = {json.dumps(v)}\n" for key, v in settings.items()))
         return Simulation(path)

@@ -17,8 +17,7 @@ import pytest
 from md_runs import ENGINES, MODEL, TRAJECTORIES, Make, frames, refused, same, stop
 
 import acepot
-from acepot import Potential, Structure
-from acepot.io.structures import extxyz
+from acepot import Potential
 from acepot.md.config import load_config
 from acepot.md.simulation import simulate
 from acepot.md.snapshot import LAST, moving, velocities
@@ -57,7 +56,7 @@ def test_no_run_is_made_shorter_than_it_is(make: Make, capsys) -> None:
     before = {path.name: path.read_bytes() for path in simulation.folder("run").iterdir()}
     shorter = "run.steps: this run is at step 40; expected 40 or more, got 20"
     refused(make(run__steps=20), shorter, capsys)
-    both = r"belongs to another run: ensemble.temperature was 600.0 and is now 700.0; choose"
+    both = r"belongs to another run: ensemble.temperature was 600.0 and is now 700.0; run.init"
     refused(make(run__steps=80, ensemble__temperature=700), both, capsys)
     refused(make(run__steps=80, output__every=20), "output.every was 10 and is now 20", capsys)
     assert before == {path.name: path.read_bytes() for path in simulation.folder("run").iterdir()}
@@ -68,8 +67,8 @@ def test_no_run_is_made_shorter_than_it_is(make: Make, capsys) -> None:
 
 @ENGINES
 def test_another_machine_has_other_threads_and_ranks(engine: str, make: Make) -> None:
-    make().finish(engine, "run")
-    simulation = make(run__steps=80, run__threads=2, lammps__ranks=2)
+    make(ensemble__kind="nve").finish(engine, "run")
+    simulation = make(ensemble__kind="nve", run__steps=80, run__threads=2, lammps__ranks=2)
     done = simulation.run(engine, "run")
     assert done.status == 0, done.stderr
     assert "run.threads was 1 and is now 2" in done.stdout
@@ -78,7 +77,7 @@ def test_another_machine_has_other_threads_and_ranks(engine: str, make: Make) ->
     assert change["run.threads"] == [1, 2] and change["step"] == 40
     assert simulation.log("run")["step"].tolist() == list(range(0, 81, 10))
     assert len(frames(engine, simulation.folder("run") / TRAJECTORIES[engine])) == 9
-    make(run__steps=80).finish(engine, "whole")
+    make(ensemble__kind="nve", run__steps=80).finish(engine, "whole")
     for name in ("potential_eV", "kinetic_eV"):
         one, other = simulation.log("run")[name], simulation.log("whole")[name]
         np.testing.assert_allclose(one, other, rtol=1e-6)
@@ -436,16 +435,12 @@ def test_waiting_for_another_process_is_told_at_once(
     assert "another process runs in this folder" in done.stderr
 
 
-@pytest.mark.skipif(find_spec("openmm") is None, reason="OpenMM is not installed")
-def test_an_error_within_openmm_is_told_once(make: Make, tmp_path: Path) -> None:
-    places = [[0, 0, 0], [2.2, 0.3, 0.1], [0.5, 2.3, -0.2]]
-    extxyz.write_structures(tmp_path / "three.extxyz", [Structure([14] * 3, places)])
-    simulation = make(
-        structure__file="three.extxyz", structure__repeat=[1, 1, 1], run__timestep=500,
-        run__initial_temperature=1e8, ensemble__kind="nve", run__steps=400,
-    )  # fmt: skip
+@ENGINES
+def test_an_error_within_an_engine_is_told_once(engine: str, make: Make) -> None:
+    simulation = make(run__timestep=200, run__steps=400)
     done = subprocess.run(
-        simulation.command("openmm", "run", "--no-plots"), capture_output=True, text=True
+        simulation.command(engine, "run", "--no-plots"), capture_output=True, text=True
     )
     assert done.returncode == 1
+    assert re.search(r"run: after step \d+: .*atoms \d+ and \d+ are 0.\d+ A apart", done.stderr)
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
