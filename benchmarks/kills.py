@@ -31,7 +31,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "engines"))
-from test_md import TRAJECTORIES, frames  # noqa: E402
+from md_runs import TRAJECTORIES, frames  # noqa: E402
 
 BASE, LONG, EVERY, CHECKPOINT = 200, 4000, 10, 50
 KINDS = ("extended", "moved", "chained")

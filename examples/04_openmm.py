@@ -3,7 +3,8 @@
     pip install ".[openmm]"
     python examples/04_openmm.py [MODEL.acepot] [--picoseconds 2] [--platform CPU]
 
-Writes silicon.dcd and silicon.chk into the current folder; run it again and it continues.
+Writes silicon.dcd and silicon.chk into the current folder; run it again and it continues. Without
+silicon.dcd, a new one begins at the checkpoint.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def main() -> None:
     simulation = app.Simulation(
         topology, system, integrator, Platform.getPlatformByName(chosen.platform)
     )
-    checkpoint = Path("silicon.chk")
+    checkpoint, trajectory = Path("silicon.chk"), Path("silicon.dcd")
     continues = checkpoint.exists()
     if continues:
         simulation.loadCheckpoint(str(checkpoint))
@@ -51,7 +52,8 @@ def main() -> None:
 
     total = round(chosen.picoseconds * unit.picosecond / step)
     every = max(total // 10, 1)
-    simulation.reporters.append(app.DCDReporter("silicon.dcd", every, append=continues))
+    appends = continues and trajectory.exists()
+    simulation.reporters.append(app.DCDReporter(str(trajectory), every, append=appends))
     simulation.reporters.append(
         app.StateDataReporter(
             sys.stdout, every, time=True, temperature=True, potentialEnergy=True, speed=True

@@ -8,6 +8,9 @@ trial moves, and tunes it again.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -64,7 +67,8 @@ class OpenmmEngine:
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
         try:
-            self._integrator.step(steps)
+            with _told_once():
+                self._integrator.step(steps)
         except openmm.OpenMMException as error:
             raise InputError(f"OpenMM: {error}") from error
 
@@ -149,6 +153,18 @@ def _write_topology(task: Task, topology: app.Topology) -> None:
     places = np.clip(task.start.positions, *_PDB_RANGE) / OPENMM.length
     with (task.folder / "topology.pdb").open("w", encoding="ascii") as file:
         app.PDBFile.writeFile(topology, places, file)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Do without the log of the force, which keeps errors that OpenMM's own callers would lose."""
+    logger = logging.getLogger(create_force.__module__)
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _topology(task: Task) -> app.Topology:

@@ -92,7 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AceError, OSError) as error:  # OSError: a full disk, say
         if options.debug:
             raise
-        complain(f"error: {error}")
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            text = f"{error.filename}: {error.strerror}"
+        complain(f"error: {text}")
         return 1
     except Exception as error:
         if options.debug:

@@ -13,7 +13,9 @@ from acepot.md.simulation import simulate
 _EPILOG = """\
 DIR then holds md.toml (every default written out), log.csv (temperature, energies, pressure,
 volume), the trajectory in the engine's format, the last checkpoint and md.png. The same command
-again goes on from the checkpoint, however the first one ended. docs/md_toml.md has all keys.
+again goes on from the checkpoint, however the first one ended; with a larger run.steps the run is
+made longer. Another run starts from the last state of this one, in any engine, with
+structure.run = "DIR" in its TOML file. docs/md_toml.md has all keys.
 
 examples:
   acepot md silicon.toml --engine ase --out run

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Literal
 
 from acepot.errors import InputError
-from acepot.schema import from_mapping, to_mapping, to_toml
+from acepot.schema import LATER, from_mapping, to_mapping, to_toml
 
 __all__ = [
-    "Ensemble", "Lammps", "MDConfig", "Output", "Run", "Start", "dump_config", "load_config",
+    "Committee", "Ensemble", "Lammps", "MDConfig", "Output", "Run", "Start", "dump_config",
+    "load_config",
 ]  # fmt: skip
 
 #: The largest number of steps; engines count in 32 bits.
 _MOST_STEPS = 2_000_000_000
+#: Unless told, a committee is evaluated no more often than every so many steps: it costs a few.
+_SPARSE = 50
 
 
 def _above_zero(name: str, value: float, unit: str) -> None:
@@ -167,6 +170,31 @@ class Lammps:
 
 
 @dataclass(frozen=True)
+class Committee:
+    """How far the members of the model's committee may be apart, if it has one.
+
+    Args:
+        every: steps between evaluations of the members, a multiple of output.every; 0: never;
+            None: the least one that is not below 50.
+        energy_threshold: a larger spread of the energy, in eV/atom, stops the run.
+        force_threshold: a larger spread of the force on any atom, in eV/Å, stops the run.
+    """
+
+    every: int | None = None
+    energy_threshold: float | None = None
+    force_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.every is not None:
+            _between("every", self.every, 0, _MOST_STEPS)
+        for name, unit in (("energy_threshold", "eV/atom"), ("force_threshold", "eV/Å")):
+            if (value := getattr(self, name)) is not None:
+                _above_zero(name, value, unit)
+                if self.every == 0:
+                    raise InputError(f"{name}: expected none where every is 0, got {value:g}")
+
+
+@dataclass(frozen=True)
 class MDConfig:
     """Everything that determines a simulation, but for the engine.
 
@@ -178,6 +206,7 @@ class MDConfig:
         run: how long, and from which velocities.
         output: how often something is written.
         lammps: what only LAMMPS looks at.
+        committee: how far its members may be apart.
     """
 
     model: str
@@ -186,6 +215,7 @@ class MDConfig:
     run: Run
     output: Output = field(default_factory=Output)
     lammps: Lammps = field(default_factory=Lammps)
+    committee: Committee = field(default_factory=Committee, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "equilibration"):
@@ -194,11 +224,24 @@ class MDConfig:
                     f"run.{name}: expected a multiple of output.every ({self.output.every}), "
                     f"got {count}"
                 )
+        if (self.committee.every or 0) % self.output.every:
+            raise InputError(
+                f"committee.every: expected a multiple of output.every ({self.output.every}), got "
+                f"{self.committee.every}"
+            )
         if self.keeps_velocities and self.structure.repeat != (1, 1, 1):
             raise InputError(
                 'structure.repeat: expected [1, 1, 1] with run.initial_temperature = "keep", for '
                 f"copies would all move alike, got {list(self.structure.repeat)}"
             )
+
+    @property
+    def committee_every(self) -> int:
+        """Steps between evaluations of the committee; 0: never."""
+        every = self.output.every
+        return (
+            -(-_SPARSE // every) * every if self.committee.every is None else self.committee.every
+        )
 
     @property
     def keeps_velocities(self) -> bool:

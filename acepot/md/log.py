@@ -22,6 +22,26 @@ COLUMNS = (
     Column("pressure", "GPa", "(2 K + tr W) / (3 V); nan without a cell"),
     Column("volume", "A3", "V, of the cell; 0 without one"),
 )
+#: Further columns, where a model has a committee.
+SPREAD = (
+    Column("energy_spread", "eV", "of the committee, an atom; nan where it was not evaluated"),
+    Column("force_spread", "eV_A", "of the committee, on the atom where it is largest; likewise"),
+)
+
+
+def columns(path: Path, *, spread: bool) -> tuple[Column, ...]:
+    """The columns of a log: those that it has, if it is there.
+
+    Args:
+        path: of the log.
+        spread: whether a new one has those of a committee.
+    """
+    if path.exists():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            title = file.readline()
+        if title:
+            spread = SPREAD[0].title in title
+    return COLUMNS + SPREAD if spread else COLUMNS
 
 
 def row(step: int, timestep: float, atoms: int, sample: Sample) -> tuple[float, ...]:
@@ -57,4 +77,4 @@ def read(path: Path) -> dict[str, Floats]:
     Raises:
         InputError: not a log of a simulation.
     """
-    return log.read(path, COLUMNS)
+    return log.read(path, columns(path, spread=False))

@@ -35,4 +35,12 @@ def draw(columns: dict[str, Floats], atoms: int, ensemble: Ensemble, path: Path)
         panels.append(Panel("Pressure (GPa)", columns["pressure_GPa"], pressure))
     if np.ptp(columns["volume_A3"]) > 0:
         panels.append(Panel("Volume (Å³/atom)", columns["volume_A3"] / atoms))
+    if "force_spread_eV_A" in columns:
+        panels.append(Panel("Force spread (eV/Å)", _held(columns["force_spread_eV_A"])))
     picture.draw(path, "Time (ps)", columns["time_ps"], panels, shaded_to=0.0)
+
+
+def _held(values: Floats) -> Floats:
+    """Values with the last known one in place of every nan after it."""
+    known = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
+    return values[known]

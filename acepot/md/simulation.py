@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from acepot.errors import InputError
 from acepot.io.files import naming, replaced
 from acepot.md import log, snapshot
+from acepot.md.committee import Spread, watch
 from acepot.md.config import MDConfig, dump_config
 from acepot.md.engine import Atoms, EngineKind, Phase, Task
 from acepot.md.engines import names
@@ -27,8 +30,12 @@ __all__ = ["LOG", "PICTURE", "SETTINGS", "simulate"]
 SETTINGS, LOG, PICTURE = "md.toml", "log.csv", "md.png"
 #: A copy of the other run's last state, where a run starts from one: it may go on, or go.
 _START = "start.extxyz"
-#: What may change while a run lasts: where it runs, and the names of files whose contents stay.
-_FREE = ("run.threads", "lammps.ranks", "model", "structure.file", "structure.run")
+#: What may change while a run lasts: where it runs, the names of files whose contents stay, and
+#: when it stops.
+_FREE = (
+    "run.threads", "lammps.ranks", "model", "structure.file", "structure.run",
+    "committee.energy_threshold", "committee.force_threshold",
+)  # fmt: skip
 _EQUILIBRATION, _RUN = 0, 1
 
 
@@ -57,6 +64,7 @@ def simulate(
         InputError: a wrong configuration or structure, or a folder that belongs to another run.
         ModelFileError: not a model file, or a damaged one.
         MissingDependency: plots without matplotlib, or a structure that needs ASE.
+        SpreadError: the committee's members are further apart than allowed; after a checkpoint.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
     """
     if plots:
@@ -64,9 +72,8 @@ def simulate(
     others = (snapshot.LAST, _START, PICTURE)
     grows = (LOG, kind.trajectory)
     with run_folder(folder, SETTINGS, grows, writes=others, say=say) as home:
-        structure = source(config)
-        if home.has_checkpoint and config.structure.run is not None:
-            structure = home.path / _START
+        copied = config.structure.run is not None and home.has_checkpoint
+        structure = home.path / _START if copied else source(config)
         atoms = prepare(config, structure)
         held = len(atoms.numbers) - atoms.free
         if held and not kind.holds_atoms:
@@ -132,8 +139,10 @@ class _Simulation:
         self._step = -config.run.equilibration if last is None else last.step
         self._stage = _EQUILIBRATION if self._step < 0 else _RUN
         state = None if last is None else home.path / last.state
+        self._watch = watch(config, atoms)
         self._engine = kind.open(self._task(atoms.start), state)
-        self._log = Log(home.path / LOG, log.COLUMNS)
+        self._columns = log.columns(home.path / LOG, spread=self._watch is not None)
+        self._log = Log(home.path / LOG, self._columns)
 
     def run(self, say: Callable[[str], None]) -> None:
         """Go to the end."""
@@ -142,19 +151,23 @@ class _Simulation:
         begin = self._step
         try:
             if self._last is None:
-                self._write()
+                reason = self._write()
                 self._checkpoint()
+            else:
+                reason = self._look()[1]
+            self._go_on_unless(reason)
             with stop_request() as stopped:
                 while self._step < steps:
-                    self._engine.advance(every)
+                    self._advance(every)
                     self._step += every
                     if self._step == 0:
                         self._enter_run()
-                    self._write()
+                    reason = self._write()
                     progress.update(self._step - begin)
                     stop = stopped.is_set()  # once: it may change between two looks
-                    if self._is_due() or stop:
+                    if self._is_due() or stop or reason:
                         self._checkpoint()
+                    self._go_on_unless(reason)
                     if stop and self._step < steps:
                         say(f"stopped at step {self._step}; the same command goes on from there")
                         raise KeyboardInterrupt
@@ -162,6 +175,12 @@ class _Simulation:
             with naming(self._home.path / self._kind.trajectory):
                 self._engine.close()
             self._log.close()
+
+    def _advance(self, steps: int) -> None:
+        try:
+            self._engine.advance(steps)
+        except InputError as error:
+            raise InputError(f"{self._home.path}: after step {self._step}: {error}") from error
 
     def _task(self, start: Phase) -> Task:
         ensemble = self._config.ensemble
@@ -187,13 +206,28 @@ class _Simulation:
         self._stage = _RUN
         self._engine = self._kind.open(self._task(phase), None)
 
-    def _write(self) -> None:
+    def _write(self) -> str:
+        """A row and a frame; why the run must stop here, if it must."""
         sample = self._engine.sample()
         row = log.row(self._step, self._config.run.timestep, self._atoms.free, sample)
-        self._log.write(row)
+        spread, reason = self._look()
+        more = (np.nan, np.nan) if spread is None else (spread.energy, spread.force)
+        self._log.write((*row, *more)[: len(self._columns)])
         if self._stage == _RUN:
             with naming(self._home.path / self._kind.trajectory):
                 self._engine.write_frame()
+        return reason
+
+    def _look(self) -> tuple[Spread | None, str]:
+        """The spread of the committee, if this step is one of those, and whether it is too much."""
+        if self._watch is None or not self._watch.is_due(self._step):
+            return None, ""
+        spread = self._watch.spread(self._engine.phase())
+        return spread, self._watch.too_far(spread)
+
+    def _go_on_unless(self, reason: str) -> None:
+        if reason and self._watch is not None:
+            raise self._watch.stop(self._step, self._engine.phase(), reason, self._home.path)
 
     def _is_due(self) -> bool:
         run, output = self._config.run, self._config.output

