@@ -63,6 +63,13 @@ def prepare(config: MDConfig) -> Atoms:
     positions, cell = structure.positions, structure.cell
     if periodic:
         positions, cell = _turned(positions, cell)
+    if config.ensemble.cell == "anisotropic" and np.abs(np.tril(cell, -1)).max() > (
+        _ROUNDING * np.abs(cell).max()
+    ):
+        raise InputError(
+            f"{structure.name}: ensemble.cell = 'anisotropic' needs a rectangular cell, got "
+            f"{cell.tolist()}; use 'full', which changes angles as well"
+        )
     if not periodic and config.structure.repeat != (1, 1, 1):
         raise InputError("structure.repeat: expected [1, 1, 1] for a structure without a cell")
     images = np.stack(np.meshgrid(*map(np.arange, config.structure.repeat), indexing="ij"), -1)
