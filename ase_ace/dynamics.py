@@ -7,7 +7,6 @@ state of the random numbers: a run that goes on from it is the same bit by bit.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError, MissingDependency
-from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
+from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task, turned
 from acepot.units import GIGAPASCAL
 
 try:
@@ -30,6 +29,7 @@ try:
 except ImportError as error:
     raise MissingDependency("acepot md needs ASE 3.29 or newer: pip install acepot[ase]") from error
 
+from ase_ace.barostat import CellLangevin, state_shape
 from ase_ace.calculator import ACECalculator
 
 _TRAJECTORY = "trajectory.traj"
@@ -44,7 +44,8 @@ class AseEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._random, self._has_barostat = task.generator(), task.ensemble.kind == "npt"
+        self._random, self._ensemble = task.generator(), task.ensemble
+        self._has_barostat = task.ensemble.kind == "npt"
         self._atoms = _atoms(task)
         barostat = None if state is None else self._load(state)
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
@@ -72,7 +73,7 @@ class AseEngine:
         """The present positions, velocities and cell."""
         atoms = self._atoms
         velocities = atoms.get_velocities() * units.fs
-        return Phase(atoms.get_positions(), velocities, np.array(atoms.cell))
+        return turned(Phase(atoms.get_positions(), velocities, np.array(atoms.cell)))
 
     def write_frame(self) -> None:
         """Append the present atoms, with energy, forces and momenta, to the trajectory."""
@@ -87,8 +88,7 @@ class AseEngine:
                 positions=atoms.positions,
                 momenta=atoms.get_momenta(),
                 cell=np.array(atoms.cell),
-                # The force is of the velocities before the last half kick: not to be had again.
-                barostat=(dynamics.p_eps, dynamics.force_eps) if self._has_barostat else (),
+                barostat=dynamics.state() if self._has_barostat else (),
                 random=json.dumps(self._random.bit_generator.state),
             )
 
@@ -105,7 +105,8 @@ class AseEngine:
                 self._atoms.set_momenta(state["momenta"])
                 self._random.bit_generator.state = json.loads(str(state["random"]))
                 barostat: Floats = state["barostat"]
-                if barostat.shape != ((2,) if self._has_barostat else (0,)):
+                expected = state_shape(self._ensemble.cell) if self._has_barostat else (0,)
+                if barostat.shape != expected:
                     raise ValueError(f"a barostat of shape {barostat.shape}")
                 return barostat
         except (ValueError, KeyError, OSError, TypeError, EOFError, BadZipFile) as error:
@@ -133,26 +134,22 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     if ensemble.kind == "nve":
         return VelocityVerlet(atoms, step)
     picosecond = 1000 * units.fs
-    options: dict[str, Any] = {}
-    if ensemble.kind == "npt":
-        options = {
-            "externalstress": -ensemble.pressure * GIGAPASCAL,
-            "hydrostatic": True,
-            "P_tau": ensemble.barostat_time * picosecond,
-        }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Using heuristic P_mass")
-        dynamics = LangevinBAOAB(  # type: ignore[no-untyped-call]
-            atoms,
-            step,
-            temperature_K=ensemble.temperature,
-            T_tau=picosecond / ensemble.friction,
-            rng=random,
-            **options,
-        )
-    if ensemble.kind == "npt" and barostat is not None:
-        dynamics.p_eps, dynamics.force_eps = barostat.tolist()
-    return dynamics
+    options: dict[str, Any] = {
+        "temperature_K": ensemble.temperature,
+        "T_tau": picosecond / ensemble.friction,
+        "rng": random,
+    }
+    if ensemble.kind == "nvt":
+        return LangevinBAOAB(atoms, step, **options)  # type: ignore[no-untyped-call]
+    return CellLangevin(
+        atoms,
+        step,
+        ensemble.cell,
+        barostat,
+        externalstress=-ensemble.pressure * GIGAPASCAL,
+        P_tau=ensemble.barostat_time * picosecond,
+        **options,
+    )
 
 
 ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, holds_atoms=True)

@@ -1,13 +1,14 @@
 """`acepot md` in i-PI: its own steps, in this process, with the potential as ffdirect.
 
 Langevin thermostat in the splitting BAOAB; npt with the isotropic barostat of Bussi, Zykova-Timan
-and Parrinello, itself with a Langevin thermostat. The state is i-PI's RESTART with every digit: a
-run that goes on from it is the same bit by bit.
+and Parrinello or that of Martyna, Tobias and Klein, with a Langevin thermostat of its own. The
+state is i-PI's RESTART with every digit: a run that goes on from it is the same bit by bit.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -29,6 +30,12 @@ _TRAJECTORY = "trajectory.xyz"
 _STEPS = 2_100_000_000
 #: Å of vacuum around atoms without a cell, for i-PI always has one.
 _VACUUM = 50.0
+#: i-PI's anisotropic mode is for stresses; its flexible one is for pressures.
+_BAROSTATS = {
+    "isotropic": "mode='isotropic'>",
+    "anisotropic": "mode='flexible'> <hfix> [offdiagonal] </hfix>",
+    "full": "mode='flexible'>",
+}
 _FEMTOSECOND = float(unit_to_internal("time", "femtosecond", 1.0))
 _VELOCITY = 1 / IPI.length / _FEMTOSECOND
 _DALTON = float(unit_to_internal("mass", "dalton", 1.0))
@@ -57,6 +64,8 @@ class IpiEngine:
             forcefield.bind(self._simulation.output_maker)
             forcefield.start()
         (self._system,) = self._simulation.syslist
+        if task.ensemble.cell == "anisotropic":
+            _hold_angles(self._system.motion.barostat)
         self._step = int(self._simulation.step)
         self._file = (task.folder / _TRAJECTORY).open("a", encoding="utf-8")
 
@@ -86,8 +95,8 @@ class IpiEngine:
         """Append the present positions to the trajectory: extended XYZ, and i-PI's own form."""
         phase = self.phase()
         self._file.write(f"{len(self._symbols)}\n{self._comment(phase.cell)}\n")
-        for symbol, place in zip(self._symbols, phase.positions.tolist(), strict=True):
-            self._file.write("%-2s %17.9f %17.9f %17.9f\n" % (symbol, *place))
+        for symbol, (x, y, z) in zip(self._symbols, phase.positions.tolist(), strict=True):
+            self._file.write(f"{symbol:2} {x:17.9f} {y:17.9f} {z:17.9f}\n")
         self._file.flush()
 
     def _comment(self, cell: Floats) -> str:
@@ -113,6 +122,17 @@ class IpiEngine:
         """Close the trajectory and stop the forcefield."""
         self._simulation.stop()
         self._file.close()
+
+
+def _hold_angles(barostat: Any) -> None:
+    """i-PI holds what hfix names against forces, but not against its own thermostat."""
+    step = barostat.thermostat.step
+
+    def held() -> None:
+        step()
+        barostat.p = barostat.p * barostat.hmask
+
+    barostat.thermostat.step = held
 
 
 def _restarted(state: Path, xml: str) -> str:
@@ -162,7 +182,7 @@ def _motion(task: Task) -> str:
     thermostat = f"<tau units='picosecond'> {1 / ensemble.friction!r} </tau>"
     thermostat = f"<thermostat mode='langevin'> {thermostat} </thermostat>"
     time = f"<tau units='picosecond'> {ensemble.barostat_time!r} </tau>"
-    barostat = f"""<barostat mode='isotropic'> {time}
+    barostat = f"""<barostat {_BAROSTATS[ensemble.cell]} {time}
           <thermostat mode='langevin'> {time} </thermostat> </barostat>"""
     return f"""<motion mode='dynamics'> <fixcom> False </fixcom>
       {_fixed(task)}

@@ -27,10 +27,14 @@ _VACUUM = 10.0
 #: Up to so many atoms without a cell, neighbours are sought among all pairs, for which no space is
 #: divided: fragments may be at any distance.
 _ALL_PAIRS = 20_000
+_COUPLINGS = {"isotropic": "iso", "anisotropic": "aniso", "full": "tri"}
 _DIGITS = "%.17g"
 #: Group of the atoms that move, where not all do.
 _FREE = "free"
-_BOX = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz", "step")
+_BOX = ("lx", "ly", "lz", "xy", "xz", "yz")
+#: Where the cell begins, in its own lattice vectors: crystals have atoms at 0, and in a tilted cell
+#: LAMMPS loses atoms on its faces to rounding when it reads a restart file.
+_ORIGIN = (-0.0137, -0.0151, -0.0173)
 
 
 class LammpsEngine:
@@ -86,15 +90,15 @@ class LammpsEngine:
         """The present positions, velocities and cell."""
         lines = self._process.tell(
             f"write_dump all custom {_NOW} xu yu zu vx vy vz modify sort id format float {_DIGITS}",
-            'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX[:-1]) + '"',
+            'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX) + '"',
         )
         box = np.array(lines[-1].split(), dtype=float)
-        lx, ly, lz, xy, xz, yz = box[3:]
+        lx, ly, lz, xy, xz, yz = box
         cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
         path = self._task.folder / _NOW
         columns = np.loadtxt(path, skiprows=9, ndmin=2)
         path.unlink()
-        return Phase(columns[:, :3] - box[:3], columns[:, 3:] * _PICOSECOND, cell)
+        return Phase(columns[:, :3], columns[:, 3:] * _PICOSECOND, cell)
 
     def write_frame(self) -> None:
         """Append the present atoms, unwrapped and with velocities, to the trajectory."""
@@ -164,8 +168,8 @@ def _fixes(task: Task, step: int) -> list[str]:
     bar = ensemble.pressure * _BAR
     return [
         # About the origin, as the other engines do, or unwrapped positions drift with the centre.
-        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r} "
-        "fixedpoint 0 0 0",
+        f"fix move all nph {_COUPLINGS[ensemble.cell]} {bar!r} {bar!r} {ensemble.barostat_time!r} "
+        f"ptemp {kelvin!r} fixedpoint 0 0 0",
         "compute_modify move_temp extra/dof 0",
         bath,
     ]
@@ -174,7 +178,7 @@ def _fixes(task: Task, step: int) -> list[str]:
 def _data(task: Task, elements: list[str]) -> str:
     """LAMMPS' data file of the start."""
     start = task.start
-    origin, cell = np.zeros(3), start.cell
+    origin, cell = np.array(_ORIGIN) @ start.cell, start.cell
     if not task.periodic:
         origin = start.positions.min(0) - _VACUUM
         cell = np.diag(np.ptp(start.positions, axis=0) + 2 * _VACUUM)

@@ -1,4 +1,4 @@
-"""`acepot md` in OpenMM: LangevinMiddleIntegrator, MonteCarloBarostat, VerletIntegrator.
+"""`acepot md` in OpenMM: LangevinMiddleIntegrator, Monte Carlo barostats, VerletIntegrator.
 
 On the Reference platform, whose checkpoints hold the random numbers, and whose share of the time
 is small beside that of a force. The state is OpenMM's own checkpoint: a run that goes on from it
@@ -19,6 +19,7 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError
+from acepot.md.config import Ensemble
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import OPENMM
 from openmm_ace.force import create_force
@@ -27,8 +28,8 @@ import openmm  # isort: skip - the line above says what to install where it is m
 from openmm import app  # isort: skip
 
 _TRAJECTORY = "trajectory.dcd"
-#: Steps between trial moves of the barostat.
-_BAROSTAT = 25
+#: Steps between trial moves of the barostat, each of one of 1, 3 or 6 degrees of freedom.
+_BAROSTAT = {"isotropic": 25, "anisotropic": 10, "full": 5}
 #: Å, the positions that PDB has room for.
 _PDB_RANGE = (-999.0, 9999.0)
 #: fs in a ps; bar in a GPa.
@@ -197,12 +198,21 @@ def _system(task: Task, topology: app.Topology) -> openmm.System:
     system.addForce(create_force(task.model, topology, threads=threads))
     ensemble = task.ensemble
     if ensemble.kind == "npt":
-        barostat = openmm.MonteCarloBarostat(
-            ensemble.pressure * _BAR, ensemble.temperature, _BAROSTAT
-        )
+        barostat = _barostat(ensemble)
         barostat.setRandomNumberSeed(task.seed())
         system.addForce(barostat)
     return system
+
+
+def _barostat(ensemble: Ensemble) -> openmm.Force:
+    bar, kelvin = ensemble.pressure * _BAR, ensemble.temperature
+    every = _BAROSTAT[ensemble.cell]
+    if ensemble.cell == "anisotropic":
+        pressures = openmm.Vec3(bar, bar, bar)
+        return openmm.MonteCarloAnisotropicBarostat(pressures, kelvin, True, True, True, every)
+    if ensemble.cell == "full":
+        return openmm.MonteCarloFlexibleBarostat(bar, kelvin, every)
+    return openmm.MonteCarloBarostat(bar, kelvin, every)
 
 
 def _integrator(task: Task) -> openmm.Integrator:

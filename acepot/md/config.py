@@ -77,12 +77,14 @@ class Ensemble:
     """What is kept constant, and how.
 
     Args:
-        kind: nvt: Langevin dynamics at constant volume; npt: also at constant pressure, the cell
-            keeping its shape; nve: constant energy.
+        kind: nvt: Langevin dynamics at constant volume; npt: also at constant pressure; nve:
+            constant energy.
         temperature: K. In nve: of the velocities at the start and of the equilibration.
         pressure: GPa (npt).
         friction: of the Langevin thermostat, 1/ps (nvt, npt, equilibration).
         barostat_time: time constant of the barostat, ps (npt; OpenMM's has none).
+        cell: what the barostat changes (npt). isotropic: the volume; anisotropic: the three lengths
+            of a rectangular cell; full: lengths and angles.
     """
 
     temperature: float
@@ -90,6 +92,7 @@ class Ensemble:
     pressure: float = 0.0
     friction: float = 10.0
     barostat_time: float = 1.0
+    cell: Literal["isotropic", "anisotropic", "full"] = field(default="isotropic", metadata=LATER)
 
     def __post_init__(self) -> None:
         _above_zero("temperature", self.temperature, "K")
@@ -97,6 +100,8 @@ class Ensemble:
         _above_zero("barostat_time", self.barostat_time, "ps")
         if not abs(self.pressure) <= 1e6:
             raise InputError(f"pressure: expected -1e6 to 1e6 GPa, got {self.pressure:g}")
+        if self.cell != "isotropic" and self.kind != "npt":
+            raise InputError(f"cell: {self.cell!r} is for kind = 'npt', got kind = {self.kind!r}")
 
 
 @dataclass(frozen=True)

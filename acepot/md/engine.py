@@ -7,7 +7,7 @@ the log, checkpoints and files are in the other modules of this package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
+#: Off-diagonal components below this part of a cell's length are rounding.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,20 @@ class Atoms:
     def free(self) -> int:
         """Number of atoms that move."""
         return int((~self.fixed).sum())
+
+
+def turned(phase: Phase) -> Phase:
+    """The same after the rotation that makes the cell lower triangular.
+
+    A left-handed cell is also mirrored, which changes no energy.
+    """
+    cell = phase.cell
+    above = np.abs(np.triu(cell, 1)).max()
+    if above <= ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
+        return replace(phase, cell=np.tril(cell))
+    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
+    q = q * np.sign(r.diagonal())
+    return Phase(phase.positions @ q, phase.velocities @ q, np.tril(cell @ q))
 
 
 @dataclass(frozen=True)

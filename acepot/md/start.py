@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
 from acepot.md.config import MDConfig
-from acepot.md.engine import Atoms, Floats, Phase
+from acepot.md.engine import ROUNDING, Atoms, Floats, Phase, turned
 from acepot.md.masses import masses
 from acepot.md.snapshot import moving, snapshot, velocities
 from acepot.structure import Structure
 from acepot.units import AMU, BOLTZMANN
-
-#: Off-diagonal components below this part of a cell's length are rounding of its file.
-_ROUNDING = 1e-9
 
 
 def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
@@ -53,7 +50,15 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
     mass = masses(structure.numbers)
     moves = velocities(structure, mass) if config.keeps_velocities else np.zeros_like(positions)
     if periodic:
-        positions, moves, cell = _turned(positions, moves, cell)
+        phase = turned(Phase(positions, moves, cell))
+        positions, moves, cell = phase.positions, phase.velocities, phase.cell
+    if config.ensemble.cell == "anisotropic" and np.abs(np.tril(cell, -1)).max() > (
+        ROUNDING * np.abs(cell).max()
+    ):
+        raise InputError(
+            f"{structure.name}: ensemble.cell = 'anisotropic' needs a rectangular cell, got "
+            f"{cell.tolist()}; use 'full', which changes angles as well"
+        )
     if not periodic and config.structure.repeat != (1, 1, 1):
         raise InputError("structure.repeat: expected [1, 1, 1] for a structure without a cell")
     images = np.stack(np.meshgrid(*map(np.arange, config.structure.repeat), indexing="ij"), -1)
@@ -120,16 +125,6 @@ def _held(config: MDConfig, structure: Structure) -> NDArray[np.bool_]:
             "use nvt or nve, or let them move"
         )
     return fixed
-
-
-def _turned(positions: Floats, moves: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
-    """Positions, velocities and cell after the rotation that makes the cell lower triangular."""
-    above = np.abs(np.triu(cell, 1)).max()
-    if above <= _ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return positions, moves, np.tril(cell)
-    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
-    q = q * np.sign(r.diagonal())
-    return positions @ q, moves @ q, np.tril(cell @ q)
 
 
 def _drawn(config: MDConfig, mass: Floats) -> Floats:

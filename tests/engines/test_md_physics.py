@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import pytest
 import acepot
 from acepot import Potential, Structure
 from acepot.cli.main import main
+from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.md import log
+from acepot.run.checkpoint import Checkpoint
+from acepot.run.folder import RunFolder
+from acepot.units import BOLTZMANN, GIGAPASCAL
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "Si-mlearn" / "model.acepot"
@@ -180,12 +185,157 @@ def test_a_dcd_without_its_topology_is_refused(go: Callable[..., Columns], tmp_p
     topology = path.with_name("topology.extxyz")
     text = topology.read_text()
     topology.write_text(text.replace("8\n", "7\n", 1).rstrip().rpartition("\n")[0] + "\n")
-    with pytest.raises(acepot.errors.InputError, match="8 atoms, but topology.extxyz has 7"):
+    with pytest.raises(InputError, match="8 atoms, but topology.extxyz has 7"):
         acepot.read_structures(path)
     topology.unlink()
-    with pytest.raises(acepot.errors.InputError, match="put a topology.extxyz with one structure"):
+    with pytest.raises(InputError, match="put a topology.extxyz with one structure"):
         acepot.read_structures(path)
     topology.write_text(text)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(acepot.errors.InputError, match="trajectory.dcd: damaged, or cut off"):
+    with pytest.raises(InputError, match="trajectory.dcd: damaged, or cut off"):
         acepot.read_structures(path)
+
+
+# ------------------------------------------------------------------ constant pressure
+
+STRAINS = {
+    "anisotropic": np.diag([1.03, 0.98, 1.0]),
+    "full": np.array([[1.03, 0.0, 0.0], [0.05, 0.98, 0.0], [-0.04, 0.06, 1.0]]),
+}
+
+
+def strained(folder: Path, cell: str) -> None:
+    """Silicon under stress, in `folder`/strained.extxyz."""
+    sites = acepot.read_structures(ROOT / "examples" / "ipi" / "Si8.extxyz")[0][0]
+    rows = sites.cell @ STRAINS[cell]
+    places = sites.positions @ np.linalg.inv(sites.cell) @ rows
+    extxyz.write_structures(folder / "strained.extxyz", [Structure([14] * 8, places, rows, True)])
+
+
+def pressure(frame: Structure, kelvin: float) -> np.ndarray:
+    """Tensor in GPa, with the mean kinetic part."""
+    virial = Potential(acepot.load(MODEL), threads=1).compute(frame).virial
+    assert virial is not None
+    kinetic = len(frame) * BOLTZMANN * kelvin * np.eye(3)
+    tensor: np.ndarray = (virial + kinetic) / frame.volume / GIGAPASCAL
+    return tensor
+
+
+#: Monte Carlo changes one degree of freedom at a time, and takes longer.
+RELAXED = {"ase": 2000, "openmm": 6000, "ipi": 2000, "lammps": 2000}
+
+
+@pytest.mark.parametrize("cell", STRAINS)
+def test_a_strained_cell_relaxes(
+    engine: str, cell: str, go: Callable[..., Columns], tmp_path: Path
+) -> None:
+    """The mean pressure tensor becomes what it should be; a rectangular cell stays one."""
+    strained(tmp_path, cell)
+    go(
+        engine,
+        structure__file="strained.extxyz",
+        structure__repeat=[2, 2, 2] if engine == "openmm" else [1, 1, 1],
+        ensemble__kind="npt",
+        ensemble__cell=cell,
+        ensemble__temperature=300,
+        ensemble__pressure=0.5,
+        ensemble__barostat_time=0.2,
+        run__timestep=2,
+        run__steps=RELAXED[engine],
+        output__every=20,
+        output__checkpoint=500,
+    )
+    frames = trajectory(tmp_path / "run", engine)
+    before = pressure(frames[0], 300)
+    late = frames[len(frames) // 3 :]
+    after = np.mean([pressure(frame, 300) for frame in late], axis=0)
+    target = 0.5 * np.eye(3)
+    assert np.abs(before - target).max() > (2 if cell == "anisotropic" else 5)
+    assert np.abs(after - target).max() < 0.8, after
+    rows = np.mean([frame.cell for frame in late], axis=0)
+    lengths = np.linalg.norm(rows, axis=1)
+    assert np.ptp(lengths) < 0.02 * lengths[0]
+    off = np.abs(rows - np.diag(rows.diagonal())).max()
+    assert off < (1e-6 if cell == "anisotropic" else 0.02 * lengths[0])
+    jumps = np.abs(np.diff([frame.positions for frame in frames], axis=0))
+    assert jumps.max() < 1.5
+
+
+@pytest.mark.parametrize("cell", STRAINS)
+def test_constant_pressure_goes_on_bit_by_bit(
+    engine: str, cell: str, go: Callable[..., Columns], tmp_path: Path
+) -> None:
+    """A run taken back to its checkpoint at step 100 of 200 ends as one that was not."""
+    if engine == "openmm":
+        pytest.skip("OpenMM forgets the size of its trial moves")
+    strained(tmp_path, cell)
+    changes = {
+        "structure__file": "strained.extxyz", "ensemble__kind": "npt", "ensemble__cell": cell,
+    }  # fmt: skip
+    assert continues(tmp_path, engine, go, **changes)
+
+
+def continues(folder: Path, engine: str, go: Callable[..., Columns], **changes: object) -> bool:
+    """Whether a run that goes on from its middle has the log and frames of one that was whole."""
+    changes |= {"run__steps": 200, "output__checkpoint": 100}
+    go(engine, "whole", **changes)
+    record = RunFolder.record
+
+    def killed(self: RunFolder, step: int, last: Checkpoint | None) -> Checkpoint:
+        if step == 200:
+            raise InputError("killed")
+        return record(self, step, last)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "record", killed)
+        assert "killed" in attempt(folder, engine, "cut", **changes)[1]
+    assert json.loads((folder / "cut" / "checkpoint.json").read_text())["step"] == 100
+    go(engine, "cut", **changes)
+    kept = {out: folder / out / "log.csv" for out in ("whole", "cut")}
+    frames = [trajectory(folder / out, engine) for out in kept]
+    same = all(
+        np.array_equal(a.positions, b.positions) and np.array_equal(a.cell, b.cell)
+        for a, b in zip(*frames, strict=True)
+    )
+    return same and kept["whole"].read_text() == kept["cut"].read_text()
+
+
+def test_what_a_barostat_cannot_do_is_refused(tmp_path: Path) -> None:
+    strained(tmp_path, "full")
+    changes = {"structure__file": "strained.extxyz", "ensemble__kind": "npt"}
+    status, said = attempt(tmp_path, "ase", "run", **changes, ensemble__cell="anisotropic")
+    assert status == 1 and "needs a rectangular cell" in said and "use 'full'" in said
+    status, said = attempt(tmp_path, "ase", "run", ensemble__cell="full")
+    assert status == 1 and "ensemble.cell: 'full' is for kind = 'npt'" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["isotropic", *STRAINS])
+def test_the_volume_of_an_ideal_gas(
+    engine: str, cell: str, go: Callable[..., Columns], tmp_path: Path
+) -> None:
+    """⟨V⟩ = (n + 1) kT / P, and its standard deviation is smaller by √(n + 1)."""
+    model, count, kelvin, side = acepot.load(MODEL), 8, 1000.0, 16.0
+    acepot.save(replace(model, coefficients=0 * model.coefficients), tmp_path / "gas.acepot")
+    places = np.random.default_rng(0).uniform(0, side, (count, 3))
+    gas = Structure([14] * count, places, np.eye(3) * side, True)
+    extxyz.write_structures(tmp_path / "gas.extxyz", [gas])
+    columns = go(
+        engine,
+        model=str(tmp_path / "gas.acepot"),
+        structure__file="gas.extxyz",
+        ensemble__kind="npt",
+        ensemble__cell=cell,
+        ensemble__temperature=kelvin,
+        ensemble__pressure=(count + 1) * BOLTZMANN * kelvin / side**3 / GIGAPASCAL,
+        ensemble__barostat_time=0.1,
+        run__steps=20000,
+        run__timestep=2,
+        run__equilibration=1000,
+        output__every=20,
+        output__checkpoint=5000,
+    )
+    volumes = columns["volume_A3"][columns["step"] > 0] / side**3
+    blocks = [block.mean() for block in np.array_split(volumes, 10)]
+    assert abs(volumes.mean() - 1) < 4 * np.std(blocks) / 3 + 0.01
+    assert 0.15 < volumes.std() < 0.6

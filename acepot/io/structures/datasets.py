@@ -25,8 +25,8 @@ def read_structures(
 
     A file that begins with a number of atoms is read as (extended) XYZ, compressed or not;
     every other one (.traj, .db, vasprun.xml, OUTCAR, ...) by ASE, if it is installed. Data files of
-    LAMMPS are known by their header; they are read in its metal units, elements by their Masses. DCD
-    files are read if a topology.extxyz with their elements lies beside them.
+    LAMMPS are known by their header; they are read in its metal units, elements by their Masses.
+    DCD files are read if a topology.extxyz with their elements lies beside them.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""DCD trajectories, as OpenMM writes them: positions and cells, elements from a file beside them."""
+"""DCD trajectories, as OpenMM writes them; elements come from a file beside them."""
 
 from __future__ import annotations
 
