@@ -53,7 +53,7 @@ pytestmark = [pytest.mark.xdist_group("lammps"), pytest.mark.usefixtures("md_env
 @ENGINES
 @pytest.mark.parametrize("kind", ["nvt", "npt", "nve"])
 def test_a_run_leaves_its_rows_and_frames(engine: str, kind: str, make: Make) -> None:
-    simulation = make(ensemble__kind=kind, run__equilibration=20)
+    simulation = make(ensemble__kind=kind, run__equilibration=20, committee__every=10)
     columns = simulation.finish(engine, "run")
     assert columns["step"].tolist() == [-20, -10, 0, 10, 20, 30, 40]
     np.testing.assert_allclose(columns["time_ps"], columns["step"] / 1000)
