@@ -50,6 +50,7 @@ class IpiEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
+        self._task = task
         self._periodic, self._symbols = task.periodic, task.symbols
         template = task.folder / "template.extxyz"
         task.write_structure(template)
@@ -72,8 +73,16 @@ class IpiEngine:
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
         for step in range(self._step, self._step + steps):
+            if self._task.ramps:
+                self._aim(*self._task.targets(step + 1))
             self._simulation.run_step(step)
         self._step += steps
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        ensemble = self._system.ensemble
+        ensemble.temp = unit_to_internal("temperature", "kelvin", kelvin)
+        if self._task.ensemble.kind == "npt":
+            ensemble.pext = unit_to_internal("pressure", "gigapascal", pressure)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -222,4 +231,4 @@ def _text(path: Path) -> str:
     return text
 
 
-IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine)
+IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, ramps=True)

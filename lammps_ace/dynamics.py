@@ -19,6 +19,8 @@ from lammps_ace.process import LammpsProcess
 
 _TRAJECTORY = "trajectory.dump"
 _TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
+#: LAMMPS' restart file at the end of a ramp.
+_TURN = "ramp.restart"
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
 #: Å of vacuum around atoms at the start, in directions that are not periodic. LAMMPS lets the box
@@ -77,7 +79,14 @@ class LammpsEngine:
 
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
-        self._sample = _sample(self._process.tell(f"run {steps} pre no post no"))
+        end = _pressure_ramp(self._task)
+        ramp = f"start 0 stop {end} " if self._step < end else ""
+        self._sample = _sample(self._process.tell(f"run {steps} {ramp}pre no post no"))
+        self._step += steps
+        if self._step == end:  # fix nph goes on at the last pressure, which it has to be told
+            self._process.tell(f"write_restart {_TURN}")
+            self._resume(_TURN)
+            (self._task.folder / _TURN).unlink()
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -116,6 +125,7 @@ class LammpsEngine:
 
     def _setup(self, step: int) -> None:
         """What no restart file holds, and the forces of this step."""
+        self._step = step
         self._sample = _sample(
             self._process.tell(
                 *_neighbours(self._task),
@@ -145,20 +155,46 @@ def _fixes(task: Task, step: int) -> list[str]:
     ensemble = task.ensemble
     if ensemble.kind == "nve":
         return ["fix move all nve"]
-    kelvin = ensemble.temperature
+    kelvin = task.targets(step)[0]
     bath = (
-        f"fix bath all langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+        f"fix bath all langevin {_kelvin(task)} {kelvin!r} {1 / ensemble.friction!r} "
+        f"{task.seed(step)}"
     )
     if ensemble.kind == "nvt":
-        return ["fix move all nve", bath]
-    bar = ensemble.pressure * _BAR
+        return [*_variable(task), "fix move all nve", bath]
+    bar = task.targets(step)[1] * _BAR
+    begin, end = (bar, bar)
+    if step < (last := _pressure_ramp(task)):
+        begin, end = (task.targets(at)[1] * _BAR for at in (0, last))
     return [
         # About the origin, as the other engines do, or unwrapped positions drift with the centre.
-        f"fix move all nph {_COUPLINGS[ensemble.cell]} {bar!r} {bar!r} {ensemble.barostat_time!r} "
-        f"ptemp {kelvin!r} fixedpoint 0 0 0",
+        f"fix move all nph {_COUPLINGS[ensemble.cell]} {begin!r} {end!r} "
+        f"{ensemble.barostat_time!r} ptemp {kelvin!r} fixedpoint 0 0 0",
+        *_variable(task),
         "compute_modify move_temp extra/dof 0",
         bath,
     ]
+
+
+def _pressure_ramp(task: Task) -> int:
+    """The last step of a ramp of the pressure; 0: there is none."""
+    ramp = task.config.ramp
+    return (ramp.steps or task.config.run.steps) if task.ramps and ramp.pressure is not None else 0
+
+
+def _kelvin(task: Task) -> str:
+    """The temperature as fix langevin takes it."""
+    return "v_kelvin" if task.ramps else repr(task.ensemble.temperature)
+
+
+def _variable(task: Task) -> list[str]:
+    """The temperature as a function of the step, where there is a ramp."""
+    if not task.ramps:
+        return []
+    last = task.config.ramp.steps or task.config.run.steps
+    begin, end = (task.targets(step)[0] for step in (0, last))
+    part = f"((step<{last})*step/{last}+(step>={last}))"
+    return [f"variable kelvin equal {begin!r}+({end - begin!r})*{part}"]
 
 
 def _data(task: Task, elements: list[str]) -> str:
@@ -206,4 +242,4 @@ def _sample(lines: list[str]) -> Sample:
     raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
 
 
-LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine)
+LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, ramps=True)

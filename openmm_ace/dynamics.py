@@ -27,6 +27,16 @@ from openmm import app  # isort: skip
 _TRAJECTORY = "trajectory.dcd"
 #: Steps between trial moves of the barostat, each of one of 1, 3 or 6 degrees of freedom.
 _BAROSTAT = {"isotropic": 25, "anisotropic": 10, "full": 5}
+#: The parameters that hold the pressure.
+_PRESSURES = {
+    "isotropic": (openmm.MonteCarloBarostat.Pressure(),),
+    "anisotropic": (
+        openmm.MonteCarloAnisotropicBarostat.PressureX(),
+        openmm.MonteCarloAnisotropicBarostat.PressureY(),
+        openmm.MonteCarloAnisotropicBarostat.PressureZ(),
+    ),
+    "full": (openmm.MonteCarloFlexibleBarostat.Pressure(),),
+}
 #: Å, the positions that PDB has room for.
 _PDB_RANGE = (-999.0, 9999.0)
 #: fs in a ps; bar in a GPa.
@@ -65,9 +75,21 @@ class OpenmmEngine:
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
         try:
-            self._integrator.step(steps)
+            if not self._task.ramps:
+                self._integrator.step(steps)
+                return
+            for _ in range(steps):
+                self._aim(*self._task.targets(self._context.getStepCount() + 1))
+                self._integrator.step(1)
         except openmm.OpenMMException as error:
             raise InputError(f"OpenMM: {error}") from error
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        self._integrator.setTemperature(kelvin)
+        if self._task.ensemble.kind == "npt":
+            for name in _PRESSURES[self._task.ensemble.cell]:
+                self._context.setParameter(name, pressure * _BAR)
+            self._context.setParameter(openmm.MonteCarloBarostat.Temperature(), kelvin)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -209,4 +231,4 @@ def _integrator(task: Task) -> openmm.Integrator:
     return integrator
 
 
-OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine)
+OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine, ramps=True)

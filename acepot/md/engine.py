@@ -96,6 +96,15 @@ class Task:
     folder: Path
 
     @property
+    def ramps(self) -> bool:
+        """Whether the targets change in this stage."""
+        return self.stage == 1 and bool(self.config.ramp)
+
+    def targets(self, step: int) -> tuple[float, float]:
+        """Temperature in K and pressure in GPa that the ensemble has at a step of this stage."""
+        return self.config.targets(step if self.ramps else 0)
+
+    @property
     def model(self) -> Path:
         """The model file."""
         return Path(self.config.model)
@@ -165,8 +174,10 @@ class EngineKind:
         trajectory: name of the trajectory in the folder of a run. All its files may grow, and
             change within their first 64 bytes, but not elsewhere.
         open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
+        ramps: whether it follows `Task.targets`; where it does not, ramps are refused.
     """
 
     name: str
     trajectory: str
     open: Callable[[Task, Path | None], Engine]
+    ramps: bool = False

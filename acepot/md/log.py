@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from acepot.errors import InputError
+from acepot.md.config import MDConfig
 from acepot.md.engine import Floats, Sample
 from acepot.run import log
 from acepot.run.log import Column
@@ -22,6 +23,23 @@ COLUMNS = (
     Column("pressure", "GPa", "(2 K + tr W) / (3 V); nan without a cell"),
     Column("volume", "A3", "V, of the cell; 0 without one"),
 )
+#: Only where there is a ramp.
+TARGETS = (
+    Column("target_temperature", "K", "of the ensemble, at that step"),
+    Column("target_pressure", "GPa", "of the ensemble, at that step"),
+)
+
+
+def columns(config: MDConfig) -> tuple[Column, ...]:
+    """The columns of a simulation."""
+    if not config.ramp:
+        return COLUMNS
+    return (*COLUMNS, *TARGETS[: 2 if config.ensemble.kind == "npt" else 1])
+
+
+def targets(config: MDConfig, step: int) -> tuple[float, ...]:
+    """What the columns of a simulation have beyond COLUMNS."""
+    return config.targets(step)[: len(columns(config)) - len(COLUMNS)]
 
 
 def row(step: int, timestep: float, atoms: int, sample: Sample) -> tuple[float, ...]:
@@ -57,4 +75,6 @@ def read(path: Path) -> dict[str, Floats]:
     Raises:
         InputError: not a log of a simulation.
     """
-    return log.read(path, COLUMNS)
+    with path.open() as file:
+        titles = file.readline().strip().split(",")
+    return log.read(path, (*COLUMNS, *(one for one in TARGETS if one.title in titles)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from acepot.errors import InputError
 from acepot.md import log
 from acepot.md.config import MDConfig, dump_config
 from acepot.md.engine import EngineKind, Phase, Task
@@ -55,6 +56,8 @@ def simulate(
         require_matplotlib()
     with run_folder(folder, SETTINGS, (LOG, kind.trajectory)) as home:
         atoms = prepare(config)
+        if config.ramp and not kind.ramps:
+            raise InputError(f"ramp: the engine {kind.name} has none")
         inputs = {"model": config.model, "structure": config.structure.file}
         contents = {name: digest(file) for name, file in inputs.items()}
         toml = dump_config(config, home.path.resolve())
@@ -89,7 +92,7 @@ class _Simulation:
         self._stage = _EQUILIBRATION if self._step < 0 else _RUN
         state = None if last is None else home.path / last.state
         self._engine = kind.open(self._task(atoms.start), state)
-        self._log = Log(home.path / LOG, log.COLUMNS)
+        self._log = Log(home.path / LOG, log.columns(config))
 
     def run(self, say: Callable[[str], None]) -> None:
         """Go to the end."""
@@ -144,7 +147,7 @@ class _Simulation:
     def _write(self) -> None:
         sample = self._engine.sample()
         row = log.row(self._step, self._config.run.timestep, len(self._atoms.numbers), sample)
-        self._log.write(row)
+        self._log.write((*row, *log.targets(self._config, self._step)))
         if self._stage == _RUN:
             self._engine.write_frame()
 
