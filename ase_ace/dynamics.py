@@ -17,7 +17,8 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError, MissingDependency
-from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task, turned
+from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
+from acepot.md.orientation import turned
 from acepot.units import GIGAPASCAL
 
 try:
@@ -79,8 +80,10 @@ class AseEngine:
     def phase(self) -> Phase:
         """The present positions, velocities and cell."""
         atoms = self._atoms
-        velocities = atoms.get_velocities() * units.fs
-        return turned(Phase(atoms.get_positions(), velocities, np.array(atoms.cell)))
+        rotation, cell = turned(np.array(atoms.cell)) if atoms.pbc.any() else (np.eye(3), None)
+        velocities = atoms.get_velocities() * units.fs @ rotation
+        cell = self._task.start.cell if cell is None else cell
+        return Phase(atoms.get_positions() @ rotation, velocities, cell)
 
     def write_frame(self) -> None:
         """Append the present atoms, with energy, forces and momenta, to the trajectory."""
@@ -130,8 +133,8 @@ def _atoms(task: Task) -> Any:
         numbers=task.numbers,
         positions=start.positions,
         masses=task.masses,
-        cell=start.cell if task.periodic else None,
-        pbc=task.periodic,
+        cell=task.cell,
+        pbc=task.pbc,
         velocities=start.velocities / units.fs,
     )
     return atoms
@@ -160,4 +163,4 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     )
 
 
-ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, ramps=True)
+ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, ramps=True, slabs=True)

@@ -61,11 +61,11 @@ class LammpsEngine:
         if state is not None:
             return self._resume(state.name)
         (self._task.folder / _START).write_text(_data(self._task, self._elements))
-        side = "p" if self._task.periodic else "m"
+        sides = " ".join("p" if periodic else "m" for periodic in self._task.pbc)
         self._process.tell(
             "units metal",
             "atom_style atomic",
-            f"boundary {side} {side} {side}",
+            f"boundary {sides}",
             "box tilt large",
             f"read_data {_START}",
         )
@@ -102,6 +102,8 @@ class LammpsEngine:
         box = np.array(lines[-1].split(), dtype=float)
         lx, ly, lz, xy, xz, yz = box
         cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+        if not self._task.periodic:  # where LAMMPS' box has other sides
+            cell = self._task.start.cell
         path = self._task.folder / _NOW
         columns = np.loadtxt(path, skiprows=9, ndmin=2)
         path.unlink()
@@ -144,10 +146,11 @@ class LammpsEngine:
 
 
 def _neighbours(task: Task) -> list[str]:
-    """How LAMMPS finds neighbours where there is no cell."""
+    """How LAMMPS finds neighbours where not every direction is periodic."""
     if task.periodic:
         return []
-    search = ["neighbor 2.0 nsq"] if len(task.numbers) <= _ALL_PAIRS else []
+    all_pairs = not any(task.pbc) and len(task.numbers) <= _ALL_PAIRS
+    search = ["neighbor 2.0 nsq"] if all_pairs else []
     return ["atom_modify sort 0 0.0", *search]
 
 
@@ -200,10 +203,12 @@ def _variable(task: Task) -> list[str]:
 def _data(task: Task, elements: list[str]) -> str:
     """LAMMPS' data file of the start."""
     start = task.start
-    origin, cell = np.array(_ORIGIN) @ start.cell, start.cell
-    if not task.periodic:
-        origin = start.positions.min(0) - _VACUUM
-        cell = np.diag(np.ptp(start.positions, axis=0) + 2 * _VACUUM)
+    cell = np.zeros((3, 3)) if task.cell is None else start.cell.copy()
+    origin = np.array(_ORIGIN) @ cell
+    for side in np.flatnonzero(~np.array(task.pbc)).tolist():
+        along = start.positions[:, side]
+        origin[side] = along.min() - _VACUUM
+        cell[side, side] = np.ptp(along) + 2 * _VACUUM
     types = [elements.index(symbol) + 1 for symbol in task.symbols]
     masses = {kind: mass for kind, mass in zip(types, task.masses.tolist(), strict=True)}
     sides = zip("xyz", origin.tolist(), (origin + cell.diagonal()).tolist(), strict=True)
@@ -242,4 +247,4 @@ def _sample(lines: list[str]) -> Sample:
     raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
 
 
-LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, ramps=True)
+LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, ramps=True, slabs=True)

@@ -56,14 +56,14 @@ class OpenmmEngine:
         self._topology = _topology(task)
         # Without an energy of its own: that of a frame comes with its forces and virial.
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
-        self._bound = potential.bind(task.numbers, task.periodic)
+        self._bound = potential.bind(task.numbers, task.pbc)
         self._integrator = _integrator(task)
         platform = openmm.Platform.getPlatformByName("Reference")
         self._context = openmm.Context(_system(task, self._topology), self._integrator, platform)
         if state is None:
             self._context.setPositions(task.start.positions / OPENMM.length)
             velocities = task.start.velocities / OPENMM.length / _PICOSECOND
-            cell = task.start.cell if task.periodic else np.zeros((3, 3))
+            cell = np.zeros((3, 3)) if task.cell is None else task.cell
             _, forces, _ = self._bound.compute(task.start.positions, cell)
             self._context.setVelocities(velocities - self._half_kick(forces))
         else:
@@ -110,7 +110,7 @@ class OpenmmEngine:
     def write_frame(self) -> None:
         """Append the present positions to the trajectory."""
         positions, _, cell = self._now()
-        box = cell / OPENMM.length if self._task.periodic else None
+        box = cell / OPENMM.length if any(self._task.pbc) else None
         self._trajectory.writeModel(positions / OPENMM.length, periodicBoxVectors=box)
 
     def save(self, path: Path) -> None:
@@ -127,7 +127,7 @@ class OpenmmEngine:
         positions = state.getPositions(asNumpy=True)._value * OPENMM.length
         cell = np.array(state.getPeriodicBoxVectors()._value) * OPENMM.length
         velocities = state.getVelocities(asNumpy=True)._value
-        return positions, velocities, cell if self._task.periodic else np.zeros((3, 3))
+        return positions, velocities, cell if any(self._task.pbc) else np.zeros((3, 3))
 
     def _half_kick(self, forces: Floats) -> Floats | float:
         """What velocities at the time of the positions have more than the integrator's, in nm/ps.
@@ -179,8 +179,8 @@ def _topology(task: Task) -> app.Topology:
     for number in task.numbers.tolist():
         element = app.Element.getByAtomicNumber(number)
         topology.addAtom(element.symbol, element, residue)
-    if task.periodic:
-        topology.setPeriodicBoxVectors(_reduced(task.start.cell) / OPENMM.length)
+    if task.cell is not None:
+        topology.setPeriodicBoxVectors(_reduced(task.cell) / OPENMM.length)
     return topology
 
 
@@ -197,10 +197,10 @@ def _system(task: Task, topology: app.Topology) -> openmm.System:
     system = openmm.System()
     for mass in task.masses.tolist():
         system.addParticle(mass)
-    if task.periodic:
+    if task.cell is not None:
         system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
     threads = task.config.run.threads
-    system.addForce(create_force(task.model, topology, threads=threads))
+    system.addForce(create_force(task.model, topology, periodic=task.pbc, threads=threads))
     ensemble = task.ensemble
     if ensemble.kind == "npt":
         barostat = _barostat(ensemble)
@@ -231,4 +231,4 @@ def _integrator(task: Task) -> openmm.Integrator:
     return integrator
 
 
-OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine, ramps=True)
+OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine, ramps=True, slabs=True)

@@ -7,7 +7,7 @@ the log, checkpoints and files are in the other modules of this package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +21,6 @@ from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
-#: Off-diagonal components below this part of a cell's length are rounding.
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +36,6 @@ class Phase:
     positions: Floats
     velocities: Floats
     cell: Floats
-
-
-def turned(phase: Phase) -> Phase:
-    """The same after the rotation that makes the cell lower triangular.
-
-    A left-handed cell is also mirrored, which changes no energy.
-    """
-    cell = phase.cell
-    above = np.abs(np.triu(cell, 1)).max()
-    if above <= ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return replace(phase, cell=np.tril(cell))
-    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
-    q = q * np.sign(r.diagonal())
-    return Phase(phase.positions @ q, phase.velocities @ q, np.tril(cell @ q))
 
 
 @dataclass(frozen=True)
@@ -80,10 +64,12 @@ class Task:
         ensemble: of this stage.
         numbers: atomic numbers, shape (n,).
         masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
+        periodic: whether all three directions are.
         start: the atoms at step 0 of this stage.
         stage: 0: equilibration, 1: the run.
         folder: where the engine may write files.
+        pbc: periodic directions; those that are not come last, and their lattice vectors, which
+            have no meaning, are orthogonal to all others.
     """
 
     config: MDConfig
@@ -94,6 +80,12 @@ class Task:
     start: Phase
     stage: int
     folder: Path
+    pbc: tuple[bool, bool, bool]
+
+    @property
+    def cell(self) -> Floats | None:
+        """Lattice vectors as rows in Å at step 0 of this stage; None: no direction is periodic."""
+        return self.start.cell if any(self.pbc) else None
 
     @property
     def ramps(self) -> bool:
@@ -112,8 +104,7 @@ class Task:
     @property
     def structure(self) -> Structure:
         """The atoms at step 0 of this stage."""
-        cell = self.start.cell if self.periodic else None
-        return Structure(self.numbers, self.start.positions, cell, self.periodic, name="start")
+        return Structure(self.numbers, self.start.positions, self.cell, self.pbc, name="start")
 
     @property
     def symbols(self) -> list[str]:
@@ -174,6 +165,8 @@ class EngineKind:
         trajectory: name of the trajectory in the folder of a run. All its files may grow, and
             change within their first 64 bytes, but not elsewhere.
         open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
+        slabs: whether it takes structures that are periodic along one or two directions, as
+            `Task.pbc` says; where it does not, they are refused.
         ramps: whether it follows `Task.targets`; where it does not, ramps are refused.
     """
 
@@ -181,3 +174,4 @@ class EngineKind:
     trajectory: str
     open: Callable[[Task, Path | None], Engine]
     ramps: bool = False
+    slabs: bool = False

@@ -56,8 +56,7 @@ def simulate(
         require_matplotlib()
     with run_folder(folder, SETTINGS, (LOG, kind.trajectory)) as home:
         atoms = prepare(config)
-        if config.ramp and not kind.ramps:
-            raise InputError(f"ramp: the engine {kind.name} has none")
+        _check(config, kind, atoms)
         inputs = {"model": config.model, "structure": config.structure.file}
         contents = {name: digest(file) for name, file in inputs.items()}
         toml = dump_config(config, home.path.resolve())
@@ -73,6 +72,18 @@ def simulate(
             _Simulation(config, home, kind, atoms, last).run(say)
         if plots and not picture.exists():
             draw(log.read(home.path / LOG), count, config.ensemble, picture)
+
+
+def _check(config: MDConfig, kind: EngineKind, atoms: Atoms) -> None:
+    """Refuse what an engine cannot do."""
+    if config.ramp and not kind.ramps:
+        raise InputError(f"ramp: the engine {kind.name} has none")
+    if any(atoms.pbc) and not atoms.periodic and not kind.slabs:
+        raise InputError(
+            f"{config.structure.file}: expected a structure that is periodic along all three "
+            f"directions or none, for the engine {kind.name} has no slabs and wires, got "
+            f"{sum(atoms.pbc)} periodic directions; add vacuum and make it periodic"
+        )
 
 
 class _Simulation:
@@ -135,6 +146,7 @@ class _Simulation:
             start,
             self._stage,
             self._home.path,
+            pbc=atoms.pbc,
         )
 
     def _enter_run(self) -> None:

@@ -418,3 +418,46 @@ def test_a_ramp_keeps_its_length_in_the_saved_settings(
     assert "[ramp]\ntemperature = 900.0\nsteps = 100" in (tmp_path / "run/md.toml").read_text()
     go("ase", "plain")
     assert "ramp" not in (tmp_path / "plain" / "md.toml").read_text()  # as before there were ramps
+
+
+# ------------------------------------------------------------------ slabs and wires
+
+#: Lattice vectors as rows; those that are not periodic are meaningless, or missing.
+CELLS = {
+    (True, True, False): [[5.6, 0.3, 0.2], [-0.4, 5.4, 0.5], [0.9, -0.7, 25.0]],
+    (True, False, True): [[5.6, 0.3, 0.2], [0, 0, 0], [-0.7, 0.6, 5.5]],
+    (False, True, False): [[0, 0, 0], [0.4, 5.5, 0.3], [0, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("pbc", CELLS)
+def test_slabs_and_wires_move_alike(
+    engine: str, pbc: tuple[bool, bool, bool], go: Callable[..., Columns], tmp_path: Path
+) -> None:
+    """Energy, forces (by the path they lead to) and the atoms of the trajectory."""
+    rng = np.random.default_rng(11)
+    cell, count = np.array(CELLS[pbc], dtype=float), 5
+    places = rng.uniform(0, 4, (count, 3)) + 6.0 * np.arange(count)[:, None] % 5
+    start = Structure([14] * count, places + rng.integers(-1, 2, (count, 3)) @ cell, cell, pbc)
+    extxyz.write_structures(tmp_path / "start.extxyz", [start])
+    changes = {"structure__file": "start.extxyz", "ensemble__kind": "nve", "run__timestep": 0.2}
+    columns = go(engine, **changes)
+    potential = Potential(acepot.load(MODEL), threads=1)
+    assert columns["potential_eV"][0] == pytest.approx(potential.compute(start).energy, rel=1e-9)
+    assert np.isnan(columns["pressure_GPa"]).all() and not columns["volume_A3"].any()
+    core = go("ase", "core", **changes)
+    for name in ("potential_eV", "kinetic_eV"):
+        np.testing.assert_allclose(columns[name], core[name], rtol=2e-6)
+    assert np.ptp(columns["potential_eV"]) > 0.05
+    frames, expected = trajectory(tmp_path / "run", engine), trajectory(tmp_path / "core", "ase")
+    for frame, other, energy in zip(frames, expected, columns["potential_eV"], strict=True):
+        assert frame.pbc.tolist() == sorted(pbc, reverse=True)
+        assert potential.compute(frame).energy == pytest.approx(energy, abs=1e-4)
+        np.testing.assert_allclose(frame.positions, other.positions, atol=1e-4)
+
+
+def test_a_slab_goes_on_bit_by_bit(engine: str, go: Callable[..., Columns], tmp_path: Path) -> None:
+    places = [[0, 0, 0], [2.2, 0.3, 0.4], [0.4, 2.5, 1.9], [2.9, 2.7, 2.3]]
+    slab = Structure([14] * 4, places, np.diag([5.2, 5.4, 0.0]), [True, True, False])
+    extxyz.write_structures(tmp_path / "slab.extxyz", [slab])
+    assert continues(tmp_path, engine, go, structure__file="slab.extxyz", run__equilibration=100)
