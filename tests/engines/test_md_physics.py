@@ -19,6 +19,8 @@ from acepot.cli.main import main
 from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.md import log
+from acepot.md.config import Ensemble
+from acepot.md.picture import draw
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder
 from acepot.units import BOLTZMANN, GIGAPASCAL
@@ -461,3 +463,42 @@ def test_a_slab_goes_on_bit_by_bit(engine: str, go: Callable[..., Columns], tmp_
     slab = Structure([14] * 4, places, np.diag([5.2, 5.4, 0.0]), [True, True, False])
     extxyz.write_structures(tmp_path / "slab.extxyz", [slab])
     assert continues(tmp_path, engine, go, structure__file="slab.extxyz", run__equilibration=100)
+
+
+def test_a_ramp_is_drawn(go: Callable[..., Columns], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    columns = go("ase", ramp__temperature=900)
+    draw(columns, 8, Ensemble(600), tmp_path / "ramp.png")
+    constant = {name: column for name, column in columns.items() if "target" not in name}
+    draw(constant, 8, Ensemble(600), tmp_path / "constant.png")
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in ("ramp", "constant")]
+    assert all(one.startswith(b"\x89PNG") for one in pictures) and pictures[0] != pictures[1]
+
+
+# ------------------------------------------------------------------ averages
+
+
+@pytest.mark.slow
+def test_the_mean_square_displacement_of_silicon(
+    engine: str, go: Callable[..., Columns], tmp_path: Path
+) -> None:
+    """At 600 K, over 1 to 2 ps, about the centre of mass: 0.063 Å² in every engine."""
+    found = []
+    for seed in range(3):
+        out = f"run{seed}"
+        go(
+            engine,
+            out,
+            structure__repeat=[2, 2, 2],
+            run__initial_temperature=1200,
+            run__equilibration=500,
+            run__steps=4000,
+            run__seed=seed,
+        )
+        places = np.array([frame.positions for frame in trajectory(tmp_path / out, engine)])
+        assert np.abs(np.diff(places, axis=0)).max() < 0.5
+        places -= places.mean(axis=1, keepdims=True)
+        moves = [places[lag:] - places[:-lag] for lag in range(100, 201, 20)]
+        found.append(np.mean([(move**2).sum(-1).mean() for move in moves]))
+    # The standard deviation of one run is 0.0023.
+    assert np.mean(found) == pytest.approx(0.0631, abs=4 * 0.0023 / np.sqrt(3))
