@@ -1,13 +1,14 @@
 """`acepot md` in i-PI: its own steps, in this process, with the potential as ffdirect.
 
 Langevin thermostat in the splitting BAOAB; npt with the isotropic barostat of Bussi, Zykova-Timan
-and Parrinello, itself with a Langevin thermostat. The state is i-PI's RESTART with every digit: a
-run that goes on from it is the same bit by bit.
+and Parrinello or that of Martyna, Tobias and Klein, with a Langevin thermostat of its own. The
+state is i-PI's RESTART with every digit: a run that goes on from it is the same bit by bit.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,7 +20,7 @@ from acepot.units import IPI
 try:
     from ipi.engine.simulation import Simulation
     from ipi.inputs.simulation import InputSimulation
-    from ipi.utils.io import print_file
+    from ipi.utils.mathtools import h2abc_deg
     from ipi.utils.units import unit_to_internal
 except ImportError as error:
     raise MissingDependency("acepot md needs i-PI: pip install acepot[ipi]") from error
@@ -29,6 +30,12 @@ _TRAJECTORY = "trajectory.xyz"
 _STEPS = 2_100_000_000
 #: Å of vacuum around atoms without a cell, for i-PI always has one.
 _VACUUM = 50.0
+#: i-PI's anisotropic mode is for stresses; its flexible one is for pressures.
+_BAROSTATS = {
+    "isotropic": "mode='isotropic'>",
+    "anisotropic": "mode='flexible'> <hfix> [offdiagonal] </hfix>",
+    "full": "mode='flexible'>",
+}
 _FEMTOSECOND = float(unit_to_internal("time", "femtosecond", 1.0))
 _VELOCITY = 1 / IPI.length / _FEMTOSECOND
 _DALTON = float(unit_to_internal("mass", "dalton", 1.0))
@@ -43,7 +50,8 @@ class IpiEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._periodic, self._every = task.periodic, task.config.output.every
+        self._task = task
+        self._symbols = task.symbols
         template = task.folder / "template.extxyz"
         task.write_structure(template)
         xml = _input(task, template)
@@ -57,20 +65,30 @@ class IpiEngine:
             forcefield.bind(self._simulation.output_maker)
             forcefield.start()
         (self._system,) = self._simulation.syslist
+        if task.ensemble.cell == "anisotropic":
+            _hold_angles(self._system.motion.barostat)
         self._step = int(self._simulation.step)
         self._file = (task.folder / _TRAJECTORY).open("a", encoding="utf-8")
 
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
         for step in range(self._step, self._step + steps):
+            if self._task.ramps:
+                self._aim(*self._task.targets(step + 1))
             self._simulation.run_step(step)
         self._step += steps
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        ensemble = self._system.ensemble
+        ensemble.temp = unit_to_internal("temperature", "kelvin", kelvin)
+        if self._task.ensemble.kind == "npt":
+            ensemble.pext = unit_to_internal("pressure", "gigapascal", pressure)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
         system = self._system
         virial = float(np.trace(system.forces.vir)) * IPI.energy
-        volume = float(system.cell.V) * IPI.length**3 if self._periodic else 0.0
+        volume = float(system.cell.V) * IPI.length**3 if self._task.periodic else 0.0
         momenta, masses = np.array(system.beads.p[0]), np.array(system.beads.m3[0])
         kinetic = 0.5 * float(momenta @ (momenta / masses)) * IPI.energy
         return Sample(float(system.forces.pot) * IPI.energy, kinetic, virial, volume)
@@ -83,18 +101,24 @@ class IpiEngine:
         return Phase(positions, velocities, np.array(self._system.cell.h).T * IPI.length)
 
     def write_frame(self) -> None:
-        """Append the present positions to the trajectory, as i-PI's own output would."""
-        print_file(
-            "xyz",
-            self._system.beads[0],
-            self._system.cell,
-            self._file,
-            title=f"Step:  {self._step:9d}  Bead:       0 ",
-            key="positions",
-            units="angstrom",
-            cell_units="angstrom",
-        )
+        """Append the present positions to the trajectory: extended XYZ, and i-PI's own form."""
+        phase = self.phase()
+        self._file.write(f"{len(self._symbols)}\n{self._comment(phase.cell)}\n")
+        for symbol, (x, y, z) in zip(self._symbols, phase.positions.tolist(), strict=True):
+            self._file.write(f"{symbol:2} {x:17.9f} {y:17.9f} {z:17.9f}\n")
         self._file.flush()
+
+    def _comment(self, cell: Floats) -> str:
+        """What programs look for: a Lattice, and in quotes what i-PI's own tools do."""
+        lattice = " ".join(f"{x:.9f}" for x in cell.ravel().tolist())
+        lattice = f'Lattice="{lattice}" ' if any(self._task.pbc) else ""
+        pbc = " ".join("FT"[periodic] for periodic in self._task.pbc)
+        abc = " ".join(f"{x:.5f}" for x in h2abc_deg(cell.T))
+        own = f"# CELL(abcABC): {abc} Step: {self._step} Bead: 0 positions{{angstrom}} "
+        return (
+            f'{lattice}Properties=species:S:1:pos:R:3 pbc="{pbc}" step={self._step} '
+            f'ipi="{own}cell{{angstrom}} "'
+        )
 
     def save(self, path: Path) -> None:
         """Write i-PI's RESTART."""
@@ -107,6 +131,17 @@ class IpiEngine:
         """Close the trajectory and stop the forcefield."""
         self._simulation.stop()
         self._file.close()
+
+
+def _hold_angles(barostat: Any) -> None:
+    """i-PI holds what hfix names against forces, but not against its own thermostat."""
+    step = barostat.thermostat.step
+
+    def held() -> None:
+        step()
+        barostat.p = barostat.p * barostat.hmask
+
+    barostat.thermostat.step = held
 
 
 def _restarted(state: Path, xml: str) -> str:
@@ -156,7 +191,7 @@ def _motion(task: Task) -> str:
     thermostat = f"<tau units='picosecond'> {1 / ensemble.friction!r} </tau>"
     thermostat = f"<thermostat mode='langevin'> {thermostat} </thermostat>"
     time = f"<tau units='picosecond'> {ensemble.barostat_time!r} </tau>"
-    barostat = f"""<barostat mode='isotropic'> {time}
+    barostat = f"""<barostat {_BAROSTATS[ensemble.cell]} {time}
           <thermostat mode='langevin'> {time} </thermostat> </barostat>"""
     return f"""<motion mode='dynamics'> <fixcom> False </fixcom>
       {_fixed(task)}
@@ -175,7 +210,7 @@ def _fixed(task: Task) -> str:
 def _beads(task: Task) -> str:
     """Atoms and cell in the form of a RESTART, which rounds nothing."""
     start, count = task.start, len(task.numbers)
-    cell = start.cell if task.periodic else np.eye(3) * (np.ptp(start.positions) + _VACUUM)
+    cell = np.eye(3) * (np.ptp(start.positions) + _VACUUM) if task.cell is None else task.cell
     momenta = start.velocities * _VELOCITY * task.masses[:, None] * _DALTON
     return f"""<beads natoms='{count}' nbeads='1'>
       <q shape='(1, {3 * count})'> {_list(start.positions / IPI.length)} </q>
@@ -202,4 +237,4 @@ def _text(path: Path) -> str:
     return text
 
 
-IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True)
+IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True, ramps=True, slabs=True)

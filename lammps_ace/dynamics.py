@@ -19,14 +19,24 @@ from lammps_ace.process import LammpsProcess
 
 _TRAJECTORY = "trajectory.dump"
 _TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
+#: LAMMPS' restart file at the end of a ramp.
+_TURN = "ramp.restart"
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
-#: Å of vacuum around atoms without a cell, before LAMMPS shrinks the box.
-_VACUUM = 1.0
+#: Å of vacuum around atoms at the start, in directions that are not periodic. LAMMPS lets the box
+#: grow with the atoms and never makes it smaller, so that no molecule is too flat for its bins.
+_VACUUM = 10.0
+#: Up to so many atoms without a cell, neighbours are sought among all pairs, for which no space is
+#: divided: fragments may be at any distance.
+_ALL_PAIRS = 20_000
+_COUPLINGS = {"isotropic": "iso", "anisotropic": "aniso", "full": "tri"}
 _DIGITS = "%.17g"
 #: Group of the atoms that move, where not all do.
 _FREE = "free"
-_BOX = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz", "step")
+_BOX = ("lx", "ly", "lz", "xy", "xz", "yz")
+#: Where the cell begins, in its own lattice vectors: crystals have atoms at 0, and in a tilted cell
+#: LAMMPS loses atoms on its faces to rounding when it reads a restart file.
+_ORIGIN = (-0.0137, -0.0151, -0.0173)
 
 
 class LammpsEngine:
@@ -53,11 +63,11 @@ class LammpsEngine:
         if state is not None:
             return self._resume(state.name)
         (self._task.folder / _START).write_text(_data(self._task, self._elements))
-        side = "p" if self._task.periodic else "s"
+        sides = " ".join("p" if periodic else "m" for periodic in self._task.pbc)
         self._process.tell(
             "units metal",
             "atom_style atomic",
-            f"boundary {side} {side} {side}",
+            f"boundary {sides}",
             "box tilt large",
             f"read_data {_START}",
         )
@@ -71,7 +81,14 @@ class LammpsEngine:
 
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
-        self._sample = _sample(self._process.tell(f"run {steps} pre no post no"))
+        end = _pressure_ramp(self._task)
+        ramp = f"start 0 stop {end} " if self._step < end else ""
+        self._sample = _sample(self._process.tell(f"run {steps} {ramp}pre no post no"))
+        self._step += steps
+        if self._step == end:  # fix nph goes on at the last pressure, which it has to be told
+            self._process.tell(f"write_restart {_TURN}")
+            self._resume(_TURN)
+            (self._task.folder / _TURN).unlink()
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -82,20 +99,22 @@ class LammpsEngine:
         """The present positions, velocities and cell."""
         lines = self._process.tell(
             f"write_dump all custom {_NOW} xu yu zu vx vy vz modify sort id format float {_DIGITS}",
-            'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX[:-1]) + '"',
+            'print "' + " ".join(f"$({name}:{_DIGITS})" for name in _BOX) + '"',
         )
         box = np.array(lines[-1].split(), dtype=float)
-        lx, ly, lz, xy, xz, yz = box[3:]
+        lx, ly, lz, xy, xz, yz = box
         cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+        if not self._task.periodic:  # where LAMMPS' box has other sides
+            cell = self._task.start.cell
         path = self._task.folder / _NOW
         columns = np.loadtxt(path, skiprows=9, ndmin=2)
         path.unlink()
-        return Phase(columns[:, :3] - box[:3], columns[:, 3:] * _PICOSECOND, cell)
+        return Phase(columns[:, :3], columns[:, 3:] * _PICOSECOND, cell)
 
     def write_frame(self) -> None:
-        """Append the present atoms, with velocities, to the trajectory."""
+        """Append the present atoms, unwrapped and with velocities, to the trajectory."""
         self._process.tell(
-            f"write_dump all custom {_TRAJECTORY} id type element x y z vx vy vz modify "
+            f"write_dump all custom {_TRAJECTORY} id type element xu yu zu vx vy vz modify "
             f"append yes sort id format float %.10g element {' '.join(self._elements)}"
         )
 
@@ -110,8 +129,10 @@ class LammpsEngine:
 
     def _setup(self, step: int) -> None:
         """What no restart file holds, and the forces of this step."""
+        self._step = step
         self._sample = _sample(
             self._process.tell(
+                *_neighbours(self._task),
                 "pair_style acepot",
                 f"pair_coeff * * {_TABLES} {' '.join(self._elements)}",
                 f"timestep {self._task.config.run.timestep * _PICOSECOND!r}",
@@ -137,32 +158,71 @@ def _groups(task: Task) -> list[str]:
     return [f"group held id {words}", f"group {_FREE} subtract all held"]
 
 
+def _neighbours(task: Task) -> list[str]:
+    """How LAMMPS finds neighbours where not every direction is periodic."""
+    if task.periodic:
+        return []
+    all_pairs = not any(task.pbc) and len(task.numbers) <= _ALL_PAIRS
+    search = ["neighbor 2.0 nsq"] if all_pairs else []
+    return ["atom_modify sort 0 0.0", *search]
+
+
 def _fixes(task: Task, step: int) -> list[str]:
     ensemble = task.ensemble
     who = _FREE if task.fixed.any() else "all"
     if ensemble.kind == "nve":
         return [f"fix move {who} nve"]
-    kelvin = ensemble.temperature
+    kelvin = task.targets(step)[0]
     bath = (
-        f"fix bath {who} langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+        f"fix bath {who} langevin {_kelvin(task)} {kelvin!r} {1 / ensemble.friction!r} "
+        f"{task.seed(step)}"
     )
     if ensemble.kind == "nvt":
-        return [f"fix move {who} nve", bath]
-    bar = ensemble.pressure * _BAR
+        return [*_variable(task), f"fix move {who} nve", bath]
+    bar = task.targets(step)[1] * _BAR
+    begin, end = (bar, bar)
+    if step < (last := _pressure_ramp(task)):
+        begin, end = (task.targets(at)[1] * _BAR for at in (0, last))
     return [
-        f"fix move all nph iso {bar!r} {bar!r} {ensemble.barostat_time!r} ptemp {kelvin!r}",
+        # About the origin, as the other engines do, or unwrapped positions drift with the centre.
+        f"fix move all nph {_COUPLINGS[ensemble.cell]} {begin!r} {end!r} "
+        f"{ensemble.barostat_time!r} ptemp {kelvin!r} fixedpoint 0 0 0",
+        *_variable(task),
         "compute_modify move_temp extra/dof 0",
         bath,
     ]
 
 
+def _pressure_ramp(task: Task) -> int:
+    """The last step of a ramp of the pressure; 0: there is none."""
+    ramp = task.config.ramp
+    return (ramp.steps or task.config.run.steps) if task.ramps and ramp.pressure is not None else 0
+
+
+def _kelvin(task: Task) -> str:
+    """The temperature as fix langevin takes it."""
+    return "v_kelvin" if task.ramps else repr(task.ensemble.temperature)
+
+
+def _variable(task: Task) -> list[str]:
+    """The temperature as a function of the step, where there is a ramp."""
+    if not task.ramps:
+        return []
+    last = task.config.ramp.steps or task.config.run.steps
+    begin, end = (task.targets(step)[0] for step in (0, last))
+    part = f"((step<{last})*step/{last}+(step>={last}))"
+    return [f"variable kelvin equal {begin!r}+({end - begin!r})*{part}"]
+
+
 def _data(task: Task, elements: list[str]) -> str:
     """LAMMPS' data file of the start."""
     start = task.start
-    origin, cell = np.zeros(3), start.cell
-    if not task.periodic:
-        origin = start.positions.min(0) - _VACUUM
-        cell = np.diag(np.ptp(start.positions, axis=0) + 2 * _VACUUM)
+    cell = np.zeros((3, 3)) if task.cell is None else start.cell.copy()
+    origin = np.array(_ORIGIN) @ cell
+    for side in np.flatnonzero(~np.array(task.pbc)).tolist():
+        along = start.positions[:, side]
+        origin[side] = along.min() - _VACUUM
+        cell[side, side] = np.ptp(along) + 2 * _VACUUM
     types = [elements.index(symbol) + 1 for symbol in task.symbols]
     masses = {kind: mass for kind, mass in zip(types, task.masses.tolist(), strict=True)}
     sides = zip("xyz", origin.tolist(), (origin + cell.diagonal()).tolist(), strict=True)
@@ -201,4 +261,6 @@ def _sample(lines: list[str]) -> Sample:
     raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
 
 
-LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, holds_atoms=True)
+LAMMPS_ENGINE = EngineKind(
+    "lammps", _TRAJECTORY, LammpsEngine, holds_atoms=True, ramps=True, slabs=True
+)

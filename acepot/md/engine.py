@@ -45,9 +45,10 @@ class Atoms:
     Args:
         numbers: atomic numbers, shape (n,).
         masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
+        periodic: whether all three directions are.
         start: positions, velocities and cell at the first step.
         fixed: whether an atom is held where it is, shape (n,).
+        pbc: periodic directions; those that are not come last.
     """
 
     numbers: NDArray[np.int64]
@@ -55,6 +56,7 @@ class Atoms:
     periodic: bool
     start: Phase
     fixed: NDArray[np.bool_]
+    pbc: tuple[bool, bool, bool]
 
     @property
     def free(self) -> int:
@@ -88,11 +90,13 @@ class Task:
         ensemble: of this stage.
         numbers: atomic numbers, shape (n,).
         masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
+        periodic: whether all three directions are.
         start: the atoms at step 0 of this stage.
         stage: 0: equilibration, 1: the run.
         folder: where the engine may write files.
         fixed: whether an atom is held where it is, shape (n,); its velocity is zero.
+        pbc: periodic directions; those that are not come last, and their lattice vectors, which
+            have no meaning, are orthogonal to all others.
     """
 
     config: MDConfig
@@ -104,6 +108,21 @@ class Task:
     stage: int
     folder: Path
     fixed: NDArray[np.bool_]
+    pbc: tuple[bool, bool, bool]
+
+    @property
+    def cell(self) -> Floats | None:
+        """Lattice vectors as rows in Å at step 0 of this stage; None: no direction is periodic."""
+        return self.start.cell if any(self.pbc) else None
+
+    @property
+    def ramps(self) -> bool:
+        """Whether the targets change in this stage."""
+        return self.stage == 1 and bool(self.config.ramp)
+
+    def targets(self, step: int) -> tuple[float, float]:
+        """Temperature in K and pressure in GPa that the ensemble has at a step of this stage."""
+        return self.config.targets(step if self.ramps else 0)
 
     @property
     def model(self) -> Path:
@@ -113,8 +132,7 @@ class Task:
     @property
     def structure(self) -> Structure:
         """The atoms at step 0 of this stage."""
-        cell = self.start.cell if self.periodic else None
-        return Structure(self.numbers, self.start.positions, cell, self.periodic, name="start")
+        return Structure(self.numbers, self.start.positions, self.cell, self.pbc, name="start")
 
     @property
     def symbols(self) -> list[str]:
@@ -177,9 +195,14 @@ class EngineKind:
         open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
         holds_atoms: whether it holds the atoms that `Task.fixed` names; where it does not,
             structures with fixed atoms are refused.
+        slabs: whether it takes structures that are periodic along one or two directions, as
+            `Task.pbc` says; where it does not, they are refused.
+        ramps: whether it follows `Task.targets`; where it does not, ramps are refused.
     """
 
     name: str
     trajectory: str
     open: Callable[[Task, Path | None], Engine]
     holds_atoms: bool = False
+    ramps: bool = False
+    slabs: bool = False

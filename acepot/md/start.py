@@ -12,12 +12,10 @@ from acepot.io.structures.datasets import read_structures
 from acepot.md.config import MDConfig
 from acepot.md.engine import Atoms, Floats, Phase
 from acepot.md.masses import masses
+from acepot.md.orientation import ROUNDING, upright
 from acepot.md.snapshot import moving, snapshot, velocities
 from acepot.structure import Structure
 from acepot.units import AMU, BOLTZMANN
-
-#: Off-diagonal components below this part of a cell's length are rounding of its file.
-_ROUNDING = 1e-9
 
 
 def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
@@ -25,7 +23,8 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
 
     OpenMM, i-PI and LAMMPS want a along x and b in the xy plane. A cell that is not so is turned
     together with its atoms (a left-handed one is also mirrored, which changes no energy), and
-    every engine then starts from the same numbers.
+    every engine then starts from the same numbers. Slabs come to stand in the xy plane, wires along
+    x.
 
     Velocities are those of the structure where the configuration says so. Else they follow
     Maxwell and Boltzmann, v ~ N(0, kT/m). All degrees of freedom of the n atoms that are not fixed
@@ -36,37 +35,52 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
         file: with the structure; None: that of the configuration.
 
     Raises:
-        InputError: no such file, run or frame, velocities that are not there, a structure periodic
-            along one or two directions, or npt of one that is not periodic.
+        InputError: no such file, run or frame, velocities that are not there, copies along a
+            direction that is not periodic, or npt of a structure that is not periodic along all
+            three.
         MissingDependency: the file needs ASE, which is not installed.
     """
     structure = _chosen(config, source(config) if file is None else file)
     periodic = bool(structure.pbc.all())
-    if structure.pbc.any() and not periodic:
-        raise InputError(
-            f"{structure.name}: expected a structure that is periodic along all three directions "
-            f"or none, got {structure.pbc.tolist()}; add vacuum and make it periodic"
-        )
     if config.ensemble.kind == "npt" and not periodic:
-        raise InputError(f"{structure.name}: npt needs a periodic structure; use nvt")
-    positions, cell = structure.positions, structure.cell
+        raise InputError(
+            f"{structure.name}: npt needs a structure that is periodic along all three "
+            "directions; use nvt"
+        )
+    positions, cell, pbc = structure.positions, structure.cell, structure.pbc
+    repeat = np.array(config.structure.repeat)
+    if (repeat[~pbc] != 1).any():
+        raise InputError(
+            f"structure.repeat: expected 1 along directions that are not periodic ({structure.name}"
+            f" has pbc {pbc.tolist()}), got {repeat.tolist()}"
+        )
     mass = masses(structure.numbers)
     moves = velocities(structure, mass) if config.keeps_velocities else np.zeros_like(positions)
-    if periodic:
-        positions, moves, cell = _turned(positions, moves, cell)
-    if not periodic and config.structure.repeat != (1, 1, 1):
-        raise InputError("structure.repeat: expected [1, 1, 1] for a structure without a cell")
-    images = np.stack(np.meshgrid(*map(np.arange, config.structure.repeat), indexing="ij"), -1)
+    if pbc.any():
+        stands = upright(positions, cell, pbc)
+        order = list(stands.order)
+        positions, moves = positions @ stands.rotation, moves @ stands.rotation
+        cell = stands.cell
+        pbc, repeat = pbc[order], repeat[order]
+    if config.ensemble.cell == "anisotropic" and np.abs(np.tril(cell, -1)).max() > (
+        ROUNDING * np.abs(cell).max()
+    ):
+        raise InputError(
+            f"{structure.name}: ensemble.cell = 'anisotropic' needs a rectangular cell, got "
+            f"{cell.tolist()}; use 'full', which changes angles as well"
+        )
+    images = np.stack(np.meshgrid(*map(np.arange, repeat.tolist()), indexing="ij"), -1)
     shifts = images.reshape(-1, 3) @ cell  # [image, x]
     numbers = np.tile(structure.numbers, len(shifts))
     moved = (positions[None] + shifts[:, None]).reshape(-1, 3)
-    cell = cell * np.array(config.structure.repeat)[:, None]
+    cell = cell * repeat[:, None]
     mass = masses(numbers)
     fixed = np.tile(_held(config, structure), len(shifts))
     if not config.keeps_velocities:
         moves = _drawn(config, mass)
     moves = np.where(fixed[:, None], 0.0, moves)
-    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed)
+    directions = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
+    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed, directions)
 
 
 def source(config: MDConfig) -> Path:
@@ -120,16 +134,6 @@ def _held(config: MDConfig, structure: Structure) -> NDArray[np.bool_]:
             "use nvt or nve, or let them move"
         )
     return fixed
-
-
-def _turned(positions: Floats, moves: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
-    """Positions, velocities and cell after the rotation that makes the cell lower triangular."""
-    above = np.abs(np.triu(cell, 1)).max()
-    if above <= _ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return positions, moves, np.tril(cell)
-    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
-    q = q * np.sign(r.diagonal())
-    return positions @ q, moves @ q, np.tril(cell @ q)
 
 
 def _drawn(config: MDConfig, mass: Floats) -> Floats:

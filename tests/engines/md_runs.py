@@ -97,7 +97,7 @@ def frames(engine: str, path: Path, atoms: int = 64) -> list[bytes]:
         assert len(body) % count == 0, "the header of the DCD file counts other frames"
         size = len(body) // count
         return [body[i * size : (i + 1) * size] for i in range(count)]
-    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"%d\n#" % atoms
+    mark = b"ITEM: TIMESTEP" if engine == "lammps" else b"%d\nLattice" % atoms
     return [mark + rest for rest in data.split(mark)[1:]]
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from acepot.errors import InputError, MissingDependency
 from acepot.io.files import opened
-from acepot.io.structures import extxyz
+from acepot.io.structures import dcd, extxyz
 from acepot.io.structures.atoms import from_atoms_list
+from acepot.io.structures.frames import to_structures
 from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys
 from acepot.structure import Structure
 
@@ -25,6 +26,7 @@ def read_structures(
     A file that begins with a number of atoms is read as (extended) XYZ, compressed or not;
     every other one (.traj, .db, vasprun.xml, OUTCAR, ...) by ASE, if it is installed. Data files of
     LAMMPS are known by their header; they are read in its metal units, elements by their Masses.
+    DCD files are read if a topology.extxyz with their elements lies beside them.
 
     Args:
         path: the file.
@@ -39,6 +41,8 @@ def read_structures(
         MissingDependency: the file needs ASE, which is not installed.
     """
     path = Path(path)
+    if dcd.is_dcd(path):
+        return to_structures(dcd.read(path), labels, str(path))
     if _is_xyz(path):
         return extxyz.read(path, labels, config_type_key=config_type_key)
     try:
