@@ -37,6 +37,7 @@ class CellLangevin(LangevinBAOAB):
 
     p_eps: Any
     force_eps: Any
+    externalstress: Any
 
     def __init__(
         self, atoms: Any, step: float, cell: Cell, state: Floats | None, **options: Any
@@ -58,6 +59,10 @@ class CellLangevin(LangevinBAOAB):
         The force is of the velocities before the last half kick: not to be had again.
         """
         return np.array([self.p_eps, self.force_eps], dtype=float)
+
+    def set_pressure(self, pressure: float) -> None:
+        """Another one from now on, in eV/Å³."""
+        self.externalstress = -pressure if self.hydrostatic else -pressure * np.eye(3)
 
     def _update_force_eps(self) -> None:
         super()._update_force_eps()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """`acepot md` in ASE: LangevinBAOAB for nvt and npt, VelocityVerlet for nve.
 
-The state is an NPZ file with positions, momenta, cell, momentum and force of the barostat and the
-state of the random numbers: a run that goes on from it is the same bit by bit.
+The state is an NPZ file with positions, momenta, cell, step, momentum and force of the barostat and
+the state of the random numbers: a run that goes on from it is the same bit by bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError, MissingDependency
-from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task, turned
+from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
+from acepot.md.orientation import turned
 from acepot.units import GIGAPASCAL
 
 try:
@@ -44,7 +45,7 @@ class AseEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._random, self._ensemble = task.generator(), task.ensemble
+        self._random, self._task, self._step = task.generator(), task, 0
         self._has_barostat = task.ensemble.kind == "npt"
         self._atoms = _atoms(task)
         barostat = None if state is None else self._load(state)
@@ -59,7 +60,15 @@ class AseEngine:
         """Go on by a number of steps."""
         step: Callable[[], object] = self._dynamics.step
         for _ in range(steps):
+            self._step += 1
+            if self._task.ramps:
+                self._aim(*self._task.targets(self._step))
             step()
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        self._dynamics.set_temperature(kelvin)
+        if self._has_barostat:
+            self._dynamics.set_pressure(pressure * GIGAPASCAL)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -72,8 +81,10 @@ class AseEngine:
     def phase(self) -> Phase:
         """The present positions, velocities and cell."""
         atoms = self._atoms
-        velocities = atoms.get_velocities() * units.fs
-        return turned(Phase(atoms.get_positions(), velocities, np.array(atoms.cell)))
+        rotation, cell = turned(np.array(atoms.cell)) if atoms.pbc.any() else (np.eye(3), None)
+        velocities = atoms.get_velocities() * units.fs @ rotation
+        cell = self._task.start.cell if cell is None else cell
+        return Phase(atoms.get_positions() @ rotation, velocities, cell)
 
     def write_frame(self) -> None:
         """Append the present atoms, with energy, forces and momenta, to the trajectory."""
@@ -88,6 +99,7 @@ class AseEngine:
                 positions=atoms.positions,
                 momenta=atoms.get_momenta(),
                 cell=np.array(atoms.cell),
+                step=self._step,
                 barostat=dynamics.state() if self._has_barostat else (),
                 random=json.dumps(self._random.bit_generator.state),
             )
@@ -104,8 +116,10 @@ class AseEngine:
                 self._atoms.positions[:] = state["positions"]
                 self._atoms.set_momenta(state["momenta"])
                 self._random.bit_generator.state = json.loads(str(state["random"]))
+                if self._task.ramps:  # which states of earlier versions have none of
+                    self._step = int(state["step"])
                 barostat: Floats = state["barostat"]
-                expected = state_shape(self._ensemble.cell) if self._has_barostat else (0,)
+                expected = state_shape(self._task.ensemble.cell) if self._has_barostat else (0,)
                 if barostat.shape != expected:
                     raise ValueError(f"a barostat of shape {barostat.shape}")
                 return barostat
@@ -120,8 +134,8 @@ def _atoms(task: Task) -> Any:
         numbers=task.numbers,
         positions=start.positions,
         masses=task.masses,
-        cell=start.cell if task.periodic else None,
-        pbc=task.periodic,
+        cell=task.cell,
+        pbc=task.pbc,
         velocities=start.velocities / units.fs,
     )
     if task.fixed.any():
@@ -152,4 +166,4 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     )
 
 
-ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, holds_atoms=True)
+ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, holds_atoms=True, ramps=True, slabs=True)

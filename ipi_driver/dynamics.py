@@ -50,7 +50,8 @@ class IpiEngine:
     """
 
     def __init__(self, task: Task, state: Path | None) -> None:
-        self._periodic, self._symbols = task.periodic, task.symbols
+        self._task = task
+        self._symbols = task.symbols
         template = task.folder / "template.extxyz"
         task.write_structure(template)
         xml = _input(task, template)
@@ -72,14 +73,22 @@ class IpiEngine:
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
         for step in range(self._step, self._step + steps):
+            if self._task.ramps:
+                self._aim(*self._task.targets(step + 1))
             self._simulation.run_step(step)
         self._step += steps
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        ensemble = self._system.ensemble
+        ensemble.temp = unit_to_internal("temperature", "kelvin", kelvin)
+        if self._task.ensemble.kind == "npt":
+            ensemble.pext = unit_to_internal("pressure", "gigapascal", pressure)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
         system = self._system
         virial = float(np.trace(system.forces.vir)) * IPI.energy
-        volume = float(system.cell.V) * IPI.length**3 if self._periodic else 0.0
+        volume = float(system.cell.V) * IPI.length**3 if self._task.periodic else 0.0
         momenta, masses = np.array(system.beads.p[0]), np.array(system.beads.m3[0])
         kinetic = 0.5 * float(momenta @ (momenta / masses)) * IPI.energy
         return Sample(float(system.forces.pot) * IPI.energy, kinetic, virial, volume)
@@ -102,8 +111,8 @@ class IpiEngine:
     def _comment(self, cell: Floats) -> str:
         """What programs look for: a Lattice, and in quotes what i-PI's own tools do."""
         lattice = " ".join(f"{x:.9f}" for x in cell.ravel().tolist())
-        lattice = f'Lattice="{lattice}" ' if self._periodic else ""
-        pbc = " ".join("FT"[self._periodic] * 3)
+        lattice = f'Lattice="{lattice}" ' if any(self._task.pbc) else ""
+        pbc = " ".join("FT"[periodic] for periodic in self._task.pbc)
         abc = " ".join(f"{x:.5f}" for x in h2abc_deg(cell.T))
         own = f"# CELL(abcABC): {abc} Step: {self._step} Bead: 0 positions{{angstrom}} "
         return (
@@ -201,7 +210,7 @@ def _fixed(task: Task) -> str:
 def _beads(task: Task) -> str:
     """Atoms and cell in the form of a RESTART, which rounds nothing."""
     start, count = task.start, len(task.numbers)
-    cell = start.cell if task.periodic else np.eye(3) * (np.ptp(start.positions) + _VACUUM)
+    cell = np.eye(3) * (np.ptp(start.positions) + _VACUUM) if task.cell is None else task.cell
     momenta = start.velocities * _VELOCITY * task.masses[:, None] * _DALTON
     return f"""<beads natoms='{count}' nbeads='1'>
       <q shape='(1, {3 * count})'> {_list(start.positions / IPI.length)} </q>
@@ -228,4 +237,4 @@ def _text(path: Path) -> str:
     return text
 
 
-IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True)
+IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True, ramps=True, slabs=True)

@@ -19,6 +19,8 @@ from lammps_ace.process import LammpsProcess
 
 _TRAJECTORY = "trajectory.dump"
 _TABLES, _START, _NOW = "model.tables", "start.data", "now.dump"
+#: LAMMPS' restart file at the end of a ramp.
+_TURN = "ramp.restart"
 #: fs in a ps; bar in a GPa.
 _PICOSECOND, _BAR = 1e-3, 1e4
 #: Å of vacuum around atoms at the start, in directions that are not periodic. LAMMPS lets the box
@@ -61,11 +63,11 @@ class LammpsEngine:
         if state is not None:
             return self._resume(state.name)
         (self._task.folder / _START).write_text(_data(self._task, self._elements))
-        side = "p" if self._task.periodic else "m"
+        sides = " ".join("p" if periodic else "m" for periodic in self._task.pbc)
         self._process.tell(
             "units metal",
             "atom_style atomic",
-            f"boundary {side} {side} {side}",
+            f"boundary {sides}",
             "box tilt large",
             f"read_data {_START}",
         )
@@ -79,7 +81,14 @@ class LammpsEngine:
 
     def advance(self, steps: int) -> None:
         """Go on by a number of steps."""
-        self._sample = _sample(self._process.tell(f"run {steps} pre no post no"))
+        end = _pressure_ramp(self._task)
+        ramp = f"start 0 stop {end} " if self._step < end else ""
+        self._sample = _sample(self._process.tell(f"run {steps} {ramp}pre no post no"))
+        self._step += steps
+        if self._step == end:  # fix nph goes on at the last pressure, which it has to be told
+            self._process.tell(f"write_restart {_TURN}")
+            self._resume(_TURN)
+            (self._task.folder / _TURN).unlink()
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -95,6 +104,8 @@ class LammpsEngine:
         box = np.array(lines[-1].split(), dtype=float)
         lx, ly, lz, xy, xz, yz = box
         cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+        if not self._task.periodic:  # where LAMMPS' box has other sides
+            cell = self._task.start.cell
         path = self._task.folder / _NOW
         columns = np.loadtxt(path, skiprows=9, ndmin=2)
         path.unlink()
@@ -118,6 +129,7 @@ class LammpsEngine:
 
     def _setup(self, step: int) -> None:
         """What no restart file holds, and the forces of this step."""
+        self._step = step
         self._sample = _sample(
             self._process.tell(
                 *_neighbours(self._task),
@@ -147,10 +159,11 @@ def _groups(task: Task) -> list[str]:
 
 
 def _neighbours(task: Task) -> list[str]:
-    """How LAMMPS finds neighbours where there is no cell."""
+    """How LAMMPS finds neighbours where not every direction is periodic."""
     if task.periodic:
         return []
-    search = ["neighbor 2.0 nsq"] if len(task.numbers) <= _ALL_PAIRS else []
+    all_pairs = not any(task.pbc) and len(task.numbers) <= _ALL_PAIRS
+    search = ["neighbor 2.0 nsq"] if all_pairs else []
     return ["atom_modify sort 0 0.0", *search]
 
 
@@ -159,29 +172,57 @@ def _fixes(task: Task, step: int) -> list[str]:
     who = _FREE if task.fixed.any() else "all"
     if ensemble.kind == "nve":
         return [f"fix move {who} nve"]
-    kelvin = ensemble.temperature
+    kelvin = task.targets(step)[0]
     bath = (
-        f"fix bath {who} langevin {kelvin!r} {kelvin!r} {1 / ensemble.friction!r} {task.seed(step)}"
+        f"fix bath {who} langevin {_kelvin(task)} {kelvin!r} {1 / ensemble.friction!r} "
+        f"{task.seed(step)}"
     )
     if ensemble.kind == "nvt":
-        return [f"fix move {who} nve", bath]
-    bar = ensemble.pressure * _BAR
+        return [*_variable(task), f"fix move {who} nve", bath]
+    bar = task.targets(step)[1] * _BAR
+    begin, end = (bar, bar)
+    if step < (last := _pressure_ramp(task)):
+        begin, end = (task.targets(at)[1] * _BAR for at in (0, last))
     return [
         # About the origin, as the other engines do, or unwrapped positions drift with the centre.
-        f"fix move all nph {_COUPLINGS[ensemble.cell]} {bar!r} {bar!r} {ensemble.barostat_time!r} "
-        f"ptemp {kelvin!r} fixedpoint 0 0 0",
+        f"fix move all nph {_COUPLINGS[ensemble.cell]} {begin!r} {end!r} "
+        f"{ensemble.barostat_time!r} ptemp {kelvin!r} fixedpoint 0 0 0",
+        *_variable(task),
         "compute_modify move_temp extra/dof 0",
         bath,
     ]
 
 
+def _pressure_ramp(task: Task) -> int:
+    """The last step of a ramp of the pressure; 0: there is none."""
+    ramp = task.config.ramp
+    return (ramp.steps or task.config.run.steps) if task.ramps and ramp.pressure is not None else 0
+
+
+def _kelvin(task: Task) -> str:
+    """The temperature as fix langevin takes it."""
+    return "v_kelvin" if task.ramps else repr(task.ensemble.temperature)
+
+
+def _variable(task: Task) -> list[str]:
+    """The temperature as a function of the step, where there is a ramp."""
+    if not task.ramps:
+        return []
+    last = task.config.ramp.steps or task.config.run.steps
+    begin, end = (task.targets(step)[0] for step in (0, last))
+    part = f"((step<{last})*step/{last}+(step>={last}))"
+    return [f"variable kelvin equal {begin!r}+({end - begin!r})*{part}"]
+
+
 def _data(task: Task, elements: list[str]) -> str:
     """LAMMPS' data file of the start."""
     start = task.start
-    origin, cell = np.array(_ORIGIN) @ start.cell, start.cell
-    if not task.periodic:
-        origin = start.positions.min(0) - _VACUUM
-        cell = np.diag(np.ptp(start.positions, axis=0) + 2 * _VACUUM)
+    cell = np.zeros((3, 3)) if task.cell is None else start.cell.copy()
+    origin = np.array(_ORIGIN) @ cell
+    for side in np.flatnonzero(~np.array(task.pbc)).tolist():
+        along = start.positions[:, side]
+        origin[side] = along.min() - _VACUUM
+        cell[side, side] = np.ptp(along) + 2 * _VACUUM
     types = [elements.index(symbol) + 1 for symbol in task.symbols]
     masses = {kind: mass for kind, mass in zip(types, task.masses.tolist(), strict=True)}
     sides = zip("xyz", origin.tolist(), (origin + cell.diagonal()).tolist(), strict=True)
@@ -220,4 +261,6 @@ def _sample(lines: list[str]) -> Sample:
     raise InputError(f"LAMMPS printed no energies, but: {' '.join(lines)}")
 
 
-LAMMPS_ENGINE = EngineKind("lammps", _TRAJECTORY, LammpsEngine, holds_atoms=True)
+LAMMPS_ENGINE = EngineKind(
+    "lammps", _TRAJECTORY, LammpsEngine, holds_atoms=True, ramps=True, slabs=True
+)

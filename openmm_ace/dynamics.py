@@ -30,6 +30,16 @@ from openmm import app  # isort: skip
 _TRAJECTORY = "trajectory.dcd"
 #: Steps between trial moves of the barostat, each of one of 1, 3 or 6 degrees of freedom.
 _BAROSTAT = {"isotropic": 25, "anisotropic": 10, "full": 5}
+#: The parameters that hold the pressure.
+_PRESSURES = {
+    "isotropic": (openmm.MonteCarloBarostat.Pressure(),),
+    "anisotropic": (
+        openmm.MonteCarloAnisotropicBarostat.PressureX(),
+        openmm.MonteCarloAnisotropicBarostat.PressureY(),
+        openmm.MonteCarloAnisotropicBarostat.PressureZ(),
+    ),
+    "full": (openmm.MonteCarloFlexibleBarostat.Pressure(),),
+}
 #: Å, the positions that PDB has room for.
 _PDB_RANGE = (-999.0, 9999.0)
 #: fs in a ps; bar in a GPa.
@@ -49,14 +59,14 @@ class OpenmmEngine:
         self._topology = _topology(task)
         # Without an energy of its own: that of a frame comes with its forces and virial.
         potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
-        self._bound = potential.bind(task.numbers, task.periodic)
+        self._bound = potential.bind(task.numbers, task.pbc)
         self._integrator = _integrator(task)
         platform = openmm.Platform.getPlatformByName("Reference")
         self._context = openmm.Context(_system(task, self._topology), self._integrator, platform)
         if state is None:
             self._context.setPositions(task.start.positions / OPENMM.length)
             velocities = task.start.velocities / OPENMM.length / _PICOSECOND
-            cell = task.start.cell if task.periodic else np.zeros((3, 3))
+            cell = np.zeros((3, 3)) if task.cell is None else task.cell
             _, forces, _ = self._bound.compute(task.start.positions, cell)
             self._context.setVelocities(velocities - self._half_kick(forces))
         else:
@@ -69,9 +79,21 @@ class OpenmmEngine:
         """Go on by a number of steps."""
         try:
             with _told_once():
-                self._integrator.step(steps)
+                if not self._task.ramps:
+                    self._integrator.step(steps)
+                    return
+                for _ in range(steps):
+                    self._aim(*self._task.targets(self._context.getStepCount() + 1))
+                    self._integrator.step(1)
         except openmm.OpenMMException as error:
             raise InputError(f"OpenMM: {error}") from error
+
+    def _aim(self, kelvin: float, pressure: float) -> None:
+        self._integrator.setTemperature(kelvin)
+        if self._task.ensemble.kind == "npt":
+            for name in _PRESSURES[self._task.ensemble.cell]:
+                self._context.setParameter(name, pressure * _BAR)
+            self._context.setParameter(openmm.MonteCarloBarostat.Temperature(), kelvin)
 
     def sample(self) -> Sample:
         """The present energies, virial and volume."""
@@ -92,7 +114,7 @@ class OpenmmEngine:
     def write_frame(self) -> None:
         """Append the present positions to the trajectory."""
         positions, _, cell = self._now()
-        box = cell / OPENMM.length if self._task.periodic else None
+        box = cell / OPENMM.length if any(self._task.pbc) else None
         self._trajectory.writeModel(positions / OPENMM.length, periodicBoxVectors=box)
 
     def save(self, path: Path) -> None:
@@ -109,7 +131,7 @@ class OpenmmEngine:
         positions = state.getPositions(asNumpy=True)._value * OPENMM.length
         cell = np.array(state.getPeriodicBoxVectors()._value) * OPENMM.length
         velocities = state.getVelocities(asNumpy=True)._value
-        return positions, velocities, cell if self._task.periodic else np.zeros((3, 3))
+        return positions, velocities, cell if any(self._task.pbc) else np.zeros((3, 3))
 
     def _half_kick(self, forces: Floats) -> Floats | float:
         """What velocities at the time of the positions have more than the integrator's, in nm/ps.
@@ -147,15 +169,6 @@ class OpenmmEngine:
         return file, dcd
 
 
-def _write_topology(task: Task, topology: app.Topology) -> None:
-    """What a DCD does not say: topology.pdb for other programs, topology.extxyz for acepot."""
-    task.write_structure(task.folder / "topology.extxyz")
-    # Nobody takes positions from here, and PDB has no room for far ones.
-    places = np.clip(task.start.positions, *_PDB_RANGE) / OPENMM.length
-    with (task.folder / "topology.pdb").open("w", encoding="ascii") as file:
-        app.PDBFile.writeFile(topology, places, file)
-
-
 @contextmanager
 def _told_once() -> Iterator[None]:
     """Do without the log of the force, which keeps errors that OpenMM's own callers would lose."""
@@ -168,14 +181,23 @@ def _told_once() -> Iterator[None]:
         logger.disabled = before
 
 
+def _write_topology(task: Task, topology: app.Topology) -> None:
+    """What a DCD does not say: topology.pdb for other programs, topology.extxyz for acepot."""
+    task.write_structure(task.folder / "topology.extxyz")
+    # Nobody takes positions from here, and PDB has no room for far ones.
+    places = np.clip(task.start.positions, *_PDB_RANGE) / OPENMM.length
+    with (task.folder / "topology.pdb").open("w", encoding="ascii") as file:
+        app.PDBFile.writeFile(topology, places, file)
+
+
 def _topology(task: Task) -> app.Topology:
     topology = app.Topology()
     residue = topology.addResidue("MOL", topology.addChain())
     for number in task.numbers.tolist():
         element = app.Element.getByAtomicNumber(number)
         topology.addAtom(element.symbol, element, residue)
-    if task.periodic:
-        topology.setPeriodicBoxVectors(_reduced(task.start.cell) / OPENMM.length)
+    if task.cell is not None:
+        topology.setPeriodicBoxVectors(_reduced(task.cell) / OPENMM.length)
     return topology
 
 
@@ -192,10 +214,10 @@ def _system(task: Task, topology: app.Topology) -> openmm.System:
     system = openmm.System()
     for mass in np.where(task.fixed, 0.0, task.masses).tolist():  # OpenMM moves no atom of mass 0
         system.addParticle(mass)
-    if task.periodic:
+    if task.cell is not None:
         system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
     threads = task.config.run.threads
-    system.addForce(create_force(task.model, topology, threads=threads))
+    system.addForce(create_force(task.model, topology, periodic=task.pbc, threads=threads))
     ensemble = task.ensemble
     if ensemble.kind == "npt":
         barostat = _barostat(ensemble)
@@ -226,4 +248,6 @@ def _integrator(task: Task) -> openmm.Integrator:
     return integrator
 
 
-OPENMM_ENGINE = EngineKind("openmm", _TRAJECTORY, OpenmmEngine, holds_atoms=True)
+OPENMM_ENGINE = EngineKind(
+    "openmm", _TRAJECTORY, OpenmmEngine, holds_atoms=True, ramps=True, slabs=True
+)

@@ -21,7 +21,7 @@ import acepot
 from acepot import Model, Potential
 from acepot.errors import InputError, MissingDependency, ModelFileError
 from acepot.units import OPENMM
-from openmm_ace.particles import atomic_numbers, is_periodic
+from openmm_ace.particles import atomic_numbers, periodic_directions
 
 _INSTALL = "openmm_ace needs OpenMM 8.6 or newer: pip install acepot[openmm]"
 try:
@@ -43,7 +43,7 @@ def create_force(
     model: Model | str | os.PathLike[str],
     elements: app.Topology | Sequence[str | int],
     *,
-    periodic: bool | None = None,
+    periodic: bool | Sequence[bool] | None = None,
     atoms: Sequence[int] | None = None,
     threads: int | None = None,
     backend: Backend = "native",
@@ -59,7 +59,8 @@ def create_force(
         model: a model, or the path of a model file of any kind that acepot reads.
         elements: the Topology, or the chemical symbol or atomic number of every particle of
             the System.
-        periodic: whether the atoms repeat with OpenMM's box; None: if the Topology has one.
+        periodic: whether the atoms repeat with OpenMM's box, or along which of its three vectors;
+            None: if the Topology has one.
         atoms: indices of the particles the model is for, in any order; None: all. The others
             are neither moved nor seen.
         threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
@@ -78,13 +79,13 @@ def create_force(
         MissingDependency: torch is not installed.
     """
     numbers = atomic_numbers(elements, atoms)
-    periodic = is_periodic(elements, periodic)
+    directions = periodic_directions(elements, periodic)
     data = _file_of(model)
-    computation = ACEComputation(data, numbers, periodic, threads, backend, device)
+    computation = ACEComputation(data, numbers, directions, threads, backend, device)
     computation.open()
     force = openmm.PythonForce(computation)
     force.setName("ACE")
-    force.setUsesPeriodicBoundaryConditions(periodic)
+    force.setUsesPeriodicBoundaryConditions(computation.has_box)
     if atoms is not None:
         force.setParticles([int(i) for i in atoms])
     return force
@@ -113,7 +114,7 @@ class ACEComputation:
     Args:
         data: bytes of an `.acepot` file.
         numbers: atomic numbers of the atoms in OpenMM's order, shape (n,).
-        periodic: whether the atoms repeat with OpenMM's box.
+        periodic: whether the atoms repeat with OpenMM's box, or along which of its vectors.
         threads: as for `create_force`.
         backend: likewise.
         device: likewise.
@@ -123,7 +124,7 @@ class ACEComputation:
         self,
         data: bytes,
         numbers: Sequence[int],
-        periodic: bool,
+        periodic: bool | tuple[bool, ...],
         threads: int | None,
         backend: Backend = "native",
         device: str = "cpu",
@@ -132,7 +133,7 @@ class ACEComputation:
             raise InputError(f"backend: expected native or torch, got {backend!r}")
         digest = hashlib.sha256(data).hexdigest()
         self._state = (data, digest, tuple(numbers), periodic, threads, backend, device)
-        self._periodic = periodic
+        self.has_box = bool(np.any(periodic))
         self._compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -175,7 +176,7 @@ class ACEComputation:
             self.open()
         # `_value` is nm already: the public way to a number costs more than a small model.
         positions = state.getPositions(asNumpy=True)._value * OPENMM.length
-        cell = self._cell(state) if self._periodic else _NO_CELL
+        cell = self._cell(state) if self.has_box else _NO_CELL
         energies, forces, _ = self._compute(positions, cell)  # type: ignore[misc]
         forces *= _FORCE
         return float(energies.sum()) * _ENERGY, forces
@@ -194,7 +195,7 @@ def _reopened(
     data: bytes,
     digest: str,
     numbers: tuple[int, ...],
-    periodic: bool,
+    periodic: bool | tuple[bool, ...],
     threads: int | None,
     backend: Backend = "native",
     device: str = "cpu",

@@ -81,3 +81,24 @@ def is_periodic(elements: object, wanted: bool | None) -> bool:
             "topology.setPeriodicBoxVectors, or choose periodic=False"
         )
     return has_box if wanted is None else bool(wanted)
+
+
+def periodic_directions(
+    elements: object, wanted: bool | Sequence[bool] | None
+) -> bool | tuple[bool, ...]:
+    """Along which vectors of the box atoms repeat: one answer for all three, or three.
+
+    Args:
+        elements: as for `is_periodic`.
+        wanted: likewise, or three answers.
+
+    Raises:
+        InputError: as `is_periodic`, or another number of answers.
+    """
+    if not isinstance(wanted, Sequence):
+        return is_periodic(elements, wanted)
+    each = tuple(map(bool, wanted))
+    if len(each) != 3:
+        raise InputError(f"periodic: expected one answer or three, got {len(each)}")
+    is_periodic(elements, any(each))
+    return each[0] if len(set(each)) == 1 else each

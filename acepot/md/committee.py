@@ -93,11 +93,9 @@ class Watch:
 
     def _structure(self, phase: Phase, name: str = "") -> Structure:
         atoms = self._atoms
-        cell = phase.cell if atoms.periodic else None
+        cell = phase.cell if any(atoms.pbc) else None
         fixed = atoms.fixed if atoms.fixed.any() else None
-        return Structure(
-            atoms.numbers, phase.positions, cell, atoms.periodic, name=name, fixed=fixed
-        )
+        return Structure(atoms.numbers, phase.positions, cell, atoms.pbc, name=name, fixed=fixed)
 
 
 def watch(config: MDConfig, atoms: Atoms) -> Watch | None:

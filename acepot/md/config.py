@@ -17,7 +17,7 @@ from acepot.errors import InputError
 from acepot.schema import LATER, from_mapping, to_mapping, to_toml
 
 __all__ = [
-    "Committee", "Ensemble", "Lammps", "MDConfig", "Output", "Run", "Start", "dump_config",
+    "Committee", "Ensemble", "Lammps", "MDConfig", "Output", "Ramp", "Run", "Start", "dump_config",
     "load_config",
 ]  # fmt: skip
 
@@ -140,6 +140,34 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """Temperature or pressure that change linearly from step 0 on, then stay.
+
+    Args:
+        temperature: K, at the end; None: it does not change (nvt, npt).
+        pressure: GPa, at the end; None: it does not change (npt).
+        steps: from step 0 to the end of the ramp; None: run.steps.
+    """
+
+    temperature: float | None = None
+    pressure: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None:
+            _above_zero("temperature", self.temperature, "K")
+        if self.pressure is not None and not abs(self.pressure) <= 1e6:
+            raise InputError(f"pressure: expected -1e6 to 1e6 GPa, got {self.pressure:g}")
+        if self.steps is not None:
+            _between("steps", self.steps, 1, _MOST_STEPS)
+            if not self:
+                raise InputError("steps: expected a temperature or a pressure beside it")
+
+    def __bool__(self) -> bool:
+        return self.temperature is not None or self.pressure is not None
+
+
+@dataclass(frozen=True)
 class Output:
     """How often something is written.
 
@@ -212,6 +240,7 @@ class MDConfig:
         output: how often something is written.
         lammps: what only LAMMPS looks at.
         committee: how far its members may be apart.
+        ramp: how temperature and pressure change.
     """
 
     model: str
@@ -221,8 +250,10 @@ class MDConfig:
     output: Output = field(default_factory=Output)
     lammps: Lammps = field(default_factory=Lammps)
     committee: Committee = field(default_factory=Committee, metadata=LATER)
+    ramp: Ramp = field(default_factory=Ramp, metadata=LATER)
 
     def __post_init__(self) -> None:
+        self._check_ramp()
         for name in ("steps", "equilibration"):
             if (count := getattr(self.run, name)) % self.output.every:
                 raise InputError(
@@ -253,6 +284,31 @@ class MDConfig:
         """Whether the velocities at the start are those of the structure."""
         kelvin = self.run.initial_temperature
         return kelvin == "keep" or (kelvin is None and self.structure.run is not None)
+
+    def targets(self, step: int) -> tuple[float, float]:
+        """Temperature in K and pressure in GPa at a step of the run; negative: equilibration."""
+        part = min(max(step, 0) / (self.ramp.steps or self.run.steps), 1.0)
+        ensemble, ramp = self.ensemble, self.ramp
+
+        def between(begin: float, end: float | None) -> float:
+            return begin if end is None else begin + part * (end - begin)
+
+        return (
+            between(ensemble.temperature, ramp.temperature),
+            between(ensemble.pressure, ramp.pressure),
+        )
+
+    def _check_ramp(self) -> None:
+        kind = self.ensemble.kind
+        if self.ramp and kind == "nve":
+            raise InputError("ramp: expected ensemble.kind nvt or npt, got 'nve'")
+        if self.ramp.pressure is not None and kind != "npt":
+            raise InputError(f"ramp.pressure: expected ensemble.kind npt, got {kind!r}")
+        if (steps := self.ramp.steps) is not None and steps % self.output.every:
+            raise InputError(
+                f"ramp.steps: expected a multiple of output.every ({self.output.every}), "
+                f"got {steps}"
+            )
 
 
 def load_config(path: str | Path) -> MDConfig:
@@ -304,6 +360,9 @@ def dump_config(config: MDConfig, folder: str | Path) -> str:
         structure=_renamed(config.structure, relative),
         run=replace(config.run, initial_temperature=start),
     )
+    if config.ramp:  # a run that is made longer keeps its ramp
+        steps = config.ramp.steps or config.run.steps
+        resolved = replace(resolved, ramp=replace(config.ramp, steps=steps))
     return to_toml(to_mapping(resolved))
 
 

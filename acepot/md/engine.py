@@ -7,7 +7,7 @@ the log, checkpoints and files are in the other modules of this package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +21,6 @@ from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
-#: Off-diagonal components below this part of a cell's length are rounding.
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +45,10 @@ class Atoms:
     Args:
         numbers: atomic numbers, shape (n,).
         masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
+        periodic: whether all three directions are.
         start: positions, velocities and cell at the first step.
         fixed: whether an atom is held where it is, shape (n,).
+        pbc: periodic directions; those that are not come last.
     """
 
     numbers: NDArray[np.int64]
@@ -57,25 +56,12 @@ class Atoms:
     periodic: bool
     start: Phase
     fixed: NDArray[np.bool_]
+    pbc: tuple[bool, bool, bool]
 
     @property
     def free(self) -> int:
         """Number of atoms that move."""
         return int((~self.fixed).sum())
-
-
-def turned(phase: Phase) -> Phase:
-    """The same after the rotation that makes the cell lower triangular.
-
-    A left-handed cell is also mirrored, which changes no energy.
-    """
-    cell = phase.cell
-    above = np.abs(np.triu(cell, 1)).max()
-    if above <= ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return replace(phase, cell=np.tril(cell))
-    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
-    q = q * np.sign(r.diagonal())
-    return Phase(phase.positions @ q, phase.velocities @ q, np.tril(cell @ q))
 
 
 @dataclass(frozen=True)
@@ -104,11 +90,13 @@ class Task:
         ensemble: of this stage.
         numbers: atomic numbers, shape (n,).
         masses: in amu, shape (n,).
-        periodic: whether all three directions are (else none is).
+        periodic: whether all three directions are.
         start: the atoms at step 0 of this stage.
         stage: 0: equilibration, 1: the run.
         folder: where the engine may write files.
         fixed: whether an atom is held where it is, shape (n,); its velocity is zero.
+        pbc: periodic directions; those that are not come last, and their lattice vectors, which
+            have no meaning, are orthogonal to all others.
     """
 
     config: MDConfig
@@ -120,6 +108,21 @@ class Task:
     stage: int
     folder: Path
     fixed: NDArray[np.bool_]
+    pbc: tuple[bool, bool, bool]
+
+    @property
+    def cell(self) -> Floats | None:
+        """Lattice vectors as rows in Å at step 0 of this stage; None: no direction is periodic."""
+        return self.start.cell if any(self.pbc) else None
+
+    @property
+    def ramps(self) -> bool:
+        """Whether the targets change in this stage."""
+        return self.stage == 1 and bool(self.config.ramp)
+
+    def targets(self, step: int) -> tuple[float, float]:
+        """Temperature in K and pressure in GPa that the ensemble has at a step of this stage."""
+        return self.config.targets(step if self.ramps else 0)
 
     @property
     def model(self) -> Path:
@@ -129,8 +132,7 @@ class Task:
     @property
     def structure(self) -> Structure:
         """The atoms at step 0 of this stage."""
-        cell = self.start.cell if self.periodic else None
-        return Structure(self.numbers, self.start.positions, cell, self.periodic, name="start")
+        return Structure(self.numbers, self.start.positions, self.cell, self.pbc, name="start")
 
     @property
     def symbols(self) -> list[str]:
@@ -193,9 +195,14 @@ class EngineKind:
         open: starts a stage (state None), or goes on from a file that `Engine.save` wrote.
         holds_atoms: whether it holds the atoms that `Task.fixed` names; where it does not,
             structures with fixed atoms are refused.
+        slabs: whether it takes structures that are periodic along one or two directions, as
+            `Task.pbc` says; where it does not, they are refused.
+        ramps: whether it follows `Task.targets`; where it does not, ramps are refused.
     """
 
     name: str
     trajectory: str
     open: Callable[[Task, Path | None], Engine]
     holds_atoms: bool = False
+    ramps: bool = False
+    slabs: bool = False

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from acepot.errors import InputError
+from acepot.md.config import MDConfig
 from acepot.md.engine import Floats, Sample
 from acepot.run import log
 from acepot.run.log import Column
@@ -22,26 +23,44 @@ COLUMNS = (
     Column("pressure", "GPa", "(2 K + tr W) / (3 V); nan without a cell"),
     Column("volume", "A3", "V, of the cell; 0 without one"),
 )
-#: Further columns, where a model has a committee.
+#: Only where there is a ramp.
+TARGETS = (
+    Column("target_temperature", "K", "of the ensemble, at that step"),
+    Column("target_pressure", "GPa", "of the ensemble, at that step"),
+)
+#: Only where a model has a committee.
 SPREAD = (
     Column("energy_spread", "eV", "of the committee, an atom; nan where it was not evaluated"),
     Column("force_spread", "eV_A", "of the committee, on the atom where it is largest; likewise"),
 )
 
 
-def columns(path: Path, *, spread: bool) -> tuple[Column, ...]:
-    """The columns of a log: those that it has, if it is there.
+def columns(config: MDConfig, path: Path, *, spread: bool) -> tuple[Column, ...]:
+    """The columns of a simulation.
 
     Args:
-        path: of the log.
+        config: of the simulation.
+        path: of the log; one that is there keeps the columns it has.
         spread: whether a new one has those of a committee.
     """
-    if path.exists():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            title = file.readline()
-        if title:
-            spread = SPREAD[0].title in title
-    return COLUMNS + SPREAD if spread else COLUMNS
+    titles = _titles(path) if path.exists() else []
+    if titles:
+        spread = SPREAD[0].title in titles
+    return (*COLUMNS, *_targets(config), *(SPREAD if spread else ()))
+
+
+def targets(config: MDConfig, step: int) -> tuple[float, ...]:
+    """What the columns of a ramp hold."""
+    return config.targets(step)[: len(_targets(config))]
+
+
+def _targets(config: MDConfig) -> tuple[Column, ...]:
+    return TARGETS[: 2 if config.ensemble.kind == "npt" else 1] if config.ramp else ()
+
+
+def _titles(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().strip().split(",")
 
 
 def row(step: int, timestep: float, atoms: int, sample: Sample) -> tuple[float, ...]:
@@ -77,4 +96,5 @@ def read(path: Path) -> dict[str, Floats]:
     Raises:
         InputError: not a log of a simulation.
     """
-    return log.read(path, columns(path, spread=False))
+    titles = _titles(path)
+    return log.read(path, (*COLUMNS, *(one for one in (*TARGETS, *SPREAD) if one.title in titles)))

@@ -9,7 +9,7 @@ import numpy as np
 from acepot.md.config import Ensemble
 from acepot.md.engine import Floats
 from acepot.run import picture
-from acepot.run.picture import Panel
+from acepot.run.picture import Panel, Target
 
 
 def draw(columns: dict[str, Floats], atoms: int, ensemble: Ensemble, path: Path) -> None:
@@ -24,8 +24,10 @@ def draw(columns: dict[str, Floats], atoms: int, ensemble: Ensemble, path: Path)
     Raises:
         MissingDependency: matplotlib is not installed.
     """
-    temperature = None if ensemble.kind == "nve" else ensemble.temperature
-    pressure = ensemble.pressure if ensemble.kind == "npt" else None
+    temperature: Target = None if ensemble.kind == "nve" else ensemble.temperature
+    pressure: Target = ensemble.pressure if ensemble.kind == "npt" else None
+    temperature = columns.get("target_temperature_K", temperature)
+    pressure = columns.get("target_pressure_GPa", pressure)
     panels = [
         Panel("Temperature (K)", columns["temperature_K"], temperature),
         Panel("Potential energy (eV/atom)", columns["potential_eV"] / atoms),

@@ -75,11 +75,8 @@ def simulate(
         copied = config.structure.run is not None and home.has_checkpoint
         structure = home.path / _START if copied else source(config)
         atoms = prepare(config, structure)
+        _check(config, kind, atoms, structure)
         held = len(atoms.numbers) - atoms.free
-        if held and not kind.holds_atoms:
-            raise InputError(
-                f"{structure}: {held} atoms are fixed, which the engine {kind.name} cannot do"
-            )
         last = _begun(config, home, kind, structure, say)
         count, steps = len(atoms.numbers), config.run.steps
         picture = home.path / PICTURE
@@ -123,6 +120,22 @@ def _begun(
     return last
 
 
+def _check(config: MDConfig, kind: EngineKind, atoms: Atoms, structure: Path) -> None:
+    """Refuse what an engine cannot do."""
+    if config.ramp and not kind.ramps:
+        raise InputError(f"ramp: the engine {kind.name} has none")
+    if any(atoms.pbc) and not atoms.periodic and not kind.slabs:
+        raise InputError(
+            f"{structure}: expected a structure that is periodic along all three "
+            f"directions or none, for the engine {kind.name} has no slabs and wires, got "
+            f"{sum(atoms.pbc)} periodic directions; add vacuum and make it periodic"
+        )
+    if (held := len(atoms.numbers) - atoms.free) and not kind.holds_atoms:
+        raise InputError(
+            f"{structure}: {held} atoms are fixed, which the engine {kind.name} cannot do"
+        )
+
+
 class _Simulation:
     """A run in progress."""
 
@@ -141,8 +154,9 @@ class _Simulation:
         state = None if last is None else home.path / last.state
         self._watch = watch(config, atoms)
         self._engine = kind.open(self._task(atoms.start), state)
-        self._columns = log.columns(home.path / LOG, spread=self._watch is not None)
-        self._log = Log(home.path / LOG, self._columns)
+        path = home.path / LOG
+        self._columns = log.columns(config, path, spread=self._watch is not None)
+        self._log = Log(path, self._columns)
 
     def run(self, say: Callable[[str], None]) -> None:
         """Go to the end."""
@@ -196,7 +210,8 @@ class _Simulation:
             start,
             self._stage,
             self._home.path,
-            atoms.fixed,
+            fixed=atoms.fixed,
+            pbc=atoms.pbc,
         )
 
     def _enter_run(self) -> None:
@@ -212,7 +227,8 @@ class _Simulation:
         row = log.row(self._step, self._config.run.timestep, self._atoms.free, sample)
         spread, reason = self._look()
         more = (np.nan, np.nan) if spread is None else (spread.energy, spread.force)
-        self._log.write((*row, *more)[: len(self._columns)])
+        row = (*row, *log.targets(self._config, self._step), *more)
+        self._log.write(row[: len(self._columns)])
         if self._stage == _RUN:
             with naming(self._home.path / self._kind.trajectory):
                 self._engine.write_frame()

@@ -38,14 +38,14 @@ def write(path: Path, atoms: Atoms, phase: Phase, step: int) -> None:
         step: of the run.
     """
     momenta = phase.velocities * (atoms.masses[:, None] * np.sqrt(AMU))
-    side = "T" if atoms.periodic else "F"
+    sides = " ".join("FT"[int(one)] for one in atoms.pbc)
     cell = " ".join(map(repr, phase.cell.ravel().tolist()))
-    comment = [f'Lattice="{cell}"'] if atoms.periodic else []
+    comment = [f'Lattice="{cell}"'] if any(atoms.pbc) else []
     properties, held = f"species:S:1:pos:R:3:{MOMENTA}:R:3", [""] * len(atoms.numbers)
     if atoms.fixed.any():
         mask, held = column_of(np.repeat(atoms.fixed[:, None], 3, axis=1))
         properties += f":{mask}"
-    comment += [f"Properties={properties}", f'pbc="{side} {side} {side}"']
+    comment += [f"Properties={properties}", f'pbc="{sides}"']
     rows = np.hstack((phase.positions, momenta)).tolist()
     with replaced(path) as file:
         file.write(f"{len(rows)}\n{' '.join(comment)} step={step}\n")

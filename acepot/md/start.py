@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
 from acepot.md.config import MDConfig
-from acepot.md.engine import ROUNDING, Atoms, Floats, Phase, turned
+from acepot.md.engine import Atoms, Floats, Phase
 from acepot.md.masses import masses
+from acepot.md.orientation import ROUNDING, upright
 from acepot.md.snapshot import moving, snapshot, velocities
 from acepot.structure import Structure
 from acepot.units import AMU, BOLTZMANN
@@ -22,7 +23,8 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
 
     OpenMM, i-PI and LAMMPS want a along x and b in the xy plane. A cell that is not so is turned
     together with its atoms (a left-handed one is also mirrored, which changes no energy), and
-    every engine then starts from the same numbers.
+    every engine then starts from the same numbers. Slabs come to stand in the xy plane, wires along
+    x.
 
     Velocities are those of the structure where the configuration says so. Else they follow
     Maxwell and Boltzmann, v ~ N(0, kT/m). All degrees of freedom of the n atoms that are not fixed
@@ -33,25 +35,33 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
         file: with the structure; None: that of the configuration.
 
     Raises:
-        InputError: no such file, run or frame, velocities that are not there, a structure periodic
-            along one or two directions, or npt of one that is not periodic.
+        InputError: no such file, run or frame, velocities that are not there, copies along a
+            direction that is not periodic, or npt of a structure that is not periodic along all
+            three.
         MissingDependency: the file needs ASE, which is not installed.
     """
     structure = _chosen(config, source(config) if file is None else file)
     periodic = bool(structure.pbc.all())
-    if structure.pbc.any() and not periodic:
-        raise InputError(
-            f"{structure.name}: expected a structure that is periodic along all three directions "
-            f"or none, got {structure.pbc.tolist()}; add vacuum and make it periodic"
-        )
     if config.ensemble.kind == "npt" and not periodic:
-        raise InputError(f"{structure.name}: npt needs a periodic structure; use nvt")
-    positions, cell = structure.positions, structure.cell
+        raise InputError(
+            f"{structure.name}: npt needs a structure that is periodic along all three "
+            "directions; use nvt"
+        )
+    positions, cell, pbc = structure.positions, structure.cell, structure.pbc
+    repeat = np.array(config.structure.repeat)
+    if (repeat[~pbc] != 1).any():
+        raise InputError(
+            f"structure.repeat: expected 1 along directions that are not periodic ({structure.name}"
+            f" has pbc {pbc.tolist()}), got {repeat.tolist()}"
+        )
     mass = masses(structure.numbers)
     moves = velocities(structure, mass) if config.keeps_velocities else np.zeros_like(positions)
-    if periodic:
-        phase = turned(Phase(positions, moves, cell))
-        positions, moves, cell = phase.positions, phase.velocities, phase.cell
+    if pbc.any():
+        stands = upright(positions, cell, pbc)
+        order = list(stands.order)
+        positions, moves = positions @ stands.rotation, moves @ stands.rotation
+        cell = stands.cell
+        pbc, repeat = pbc[order], repeat[order]
     if config.ensemble.cell == "anisotropic" and np.abs(np.tril(cell, -1)).max() > (
         ROUNDING * np.abs(cell).max()
     ):
@@ -59,19 +69,18 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
             f"{structure.name}: ensemble.cell = 'anisotropic' needs a rectangular cell, got "
             f"{cell.tolist()}; use 'full', which changes angles as well"
         )
-    if not periodic and config.structure.repeat != (1, 1, 1):
-        raise InputError("structure.repeat: expected [1, 1, 1] for a structure without a cell")
-    images = np.stack(np.meshgrid(*map(np.arange, config.structure.repeat), indexing="ij"), -1)
+    images = np.stack(np.meshgrid(*map(np.arange, repeat.tolist()), indexing="ij"), -1)
     shifts = images.reshape(-1, 3) @ cell  # [image, x]
     numbers = np.tile(structure.numbers, len(shifts))
     moved = (positions[None] + shifts[:, None]).reshape(-1, 3)
-    cell = cell * np.array(config.structure.repeat)[:, None]
+    cell = cell * repeat[:, None]
     mass = masses(numbers)
     fixed = np.tile(_held(config, structure), len(shifts))
     if not config.keeps_velocities:
         moves = _drawn(config, mass)
     moves = np.where(fixed[:, None], 0.0, moves)
-    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed)
+    directions = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
+    return Atoms(numbers, mass, periodic, Phase(moved, moves, cell), fixed, directions)
 
 
 def source(config: MDConfig) -> Path:

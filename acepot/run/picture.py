@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from acepot.run.figure import picture
 
-__all__ = ["Panel", "draw"]
+__all__ = ["Panel", "Target", "draw"]
+
+#: What values should be on average: one number, or one for every row; None: nothing is known.
+Target = float | NDArray[np.float64] | None
 
 _COLOUR, _FAINT = "#0072b2", "#8c8c8c"
 
@@ -23,12 +26,12 @@ class Panel:
     Args:
         label: with the unit in brackets, which goes to a second line.
         values: shape (rows,).
-        target: what they should be on average, drawn as a line; None: nothing is known.
+        target: what they should be on average, drawn as a line.
     """
 
     label: str
     values: NDArray[np.float64]
-    target: float | None = None
+    target: Target = None
 
 
 def draw(
@@ -55,7 +58,9 @@ def draw(
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, panel in zip(axes, panels, strict=True):
             axis.plot(along, panel.values, color=_COLOUR, linewidth=0.8)
-            if panel.target is not None:
+            if isinstance(panel.target, np.ndarray):
+                axis.plot(along, panel.target, color=_FAINT, linewidth=0.8, linestyle="--")
+            elif panel.target is not None:
                 axis.axhline(panel.target, color=_FAINT, linewidth=0.8, linestyle="--")
             if shaded_to is not None and along[0] < shaded_to:
                 axis.axvspan(along[0], min(shaded_to, along[-1]), color="#eeeeee", zorder=0)

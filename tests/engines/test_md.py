@@ -53,7 +53,7 @@ pytestmark = [pytest.mark.xdist_group("lammps"), pytest.mark.usefixtures("md_env
 @ENGINES
 @pytest.mark.parametrize("kind", ["nvt", "npt", "nve"])
 def test_a_run_leaves_its_rows_and_frames(engine: str, kind: str, make: Make) -> None:
-    simulation = make(ensemble__kind=kind, run__equilibration=20)
+    simulation = make(ensemble__kind=kind, run__equilibration=20, committee__every=10)
     columns = simulation.finish(engine, "run")
     assert columns["step"].tolist() == [-20, -10, 0, 10, 20, 30, 40]
     np.testing.assert_allclose(columns["time_ps"], columns["step"] / 1000)
@@ -315,11 +315,13 @@ def test_structures_that_do_not_suit_are_refused(make: Make, tmp_path: Path, cap
     extxyz.write_structures(
         tmp_path / "slab.xyz", [Structure([14] * 2, places, cell, [True, True, False])]
     )
-    refused(make(structure__file="slab.xyz"), "add vacuum and make it periodic", capsys)
+    refused(make(structure__file="slab.xyz"), "expected 1 along directions that are not", capsys)
+    flat = make(structure__file="slab.xyz", structure__repeat=[1, 1, 1], ensemble__kind="npt")
+    refused(flat, "npt needs a structure that is periodic along all three", capsys)
     extxyz.write_structures(tmp_path / "two.xyz", [Structure([14] * 2, places)])
-    refused(make(structure__file="two.xyz"), r"structure.repeat: expected \[1, 1, 1\]", capsys)
+    refused(make(structure__file="two.xyz"), r"structure.repeat: expected 1 along", capsys)
     wrong = make(structure__file="two.xyz", ensemble__kind="npt")
-    refused(wrong, "npt needs a periodic structure", capsys)
+    refused(wrong, "npt needs a structure that is periodic", capsys)
     extxyz.write_structures(tmp_path / "oxygen.xyz", [Structure([8] * 2, places)])
     wrong = make(structure__file="oxygen.xyz", structure__repeat=[1, 1, 1])
     for engine, package in PACKAGES.items():
