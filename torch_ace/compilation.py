@@ -29,6 +29,7 @@ def build() -> Path:
 
     Raises:
         MissingDependency: no torch 2.10 or newer, CMake or C++20 compiler, or it does not compile.
+        InputError: others may write to the cache folder or to the file, or own them.
         OSError: the cache folder cannot be written.
     """
     library = native_library()
