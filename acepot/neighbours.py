@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from acepot.errors import InputError
 from acepot.structure import Structure
 
-#: Images of a cell that are looked at one by one.
-_MOST_SHIFTS = 100_000
+#: Images of a cell that are looked at one by one, and of atoms at once.
+_MOST_SHIFTS, _MOST_IMAGES = 100_000, 5_000_000
+#: Neighbours of an atom, as in the native library (native/include/ace/cells.hpp), and edges of a
+#: structure: 3 GB in this list.
+_MOST_NEIGHBOURS, _MOST_EDGES = 100_000, 30_000_000
+#: The part of a cube that a ball in it fills, by the number of directions.
+_BALL = (1.0, 1.0, 0.7854, 0.5236)
 #: How far atoms may be apart along a direction that does not repeat where others do, in cut-offs:
 #: the library that finds neighbours ends the process beyond some thousands.
 _FARTHEST = 100
@@ -47,11 +52,13 @@ def build(structure: Structure, cutoff: float) -> Edges:
         The full list, sorted by centre, then neighbour, then shift.
 
     Raises:
-        InputError: the cut-off is not a positive finite number, or two atoms coincide.
+        InputError: the cut-off is not a positive finite number, two atoms coincide, or there are
+            more neighbours than memory is for.
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"cutoff: expected a positive length in Å, got {cutoff}")
     _check_extent(structure, cutoff)
+    _check_density(structure, cutoff)
     # Here, because vesin imports torch wherever it is installed: seconds that most runs can save.
     import vesin
 
@@ -94,6 +101,28 @@ def _check_extent(structure: Structure, cutoff: float) -> None:
         )
 
 
+def _check_density(structure: Structure, cutoff: float) -> None:
+    """Refuse a structure whose list of neighbours would fill the memory.
+
+    As many neighbours are expected as there are atoms on average within the cut-off of a place in
+    a box around all of them.
+    """
+    cell, periodic = _complete_cell(structure), structure.pbc
+    inverse = np.linalg.inv(cell)
+    layers = 1 / np.linalg.norm(inverse, axis=0)  # distances of the faces
+    extent = np.ptp(structure.positions @ inverse, axis=0) * layers
+    sizes = np.where(periodic, layers, extent)
+    filled = periodic | (extent > 2 * cutoff)
+    expected = len(structure) * float(np.prod(2 * cutoff / sizes[filled])) * _BALL[filled.sum()]
+    most = min(_MOST_NEIGHBOURS, _MOST_EDGES / len(structure))
+    if not expected < most:
+        raise InputError(
+            f"{_where(structure)}positions and cell: atoms have about {expected:.3g} neighbours "
+            f"within {cutoff:.4g} Å, expected at most {most:.0f} for {len(structure)} atoms; "
+            "has the cell collapsed?"
+        )
+
+
 def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     """The shortest distance between atoms of every pair of elements, images included.
 
@@ -115,10 +144,12 @@ def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     places = structure.positions - fractions @ cell
     # Layers of the lattice are 1/|column of the inverse| apart.
     layers = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) * periodic
-    if np.prod(2.0 * layers + 1) > _MOST_SHIFTS:
+    count = float(np.prod(2.0 * layers + 1))
+    if count > _MOST_SHIFTS or count * len(structure) > _MOST_IMAGES + 100 * len(structure):
         raise InputError(
             f"{_where(structure)}cell: its layers are too near to each other to look "
-            f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}"
+            f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}; "
+            "has the cell collapsed?"
         )
     shifts = np.stack(
         np.meshgrid(*[np.arange(-n, n + 1) for n in layers], indexing="ij"), axis=-1

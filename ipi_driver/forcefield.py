@@ -23,13 +23,6 @@ from ipi_driver.template import Template, read_template
 
 Floats = NDArray[np.float64]
 
-#: Periodic vectors that span less than this Å, or its square or cube, and more atoms per Å³ make a
-#: cell damaged or collapsed: far beyond any matter, they bound the number of neighbours.
-_SMALLEST, _DENSEST = 0.5, 3.0
-#: Lattice planes nearer than this (Å), as in very skewed cells of sound volume, would make a list
-#: of images that fills the memory: 200 MB here, 1.3 GB at 0.018 Å (measured).
-_CLOSEST = 0.05
-
 
 class Evaluates(Protocol):
     """What is needed of a Potential."""
@@ -81,7 +74,6 @@ class ForceField:
         self.template = template
         self._potential = potential
         self._energies, self._committee = energies, committee
-        self._sound = b""  # the last cell that passed: most runs keep theirs
 
     def compute(self, cells: Sequence[Floats], positions: Sequence[Floats]) -> list[Answer]:
         """Energies, forces and virials of several structures, in one call of the evaluator.
@@ -102,17 +94,13 @@ class ForceField:
         self.template.check_count(len(positions))
         with np.errstate(invalid="ignore"):  # Structure refuses what is not a number
             places, rows = positions * IPI.length, cell.T * IPI.length
-        structure = Structure(
+        return Structure(
             self.template.structure.numbers,
             places,
             rows,
             self.template.pbc,
             name="structure from i-PI",
         )
-        if (same := cell.tobytes()) != self._sound:
-            _check_cell(structure)
-            self._sound = same
-        return structure
 
     def _answer(self, result: Result) -> Answer:
         forces, virial = result.forces / IPI.force, result.virial.T / IPI.energy
@@ -138,28 +126,6 @@ class ForceField:
             raise InputError("the model gives energies of atoms or a committee that are not finite")
         parts = (f'"{key}": {as_json(values)}' for key, values in out.items())
         return f"{{{', '.join(parts)}}}" if out else ""
-
-
-def _check_cell(structure: Structure) -> None:
-    """Refuse cells so small that neighbours would fill the memory."""
-    vectors = structure.cell[structure.pbc]  # [k, x]
-    if len(vectors) == 0:
-        return
-    with np.errstate(all="ignore"):  # absurd lengths end as inf or nan and fail the test
-        try:
-            inverse = np.linalg.inv(vectors @ vectors.T)  # [k, k]
-        except np.linalg.LinAlgError:
-            inverse = np.full((1, 1), np.inf)
-        spacing = float((1 / np.sqrt(inverse.diagonal())).min())
-        spanned = float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
-    small = not spanned > _SMALLEST ** len(vectors)
-    dense = len(vectors) == 3 and len(structure) > _DENSEST * structure.volume
-    if not spacing > _CLOSEST or small or dense:
-        raise InputError(
-            f"the cell from i-PI, {structure.cell.tolist()} Å, repeats after {spacing:.3g} Å "
-            f"and has {structure.volume:.3g} Å³ for {len(structure)} atoms: no matter is like "
-            "this; has the cell collapsed?"
-        )
 
 
 def open_forcefield(

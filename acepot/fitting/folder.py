@@ -14,6 +14,7 @@ from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.fitted import Fit, Probe
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
+from acepot.fitting.publication import Publication
 from acepot.fitting.resume import EVERY, memory_in
 from acepot.holes.scan import scan
 from acepot.io import modelfile
@@ -30,6 +31,8 @@ __all__ = ["fit_to_folder", "verify"]
 
 #: Folder in that of a fit, while the fit is not complete.
 _UNFINISHED = "unfinished"
+#: Folder in that one for the files of a fit, until all are there.
+_COMPLETE = "complete"
 #: Holes that report.json describes, the worst.
 _DESCRIBED = 10
 #: Reloaded predictions against design rows times coefficients, relative to the largest
@@ -52,7 +55,8 @@ def fit_to_folder(
     Checkpoints are in the folder `unfinished`, which is gone when the fit is complete.
 
     Leaves `model.acepot`, `report.json`, `fit.toml` and, with plots, `parity.png` and
-    `dimers.png`. Earlier files of these names stay until the new ones are complete; a `fit.toml`
+    `dimers.png`. Earlier files of these names stay until all new ones are there and are then
+    replaced together; a process that ends in between leaves the rest to the next. A `fit.toml`
     with comments is somebody's own and stays, and `fit.resolved.toml` is written beside it.
 
     Args:
@@ -71,25 +75,39 @@ def fit_to_folder(
     if plots:
         require_matplotlib(", or do without: --no-plots")
     folder = made(folder)
-    with memory_in(folder / _UNFINISHED, every) as memory:
+    unfinished = folder / _UNFINISHED
+    with (
+        memory_in(unfinished, every) as memory,
+        Publication(folder, unfinished / _COMPLETE, say) as files,
+    ):
         fit = run_fit(config, say=say, threads=threads, memory=memory)
         holes = scan(fit.potential, short=True)
         say(str(holes))
         fit.report["holes"] = holes.report(_DESCRIBED)
-        _write(fit, folder, say)
+        _write(fit, folder, files, say)
+        try:
+            if plots:
+                _draw(fit, files)
+        finally:  # the model is there whatever becomes of its pictures
+            files.complete()
         memory.remove()
-    if plots:
-        potential = fit.potential
-        panels = parity_data(potential, "train", fit.train, fit.train_results)
-        panels += parity_data(potential, "test", fit.test, fit.test_results)
-        parity(folder / "parity.png", panels)
-        expanded = fit.assembled.basis.expanded
-        shortest = known_shortest(fit.model)
-        dimer_curves(folder / "dimers.png", potential, shortest=shortest, expanded=expanded)
     return fit
 
 
-def _write(fit: Fit, folder: Path, say: Callable[[str], None]) -> None:
+def _draw(fit: Fit, files: Publication) -> None:
+    potential = fit.potential
+    panels = parity_data(potential, "train", fit.train, fit.train_results)
+    panels += parity_data(potential, "test", fit.test, fit.test_results)
+    parity(files.file("parity.png"), panels)
+    dimer_curves(
+        files.file("dimers.png"),
+        potential,
+        shortest=known_shortest(fit.model),
+        expanded=fit.assembled.basis.expanded,
+    )
+
+
+def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None]) -> None:
     """The model, proven to reproduce the fit, its report, and the configuration that repeats it."""
     data = modelfile.model_bytes(fit.model)
     reloaded = load(data)
@@ -100,17 +118,18 @@ def _write(fit: Fit, folder: Path, say: Callable[[str], None]) -> None:
         "structures": len(fit.probes),
         "largest relative difference of the reloaded model to the fit": worst,
     }
-    with replaced(folder / "model.acepot", "wb") as file:
+    model = files.file("model.acepot")
+    with replaced(model, "wb") as file:
         file.write(data)
-    if (folder / "model.acepot").read_bytes() != data:
-        raise ConvergenceError(f"{folder / 'model.acepot'}: differs on disk from what was written")
-    write_json(folder / "report.json", fit.report)
-    written = folder / "fit.toml"
-    if _has_comments(written):
-        written = folder / "fit.resolved.toml"
-        say(f"{folder / 'fit.toml'} has comments and stays; every default is in {written}")
+    if model.read_bytes() != data:
+        raise ConvergenceError(f"{model}: differs on disk from what was written")
+    write_json(files.file("report.json"), fit.report)
+    written = "fit.toml"
+    if _has_comments(folder / written):
+        written = "fit.resolved.toml"
+        say(f"{folder / 'fit.toml'} has comments and stays; every default is in {folder / written}")
     if fit.config is not None:
-        with replaced(written) as text:
+        with replaced(files.file(written)) as text:
             text.write(dump_config(fit.config, folder))
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -11,8 +12,8 @@
 namespace ace {
 namespace {
 
-// 1.4 GB of images: a cell of 1 A with a cut-off of 100 A stays below.
-constexpr double most_images = 2e7;
+// 0.4 GB of images.
+constexpr double most_images = 5e6;
 // Most layers of cells that a cut-off reaches: the box of all cells is at least two cut-offs wide,
 // so cells are at least 0.46 of one.
 constexpr int most_reach = 3;
@@ -62,6 +63,19 @@ void complete(const double* cell, const int* pbc, double h[3][3]) {
 
 }  // namespace
 
+void crowded(int atom, double neighbours, double cutoff) {
+    char text[200];
+    if (atom >= 0)
+        std::snprintf(text, sizeof text, "atom %d has %.0f neighbours within %.4g A", atom,
+                      neighbours, cutoff);
+    else
+        std::snprintf(text, sizeof text, "atoms have about %.3g neighbours within %.4g A",
+                      neighbours, cutoff);
+    throw Error(std::string("positions and cell: ") + text + ", expected at most " +
+                std::to_string(most_neighbours) +
+                ": no matter is so dense; has the cell collapsed?");
+}
+
 void check_positions(int n, const double* positions) {
     for (size_t k = 0; k < 3 * static_cast<size_t>(n); k++)
         if (!(std::abs(positions[k]) < 1e8))
@@ -103,12 +117,14 @@ void Cells::images(int n, const double* positions, const double* cell, const int
             for (int d = 0; d < 3; d++) p.at[d] -= shift * h[k][d];
         }
     }
+    check_density(n, height, pbc);
     // About as many points as the loop below makes, at 70 bytes each.
     double expected = n;
     for (int k = 0; k < 3; k++) expected *= pbc[k] ? 1 + 2 * cutoff_ / height[k] : 1.0;
     if (!(expected - n < most_images + 4.0 * n && expected < 2e9))
         throw Error("cell: more than " + std::to_string(static_cast<long>(most_images)) +
-                    " periodic images within the cut-off; its vectors are too short");
+                    " periodic images within the cut-off; its vectors are too short or too skewed; "
+                    "has the cell collapsed?");
     points_.reserve(static_cast<size_t>(expected));
     for (int i = 0; i < n; i++) {
         const double* f = &fraction_[3 * size_t(i)];
@@ -128,6 +144,29 @@ void Cells::images(int n, const double* positions, const double* cell, const int
                     points_.push_back(p);
                 }
     }
+}
+
+// As many atoms as there are on average within the cut-off of a place in a box around all of them.
+void Cells::check_density(int n, const double* height, const int* pbc) const {
+    double neighbours = n, inside = 1;
+    int filled = 0;
+    for (int k = 0; k < 3; k++) {
+        double size = height[k];
+        if (!pbc[k]) {
+            const auto along = [&](int i) { return fraction_[3 * size_t(i) + k] * height[k]; };
+            double low = along(0), high = low;
+            for (int i = 1; i < n; i++) {
+                low = std::min(low, along(i));
+                high = std::max(high, along(i));
+            }
+            size = high - low;
+        }
+        if (!pbc[k] && !(size > 2 * cutoff_)) continue;
+        neighbours *= 2 * cutoff_ / size;
+        inside = ++filled == 3 ? 0.5236 : filled == 2 ? 0.7854 : 1.0;  // of a ball in its cube
+    }
+    neighbours *= inside;
+    if (!(neighbours < most_neighbours)) crowded(-1, neighbours, cutoff_);
 }
 
 void Cells::sort(int n, const int32_t* kinds) {

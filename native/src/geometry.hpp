@@ -79,6 +79,8 @@ void geometry(Workspace<T>& w, int species, double cutoff, int columns,
     const int count =
         piece.in->first ? search_list(*piece.in, atom.index, cutoff, w.found)
                         : search_cells(piece, atom.index, cutoff, species > 1, w.runs, w.found);
+    if (static_cast<size_t>(count) > most_neighbours)
+        crowded(piece.original(atom.index), count, cutoff);
     const size_t room = (static_cast<size_t>(count) / W + species + 1) * W;
     w.sorted.need(room);
     const size_t at = sort<T>(w, count, species, cutoff, atom);

@@ -124,6 +124,9 @@ class Geometry {
         cells.runs(sorted, w.runs);
         size_t room = 0;
         for (const Run& run : w.runs) room += run.end - run.begin;
+        if (room > 8 * most_neighbours)
+            crowded(cells.original(sorted), static_cast<double>(room),
+                    2 * tables_.longest_cutoff());
         for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(room);
         w.place.resize(room);
         w.limit.assign(tables_.species, 0.0);
@@ -147,6 +150,8 @@ class Geometry {
             }
         for (std::vector<double>* v : {&w.x, &w.y, &w.z, &w.square}) v->resize(count);
         w.place.resize(count);
+        if (count > most_neighbours)
+            crowded(cells.original(sorted), static_cast<double>(count), tables_.longest_cutoff());
     }
 
     [[noreturn]] static void coincide(int i, int j) {

@@ -141,6 +141,9 @@ inline int search_cells(const Piece& piece, int atom, double cutoff, bool specie
     cells.runs(atom, runs);
     size_t room = search_room;
     for (const Run& run : runs) room += run.end - run.begin;
+    // The runs are longer than the ball that they cover.
+    if (room > 8 * most_neighbours)
+        crowded(piece.original(atom), static_cast<double>(room), 2 * cutoff);
     to.need(room);
     const int self = cells.place(atom);
     const double at[3] = {cells.x[self], cells.y[self], cells.z[self]};

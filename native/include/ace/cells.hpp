@@ -1,6 +1,7 @@
 // A cell list: atoms and the periodic images near them, sorted so that the neighbours of an atom
 // are a few contiguous runs. The search itself is vectorised, in engine.hpp.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,13 @@ struct Run {
     int begin, end;
 };
 
+// Most neighbours of an atom: twice those in ordinary matter within 50 A, or those in matter that is
+// compressed ten times within 29 A. More would fill the memory: 0.6 GB a thread at this number.
+constexpr size_t most_neighbours = 100000;
+
+// Refuses an atom (or with -1 all of them) with more neighbours.
+[[noreturn]] void crowded(int atom, double neighbours, double cutoff);
+
 // Throws Error where a position is not finite.
 void check_positions(int n, const double* positions);
 
@@ -18,7 +26,8 @@ class Cells {
   public:
     // Sorts n atoms for searches up to `cutoff`. Positions may lie outside the cell; rows of
     // `cell` along directions that are not periodic are ignored. Throws Error on positions that
-    // are not finite and on periodic vectors that span no volume.
+    // are not finite, on periodic vectors that span no volume and, before memory is taken, on
+    // atoms that have too many neighbours.
     void build(int n, const double* positions, const double* cell, const int* pbc,
                const int32_t* species, double cutoff);
 
@@ -41,6 +50,7 @@ class Cells {
         int32_t atom;
     };
     void images(int n, const double* positions, const double* cell, const int* pbc);
+    void check_density(int n, const double* height, const int* pbc) const;
     void sort(int n, const int32_t* species);
 
     double cutoff_ = 0, low_[3], step_[3];

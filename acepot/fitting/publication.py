@@ -1,0 +1,96 @@
+"""The files of a fit are put in place all together, also if the process ends between two of them.
+
+They are written into a folder of their own first. When all are there a list of them is written, and
+from then on they are on their way: they are moved one after the other, the model last, and whoever
+comes next moves what is left. Without the list they are those of a fit that was not complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from acepot.errors import InputError
+from acepot.io.files import replaced
+
+__all__ = ["Publication"]
+
+_LIST = "list.json"
+_MODEL = "model.acepot"
+#: Names of files that a fit leaves.
+_NAMES = (
+    "report.json", "fit.toml", "fit.resolved.toml", "parity.png", "dimers.png", _MODEL,
+)  # fmt: skip
+
+
+class Publication:
+    """Files on their way into a folder, which is locked.
+
+    Args:
+        folder: where they will be.
+        waiting: a folder of the same file system, where they are until all are there.
+        say: called with lines for people.
+    """
+
+    def __init__(self, folder: Path, waiting: Path, say: Callable[[str], None]) -> None:
+        self._folder, self._waiting = folder, waiting
+        if (names := self._listed()) is not None:
+            say(f"{folder}: the files of a fit that had ended meanwhile are put in place")
+            self._move(names)
+        shutil.rmtree(waiting, ignore_errors=True)
+        for name in _NAMES:  # what was being written when a process of an earlier version ended
+            for left in folder.glob(f".{name}.????????.tmp"):
+                left.unlink(missing_ok=True)
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Files that are not complete are of no use."""
+        if self._listed() is None:
+            shutil.rmtree(self._waiting, ignore_errors=True)
+
+    def file(self, name: str) -> Path:
+        """Where to write the file of a name; earlier ones of this name stay as they are.
+
+        Raises:
+            InputError: what has this name is no file.
+        """
+        target = self._folder / name
+        if target.exists() and not target.is_file():
+            raise InputError(f"{target}: cannot be written: it is not a regular file")
+        self._waiting.mkdir(exist_ok=True)
+        return self._waiting / name
+
+    def complete(self) -> None:
+        """All files are there: put them in place."""
+        names = [name for name in _NAMES if (self._waiting / name).is_file()]
+        with replaced(self._waiting / _LIST) as file:
+            json.dump(names, file)
+        self._move(names)
+        shutil.rmtree(self._waiting, ignore_errors=True)
+
+    def _listed(self) -> list[str] | None:
+        """What an earlier process had on its way; None: nothing."""
+        try:
+            names = json.loads((self._waiting / _LIST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return [name for name in _NAMES if isinstance(names, list) and name in names]
+
+    def _move(self, names: list[str]) -> None:
+        for name in names:
+            source, target = self._waiting / name, self._folder / name
+            if not source.is_file():
+                continue  # it is there already
+            if target.is_symlink():  # the file it points to is replaced
+                with replaced(target, "wb") as file:
+                    file.write(source.read_bytes())
+                source.unlink()
+                continue
+            if target.exists():
+                source.chmod(target.stat().st_mode & 0o7777)
+            os.replace(source, target)
