@@ -72,7 +72,7 @@ def table_bytes(tables: Tables) -> bytes:
         parts.append(name.encode().ljust(24, b"\0"))
         parts.append(struct.pack("<QQ", kind[0], array.ndim))
         parts.append(struct.pack(f"<{array.ndim}Q", *array.shape))
-        parts.append(memoryview(np.ascontiguousarray(array, dtype=dtype).reshape(-1).view("u1")))
+        parts.append(np.ascontiguousarray(array, dtype=dtype).reshape(-1).view("u1").data)
     checksum = 0
     for part in parts:
         checksum = zlib.crc32(part, checksum)
