@@ -3,6 +3,8 @@
 Building a basis costs seconds at high order; reading one back costs milliseconds. The key
 holds the whole specification and the version of the rules that number its functions. The
 folder is ACEPOT_CACHE, else XDG_CACHE_HOME/acepot, else ~/.cache/acepot; deleting it is safe.
+Only what this user wrote is read (`seal`), and only if it fits the specification: anything else
+costs the time to build the basis, never another energy.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import json
 import logging
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from scipy.sparse import csr_array
 from acepot.basis.choices import BasisChoices, Pair
 from acepot.basis.expansion import Expansion, Labels, expand
 from acepot.basis.irrep import Irrep
+from acepot.basis.seal import opened, sealed
 from acepot.errors import InputError
 from acepot.ownership import make_own
 from acepot.schema import to_mapping
@@ -34,14 +36,25 @@ _LOG = logging.getLogger(__name__)
 
 #: Raised whenever `expand` numbers, orders or normalises anything differently.
 RULES = 1
+#: Of the files in the cache alone; part of their key.
+_FORM = "sealed"
 
 
 def cache_folder() -> Path:
-    """Where expansions are kept."""
+    """Where expansions are kept.
+
+    Raises:
+        InputError: no folder is named, and the user has none.
+    """
     if folder := os.environ.get("ACEPOT_CACHE"):
         return Path(folder)
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "acepot"
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "acepot"
+    except RuntimeError as error:
+        raise InputError(
+            "this user has no home folder for files that are kept; name a folder in ACEPOT_CACHE"
+        ) from error
 
 
 def cached_expansion(
@@ -53,19 +66,25 @@ def cached_expansion(
         spec: a resolved specification.
         progress: passed to `expand` when the basis has to be built.
     """
-    text = json.dumps([RULES, to_mapping(_counting_part(spec))], sort_keys=True)
+    text = json.dumps([RULES, _FORM, to_mapping(_counting_part(spec))], sort_keys=True)
     try:
-        make_own(cache_folder())
+        folder = cache_folder()
+    except InputError:
+        return expand(spec, progress)  # nothing can be kept
+    try:
+        make_own(folder)
     except InputError as error:
         _LOG.warning("%s; the basis is built without it", error)
         return expand(spec, progress)
     except OSError:
         pass  # reading may do
-    path = cache_folder() / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    path = folder / f"expansion-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     try:
-        return _read(path)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        pass  # absent or damaged: build it anew
+        kept = _read(path)
+        if _fits(kept, spec):
+            return kept
+    except Exception:  # whatever is in its place: build it anew
+        pass
     built = expand(spec, progress)
     try:
         _write(path, built)
@@ -78,6 +97,35 @@ def _counting_part(spec: BasisChoices) -> BasisChoices:
     """The specification without the distances, which change no product."""
     pair = Pair(degree=spec.pair.degree)
     return replace(spec, cutoff=None, inner=None, r0=None, pair=pair)
+
+
+def _fits(kept: Expansion, spec: BasisChoices) -> bool:
+    """Whether an expansion can be that of a specification: nothing in it may lead astray."""
+    species, blocks = len(spec.elements), len(kept.block_l)
+    whole = (kept.block_species, kept.block_channel, kept.block_l, *kept.terms)
+    if (
+        kept.irreps != spec.symmetries
+        or len(kept.sizes) != len(kept.irreps)
+        or sum(kept.sizes) != kept.size
+        or not len(kept.terms) == len(kept.real) == len(kept.imaginary) == species
+        or not len(kept.block_species) == len(kept.block_channel) == blocks
+        or not all(a.dtype.kind == "i" for a in whole)
+        or not all(type(n) is int and n != 0 for channel in kept.channels for n in channel)
+        or not all(channel for channel in kept.channels)
+    ):
+        return False
+    limits = (species, len(kept.channels), 121)
+    for array, limit in zip(whole, limits, strict=False):
+        if array.ndim != 1 or not ((array >= 0) & (array < limit)).all():
+            return False
+    for terms, real, imaginary in zip(kept.terms, kept.real, kept.imaginary, strict=True):
+        if terms.ndim != 2 or not ((terms >= 0) & (terms <= kept.offset[-1])).all():
+            return False
+        for matrix in (real, imaginary):
+            matrix.check_format(full_check=True)
+            if matrix.data.dtype != float or not np.isfinite(matrix.data).all():
+                return False
+    return True
 
 
 def _write(path: Path, built: Expansion) -> None:
@@ -97,14 +145,13 @@ def _write(path: Path, built: Expansion) -> None:
             arrays[f"{part}_{s}_data"] = matrix.data
             arrays[f"{part}_{s}_indices"] = matrix.indices
             arrays[f"{part}_{s}_indptr"] = matrix.indptr
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         content = io.BytesIO()
         np.savez(content, **arrays)
-        data = content.getvalue()
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
+            file.write(sealed(content.getvalue(), path.name, path.parent))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -112,10 +159,7 @@ def _write(path: Path, built: Expansion) -> None:
 
 
 def _read(path: Path) -> Expansion:
-    raw = path.read_bytes()
-    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
-        raise ValueError(f"{path}: damaged")
-    with np.load(io.BytesIO(raw[32:]), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(opened(path)), allow_pickle=False) as arrays:
         labels = Labels(**{f.name: arrays[f"label_{f.name}"] for f in fields(Labels)})
         irreps = tuple(Irrep(int(l), int(p)) for l, p in arrays["irreps"])  # noqa: E741
         sizes = tuple(int(n) for n in arrays["sizes"])

@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 #: Squared length below which a symmetrised tree adds nothing new. The true values are zero
 #: or algebraic numbers of order 1/(number of permutations); rounding leaves 1e-28.
 _DEPENDENT = 1e-10
-#: Entries of one coupling tree.
-_MAX_TENSOR = 20_000_000
+#: Entries of all coupling trees of one set of angular momenta: 0.5 GB, and twice that to make them.
+_MAX_TENSOR = 60_000_000
 
 
 @cache
@@ -168,8 +168,12 @@ def couplings(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> Coupl
         Orthonormal couplings times √|Stab| (Stab: the exchanges of equal factors), the
         normalisation of ACE1. Σl + L odd carries a factor i, so that every component is real.
     """
-    if prod(2 * l + 1 for l in (*ls, total)) > _MAX_TENSOR:  # noqa: E741
-        raise InputError(f"coupling of l = {list(ls)} is too large; lower max_l or the order")
+    paths = multiplicity(ls, (1,) * len(ls), total)
+    if (size := paths * prod(2 * l + 1 for l in (*ls, total))) > _MAX_TENSOR:  # noqa: E741
+        raise InputError(
+            f"coupling of l = {list(ls)} takes {size:.0e} numbers, more than {_MAX_TENSOR:.0e}; "
+            "lower max_l or the order"
+        )
     trees = _trees(ls, total)  # [q, m_1 … m_ν, M]
     weights = _symmetric_basis(trees[..., total], groups)
     phase = 1j if (sum(ls) + total) % 2 else 1.0

@@ -20,6 +20,7 @@ from acepot.basis.choices import BasisChoices
 from acepot.basis.coupling import couplings, product_coefficients
 from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.selection import Factors, group_sizes, select
+from acepot.errors import InputError
 
 Ints = NDArray[np.int64]
 
@@ -98,6 +99,11 @@ Block = tuple[int, int, tuple[int, ...]]  # species, l, channel
 _Added = tuple[tuple[int, ...], Ints, int | Ints, NDArray[np.complex128]]
 
 
+#: Products, before equal ones are joined: so many, and so many for every function. Each takes 50
+#: bytes or more; a canonical function of four factors of l = 6 has 10^6, others some hundreds.
+_PRODUCTS, _PRODUCTS_EACH = 3_000_000, 20_000
+
+
 class Assembly:
     """Collects products of one-particle functions and numbers them in the end.
 
@@ -110,6 +116,7 @@ class Assembly:
         self._rows = [0]  # the first row of every function, and that of the next
         self.labels: list[tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self._blocks: dict[Block, int] = {}
+        self._products = 0
         # by centre: block numbers (ν,), ms (T, ν), functions () or (T,), values ((2L+1), T)
         self._added: list[list[_Added]] = [[] for _ in range(species)]
 
@@ -134,7 +141,17 @@ class Assembly:
         ms: Ints,
         values: NDArray[np.complex128],
     ) -> None:
-        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own."""
+        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own.
+
+        Raises:
+            InputError: there are more products than so many functions may have.
+        """
+        self._products += values.size
+        if self._products > _PRODUCTS + _PRODUCTS_EACH * len(self.labels):
+            raise InputError(
+                f"basis: the first {len(self.labels)} functions take {self._products:.1e} "
+                "products; lower max_l or the order, or leave out the canonical formulation"
+            )
         numbers = tuple(self._blocks.setdefault(b, len(self._blocks)) for b in blocks)
         self._added[centre].append((numbers, ms, function, values))
 

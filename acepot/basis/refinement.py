@@ -167,7 +167,7 @@ class _Maker:
     def _measured(self, left: Array, right: Array, coefficients: Array) -> _Pieces:
         worst = np.zeros(len(left))
         for u in _WITHIN:
-            value = np.einsum("kfb,k->fb", coefficients, u ** np.arange(6.0))
+            value = np.tensordot(u ** np.arange(6.0), coefficients, axes=1)
             error = np.abs(value - self._values(left + (right - left) * u))
             worst = np.maximum(worst, (error / self._scale).max(axis=0, initial=0.0))
         return _Pieces(left, right, coefficients, worst)

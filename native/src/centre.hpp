@@ -65,12 +65,15 @@ struct Centre {
         constexpr int W = Simd<T>::W;
         storage_.back()->zero((bins + 1) * size);
         T* rows = storage_.back()->data();
+        std::vector<bool> alike;  // tables on the grid of this source
+        for (const RadialTable& t : tables.radial)
+            alike.push_back(source.grid >= 0 && t.same_grid(grid));
         for (size_t c = 0; c < source.columns.size(); c++)
             for (int bin = 0; bin < bins; bin++)
                 for (int k = 0; k < 6; k++)
                     rows[bin * size + (source.narrow ? c * narrow_row<T> + k
                                                      : (c / W * 6 + k) * W + c % W)] =
-                        static_cast<T>(value(tables, source, source.columns[c], pair, z, bin, k));
+                        static_cast<T>(value(tables, alike, source.columns[c], pair, z, bin, k));
         int silent = bins;
         while (silent > 0 && std::all_of(rows + (silent - 1) * size, rows + silent * size,
                                          [](T v) { return v == T(0); }))
@@ -83,8 +86,8 @@ struct Centre {
                                     !grid.zero_inside[pair], rows, knots_.back().get()});
     }
 
-    double value(const Tables& tables, const Source& source, const Column& column, int pair, int z,
-                 int bin, int k) const {
+    double value(const Tables& tables, const std::vector<bool>& alike, const Column& column,
+                 int pair, int z, int bin, int k) const {
         if (column.kind == Column::core) return tables.core[0].row(pair, bin)[k];
         if (column.kind == Column::channel) {
             const RadialTable& t = tables.radial[column.table];
@@ -93,7 +96,7 @@ struct Centre {
         double sum = 0;
         for (const Fold& fold : plan.folds) {
             const RadialTable& t = tables.radial[fold.table];
-            if (fold.species != z || !t.same_grid(tables.radial[source.grid])) continue;
+            if (fold.species != z || !alike[fold.table]) continue;
             sum += fold.weight[column.index] * t.row(pair, bin)[k * t.channels + fold.channel];
         }
         return sum * 0.28209479177387814;  // Y_00

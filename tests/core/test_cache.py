@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from acepot.basis import cache
+from acepot.basis import cache, seal
 from acepot.basis.choices import Pair, resolve
 from acepot.basis.expansion import Expansion, Labels, expand
 from acepot.basis.pace_family import SBessel
 from acepot.basis.spec import BasisSpec
+from acepot.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SPEC = resolve(BasisSpec(("O", "Si"), order=3, degree=5.0, cutoff=4.0))
+OTHER = resolve(BasisSpec(("O", "Si"), order=2, degree=5.0, cutoff=4.0))
 
 
 @pytest.fixture
@@ -42,7 +46,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BasisSpec]]:
 
 
 def entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    """What is kept, and anything else but the key."""
+    return sorted(p for p in folder.iterdir() if p.name != "key") if folder.is_dir() else []
 
 
 def assert_equal(one: Expansion, other: Expansion) -> None:
@@ -230,6 +235,111 @@ def test_a_flipped_bit_never_gives_another_basis(folder: Path) -> None:
         data[place // 8] ^= 1 << (place % 8)
         entry.write_bytes(data)
         assert_equal(cache.cached_expansion(spec), expected)
+
+
+# ------------------------------------------------------------------ trust
+
+
+def _rewritten(entry: Path, sign: Callable[[bytes], bytes], **change: object) -> None:
+    """The entry with other arrays; None leaves one out."""
+    with np.load(io.BytesIO(entry.read_bytes()[32:])) as kept:
+        arrays = {**kept, **change}
+    content = io.BytesIO()
+    np.savez(content, **{k: v for k, v in arrays.items() if v is not None})
+    entry.write_bytes(sign(content.getvalue()))
+
+
+def _poisons(entry: Path) -> dict[str, dict[str, object]]:
+    with np.load(io.BytesIO(entry.read_bytes()[32:])) as kept:
+        z = dict(kept)
+    huge, far, other = z["real_0_indptr"].copy(), z["terms_0"].copy(), z["terms_0"].copy()
+    huge[3], far[0, 0], other[0] = 10**9, 10**6, -5
+    return {
+        "an index out of range": {"terms_0": far},
+        "a negative index": {"terms_0": other},
+        "columns out of range": {"real_0_indices": z["real_0_indices"] + 10**6},
+        "rows that fall": {"real_0_indptr": z["real_0_indptr"][::-1].copy()},
+        "rows beyond the end": {"real_0_indptr": huge},
+        "l too large": {"block_l": z["block_l"] + 300},
+        "l negative": {"block_l": -z["block_l"] - 1},
+        "channels of another kind": {"channels": np.array('[[1, 2], "x"]')},
+        "channels as a table": {"channels": np.array('{"a": 1}')},
+        "no label": {"label_n": None},
+        "terms that are no integers": {"terms_0": z["terms_0"] * 1.5},
+        "terms of one dimension": {"terms_0": z["terms_0"].ravel()},
+        "couplings that are no numbers": {"real_0_data": z["real_0_data"] * np.nan},
+    }
+
+
+def test_what_this_user_did_not_seal_is_built_anew(folder: Path, built: list[BasisSpec]) -> None:
+    """A right digest without the key is not enough: couplings x 1.1 would give other energies."""
+    expected = cache.cached_expansion(SPEC)
+    (entry,) = entries(folder)
+    data = np.load(io.BytesIO(entry.read_bytes()[32:]))["real_0_data"]
+    _rewritten(entry, lambda x: hashlib.sha256(x).digest() + x, real_0_data=data * 1.1)
+    assert_equal(cache.cached_expansion(SPEC), expected)
+    assert len(built) == 2
+    assert_equal(cache.cached_expansion(SPEC), expected)
+    assert len(built) == 2, "the entry is replaced"
+    good = entry.read_bytes()
+    cache.cached_expansion(OTHER)
+    (other,) = (e for e in entries(folder) if e != entry)
+    other.write_bytes(good)
+    assert_equal(cache.cached_expansion(OTHER), expand(OTHER))
+
+
+def test_what_cannot_be_this_basis_is_built_anew_even_if_it_is_sealed(
+    folder: Path, built: list[BasisSpec]
+) -> None:
+    expected = cache.cached_expansion(SPEC)
+    (entry,) = entries(folder)
+    for count, (name, change) in enumerate(_poisons(entry).items(), start=2):
+        _rewritten(entry, lambda x: seal.sealed(x, entry.name, folder), **change)
+        assert_equal(cache.cached_expansion(SPEC), expected)
+        assert len(built) == count, name
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_or_folder_in_the_place_of_an_entry_is_not_waited_for(
+    folder: Path, built: list[BasisSpec]
+) -> None:
+    expected = cache.cached_expansion(SPEC)
+    (entry,) = entries(folder)
+    entry.unlink()
+    os.mkfifo(entry)
+    assert_equal(cache.cached_expansion(SPEC), expected)
+    assert entry.is_file() and len(built) == 2, "it is replaced"
+    entry.unlink()
+    entry.mkdir()
+    assert_equal(cache.cached_expansion(SPEC), expected)
+    (folder / "key").unlink()
+    os.mkfifo(folder / "key")
+    assert_equal(cache.cached_expansion(SPEC), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
+def test_files_that_others_can_write_to_are_not_read(folder: Path, built: list[BasisSpec]) -> None:
+    cache.cached_expansion(SPEC)
+    (entry,) = entries(folder)
+    assert entry.stat().st_mode & 0o777 == 0o600 and folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "key").stat().st_mode & 0o777 == 0o600
+    entry.chmod(0o666)
+    cache.cached_expansion(SPEC)
+    assert len(built) == 2 and entry.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_home_nothing_is_kept(
+    built: list[BasisSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ACEPOT_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert_equal(cache.cached_expansion(SPEC), expand(SPEC))
+    with pytest.raises(InputError, match="ACEPOT_CACHE"):
+        cache.cache_folder()
 
 
 # ------------------------------------------------------------------ several at once
