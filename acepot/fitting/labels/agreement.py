@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from acepot.fitting.labels.composition import compositions, robust
 from acepot.fitting.labels.contacts import contact
-from acepot.fitting.labels.factors import ENERGIES, STRESSES, reading
+from acepot.fitting.labels.factors import ENERGIES, PRESSURES, STRESSES, reading
 from acepot.fitting.labels.findings import Finding, named, strange, wrong
 from acepot.fitting.labels.witness import Slope, Witness
 from acepot.neighbours import nearest
@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 _STRANGE, _WRONG = 1.6, 3.0
 #: Those of virials, of which forces say less: 0.5 to 1.5 in sound sets.
 _STRANGE_VIRIAL, _WRONG_VIRIAL = 2.5, 6.0
+#: How near a slope of virials must be to a unit of pressure: few structures say it roughly.
+_ROUGHLY = float(np.log(3))
 #: Fewest labels for a slope.
 _FEWEST = 5
 #: Offset of all pressures that is told of, in GPa, and in its errors.
@@ -72,12 +74,13 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
     return [wrong(text) if found.off(_WRONG) else strange(text)], seen
 
 
-def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
+def virials(seen: Witness, fitted: bool, shifts: bool) -> Iterator[Finding]:
     """Virials against forces.
 
     Args:
         seen: the witness.
         fitted: whether virials enter the fit.
+        shifts: whether it knows energies, without which pressures have no zero.
     """
     index = [i for i, s in enumerate(seen.structures) if s.virial is not None and s.pbc.all()]
     index = index[:: max(1, len(index) // 100)]
@@ -93,7 +96,7 @@ def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
         text = f"{named(labelled)}: {_virial_words(found, float(np.median(volumes)), labelled)}"
         yield wrong(text) if fitted and found.off(_WRONG_VIRIAL) else strange(text)
         return
-    if not len(found.extra) or found.correlation < 0.6:
+    if not shifts or not len(found.extra) or found.correlation < 0.6:
         return
     pressure, error = found.extra[0] / GIGAPASCAL, found.extra_errors[0] / GIGAPASCAL
     if abs(pressure) > max(_OFFSET, _ERRORS * error):
@@ -118,7 +121,7 @@ def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) ->
         return f"{text}, which is the volume: a virial under the key of a stress"
     if 0.7 < size * whole < 1.4:
         return f"{text}, which is one over the volume: a stress under the key of a virial"
-    meaning = reading(size, STRESSES)
+    meaning = reading(size, STRESSES) or reading(size, PRESSURES, _ROUGHLY)
     sign = " with the wrong sign" if minus else ""
     if meaning:
         return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning})"
@@ -180,50 +183,77 @@ def mixed_forces(
 
 
 def mixed_energies(
-    train: Sequence[Structure], predicted: Sequence[float | None], symbols: Sequence[str]
+    train: Sequence[Structure], seen: Witness | None, symbols: Sequence[str]
 ) -> Iterator[Finding]:
     """Part of the energies in another unit than the rest.
 
     Args:
         train: training structures.
-        predicted: energies that the witness says, in eV, up to a constant for each element.
+        seen: the witness, whose structures are looked at; None: compositions alone tell.
         symbols: elements.
     """
-    both = [
-        (s, p)
-        for s, p in zip(train, predicted, strict=True)
-        if s.energy is not None and p is not None
-    ]
-    if len(both) < 2 * _FEWEST:
+    looked_at = train if seen is None else seen.structures
+    index = [i for i, s in enumerate(looked_at) if s.energy is not None]
+    if len(index) < 2 * _FEWEST:
         return
-    labelled = [s for s, _ in both]
+    labelled = [looked_at[i] for i in index]
     parts = compositions(labelled, symbols)
-    said = np.array([p / len(s) for s, p in both])
     given = np.array([s.energy / len(s) for s in labelled if s.energy is not None])
-    off = np.abs(given - said - parts @ robust(parts, given - said))
+    off = np.abs(given - parts @ robust(parts, given))
     most = 5 * float(np.median(off))  # one energy that is far off is no unit
-    alone = float(np.minimum(off, most).mean())
-    best: tuple[float, str, NDArray[np.intp]] = (0.2 * alone, "", np.zeros(0, int))
+    usual = float(np.minimum(off, most).mean())
+    if seen is not None:
+        alone = seen.slope(seen.energies[index], given, parts[:, parts.any(axis=0)])
+        if alone.correlation > 0.95:
+            return
+    for text, factor in ENERGIES.items():
+        if not text.startswith("energies"):
+            continue
+        left, other = _split(parts, given, factor, most)
+        if not 2 <= len(other) <= len(given) - 2:
+            continue
+        sound = left < 0.1 * usual
+        if seen is not None:
+            mended = given.copy()
+            mended[other] /= factor
+            found = seen.slope(seen.energies[index], mended, parts[:, parts.any(axis=0)])
+            sound = (
+                found.correlation > 0.9
+                and not found.off(_STRANGE)
+                and found.noise < 0.3 * max(alone.noise, 1e-12)
+            )
+        if sound:
+            yield wrong(
+                f"{named([labelled[i] for i in other])}: {len(other)} of {len(given)} structures "
+                f"have {text}, the others have not; read these from a file of their own"
+            )
+            return
+
+
+def _split(
+    parts: Floats, given: Floats, factor: float, most: float
+) -> tuple[float, NDArray[np.intp]]:
+    """Energies that are nearer to those of their composition times a factor.
+
+    Args:
+        parts: compositions, shape (m, elements).
+        given: energies per atom, shape (m,).
+        factor: of the unit.
+        most: distances in eV/atom above this count as this.
+
+    Returns:
+        The mean distance of all to the nearer of the two in eV/atom, and which are scaled.
+    """
     generator = np.random.default_rng(0)
-    units = {t: f for t, f in ENERGIES.items() if t.startswith("energies")}
-    draws = [
-        generator.choice(len(both), min(len(symbols), len(both)), replace=False) for _ in range(60)
-    ]
-    for drawn in draws:
-        atoms = np.linalg.lstsq(parts[drawn], (given - said)[drawn], rcond=None)[0]
-        right = parts @ atoms + said
-        for text, factor in units.items():
-            off = np.abs(given - right)
-            scaled = np.abs(given - factor * right) / factor
-            other = np.flatnonzero(scaled < off)
-            left = float(np.minimum(np.minimum(off, scaled), most).mean())
-            if left < best[0] and 2 <= len(other) <= len(both) - 2:
-                best = (left, text, other)
-    if best[1]:
-        yield wrong(
-            f"{named([labelled[i] for i in best[2]])}: {len(best[2])} of {len(both)} structures "
-            f"have {best[1]}; read these from a file of their own, with its units"
-        )
+    best: tuple[float, NDArray[np.intp]] = (np.inf, np.zeros(0, dtype=np.intp))
+    for _ in range(60):
+        drawn = generator.choice(len(given), min(parts.shape[1], len(given)), replace=False)
+        right = parts @ np.linalg.lstsq(parts[drawn], given[drawn], rcond=None)[0]
+        off, scaled = np.abs(given - right), np.abs(given - factor * right) / factor
+        left = float(np.minimum(np.minimum(off, scaled), most).mean())
+        if left < best[0]:
+            best = (left, np.flatnonzero(scaled < off))
+    return best
 
 
 #: Elements whose solids or molecules are soft, of which nothing is known from stiffness.
