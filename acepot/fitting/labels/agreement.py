@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from acepot.fitting.labels.composition import compositions, robust
 from acepot.fitting.labels.contacts import contact
 from acepot.fitting.labels.factors import ENERGIES, PRESSURES, STRESSES, reading
-from acepot.fitting.labels.findings import Finding, named, strange, wrong
+from acepot.fitting.labels.findings import Finding, largest_force, named, strange, wrong
 from acepot.fitting.labels.witness import Slope, Witness
 from acepot.neighbours import nearest
 from acepot.structure import Structure
 from acepot.units import GIGAPASCAL
 from acepot.voigt import to_voigt
 
-__all__ = ["energies", "mixed_energies", "mixed_forces", "stiffness", "virials"]
+__all__ = ["energies", "far_energies", "mixed_energies", "mixed_forces", "stiffness", "virials"]
 
 Floats = NDArray[np.float64]
 #: Factors by which a slope may be off without being strange, and without being wrong.
@@ -26,10 +26,17 @@ _STRANGE, _WRONG = 1.6, 3.0
 _STRANGE_VIRIAL, _WRONG_VIRIAL = 2.5, 6.0
 #: How near a slope of virials must be to a unit of pressure: few structures say it roughly.
 _ROUGHLY = float(np.log(3))
+#: Correlation above which energies and forces surely agree.
+_SURE = 0.95
 #: Fewest labels for a slope.
 _FEWEST = 5
 #: Offset of all pressures that is told of, in GPa, and in its errors.
 _OFFSET, _ERRORS = 1.0, 6.0
+#: An energy per atom is far from what the witness says, in eV and in the spread of all, unless
+#: atoms are closer than this part of their radii.
+_FAR, _SPREADS, _SQUEEZED = 1.0, 20.0, 0.72
+#: Factor between forces of structures that cannot be right.
+_WRONG_FORCES = 10.0
 #: Structures whose forces agree with the witness in direction: this correlation and more.
 _ALIKE = 0.85
 #: Forces that are compared are at least this part of the usual ones.
@@ -49,6 +56,10 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
     parts = compositions(labelled, seen.basis.spec.elements)
     rows = seen.energies[index]
     found = seen.slope(rows, totals / atoms, parts)
+    if found.correlation > _SURE and not found.off(_STRANGE):
+        return [], seen.told(rows, totals / atoms, parts, found.noise)
+    if lonely := _lonely(seen, rows, totals / atoms, parts, labelled):
+        return lonely, seen
     if found.correlation > 0.8 and not found.off(_STRANGE):
         return [], seen.told(rows, totals / atoms, parts, found.noise)
     as_given = seen.slope(rows, totals, parts)
@@ -74,6 +85,31 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
     return [wrong(text) if found.off(_WRONG) else strange(text)], seen
 
 
+def _lonely(
+    seen: Witness, rows: Floats, labels: Floats, parts: Floats, structures: Sequence[Structure]
+) -> list[Finding]:
+    """One to three energies without which all others agree with the forces."""
+    kept = np.arange(len(labels))
+    out: dict[int, float] = {}
+    while len(kept) >= 2 * _FEWEST and len(out) < 3:
+        noise = 0.1 * float(np.std(labels[kept]))
+        left = seen.apart(rows[kept], labels[kept], parts[kept], noise)
+        worst = int(np.abs(left).argmax())
+        out[int(kept[worst])] = float(left[worst])
+        kept = np.delete(kept, worst)
+        found = seen.slope(rows[kept], labels[kept], parts[kept])
+        if found.correlation > _SURE and not found.off(_STRANGE):
+            return [
+                strange(
+                    f"{named([structures[i]])}: the energy per atom is {abs(far):.2g} eV "
+                    f"{'above' if far > 0 else 'below'} what the forces and all other energies say"
+                )
+                for i, far in out.items()
+                if abs(far) > 0.5 * _FAR
+            ]
+    return []
+
+
 def virials(seen: Witness, fitted: bool, shifts: bool) -> Iterator[Finding]:
     """Virials against forces.
 
@@ -93,7 +129,7 @@ def virials(seen: Witness, fitted: bool, shifts: bool) -> Iterator[Finding]:
     shift = np.outer(volumes, (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)).ravel()[:, None]
     found = seen.slope(rows, labels, shift if len(index) >= _FEWEST else shift[:, :0])
     if found.off(_STRANGE_VIRIAL):
-        text = f"{named(labelled)}: {_virial_words(found, float(np.median(volumes)), labelled)}"
+        text = f"{named(labelled)}: {_virial_words(found, labelled)}"
         yield wrong(text) if fitted and found.off(_WRONG_VIRIAL) else strange(text)
         return
     if not shifts or not len(found.extra) or found.correlation < 0.6:
@@ -107,7 +143,7 @@ def virials(seen: Witness, fitted: bool, shifts: bool) -> Iterator[Finding]:
         )
 
 
-def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) -> str:
+def _virial_words(found: Slope, labelled: Sequence[Structure]) -> str:
     """What a slope of virials means."""
     text = (
         f"stresses or virials are {found.value:.3g} ± {found.error:.1g} times what the forces say"
@@ -117,15 +153,14 @@ def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) ->
     minus = "-" if found.value < 0 else ""
     if 1 / _STRANGE_VIRIAL < size < _STRANGE_VIRIAL:
         return f"{text}: they have the wrong sign (units: stress=-eV/Å^3, or virial=-eV)"
-    if 0.7 < size / whole < 1.4:
-        return f"{text}, which is the volume: a virial under the key of a stress"
     if 0.7 < size * whole < 1.4:
         return f"{text}, which is one over the volume: a stress under the key of a virial"
+    keyed = ", or a virial under the key of a stress" if 0.7 < size / whole < 1.4 else ""
     meaning = reading(size, STRESSES) or reading(size, PRESSURES, _ROUGHLY)
     sign = " with the wrong sign" if minus else ""
     if meaning:
-        return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning})"
-    return f"{text}, so they are in another unit{sign}"
+        return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning}){keyed}"
+    return f"{text}, so they are in another unit{sign}{keyed}"
 
 
 def mixed_forces(
@@ -171,15 +206,44 @@ def mixed_forces(
         return
     few = low if len(low) <= len(high) else high
     others = f"{factor:.3g} times {'smaller' if few is low else 'larger'}"
-    meaning = reading(factor if few is low else 1 / factor, ENERGIES)
-    meaning = meaning if few is low else ""
     text = (
         f"{named([alike[i] for i in sorted(few)])}: the forces are {others} than those of the "
-        "other structures at like distances"
-        + (f": this looks like {meaning}" if meaning else "")
-        + "; read these structures from a file of their own, with its units"
+        "other structures at like distances (27.2 for Ha/Å, 51.4 for Ha/Bohr, 23.1 for "
+        "kcal/mol/Å): they are in another unit; read these from a file of their own, with its units"
     )
-    yield wrong(text) if factor > 4 and meaning else strange(text)
+    yield wrong(text) if factor > _WRONG_FORCES else strange(text)
+
+
+def far_energies(
+    train: Sequence[Structure], predicted: Sequence[float | None], symbols: Sequence[str]
+) -> Iterator[Finding]:
+    """Energies far from what forces and the other energies say.
+
+    Args:
+        train: training structures.
+        predicted: energies that the witness says, in eV, up to a constant for each element.
+        symbols: elements.
+    """
+    both = [
+        (s, p)
+        for s, p in zip(train, predicted, strict=True)
+        if s.energy is not None and p is not None and len(s) > 1
+    ]
+    if len(both) < 2 * _FEWEST:
+        return
+    labelled = [s for s, _ in both]
+    left = np.array([(s.energy - p) / len(s) for s, p in both if s.energy is not None])
+    parts = compositions(labelled, symbols)
+    left -= parts @ robust(parts, left)
+    spread = 1.48 * float(np.median(np.abs(left)))
+    allowed = [max(_FAR, _SPREADS * spread, 0.5 * largest_force(s)) for s in labelled]
+    far = [i for i in np.flatnonzero(np.abs(left) > allowed) if contact(labelled[i]) > _SQUEEZED]
+    if far:
+        worst = max(far, key=lambda i: abs(left[i]))
+        yield strange(
+            f"{named([labelled[i] for i in far])}: energies per atom up to {abs(left[worst]):.2g} "
+            f"eV from what the forces and the other energies say (spread {spread:.2g} eV)"
+        )
 
 
 def mixed_energies(

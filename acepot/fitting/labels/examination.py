@@ -133,6 +133,7 @@ def _units(
         seen = None
     some = train[:: max(1, len(train) // _MOST)]
     forces: list[Floats | None] = [None] * len(some)
+    knowing = seen
     against: list[Finding] = []
     stresses: list[Finding] = []
     if seen is not None:
@@ -146,6 +147,10 @@ def _units(
     if not against and not mixed:
         mixed = list(agreement.mixed_energies(some, seen, spec.elements))
     yield from mixed or [one.finding() for one in outlying[:_TOLD]]
+    if knowing is not None and knowing is not seen and not mixed and not outlying:
+        results = knowing.predict(some, threads)
+        energies = [None if one.error is not None else one.energy for one in results]
+        yield from agreement.far_energies(some, energies, spec.elements)
     if seen is not None and not against and not mixed:
         yield from agreement.stiffness(seen, threads)
 

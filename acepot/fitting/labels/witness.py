@@ -133,6 +133,29 @@ class Witness:
             float(solution[0]), float(errors[0]), correlation, solution[1:], errors[1:], noise
         )
 
+    def apart(self, rows: Floats, labels: Floats, columns: Floats, noise: float) -> Floats:
+        """How far each label is from what the witness and all other labels say, shape (m,).
+
+        The residual of leaving one out, (V⁻¹ r)_i / (V⁻¹)_ii, with the covariance V.
+
+        Args:
+            rows: of what is labelled, shape (m, K).
+            labels: shape (m,).
+            columns: what else labels may hold with any coefficients, shape (m, k).
+            noise: of the labels, in their unit.
+        """
+        inverse = np.linalg.inv(self._covariance(rows, labels, columns, noise)[0])
+        left = labels - rows @ self.coefficients
+        return np.asarray((inverse @ left) / np.diag(inverse))
+
+    def _covariance(
+        self, rows: Floats, labels: Floats, columns: Floats, noise: float
+    ) -> tuple[Floats, Floats]:
+        """That of labels with free columns, shape (m, m), and a root of the witness's part."""
+        spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
+        free = 1e3 * max(float(np.std(labels)), 1.0) * columns
+        return spread @ spread.T + free @ free.T + noise**2 * np.eye(len(labels)), spread
+
     def told(self, rows: Floats, labels: Floats, columns: Floats, noise: float) -> Witness:
         """The witness that also knows labels, which determine what forces leave open.
 
@@ -142,9 +165,7 @@ class Witness:
             columns: what else labels may hold with any coefficients, shape (m, k).
             noise: of the labels, in their unit.
         """
-        spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
-        free = 1e3 * max(float(np.std(labels)), 1.0) * columns
-        covariance = spread @ spread.T + free @ free.T + noise**2 * np.eye(len(labels))
+        covariance, spread = self._covariance(rows, labels, columns, noise)
         gain = np.linalg.solve(
             covariance, np.column_stack([spread, labels - rows @ self.coefficients])
         )
