@@ -9,25 +9,34 @@ from numpy.typing import NDArray
 
 from acepot.fitting.labels.composition import compositions, robust
 from acepot.fitting.labels.contacts import contact
-from acepot.fitting.labels.factors import ENERGIES, STRESSES, reading
-from acepot.fitting.labels.findings import Finding, named, strange, wrong
+from acepot.fitting.labels.factors import ENERGIES, PRESSURES, STRESSES, reading
+from acepot.fitting.labels.findings import Finding, largest_force, named, strange, wrong
 from acepot.fitting.labels.witness import Slope, Witness
 from acepot.neighbours import nearest
 from acepot.structure import Structure
 from acepot.units import GIGAPASCAL
 from acepot.voigt import to_voigt
 
-__all__ = ["energies", "mixed_energies", "mixed_forces", "stiffness", "virials"]
+__all__ = ["energies", "far_energies", "mixed_energies", "mixed_forces", "stiffness", "virials"]
 
 Floats = NDArray[np.float64]
 #: Factors by which a slope may be off without being strange, and without being wrong.
 _STRANGE, _WRONG = 1.6, 3.0
 #: Those of virials, of which forces say less: 0.5 to 1.5 in sound sets.
 _STRANGE_VIRIAL, _WRONG_VIRIAL = 2.5, 6.0
+#: How near a slope of virials must be to a unit of pressure: few structures say it roughly.
+_ROUGHLY = float(np.log(3))
+#: Correlation above which energies and forces surely agree.
+_SURE = 0.95
 #: Fewest labels for a slope.
 _FEWEST = 5
 #: Offset of all pressures that is told of, in GPa, and in its errors.
 _OFFSET, _ERRORS = 1.0, 6.0
+#: An energy per atom is far from what the witness says, in eV and in the spread of all, unless
+#: atoms are closer than this part of their radii.
+_FAR, _SPREADS, _SQUEEZED = 1.0, 20.0, 0.72
+#: Factor between forces of structures that cannot be right.
+_WRONG_FORCES = 10.0
 #: Structures whose forces agree with the witness in direction: this correlation and more.
 _ALIKE = 0.85
 #: Forces that are compared are at least this part of the usual ones.
@@ -47,6 +56,10 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
     parts = compositions(labelled, seen.basis.spec.elements)
     rows = seen.energies[index]
     found = seen.slope(rows, totals / atoms, parts)
+    if found.correlation > _SURE and not found.off(_STRANGE):
+        return [], seen.told(rows, totals / atoms, parts, found.noise)
+    if lonely := _lonely(seen, rows, totals / atoms, parts, labelled):
+        return lonely, seen
     if found.correlation > 0.8 and not found.off(_STRANGE):
         return [], seen.told(rows, totals / atoms, parts, found.noise)
     as_given = seen.slope(rows, totals, parts)
@@ -72,12 +85,38 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
     return [wrong(text) if found.off(_WRONG) else strange(text)], seen
 
 
-def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
+def _lonely(
+    seen: Witness, rows: Floats, labels: Floats, parts: Floats, structures: Sequence[Structure]
+) -> list[Finding]:
+    """One to three energies without which all others agree with the forces."""
+    kept = np.arange(len(labels))
+    out: dict[int, float] = {}
+    while len(kept) >= 2 * _FEWEST and len(out) < 3:
+        noise = 0.1 * float(np.std(labels[kept]))
+        left = seen.apart(rows[kept], labels[kept], parts[kept], noise)
+        worst = int(np.abs(left).argmax())
+        out[int(kept[worst])] = float(left[worst])
+        kept = np.delete(kept, worst)
+        found = seen.slope(rows[kept], labels[kept], parts[kept])
+        if found.correlation > _SURE and not found.off(_STRANGE):
+            return [
+                strange(
+                    f"{named([structures[i]])}: the energy per atom is {abs(far):.2g} eV "
+                    f"{'above' if far > 0 else 'below'} what the forces and all other energies say"
+                )
+                for i, far in out.items()
+                if abs(far) > 0.5 * _FAR
+            ]
+    return []
+
+
+def virials(seen: Witness, fitted: bool, shifts: bool) -> Iterator[Finding]:
     """Virials against forces.
 
     Args:
         seen: the witness.
         fitted: whether virials enter the fit.
+        shifts: whether it knows energies, without which pressures have no zero.
     """
     index = [i for i, s in enumerate(seen.structures) if s.virial is not None and s.pbc.all()]
     index = index[:: max(1, len(index) // 100)]
@@ -90,10 +129,10 @@ def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
     shift = np.outer(volumes, (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)).ravel()[:, None]
     found = seen.slope(rows, labels, shift if len(index) >= _FEWEST else shift[:, :0])
     if found.off(_STRANGE_VIRIAL):
-        text = f"{named(labelled)}: {_virial_words(found, float(np.median(volumes)), labelled)}"
+        text = f"{named(labelled)}: {_virial_words(found, labelled)}"
         yield wrong(text) if fitted and found.off(_WRONG_VIRIAL) else strange(text)
         return
-    if not len(found.extra) or found.correlation < 0.6:
+    if not shifts or not len(found.extra) or found.correlation < 0.6:
         return
     pressure, error = found.extra[0] / GIGAPASCAL, found.extra_errors[0] / GIGAPASCAL
     if abs(pressure) > max(_OFFSET, _ERRORS * error):
@@ -104,7 +143,7 @@ def virials(seen: Witness, fitted: bool) -> Iterator[Finding]:
         )
 
 
-def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) -> str:
+def _virial_words(found: Slope, labelled: Sequence[Structure]) -> str:
     """What a slope of virials means."""
     text = (
         f"stresses or virials are {found.value:.3g} ± {found.error:.1g} times what the forces say"
@@ -114,15 +153,14 @@ def _virial_words(found: Slope, volume: float, labelled: Sequence[Structure]) ->
     minus = "-" if found.value < 0 else ""
     if 1 / _STRANGE_VIRIAL < size < _STRANGE_VIRIAL:
         return f"{text}: they have the wrong sign (units: stress=-eV/Å^3, or virial=-eV)"
-    if 0.7 < size / whole < 1.4:
-        return f"{text}, which is the volume: a virial under the key of a stress"
     if 0.7 < size * whole < 1.4:
         return f"{text}, which is one over the volume: a stress under the key of a virial"
-    meaning = reading(size, STRESSES)
+    keyed = ", or a virial under the key of a stress" if 0.7 < size / whole < 1.4 else ""
+    meaning = reading(size, STRESSES) or reading(size, PRESSURES, _ROUGHLY)
     sign = " with the wrong sign" if minus else ""
     if meaning:
-        return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning})"
-    return f"{text}, so they are in another unit{sign}"
+        return f"{text}: this looks like {meaning}{sign} (units: stress={minus}{meaning}){keyed}"
+    return f"{text}, so they are in another unit{sign}{keyed}"
 
 
 def mixed_forces(
@@ -168,21 +206,18 @@ def mixed_forces(
         return
     few = low if len(low) <= len(high) else high
     others = f"{factor:.3g} times {'smaller' if few is low else 'larger'}"
-    meaning = reading(factor if few is low else 1 / factor, ENERGIES)
-    meaning = meaning if few is low else ""
     text = (
         f"{named([alike[i] for i in sorted(few)])}: the forces are {others} than those of the "
-        "other structures at like distances"
-        + (f": this looks like {meaning}" if meaning else "")
-        + "; read these structures from a file of their own, with its units"
+        "other structures at like distances (27.2 for Ha/Å, 51.4 for Ha/Bohr, 23.1 for "
+        "kcal/mol/Å): they are in another unit; read these from a file of their own, with its units"
     )
-    yield wrong(text) if factor > 4 and meaning else strange(text)
+    yield wrong(text) if factor > _WRONG_FORCES else strange(text)
 
 
-def mixed_energies(
+def far_energies(
     train: Sequence[Structure], predicted: Sequence[float | None], symbols: Sequence[str]
 ) -> Iterator[Finding]:
-    """Part of the energies in another unit than the rest.
+    """Energies far from what forces and the other energies say.
 
     Args:
         train: training structures.
@@ -192,38 +227,97 @@ def mixed_energies(
     both = [
         (s, p)
         for s, p in zip(train, predicted, strict=True)
-        if s.energy is not None and p is not None
+        if s.energy is not None and p is not None and len(s) > 1
     ]
     if len(both) < 2 * _FEWEST:
         return
     labelled = [s for s, _ in both]
+    left = np.array([(s.energy - p) / len(s) for s, p in both if s.energy is not None])
     parts = compositions(labelled, symbols)
-    said = np.array([p / len(s) for s, p in both])
-    given = np.array([s.energy / len(s) for s in labelled if s.energy is not None])
-    off = np.abs(given - said - parts @ robust(parts, given - said))
-    most = 5 * float(np.median(off))  # one energy that is far off is no unit
-    alone = float(np.minimum(off, most).mean())
-    best: tuple[float, str, NDArray[np.intp]] = (0.2 * alone, "", np.zeros(0, int))
-    generator = np.random.default_rng(0)
-    units = {t: f for t, f in ENERGIES.items() if t.startswith("energies")}
-    draws = [
-        generator.choice(len(both), min(len(symbols), len(both)), replace=False) for _ in range(60)
-    ]
-    for drawn in draws:
-        atoms = np.linalg.lstsq(parts[drawn], (given - said)[drawn], rcond=None)[0]
-        right = parts @ atoms + said
-        for text, factor in units.items():
-            off = np.abs(given - right)
-            scaled = np.abs(given - factor * right) / factor
-            other = np.flatnonzero(scaled < off)
-            left = float(np.minimum(np.minimum(off, scaled), most).mean())
-            if left < best[0] and 2 <= len(other) <= len(both) - 2:
-                best = (left, text, other)
-    if best[1]:
-        yield wrong(
-            f"{named([labelled[i] for i in best[2]])}: {len(best[2])} of {len(both)} structures "
-            f"have {best[1]}; read these from a file of their own, with its units"
+    left -= parts @ robust(parts, left)
+    spread = 1.48 * float(np.median(np.abs(left)))
+    allowed = [max(_FAR, _SPREADS * spread, 0.5 * largest_force(s)) for s in labelled]
+    far = [i for i in np.flatnonzero(np.abs(left) > allowed) if contact(labelled[i]) > _SQUEEZED]
+    if far:
+        worst = max(far, key=lambda i: abs(left[i]))
+        yield strange(
+            f"{named([labelled[i] for i in far])}: energies per atom up to {abs(left[worst]):.2g} "
+            f"eV from what the forces and the other energies say (spread {spread:.2g} eV)"
         )
+
+
+def mixed_energies(
+    train: Sequence[Structure], seen: Witness | None, symbols: Sequence[str]
+) -> Iterator[Finding]:
+    """Part of the energies in another unit than the rest.
+
+    Args:
+        train: training structures.
+        seen: the witness, whose structures are looked at; None: compositions alone tell.
+        symbols: elements.
+    """
+    looked_at = train if seen is None else seen.structures
+    index = [i for i, s in enumerate(looked_at) if s.energy is not None]
+    if len(index) < 2 * _FEWEST:
+        return
+    labelled = [looked_at[i] for i in index]
+    parts = compositions(labelled, symbols)
+    given = np.array([s.energy / len(s) for s in labelled if s.energy is not None])
+    off = np.abs(given - parts @ robust(parts, given))
+    most = 5 * float(np.median(off))  # one energy that is far off is no unit
+    usual = float(np.minimum(off, most).mean())
+    if seen is not None:
+        alone = seen.slope(seen.energies[index], given, parts[:, parts.any(axis=0)])
+        if alone.correlation > 0.95:
+            return
+    for text, factor in ENERGIES.items():
+        if not text.startswith("energies"):
+            continue
+        left, other = _split(parts, given, factor, most)
+        if not 2 <= len(other) <= len(given) - 2:
+            continue
+        sound = left < 0.1 * usual
+        if seen is not None:
+            mended = given.copy()
+            mended[other] /= factor
+            found = seen.slope(seen.energies[index], mended, parts[:, parts.any(axis=0)])
+            sound = (
+                found.correlation > 0.9
+                and not found.off(_STRANGE)
+                and found.noise < 0.3 * max(alone.noise, 1e-12)
+            )
+        if sound:
+            yield wrong(
+                f"{named([labelled[i] for i in other])}: {len(other)} of {len(given)} structures "
+                f"have {text}, the others have not; read these from a file of their own"
+            )
+            return
+
+
+def _split(
+    parts: Floats, given: Floats, factor: float, most: float
+) -> tuple[float, NDArray[np.intp]]:
+    """Energies that are nearer to those of their composition times a factor.
+
+    Args:
+        parts: compositions, shape (m, elements).
+        given: energies per atom, shape (m,).
+        factor: of the unit.
+        most: distances in eV/atom above this count as this.
+
+    Returns:
+        The mean distance of all to the nearer of the two in eV/atom, and which are scaled.
+    """
+    generator = np.random.default_rng(0)
+    best: tuple[float, NDArray[np.intp]] = (np.inf, np.zeros(0, dtype=np.intp))
+    for _ in range(60):
+        drawn = generator.choice(len(given), min(parts.shape[1], len(given)), replace=False)
+        right = parts @ np.linalg.lstsq(parts[drawn], given[drawn], rcond=None)[0]
+        off, scaled = np.abs(given - right), np.abs(given - factor * right) / factor
+        left = float(np.minimum(np.minimum(off, scaled), most).mean())
+        if left < best[0]:
+            best = (left, np.flatnonzero(scaled < off))
+    return best
 
 
 #: Elements whose solids or molecules are soft, of which nothing is known from stiffness.

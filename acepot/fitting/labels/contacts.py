@@ -14,17 +14,16 @@ from acepot.structure import Structure
 
 __all__ = ["RADII", "contact", "contacts"]
 
-#: Covalent radii in Å by atomic number (B. Cordero et al., Dalton Trans. 2008, 2832).
+#: Covalent radii in pm by atomic number (B. Cordero et al., Dalton Trans. 2008, 2832).
 RADII = (
-    0.31, 0.28, 1.28, 0.96, 0.84, 0.76, 0.71, 0.66, 0.57, 0.58, 1.66, 1.41, 1.21, 1.11, 1.07, 1.05,
-    1.02, 1.06, 2.03, 1.76, 1.7, 1.6, 1.53, 1.39, 1.39, 1.32, 1.26, 1.24, 1.32, 1.22, 1.22, 1.2,
-    1.19, 1.2, 1.2, 1.16, 2.2, 1.95, 1.9, 1.75, 1.64, 1.54, 1.47, 1.46, 1.42, 1.39, 1.45, 1.44,
-    1.42, 1.39, 1.39, 1.38, 1.39, 1.4, 2.44, 2.15, 2.07, 2.04, 2.03, 2.01, 1.99, 1.98, 1.98, 1.96,
-    1.94, 1.92, 1.92, 1.89, 1.9, 1.87, 1.87, 1.75, 1.7, 1.62, 1.51, 1.44, 1.41, 1.36, 1.36, 1.32,
-    1.45, 1.46, 1.48, 1.4, 1.5, 1.5, 2.6, 2.21, 2.15, 2.06, 2.0, 1.96, 1.9, 1.87, 1.8, 1.69,
+    31, 28, 128, 96, 84, 76, 71, 66, 57, 58, 166, 141, 121, 111, 107, 105, 102, 106, 203, 176,
+    170, 160, 153, 139, 139, 132, 126, 124, 132, 122, 122, 120, 119, 120, 120, 116, 220, 195, 190,
+    175, 164, 154, 147, 146, 142, 139, 145, 144, 142, 139, 139, 138, 139, 140, 244, 215, 207, 204,
+    203, 201, 199, 198, 198, 196, 194, 192, 192, 189, 190, 187, 187, 175, 170, 162, 151, 144, 141,
+    136, 136, 132, 145, 146, 148, 140, 150, 150, 260, 221, 215, 206, 200, 196, 190, 187, 180, 169,
 )  # fmt: skip
 #: Of heavier elements.
-_HEAVY = 1.7
+_HEAVY = 170
 #: Elements that form no bonds: their distances are not measured by these radii.
 _INERT = frozenset({2, 10, 18, 36, 54, 86})
 #: The shortest distances of a structure, in sums of radii, lie between these two in most sound
@@ -91,4 +90,5 @@ def _with_distance(
 
 
 def _radius(number: int) -> float:
-    return RADII[number - 1] if number <= len(RADII) else _HEAVY
+    """In Å."""
+    return (RADII[number - 1] if number <= len(RADII) else _HEAVY) / 100

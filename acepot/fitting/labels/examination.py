@@ -133,21 +133,24 @@ def _units(
         seen = None
     some = train[:: max(1, len(train) // _MOST)]
     forces: list[Floats | None] = [None] * len(some)
-    energies: list[float | None] = [0.0] * len(some)
+    knowing = seen
     against: list[Finding] = []
     stresses: list[Finding] = []
     if seen is not None:
         against, knowing = agreement.energies(seen)
         yield from against
-        stresses = list(agreement.virials(knowing, fitted))
-        results = seen.predict(some, threads)
+        stresses = list(agreement.virials(knowing, fitted, knowing is not seen))
+        results = seen.predict(some, threads, scaled=True)
         forces = [None if one.error is not None else one.forces for one in results]
-        energies = [None if one.error is not None else one.energy for one in results]
     yield from stresses or limits.huge_stresses(train, fitted)
     mixed = list(agreement.mixed_forces(some, forces))
     if not against and not mixed:
-        mixed = list(agreement.mixed_energies(some, energies, spec.elements))
+        mixed = list(agreement.mixed_energies(some, seen, spec.elements))
     yield from mixed or [one.finding() for one in outlying[:_TOLD]]
+    if knowing is not None and knowing is not seen and not mixed and not outlying:
+        results = knowing.predict(some, threads)
+        energies = [None if one.error is not None else one.energy for one in results]
+        yield from agreement.far_energies(some, energies, spec.elements)
     if seen is not None and not against and not mixed:
         yield from agreement.stiffness(seen, threads)
 

@@ -14,7 +14,7 @@ from acepot.units import (
     RYDBERG,
 )
 
-__all__ = ["ENERGIES", "STRESSES", "reading"]
+__all__ = ["ENERGIES", "PRESSURES", "STRESSES", "reading"]
 
 #: How near the factor must be to that of a unit, in its logarithm.
 _NEAR = 0.12
@@ -44,11 +44,19 @@ STRESSES: Mapping[str, float] = {
     "Ha/Å^3": 1 / HARTREE,
     "kcal/mol/Å^3": 1 / KILOCALORIE_PER_MOLE,
 }
+#: The pressures among them, which are far from each other.
+PRESSURES = {unit: STRESSES[unit] for unit in ("GPa", "kbar", "bar")}
 
 
-def reading(factor: float, meanings: Mapping[str, float]) -> str:
-    """What a factor may mean, the nearest first; "" if it is that of no unit."""
-    near = sorted(
+def reading(factor: float, meanings: Mapping[str, float], near: float = _NEAR) -> str:
+    """What a factor may mean, the nearest first; "" if it is that of no unit.
+
+    Args:
+        factor: of either sign.
+        meanings: factors by what they mean.
+        near: how near the factor must be, in its logarithm.
+    """
+    distances = sorted(
         (abs(math.log(abs(factor) / value)), text) for text, value in meanings.items() if factor
     )
-    return " or ".join(text for distance, text in near if distance < _NEAR)
+    return " or ".join(text for distance, text in distances if distance < near)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ _ATOMS, _STRUCTURES, _FEWEST = 2500, 300, 8
 #: Residual forces of one structure are not independent: their variance counts so many times. With
 #: 30, energies of 30 sound sets have slopes of 0.95 to 1.12.
 _DEPENDENT = 30.0
+#: Rounds in which every structure may take a scale of its own, if the logarithms of these differ
+#: by more than the second number.
+_ROUNDS, _ALIKE = 12, 0.5
 #: Smallest singular value that is kept, of the largest.
 _DAMPING = 1e-5
 
@@ -80,6 +84,7 @@ class Witness:
         virials: rows of virials per atom, shape (m, 6, K).
         coefficients: shape (K,).
         half: a square root of the covariance of the coefficients, shape (K, K).
+        scaled: coefficients if the forces of each structure may have a unit of their own.
         agreement: correlation of the fitted forces with the labels.
         forces: root mean square of the labels in eV/Å.
     """
@@ -90,6 +95,7 @@ class Witness:
     virials: Floats
     coefficients: Floats
     half: Floats
+    scaled: Floats
     agreement: float
     forces: float
 
@@ -101,18 +107,21 @@ class Witness:
             labels: shape (m,).
             columns: what else labels may hold with any coefficients, shape (m, k).
         """
-        mean, spread = rows @ self.coefficients, rows @ self.half
-        covariance = _DEPENDENT * (spread @ spread.T)
-        noise = 1e-3 * max(float(np.std(labels)), 1e-6)
-        for _ in range(30):
-            lower = np.linalg.cholesky(covariance + noise**2 * np.eye(len(labels)))
-            both = np.linalg.solve(lower, np.column_stack([mean, columns, labels]))
+        spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
+        values, vectors = np.linalg.eigh(spread @ spread.T)
+        values = np.maximum(values, 0.0)
+        turned = vectors.T @ np.column_stack([rows @ self.coefficients, columns, labels])
+        size, noise = 1.0, 1e-3 * max(float(np.std(labels)), 1e-6)
+        for _ in range(40):
+            # The covariance is that of labels in our units: it grows with theirs.
+            both = turned / np.sqrt(size**2 * values + noise**2)[:, None]
             design, target = both[:, :-1], both[:, -1]
             solution, weights, scale = _robust(design, target)
-            if 0.7 < scale < 1.2:
+            before, size = size, abs(float(solution[0])) or size
+            if 0.7 < scale < 1.2 and abs(size / before - 1) < 0.1:
                 break
             noise *= min(max(scale, 0.5), 10.0)
-            if noise < 1e-9:
+            if noise < 1e-9 * size:
                 break
         weighted = design * weights[:, None]
         inverse = np.linalg.pinv(weighted.T @ weighted)
@@ -124,6 +133,29 @@ class Witness:
             float(solution[0]), float(errors[0]), correlation, solution[1:], errors[1:], noise
         )
 
+    def apart(self, rows: Floats, labels: Floats, columns: Floats, noise: float) -> Floats:
+        """How far each label is from what the witness and all other labels say, shape (m,).
+
+        The residual of leaving one out, (V⁻¹ r)_i / (V⁻¹)_ii, with the covariance V.
+
+        Args:
+            rows: of what is labelled, shape (m, K).
+            labels: shape (m,).
+            columns: what else labels may hold with any coefficients, shape (m, k).
+            noise: of the labels, in their unit.
+        """
+        inverse = np.linalg.inv(self._covariance(rows, labels, columns, noise)[0])
+        left = labels - rows @ self.coefficients
+        return np.asarray((inverse @ left) / np.diag(inverse))
+
+    def _covariance(
+        self, rows: Floats, labels: Floats, columns: Floats, noise: float
+    ) -> tuple[Floats, Floats]:
+        """That of labels with free columns, shape (m, m), and a root of the witness's part."""
+        spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
+        free = 1e3 * max(float(np.std(labels)), 1.0) * columns
+        return spread @ spread.T + free @ free.T + noise**2 * np.eye(len(labels)), spread
+
     def told(self, rows: Floats, labels: Floats, columns: Floats, noise: float) -> Witness:
         """The witness that also knows labels, which determine what forces leave open.
 
@@ -133,9 +165,7 @@ class Witness:
             columns: what else labels may hold with any coefficients, shape (m, k).
             noise: of the labels, in their unit.
         """
-        spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
-        free = 1e3 * max(float(np.std(labels)), 1.0) * columns
-        covariance = spread @ spread.T + free @ free.T + noise**2 * np.eye(len(labels))
+        covariance, spread = self._covariance(rows, labels, columns, noise)
         gain = np.linalg.solve(
             covariance, np.column_stack([spread, labels - rows @ self.coefficients])
         )
@@ -144,9 +174,12 @@ class Witness:
         half = self.half @ (vectors * np.sqrt(np.maximum(values, 0.0)))
         return replace(self, coefficients=self.coefficients + moved, half=half)
 
-    def predict(self, structures: Sequence[Structure], threads: int) -> list[Result]:
+    def predict(
+        self, structures: Sequence[Structure], threads: int, *, scaled: bool = False
+    ) -> list[Result]:
         """What the witness says about any structures, with the error of those it cannot say."""
-        model = replace(self.basis.blank, coefficients=self.coefficients[None, None])
+        coefficients = self.scaled if scaled else self.coefficients
+        model = replace(self.basis.blank, coefficients=coefficients[None, None])
         return self.basis.potential(model, threads).compute_all(structures, failures="keep")
 
 
@@ -181,6 +214,8 @@ def witness(train: Sequence[Structure], spec: BasisSpec) -> Witness | None:
     target = np.concatenate([one.forces.ravel() for one in kept if one.forces is not None])
     coefficients, half = _fitted(design, target)
     predicted = design @ coefficients
+    first = np.cumsum([0, *(3 * len(one) for one in kept)])
+    frames = [slice(a, b) for a, b in pairwise(first.tolist())]
     sizes = float(np.linalg.norm(predicted) * np.linalg.norm(target))
     return Witness(
         basis=basis,
@@ -189,6 +224,7 @@ def witness(train: Sequence[Structure], spec: BasisSpec) -> Witness | None:
         virials=np.array([b[-6:] / len(s) for b, s in zip(blocks, kept, strict=True)]),
         coefficients=coefficients,
         half=half,
+        scaled=_scaled(design, target, frames, coefficients),
         agreement=float(predicted @ target) / sizes if sizes > 0 else 0.0,
         forces=float(np.sqrt(np.mean(target**2))),
     )
@@ -244,6 +280,33 @@ def _fitted(design: Floats, target: Floats) -> tuple[Floats, Floats]:
         noise = 1.48 * float(np.median(left[target != 0.0]))
         weights = 1 / np.sqrt(1 + (left / (3 * noise + 1e-12)) ** 2)
     return coefficients, noise * half
+
+
+def _scaled(
+    design: Floats, target: Floats, frames: Sequence[slice], coefficients: Floats
+) -> Floats:
+    """Coefficients that fit the forces of every structure up to a factor of its own.
+
+    Args:
+        design: rows of forces, shape (m, K).
+        target: forces, shape (m,).
+        frames: the rows of each structure.
+        coefficients: to begin with.
+    """
+    for _ in range(_ROUNDS):
+        predicted, even = design @ coefficients, target.copy()
+        factors = np.ones(len(frames))
+        for k, rows in enumerate(frames):
+            size = float(predicted[rows] @ predicted[rows])
+            factor = float(predicted[rows] @ target[rows]) / size if size > 0 else 0.0
+            factors[k] = factor if factor > 0 else 1.0
+        factors /= np.median(factors)
+        for rows, factor in zip(frames, factors, strict=True):
+            even[rows] /= factor
+        if np.ptp(np.log(factors)) < _ALIKE:
+            break
+        coefficients = _fitted(design, even)[0]
+    return coefficients
 
 
 def _robust(design: Floats, target: Floats) -> tuple[Floats, Floats, float]:
