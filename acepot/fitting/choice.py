@@ -83,7 +83,11 @@ def choose(
             f"basis.elements: the data hold {', '.join(sorted(missing))}, "
             f"which is not among {list(wanted)}"
         )
-    near = [shortest_distances(s, _REACH, number) for number, s in enumerate(train)]
+    # Whether an atom alone has images within the cut-off is asked when that is known.
+    near = [
+        shortest_distances(s, _REACH, number) if len(s) > 1 else {}
+        for number, s in enumerate(train)
+    ]
     symbols = tuple(sorted(set(wanted or found), key=atomic_number))
     known = facts(train, symbols, recipe.observables, near)
     open_spec, line = chosen_basis(replace(recipe.basis, elements=symbols), known)

@@ -40,10 +40,10 @@ _LEAST_CUTOFF = 4.5
 _FALL, _STEP, _LEAST = (1.0, 0.8, 0.6, 0.5, 0.4, 0.4), 0.5, 3.0
 #: Least number of rows for one function.
 _ROWS_FOR_ONE = 2
-#: Functions in crystals, in units of rows^0.4 × elements^0.25, as found on a dozen sets: cells
+#: Functions in crystals, in units of rows^(1/3) × elements^(1/4), as found on a dozen sets: cells
 #: repeat each other, more so the more there are. Molecules in motion do not, and gain by every
 #: function that their rows allow.
-_IN_CRYSTALS = 16.0
+_IN_CRYSTALS = 32.0
 #: Functions on centres of an element for each of its atoms in the data.
 _FOR_ATOM = 10
 #: Functions on centres of one element, and in all.
@@ -176,7 +176,9 @@ def _sized(spec: BasisSpec, known: Facts) -> BasisSpec:
         spec = replace(spec, wl=1.0 if known.molecular else 1.5)
     most = min(
         known.rows / _ROWS_FOR_ONE,
-        inf if known.molecular else _IN_CRYSTALS * known.rows**0.4 * len(spec.elements) ** 0.25,
+        inf
+        if known.molecular
+        else _IN_CRYSTALS * known.rows ** (1 / 3) * len(spec.elements) ** 0.25,
         (_MOST_OPERATIONS / 2 / max(known.rows, 1)) ** 0.5,
         _MOST_OF_ELEMENT * len(spec.elements),
         _MOST,

@@ -46,7 +46,7 @@ __all__ = ["fit", "fit_structures"]
 #: Structures whose design rows are kept to compare with the saved model afterwards.
 _PROBES = 12
 #: Rows × functions² below which nothing is forecast, and seconds from which a forecast is told.
-_SMALL, _WORTH_TELLING = 1e8, 3.0
+_SMALL, _WORTH_TELLING = 2e9, 3.0
 
 
 def fit(
