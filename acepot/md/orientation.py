@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from acepot.md.engine import ROUNDING, Floats, lower_triangular
 
+__all__ = ["ROUNDING", "Orientation", "upright"]
+
 #: Å of room on either side of the atoms, along directions of which a file says nothing.
 _VACUUM = 10.0
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
 from acepot.md.config import MDConfig, Start
-from acepot.md.engine import ROUNDING, Floats, Phase
+from acepot.md.engine import Floats, Phase
 from acepot.md.masses import masses
-from acepot.md.orientation import upright
+from acepot.md.orientation import ROUNDING, upright
 from acepot.structure import Structure
 from acepot.units import AMU, BOLTZMANN
 
