@@ -159,12 +159,10 @@ def _groups(task: Task) -> list[str]:
 
 
 def _neighbours(task: Task) -> list[str]:
-    """How LAMMPS finds neighbours where not every direction is periodic."""
-    if task.periodic:
+    """How LAMMPS finds neighbours where there is no cell."""
+    if any(task.pbc) or len(task.numbers) > _ALL_PAIRS:
         return []
-    all_pairs = not any(task.pbc) and len(task.numbers) <= _ALL_PAIRS
-    search = ["neighbor 2.0 nsq"] if all_pairs else []
-    return ["atom_modify sort 0 0.0", *search]
+    return ["atom_modify sort 0 0.0", "neighbor 2.0 nsq"]
 
 
 def _fixes(task: Task, step: int) -> list[str]:

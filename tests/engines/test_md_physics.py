@@ -19,14 +19,17 @@ from acepot.cli.main import main
 from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.md import log
-from acepot.md.config import Ensemble
+from acepot.md.config import Ensemble, MDConfig, Ramp, Run, Start
+from acepot.md.engine import Engine, EngineKind
 from acepot.md.picture import draw
+from acepot.md.simulation import simulate
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder
 from acepot.units import BOLTZMANN, GIGAPASCAL
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "Si-mlearn" / "model.acepot"
+SILICON = ROOT / "examples" / "ipi" / "Si8.extxyz"
 TRAJECTORIES = {
     "ase": "trajectory.traj", "openmm": "trajectory.dcd", "ipi": "trajectory.xyz",
     "lammps": "trajectory.dump",
@@ -67,7 +70,7 @@ def attempt(folder: Path, engine: str, out: str, **changes: object) -> tuple[int
     """Exit status of a run, and what it said."""
     settings: dict[str, object] = {
         "model": str(MODEL),
-        "structure.file": str(ROOT / "examples" / "ipi" / "Si8.extxyz"),
+        "structure.file": str(SILICON),
         "ensemble.temperature": 600,
         "run.steps": 100,
         "run.seed": 7,
@@ -133,7 +136,7 @@ def test_trajectories_are_whole_and_unwrapped(
     """Atoms start outside of a triclinic cell and cross its faces; no step is a jump."""
     rng = np.random.default_rng(3)
     cell = np.array([[5.5, 0.3, 0.1], [0.2, 5.4, -0.4], [-0.3, 0.6, 5.6]])
-    sites = acepot.read_structures(ROOT / "examples" / "ipi" / "Si8.extxyz")[0][0]
+    sites = acepot.read_structures(SILICON)[0][0]
     inside = sites.positions @ np.linalg.inv(sites.cell) + rng.uniform(-0.01, 0.01, (8, 3))
     outside = inside + rng.integers(-2, 3, (8, 3))
     start = Structure([14] * 8, outside @ cell, cell, True)
@@ -208,7 +211,7 @@ STRAINS = {
 
 def strained(folder: Path, cell: str) -> None:
     """Silicon under stress, in `folder`/strained.extxyz."""
-    sites = acepot.read_structures(ROOT / "examples" / "ipi" / "Si8.extxyz")[0][0]
+    sites = acepot.read_structures(SILICON)[0][0]
     rows = sites.cell @ STRAINS[cell]
     places = sites.positions @ np.linalg.inv(sites.cell) @ rows
     extxyz.write_structures(folder / "strained.extxyz", [Structure([14] * 8, places, rows, True)])
@@ -502,3 +505,35 @@ def test_the_mean_square_displacement_of_silicon(
         found.append(np.mean([(move**2).sum(-1).mean() for move in moves]))
     # The standard deviation of one run is 0.0023.
     assert np.mean(found) == pytest.approx(0.0631, abs=4 * 0.0023 / np.sqrt(3))
+
+
+# ------------------------------------------------------------------ engines of other packages
+
+
+@pytest.mark.parametrize("what", ["slabs", "ramps"])
+def test_an_engine_that_does_not_say_it_can_is_refused(what: str, tmp_path: Path) -> None:
+    slab = Structure([14], [[0, 0, 0]], np.diag([5, 5, 0]), [True, True, False])
+    extxyz.write_structures(tmp_path / "slab.extxyz", [slab])
+    start = Start(str(tmp_path / "slab.extxyz")) if what == "slabs" else Start(str(SILICON))
+    ramp = Ramp(temperature=900) if what == "ramps" else Ramp()
+    config = MDConfig(str(MODEL), start, Ensemble(600), Run(100), ramp=ramp)
+
+    def never(*_: object) -> Engine:
+        raise AssertionError("it was opened")
+
+    kind = EngineKind("bare", "trajectory.txt", never)
+    expected = {"slabs": "bare has no slabs and wires", "ramps": "ramp: the engine bare has none"}
+    with pytest.raises(InputError, match=expected[what]):
+        simulate(config, tmp_path / "run", kind, say=print, plots=False)
+
+
+def test_openmm_forces_are_periodic_along_the_vectors_that_are_named() -> None:
+    pytest.importorskip("openmm")
+    from openmm_ace import create_force
+
+    assert create_force(
+        MODEL, ["Si"], periodic=[True, False, False]
+    ).usesPeriodicBoundaryConditions()
+    assert not create_force(MODEL, ["Si"], periodic=[False] * 3).usesPeriodicBoundaryConditions()
+    with pytest.raises(InputError, match="periodic: expected one answer or three, got 2"):
+        create_force(MODEL, ["Si"], periodic=[True, False])
