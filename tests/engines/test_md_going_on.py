@@ -326,13 +326,13 @@ def test_constraints_of_other_files_are_obeyed_or_refused(
         refused(make(**start), "got FixBondLengths?, which acepot md cannot keep", capsys)
 
 
-def test_an_engine_that_holds_no_atoms_says_so(make: Make) -> None:
+def test_an_engine_that_holds_no_atoms_says_so(make: Make, tmp_path: Path) -> None:
     pytest.importorskip("ase")
     import verlet_engine
 
     config = load_config(make(**_bottom(ensemble__kind="nve")).toml)
     with pytest.raises(acepot.errors.InputError, match="4 atoms are fixed, which the engine verl"):
-        simulate(config, config.model + "-run", verlet_engine.ENGINE, say=print, plots=False)
+        simulate(config, tmp_path / "run", verlet_engine.ENGINE, say=print, plots=False)
 
 
 # ------------------------------------------------------------------ the committee
