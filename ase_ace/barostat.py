@@ -6,15 +6,16 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.errors import MissingDependency
-from acepot.md.engine import Floats
 
 try:
     from ase.md.langevinbaoab import LangevinBAOAB
 except ImportError as error:
     raise MissingDependency("acepot md needs ASE 3.29 or newer: pip install acepot[ase]") from error
 
+Floats = NDArray[np.float64]
 Cell = Literal["isotropic", "anisotropic", "full"]
 
 

@@ -18,7 +18,6 @@ import acepot
 from acepot import Potential
 from acepot.errors import InputError, MissingDependency
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
-from acepot.md.orientation import turned
 from acepot.units import GIGAPASCAL
 
 try:
@@ -81,10 +80,10 @@ class AseEngine:
     def phase(self) -> Phase:
         """The present positions, velocities and cell."""
         atoms = self._atoms
-        rotation, cell = turned(np.array(atoms.cell)) if atoms.pbc.any() else (np.eye(3), None)
-        velocities = atoms.get_velocities() * units.fs @ rotation
-        cell = self._task.start.cell if cell is None else cell
-        return Phase(atoms.get_positions() @ rotation, velocities, cell)
+        positions, velocities = atoms.get_positions(), atoms.get_velocities() * units.fs
+        if self._task.cell is None:
+            return Phase(positions, velocities, self._task.start.cell)
+        return Phase(positions, velocities, np.array(atoms.cell)).upright()
 
     def write_frame(self) -> None:
         """Append the present atoms, with energy, forces and momenta, to the trajectory."""

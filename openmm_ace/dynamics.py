@@ -19,7 +19,6 @@ import numpy as np
 import acepot
 from acepot import Potential
 from acepot.errors import InputError
-from acepot.md.config import Ensemble
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import OPENMM
 from openmm_ace.force import create_force
@@ -220,13 +219,14 @@ def _system(task: Task, topology: app.Topology) -> openmm.System:
     system.addForce(create_force(task.model, topology, periodic=task.pbc, threads=threads))
     ensemble = task.ensemble
     if ensemble.kind == "npt":
-        barostat = _barostat(ensemble)
+        barostat = _barostat(task)
         barostat.setRandomNumberSeed(task.seed())
         system.addForce(barostat)
     return system
 
 
-def _barostat(ensemble: Ensemble) -> openmm.Force:
+def _barostat(task: Task) -> openmm.Force:
+    ensemble = task.ensemble
     bar, kelvin = ensemble.pressure * _BAR, ensemble.temperature
     every = _BAROSTAT[ensemble.cell]
     if ensemble.cell == "anisotropic":

@@ -21,6 +21,27 @@ from acepot.md.config import Ensemble, MDConfig
 from acepot.structure import Structure
 
 Floats = NDArray[np.float64]
+#: Off-diagonal components below this part of a cell's length are rounding of its file.
+ROUNDING = 1e-9
+
+
+def lower_triangular(cell: Floats) -> tuple[Floats, Floats]:
+    """The rotation that makes a cell lower triangular, and the cell after it.
+
+    A left-handed cell is also mirrored, which changes no energy.
+
+    Args:
+        cell: three independent lattice vectors as rows, shape (3, 3).
+
+    Returns:
+        What vectors are multiplied by from the right, shape (3, 3), and the cell.
+    """
+    above = np.abs(np.triu(cell, 1)).max()
+    if above <= ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
+        return np.eye(3), np.tril(cell)
+    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
+    q = q * np.sign(r.diagonal())
+    return q, np.tril(cell @ q)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +57,11 @@ class Phase:
     positions: Floats
     velocities: Floats
     cell: Floats
+
+    def upright(self) -> Phase:
+        """The same after the rotation that makes the cell lower triangular."""
+        rotation, cell = lower_triangular(self.cell)
+        return Phase(self.positions @ rotation, self.velocities @ rotation, cell)
 
 
 @dataclass(frozen=True, eq=False)

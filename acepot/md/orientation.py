@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.md.engine import Floats
+from acepot.md.engine import ROUNDING, Floats, lower_triangular
 
-#: Off-diagonal components below this part of a cell's length are rounding of its file.
-ROUNDING = 1e-9
+__all__ = ["ROUNDING", "Orientation", "upright"]
+
 #: Å of room on either side of the atoms, along directions of which a file says nothing.
 _VACUUM = 10.0
 
@@ -48,7 +48,7 @@ def upright(positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> Orientat
     rows = cell[list(order)]
     for index in range(int(pbc.sum()), 3):
         rows[index] = _across(rows[:index], rows[index], positions)
-    rotation, rows = turned(rows)
+    rotation, rows = lower_triangular(rows)
     return Orientation(rotation, rows, order)
 
 
@@ -66,16 +66,3 @@ def _across(others: Floats, vector: Floats, positions: Floats) -> Floats:
     free = np.linalg.qr(others.T, mode="complete")[0][:, len(others)]
     room: Floats = free * (np.ptp(positions @ free) + 2 * _VACUUM)
     return room
-
-
-def turned(cell: Floats) -> tuple[Floats, Floats]:
-    """The rotation that makes a cell lower triangular, and the cell after it.
-
-    A left-handed cell is also mirrored, which changes no energy.
-    """
-    above = np.abs(np.triu(cell, 1)).max()
-    if above <= ROUNDING * np.abs(cell).max() and (cell.diagonal() > 0).all():
-        return np.eye(3), np.tril(cell)
-    q, r = np.linalg.qr(cell.T)  # cell = rᵀ qᵀ
-    q = q * np.sign(r.diagonal())
-    return q, np.tril(cell @ q)

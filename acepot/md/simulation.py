@@ -87,7 +87,10 @@ def simulate(
             fixed = f" ({held} of them fixed)" if held else ""
             say(f"{kind.name}: {count} atoms{fixed}, {config.ensemble.kind}, {steps} steps{start}")
             picture.unlink(missing_ok=True)
-            _Simulation(config, home, kind, atoms, last).run(say)
+            begin = -config.run.equilibration if last is None else last.step
+            progress = Progress(f"md {kind.name}", steps - begin)
+            with progress.alive():
+                _Simulation(config, home, kind, atoms, last).run(progress, say)
         if plots and not picture.exists():
             draw(log.read(home.path / LOG), count, config.ensemble, picture)
 
@@ -158,10 +161,9 @@ class _Simulation:
         self._columns = log.columns(config, path, spread=self._watch is not None)
         self._log = Log(path, self._columns)
 
-    def run(self, say: Callable[[str], None]) -> None:
+    def run(self, progress: Progress, say: Callable[[str], None]) -> None:
         """Go to the end."""
         steps, every = self._config.run.steps, self._config.output.every
-        progress = Progress(f"md {self._kind.name}", steps - self._step)
         begin = self._step
         try:
             if self._last is None:

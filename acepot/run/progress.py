@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 #: Seconds between two updates on a terminal, and in a log file.
 _LIVE, _LOGGED = 0.3, 15.0
+#: Seconds without an update after which a terminal is shown that work goes on, and between looks.
+_SILENCE, _LOOK = 2.0, 0.2
 
 
 class Progress:
@@ -28,19 +32,53 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._live = self._stream.isatty()
         self._begin = self._last = time.monotonic()
-        self._shown = False
+        self._shown, self._done = False, 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Meanwhile the line is shown anew though `update` is not called, so that nobody wonders.
+
+        On a terminal after two seconds without a sign, in a log file as often as always.
+        """
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_LOOK):
+                with self._lock:
+                    now = time.monotonic()
+                    if now - self._last >= (_SILENCE if self._live else _LOGGED):
+                        self._show(now, False)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def update(self, done: int) -> None:
         """Show that `done` of the steps are finished."""
-        now = time.monotonic()
-        last = done >= self._total
-        pause = _LIVE if self._live else _LOGGED
-        if now - self._begin < 1.0 or (now - self._last < pause and not (last and self._shown)):
-            return
+        with self._lock:
+            self._done = done
+            now = time.monotonic()
+            last = done >= self._total
+            pause = _LIVE if self._live else _LOGGED
+            if now - self._begin < 1.0:
+                return
+            if now - self._last >= pause or (last and self._shown):
+                self._show(now, last)
+
+    def _show(self, now: float, last: bool) -> None:
         self._last, self._shown = now, True
-        elapsed = now - self._begin
-        left = elapsed / max(done, 1) * (self._total - done)
-        state = f"done in {clock(elapsed)}" if last else f"{clock(left)} left"
+        elapsed, done = now - self._begin, self._done
+        if last:
+            state = f"done in {clock(elapsed)}"
+        elif done > 0:
+            state = f"{clock(elapsed / done * (self._total - done))} left"
+        else:
+            state = f"{clock(elapsed)} so far"
         text = f"{self._what}: {done}/{self._total} ({100 * done // self._total} %), {state}"
         end = "\n" if last or not self._live else ""
         self._stream.write(f"\r\x1b[K{text}{end}" if self._live else f"{text}\n")

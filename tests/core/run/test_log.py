@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,24 @@ def test_progress_says_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue() == (
         "work: 20/200 (10 %), 3:00 left\nwork: 200/200 (100 %), done in 1:01:40\n"
     )
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_progress_shows_that_slow_work_goes_on(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_SILENCE", 0.05), ("_LOGGED", 0.1), ("_LOOK", 0.01)):
+        monkeypatch.setattr(module, name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: live)
+    bar = Progress("slow", 10, stream)
+    with bar.alive():
+        time.sleep(0.3)
+        assert "slow: 0/10 (0 %), 0:00 so far" in stream.getvalue()
+        bar.update(5)
+        time.sleep(0.3)
+        assert "slow: 5/10 (50 %), 0:0" in stream.getvalue() and "left" in stream.getvalue()
+    said = stream.getvalue()
+    time.sleep(0.15)
+    assert stream.getvalue() == said
 
 
 def test_a_picture_has_a_panel_for_each_quantity(tmp_path: Path) -> None:
