@@ -326,6 +326,8 @@ def _convert(hint: Any, value: Any, key: str, base: object = None) -> Any:
         if not abs(value) <= sys.float_info.max:
             raise InputError(f"{key}: expected a finite number, got {value}")
         return float(value)
+    if hint is str and "\0" in value:
+        raise InputError(f"{key}: expected text without NUL characters, got {value!r}")
     return value
 
 

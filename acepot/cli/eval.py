@@ -12,7 +12,8 @@ from acepot.io.structures import extxyz
 from acepot.report.evaluation import evaluate_file, write_json
 from acepot.report.metrics import table
 
-_EPILOG = """example:
+_EPILOG = """examples:
+  acepot eval Si/model.acepot Si_test.xyz
   acepot eval Si/model.acepot Si_test.xyz --report report.json --out predictions.extxyz
 """
 
@@ -30,15 +31,13 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    if not options.report and not options.out:
-        raise InputError("eval: expected --report, --out or both")
     _check_targets(options)
     with keys_by_option():
         done = evaluate_file(
             options.model,
             options.data,
             label_keys(options),
-            need_labels=options.report is not None,
+            need_labels=options.report is not None or not options.out,
             say=show,
             threads=options.threads,
         )
@@ -53,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         show(f"predictions: {options.out}")
     if options.report:
         write_json(options.report, done.report)
+    if options.report or not options.out:
         show(table(done.report["data"]))
     return 0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.fitting.bounds import at_least
+from acepot.fitting.bounds import LARGEST, at_least
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.solvers import BLR, Solver
@@ -61,22 +61,26 @@ class Weights(Settings):
         return own.get(observable.name, observable.weight)
 
 
+#: Å; an envelope r^-12 at a smaller distance would overflow in squares of weighted rows.
+_NEAREST = 1e-4
+
+
 @dataclass(frozen=True)
 class Restraint(Settings):
     """Artificial dimer energies that make the pair potential repulsive at short distance.
 
     Args:
         weight: of each dimer's row; 0 switches the restraint off.
-        distance: of the two atoms in Å.
+        distance: of the two atoms in Å, 0.0001 or more.
     """
 
     weight: float = 0.01
     distance: float = 0.01
 
     def check(self) -> None:
-        """Neither may be negative."""
+        """The weight may not be negative, the distance not tiny."""
         at_least("weight", self.weight)
-        at_least("distance", self.distance, above=True)
+        at_least("distance", self.distance, _NEAREST)
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class Recipe(Settings):
     def check(self) -> None:
         """There must be something to fit."""
         check_observables("observables", self.observables)
+        for symbol, energy in (self.e0 or {}).items():
+            at_least(f"e0.{symbol}", energy, -LARGEST)
 
     def weights_of(self, config_type: str) -> Weights:
         """The weights that hold for a config type: its own, else the default."""

@@ -25,6 +25,9 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 #: Lines whose numbers are rounding errors, sizes of files or of this machine.
 OPEN = re.compile(r"^(digest|evaluator|tables|error|read back|file|written|threads|.* this )|bytes")
 
+#: What was refused and is now done.
+DONE_NOW = (["eval", "small/model.acepot", "Si_test.extxyz.xz"],)
+
 pytestmark = pytest.mark.xdist_group("before")  # they build upon one another, in one folder
 
 
@@ -61,6 +64,9 @@ def _run(folder: Path) -> Iterator[tuple[int, str, str, Path]]:
 @pytest.mark.parametrize("k", range(len(ROWS)), ids=[" ".join(r["words"])[:40] for r in ROWS])
 def test_a_command_line_does_what_it_did(k, done, same_arithmetic):
     then, (status, out, error, folder) = ROWS[k], done[k]
+    if then["words"] in DONE_NOW:
+        assert then["status"] == 1 and status == 0, error
+        return
     assert status == then["status"], error
     assert bool(error) == bool(then["error"])
     refused_sooner = status != 0 and not out  # a mistake may be found before anything is read

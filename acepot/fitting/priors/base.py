@@ -21,6 +21,9 @@ __all__ = ["Floats", "NoPrior", "Prior", "Scaled"]
 
 Floats = NDArray[np.float64]
 
+#: Smaller γ, by which rows are divided, would overflow in squares.
+_LEAST = 1e-100
+
 
 class Prior(Kind, tag="kind"):
     """How the penalty on a coefficient grows with n and l of its function."""
@@ -68,6 +71,11 @@ class Scaled(Prior):
             raise InputError(
                 f"prior.{self.kind}: overflows at n = {n.max():.0f}, l = {l.max():.0f}; "
                 "raise wn and wl or choose algebraic"
+            )
+        if (least := gamma[used.any(axis=1)].min(initial=1.0)) < _LEAST:
+            raise InputError(
+                f"prior.{self.kind}: expected γ of {_LEAST:g} or more, got {least:.1e}; "
+                "lower wn and wl"
             )
         varies = used.any(axis=1)  # the constant does not: it is penalised as little as any
         return np.where(varies, gamma, gamma[varies].min(initial=1.0))

@@ -328,10 +328,19 @@ def test_eval_of_structures_without_labels_gives_predictions(
     assert not (here / "q.xyz").exists() and not (here / "r.json").exists()
 
 
+def test_eval_without_a_file_to_write_prints_the_table(fitted: Path, here: Path, run: Run) -> None:
+    before = sorted(here.rglob("*"))
+    said = run("eval", "Si/model.acepot", "test.xyz")
+    assert said.status == 0 and sorted(here.rglob("*")) == before
+    written = run("eval", "Si/model.acepot", "test.xyz", "--report", "r.json")
+    assert said.out == written.out and "E (meV/atom)" in said.out
+    extxyz.write_structures("bare.xyz", [Structure([14], [[0, 0, 0]])])
+    assert "bare.xyz: " in run("eval", "Si/model.acepot", "bare.xyz").error()
+
+
 def test_eval_refuses_targets_before_the_work(fitted: Path, here: Path, run: Run) -> None:
     before = {path: path.read_bytes() for path in (here / "test.xyz", fitted / "model.acepot")}
     model = ("eval", "Si/model.acepot", "test.xyz")
-    assert "expected --report, --out or both" in run(*model).error()
     assert "already used" in run(*model, "--out", "test.xyz").error()
     assert "already used" in run(*model, "--out", "./Si/../test.xyz").error()
     assert "already used" in run(*model, "--report", "Si/model.acepot").error()

@@ -121,7 +121,7 @@ def test_dump_writes_every_default(tmp_path):
         ('data.train = "a"\ncommittee.size = 256', r"committee.size: .* up to 255, got 256"),
         ('data.train = "a"\n[weights.liq]\nforces = -1', r"weights.liq.forces: expected 0 or more"),
         ('data.train = "a"\n[prior]\nwl = 0', r"prior.wl: expected more than 0"),
-        ('data.train = "a"\n[restraint]\ndistance = 0', r"restraint.distance: expected more than"),
+        ('data.train = "a"\n[restraint]\ndistance = 0', r"restraint.distance: expected 0.0001 or"),
         ('data.train = "a"\ncommittee.size = -1', r"committee.size: expected 0 or more, got -1"),
         ('data.train = "a"\ndata.fit = []', r"data.fit: expected one or more of energy, forces"),
         ('data.train = "a"\ndata.fit = ["energy", "energy"]', r"data.fit: .* each once"),
