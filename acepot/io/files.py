@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +22,11 @@ _OPENERS: tuple[tuple[bytes, Callable[..., IO[Any]]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
 )
-#: How a file that is not compressed is opened.
-_plain: Callable[..., IO[Any]] = open
+#: Bytes that a compressed file of structures may hold, and for each of its own bytes so many more:
+#: text of positions shrinks to a third, what is all the same to a thousandth.
+_INSIDE, _PER_BYTE = 100_000_000, 100
+#: Bytes taken out of a compressed file at once.
+_BLOCK = 2**18
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, OSError)
 
 
@@ -63,20 +68,103 @@ def opened_bytes(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _opened(path: str | Path, mode: str, **how: str) -> Iterator[IO[Any]]:
+def _opened(path: str | Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
+    """The file is opened once, so that a pipe can be read."""
     path = Path(path)
+    with _opened_raw(path) as raw:
+        magic = raw.peek(6)[:6]
+        opener = next((use for start, use in _OPENERS if magic.startswith(start)), None)
+        file: IO[bytes] = raw
+        if opener is not None:
+            limit = _INSIDE + _PER_BYTE * os.fstat(raw.fileno()).st_size
+            file = io.BufferedReader(_Bounded(opener(raw, "rb"), limit, path), _BLOCK)
+        with io.TextIOWrapper(file, **how) if mode == "rt" else file as text:
+            yield text
+
+
+@contextmanager
+def _opened_raw(path: Path) -> Iterator[io.BufferedReader]:
+    """The file as it is, and what reading it may raise as InputErrors."""
     try:
-        with path.open("rb") as raw:
-            magic = raw.read(6)
-        opener = next((use for start, use in _OPENERS if magic.startswith(start)), _plain)
-        with opener(path, mode, **how) as file:
-            yield file
+        with _regular(path) as raw:
+            yield raw
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise InputError(f"{path}: expected a file, got a folder") from error
     except _DAMAGE as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _regular(path: Path) -> io.BufferedReader:
+    """The open file; devices are refused, as /dev/zero never ends."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
+        raise InputError(f"{path}: expected a file, got a device or socket")
+    return path.open("rb")
+
+
+class _Bounded(io.RawIOBase):
+    """Reads what is in a compressed file, but not without end."""
+
+    def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
+        self._file, self._limit, self._path, self._count = file, limit, path, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        self._count += len(data)
+        if self._count > self._limit:
+            raise InputError(
+                f"{self._path}: expected at most {self._limit} bytes inside a compressed file of "
+                "this size, got more; if you trust it, unpack it and give the file that comes out"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def content(path: str | Path, most: int, per_byte: float) -> bytes:
+    """All bytes of a file, taken out of its compression; it is read once, so it may be a pipe.
+
+    Args:
+        path: the file.
+        most: bytes it may have, unless it has them without compression.
+        per_byte: bytes it may have beyond the first million for each byte on disk, if compressed.
+
+    Raises:
+        InputError: as `opened`, or it holds more.
+    """
+    path = Path(path)
+    with _opened_raw(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        raw = file.read(max(most, size) + 1)
+    opener = next((use for start, use in _OPENERS if raw.startswith(start)), None)
+    limit = max(most, size)
+    if opener is not None:
+        limit = int(min(most, 1_000_000 + per_byte * len(raw)))
+        try:
+            with opener(io.BytesIO(raw), "rb") as inside:
+                raw = inside.read(limit + 1)
+        except _DAMAGE as error:
+            raise InputError(f"{path}: cannot be read: {error}") from error
+    if len(raw) > limit:
+        raise InputError(
+            f"{path}: expected at most {limit} bytes inside a compressed file of this size, got "
+            "more; if you trust it, unpack it and give the file that comes out"
+            if opener
+            else f"{path}: expected at most {limit} bytes, got more"
+        )
+    return raw
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether a path is a pipe, which can be read only once."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from acepot.errors import ModelFileError
+from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile
-from acepot.io.ace1 import read_ace1
-from acepot.io.files import opened_bytes
+from acepot.io.ace1 import model_of_json
+from acepot.io.files import content, is_pipe, opened_bytes
+from acepot.io.foreign import MODELS, kind_of
 from acepot.io.pace.acetext import START
-from acepot.io.pace.read import read_pace
+from acepot.io.pace.read import model_of_text
 from acepot.model import AnyModel, BondModel, Model, TensorModel
 
 M = TypeVar("M", Model, TensorModel, BondModel)
@@ -26,13 +27,11 @@ NAMES: dict[Format, str] = {
 }
 #: How much of a file tells what it is: comments come first in some.
 _START = 65536
-#: Largest .acepot file inside a compressed one, in bytes.
-_INSIDE = 2**29
+#: Largest file inside a compressed one, in bytes, and for each of its bytes on disk.
+_INSIDE, _RATIO = 2**29, 100
 #: Keys of a PACE file, block style at the start of a line or flow style at the start.
 _PACE = "(?:elements|E0|bonds|embeddings|functions|deltaSplineBins)[\"']?\\s*:"
 _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[\"']?{_PACE}")
-#: Keys of pacemaker's own input and output, whose functions are not yet those of PACE.
-_B_BASIS = re.compile(r"^(?:species|global|metadata)\s*:", re.MULTILINE)
 
 
 @overload
@@ -70,10 +69,14 @@ def _read(path: str | os.PathLike[str] | bytes) -> AnyModel:
     if isinstance(path, bytes):
         return modelfile.load(path)
     path = Path(path)
-    found = identify(path)
+    data = _content(path)  # read once: it may be a pipe
+    found = _format(data[:_START], data, path)
     if found == "acepot":
-        return modelfile.load(_content(path), str(path))
-    return read_ace1(path) if found == "ace1" else read_pace(path)
+        return modelfile.load(data, str(path))
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    del data
+    make = model_of_json if found == "ace1" else model_of_text
+    return make(text, str(path), path.name)
 
 
 def identify(path: str | os.PathLike[str]) -> Format:
@@ -83,13 +86,27 @@ def identify(path: str | os.PathLike[str]) -> Format:
         path: the file, plain or compressed.
 
     Raises:
-        InputError: the file cannot be opened.
+        InputError: the file cannot be opened, or is a pipe.
         ModelFileError: no model file.
     """
     path = Path(path)
+    if is_pipe(path):
+        raise InputError(f"{path}: expected a file that can be read twice, got a pipe")
     with opened_bytes(path) as file:
         start = file.read(_START)
-    if start.startswith(b"PK"):
+    return _format(start, start, path)
+
+
+def _format(start: bytes, known: bytes, path: Path) -> Format:
+    """The format of a file that begins so.
+
+    Args:
+        start: its first bytes.
+        known: all that was read of it.
+        path: its name.
+    """
+    kind = kind_of(known, path)
+    if start.startswith(b"PK") and kind is None:
         return "acepot"
     text = start.decode("utf-8-sig", "replace")
     if START.match(text):
@@ -98,21 +115,18 @@ def identify(path: str | os.PathLike[str]) -> Format:
         return "yace"
     if text.lstrip().startswith("{"):
         return "ace1"
-    if _B_BASIS.search(text):
+    if kind is None:
         raise ModelFileError(
-            f"{path}: looks like pacemaker's B-basis, which is not read; make a .yace file of it "
-            "first: pace_yaml2yace -o potential.yace potential.yaml"
+            f"{path}: no model file: neither .acepot, PACE's .yace or .ace, nor ACE1's JSON"
         )
-    raise ModelFileError(
-        f"{path}: no model file: neither .acepot, PACE's .yace or .ace, nor ACE1's JSON"
-    )
+    raise ModelFileError(f"{path}: no model file: it looks like {kind}; {MODELS}")
 
 
 def _content(path: Path) -> bytes:
     """The bytes of a model file, taken out of its compression if there is one."""
-    limit = max(_INSIDE, path.stat().st_size)
-    with opened_bytes(path) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ModelFileError(f"{path}: expected at most {limit} bytes inside, got more")
-    return data
+    try:
+        return content(path, _INSIDE, _RATIO)
+    except InputError as error:
+        if not path.is_file():
+            raise
+        raise ModelFileError(str(error)) from error

@@ -36,7 +36,8 @@ _ANY: Any = AnyModel
 def describe_model(path: str | Path) -> Lines:
     """Names and values that tell what is in a model file."""
     model: AnyModel = load(path, _ANY)
-    lines: Lines = [("file", f"{path} ({Path(path).stat().st_size} bytes)")]
+    size = f"{Path(path).stat().st_size} bytes" if Path(path).is_file() else "a pipe"
+    lines: Lines = [("file", f"{path} ({size})")]
     if isinstance(model, Model):
         lines += _describe_energy(model)
     elif isinstance(model, TensorModel):

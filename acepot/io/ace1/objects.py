@@ -46,9 +46,15 @@ class JuliaObject(Item):
 
 def load(path: str | Path) -> JuliaObject:
     """The file as JSON; NaN and infinities are refused."""
+    return parsed(read_text(path, CHARACTERS), str(path))
+
+
+def parsed(text: str, path: str) -> JuliaObject:
+    """Text as JSON likewise; errors begin with the path."""
     try:
-        content = read_text(path, CHARACTERS)
-        return JuliaObject(json.loads(content, parse_constant=_refuse), str(path))
+        if len(text) > CHARACTERS:
+            raise ValueError(f"expected at most {CHARACTERS} characters, got more")
+        return JuliaObject(json.loads(text, parse_constant=_refuse), path)
     except AceError:
         raise
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from acepot.basis.explicit import ExplicitBasis
 from acepot.basis.species import SYMBOLS
-from acepot.io.ace1.objects import DEPTH, JuliaObject, load
+from acepot.io.ace1.objects import DEPTH, JuliaObject, load, parsed
 from acepot.io.ace1.pair import pair_potential
 from acepot.io.ace1.products import many_body
 from acepot.model import Model
@@ -28,7 +28,24 @@ def read_ace1(path: str | Path) -> Model:
         InputError: there is no such file.
         ModelFileError: the file is damaged or holds something else; the message says what.
     """
-    root = load(path)
+    return _model(load(path), Path(path).name)
+
+
+def model_of_json(text: str, name: str, file: str) -> Model:
+    """The potential that the text of a file describes.
+
+    Args:
+        text: JSON.
+        name: how errors begin.
+        file: its name, for the provenance.
+
+    Raises:
+        ModelFileError: as `read_ace1`.
+    """
+    return _model(parsed(text, name), file)
+
+
+def _model(root: JuliaObject, file: str) -> Model:
     nodes: dict[str, JuliaObject] = {}
     for node in _components(root):
         if (name := node.kind("OneBody", "PolyPairPot", "PIPotential")) in nodes:
@@ -55,7 +72,7 @@ def read_ace1(path: str | Path) -> Model:
         ExplicitBasis(numbers, parts[0].radial, parts[0].products, pair),
         np.concatenate([part.coefficients for part in parts], axis=1)[:, None],
         e0,
-        provenance={"format": "ACE1 JSON", "file": Path(path).name},
+        provenance={"format": "ACE1 JSON", "file": file},
     )
 
 

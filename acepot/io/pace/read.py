@@ -46,6 +46,8 @@ def model_of_text(text: str, name: str, file: str = "") -> Model:
     Raises:
         ModelFileError: as `read_pace`.
     """
+    if len(text) > _CHARACTERS:
+        raise ModelFileError(f"{name}: expected at most {_CHARACTERS} characters, got more")
     older = START.match(text) is not None
     provenance = {"format": "PACE .ace" if older else "PACE .yace", "file": file} if file else {}
     try:

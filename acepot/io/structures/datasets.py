@@ -6,7 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from acepot.errors import InputError, MissingDependency
-from acepot.io.files import opened
+from acepot.io.files import is_pipe, opened, opened_bytes
+from acepot.io.foreign import DATA, kind_of
 from acepot.io.structures import dcd, extxyz
 from acepot.io.structures.atoms import from_atoms_list
 from acepot.io.structures.frames import to_structures
@@ -16,6 +17,10 @@ from acepot.structure import Structure
 #: Compression suffixes, and those of XYZ below them.
 _PACKED = (".xz", ".gz", ".bz2")
 _XYZ = (".xyz", ".extxyz")
+#: How much of a file tells what it is.
+_START, _ZIP = 65536, 2**28
+#: Kinds of files that ASE may read.
+_BY_ASE = ("NetCDF", "an SQLite", "a trajectory", "VASP", "a dump of LAMMPS", "HDF5")
 
 
 def read_structures(
@@ -41,6 +46,11 @@ def read_structures(
         MissingDependency: the file needs ASE, which is not installed.
     """
     path = Path(path)
+    if is_pipe(path):
+        raise InputError(
+            f"{path}: expected a file of structures, got a pipe, which cannot be read twice; write "
+            "it to a file first"
+        )
     if dcd.is_dcd(path):
         return to_structures(dcd.read(path), labels, str(path))
     if _is_xyz(path):
@@ -70,9 +80,17 @@ def _is_lammps(path: Path) -> bool:
 
 def _is_xyz(path: Path) -> bool:
     """Whether the first line with anything in it is a number, or else the name says XYZ."""
-    with opened(path) as text:
-        first = next((line.strip() for line in text if line.strip()), "")
+    with opened_bytes(path) as file:
+        start = file.read(_START)
+        if start.startswith(b"PK"):
+            start += file.read(_ZIP)  # what is in a zip stands at its end
+    first = start.decode("utf-8-sig", "replace").lstrip().partition("\n")[0].strip()
     if not first:
         raise InputError(f"{path}: expected structures, got an empty file")
+    if first.isdecimal():
+        return True
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _PACKED]
-    return first.isdecimal() or (bool(suffixes) and suffixes[-1] in _XYZ)
+    kind = kind_of(start, path) or ("an .acepot model" if start.startswith(b"PK") else None)
+    if kind and not kind.startswith(_BY_ASE):
+        raise InputError(f"{path}: no structures: it looks like {kind}; {DATA}")
+    return bool(suffixes) and suffixes[-1] in _XYZ

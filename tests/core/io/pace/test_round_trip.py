@@ -63,7 +63,7 @@ def test_a_model_of_two_elements(tmp_path):
 
 def test_our_own_pace_files_keep_their_functions_and_numbers(tmp_path):
     paths = sorted(p for p in OWN.iterdir() if p.suffix in (".ace", ".yace"))
-    assert len(paths) == 6
+    assert len(paths) == 8
     _keep(paths, tmp_path)
 
 
