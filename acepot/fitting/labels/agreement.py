@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.evaluate.protocol import Result
 from acepot.fitting.labels.composition import compositions, robust
 from acepot.fitting.labels.contacts import contact
 from acepot.fitting.labels.factors import ENERGIES, PRESSURES, STRESSES, reading
@@ -35,6 +36,10 @@ _OFFSET, _ERRORS = 1.0, 6.0
 #: An energy per atom is far from what the witness says, in eV and in the spread of all, unless
 #: atoms are closer than this part of their radii.
 _FAR, _SPREADS, _SQUEEZED = 1.0, 20.0, 0.72
+#: It is alone if it is farther by this factor than the others usually are.
+_LONELY = 4.0
+#: Forces are what the witness says if they differ by less than this part of them.
+_FORESEEN = 0.5
 #: Factor between forces of structures that cannot be right.
 _WRONG_FORCES = 10.0
 #: Structures whose forces agree with the witness in direction: this correlation and more.
@@ -62,8 +67,9 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
         return lonely, seen
     if found.correlation > 0.8 and not found.off(_STRANGE):
         return [], seen.told(rows, totals / atoms, parts, found.noise)
+    meaning = reading(found.value, ENERGIES) if found.correlation > 0.8 else ""
     as_given = seen.slope(rows, totals, parts)
-    if _STRANGE**-1 < as_given.value < _STRANGE and as_given.correlation > 0.8:
+    if not meaning and 0.75 < as_given.value < 1.33 and as_given.correlation > 0.8:
         text = (
             f"{named(labelled)}: the energies differ by what forces say of one atom, not of "
             "all: they are energies per atom (units: energy=eV/atom)"
@@ -76,11 +82,10 @@ def energies(seen: Witness) -> tuple[list[Finding], Witness]:
         "the forces say"
     )
     if found.value < 0:
-        meaning = reading(-found.value, ENERGIES)
+        unsigned = "" if 1 / _STRANGE < -found.value < _STRANGE else meaning
         text += ": the forces have the wrong sign (units: forces=-eV/Å)"
-        text += f" and another unit: {meaning}" if meaning else ""
+        text += f" and another unit: {unsigned}" if unsigned else ""
     else:
-        meaning = reading(found.value, ENERGIES)
         text += f": this looks like {meaning}" if meaning else ", so they are in other units"
     return [wrong(text) if found.off(_WRONG) else strange(text)], seen
 
@@ -95,17 +100,18 @@ def _lonely(
         noise = 0.1 * float(np.std(labels[kept]))
         left = seen.apart(rows[kept], labels[kept], parts[kept], noise)
         worst = int(np.abs(left).argmax())
+        if abs(left[worst]) < max(0.5 * _FAR, _LONELY * float(np.median(np.abs(left)))):
+            return []
         out[int(kept[worst])] = float(left[worst])
         kept = np.delete(kept, worst)
         found = seen.slope(rows[kept], labels[kept], parts[kept])
-        if found.correlation > _SURE and not found.off(_STRANGE):
+        if found.correlation > 0.9 and not found.off(_STRANGE):
             return [
                 strange(
                     f"{named([structures[i]])}: the energy per atom is {abs(far):.2g} eV "
                     f"{'above' if far > 0 else 'below'} what the forces and all other energies say"
                 )
                 for i, far in out.items()
-                if abs(far) > 0.5 * _FAR
             ]
     return []
 
@@ -215,19 +221,20 @@ def mixed_forces(
 
 
 def far_energies(
-    train: Sequence[Structure], predicted: Sequence[float | None], symbols: Sequence[str]
+    train: Sequence[Structure], said: Sequence[Result], symbols: Sequence[str]
 ) -> Iterator[Finding]:
-    """Energies far from what forces and the other energies say.
+    """Energies far from what the other energies say, where the forces are what they say.
 
     Args:
         train: training structures.
-        predicted: energies that the witness says, in eV, up to a constant for each element.
+        said: what the witness says, energies up to a constant for each element.
         symbols: elements.
     """
     both = [
-        (s, p)
-        for s, p in zip(train, predicted, strict=True)
-        if s.energy is not None and p is not None and len(s) > 1
+        (s, one.energy)
+        for s, one in zip(train, said, strict=True)
+        if s.energy is not None and s.forces is not None and one.error is None
+        if np.linalg.norm(s.forces - one.forces) < _FORESEEN * np.linalg.norm(s.forces)
     ]
     if len(both) < 2 * _FEWEST:
         return

@@ -51,7 +51,11 @@ def contacts(train: Sequence[Structure], shortest: Mapping[str, float]) -> Itera
         train: training structures.
         shortest: shortest distance in Å of every pair of elements in all of them.
     """
-    several = [one for one in train if len(one) > 2 and not _INERT & set(one.numbers.tolist())]
+    several = [
+        one
+        for one in train
+        if len(one) > (1 if one.pbc.any() else 2) and not _INERT & set(one.numbers.tolist())
+    ]
     looked_at = several[:: max(1, len(several) // _LOOKED_AT)]
     ratios = np.array([contact(one) for one in looked_at])
     if len(ratios):

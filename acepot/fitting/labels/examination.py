@@ -33,6 +33,8 @@ _WHERE = (
 _MOST = 2000
 #: Correlation of the forces with a witness that is worth listening to.
 _AGREEMENT = 0.5
+#: Part of the structures that may be outliers: more of them are in another unit.
+_FEW = 0.1
 #: Outliers that are told of one by one.
 _TOLD = 3
 
@@ -128,7 +130,8 @@ def _units(
     """Labels in another unit than the others, and energies that nothing explains."""
     outlying = composition.outliers(train)
     apart = {id(one.structure) for one in outlying}
-    seen = witness([s for s in train if id(s) not in apart], spec)
+    few = len(outlying) <= max(1, _FEW * len(train))
+    seen = witness([s for s in train if id(s) not in apart] if few else train, spec)
     if seen is not None and seen.agreement < _AGREEMENT:
         seen = None
     some = train[:: max(1, len(train) // _MOST)]
@@ -139,7 +142,8 @@ def _units(
     if seen is not None:
         against, knowing = agreement.energies(seen)
         yield from against
-        stresses = list(agreement.virials(knowing, fitted, knowing is not seen))
+        if not against:
+            stresses = list(agreement.virials(knowing, fitted, knowing is not seen))
         results = seen.predict(some, threads, scaled=True)
         forces = [None if one.error is not None else one.forces for one in results]
     yield from stresses or limits.huge_stresses(train, fitted)
@@ -149,8 +153,7 @@ def _units(
     yield from mixed or [one.finding() for one in outlying[:_TOLD]]
     if knowing is not None and knowing is not seen and not mixed and not outlying:
         results = knowing.predict(some, threads)
-        energies = [None if one.error is not None else one.energy for one in results]
-        yield from agreement.far_energies(some, energies, spec.elements)
+        yield from agreement.far_energies(some, results, spec.elements)
     if seen is not None and not against and not mixed:
         yield from agreement.stiffness(seen, threads)
 

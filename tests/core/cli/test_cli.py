@@ -770,3 +770,44 @@ def test_an_interrupt_from_the_keyboard_ends_a_fit_and_keeps_files(
     assert "acepot: stopped; files that were not complete are as they were" in said
     assert "Traceback" not in said
     assert snapshot(fitted) == before
+
+
+# ------------------------------------------------------------------ labels
+
+
+TWO_KEYS = """2
+Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:dft_force:R:3:gap_force:R:3 \
+dft_energy=-5 gap_energy=-5.1
+Si 0 0 0 .1 .2 .3 0 0 0
+O 2 2 0 -.1 -.2 -.3 0 0 0
+""".replace("\\\n", "")
+
+
+def test_whoever_has_no_toml_file_is_told_of_the_option_for_keys(fitted: Path, run: Run) -> None:
+    Path("two.xyz").write_text(TWO_KEYS)
+    option = "say which: --keys energy=dft_energy,forces=dft_force"
+    model = fitted / "model.acepot"
+    assert option in run("eval", model, "two.xyz", "--report", "r.json").error()
+    assert option in run("plot", model, "two.xyz", "--out", "plots").error()
+    assert option in run("fit", "two.xyz", "--out", "two").error()
+    named = option.removeprefix("say which: --keys ")
+    assert run("eval", model, "two.xyz", "--report", "r.json", "--keys", named).status == 0
+    Path("two.toml").write_text('data.train = "two.xyz"')
+    said = run("fit", "two.toml", "--out", "two").error()
+    assert 'in a TOML file [data] energy_key = "dft_energy", forces_key = "dft_force"' in said
+
+
+def test_labels_are_left_out_and_converted_on_the_command_line(here: Path, run: Run) -> None:
+    options = ("--units", "energy=Ha,forces=-eV/Å", "--ignore", "virial")
+    said = run("fit", "train.xyz", *SIZE, "--out", "wrong", "--no-plots", *options)
+    assert said.status == 1 and "labels that cannot be right: train.xyz frame" in said.err
+    said = run("fit", "train.xyz", *SIZE, "--out", "ok", "--no-plots", "--accept-labels", *options)
+    assert said.status == 0 and "0 virials" in said.out
+    assert "said before the fit:\nwarning: train.xyz frame" in said.out
+    written = (here / "ok" / "fit.toml").read_text()
+    assert 'ignore = ["virial"]' in written and "accept_labels = true" in written
+    assert (
+        run("fit", "train.xyz", "--out", "x", "--units", "energy=m")
+        .error()
+        .startswith("acepot: error: --units.energy: expected a unit")
+    )

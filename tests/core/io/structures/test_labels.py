@@ -10,7 +10,9 @@ import pytest
 from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.io.structures.labels import WORDS, Kind, LabelCount, LabelKeys, rank, require_labels
+from acepot.io.structures.scales import scale
 from acepot.structure import Structure
+from acepot.units import BOHR, GIGAPASCAL, HARTREE
 
 CELL = 'Lattice="4 0 0 0 4 0 0 0 4"'
 
@@ -224,3 +226,113 @@ def test_one_wanted_label_is_enough(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found none"):
         require_labels(count, ["forces", "virial"])
     assert str(count) == "f.xyz: 2 structures, 2 atoms; 1 energy (energy), 0 forces, 0 virials"
+
+
+# ------------------------------------------------------------------ what is no label, units
+
+
+@pytest.mark.parametrize(
+    ("comment", "why"),
+    [
+        ('stress="1 2 3 4 5 6"', "no periodic direction"),
+        (f'{CELL} pbc="F F F" stress="1 2 3 4 5 6"', "no periodic direction"),
+        ('Lattice="9 0 0 0 9 0 0 0 0" pbc="T T F" stress="1 2 3 4 5 6"', "cell without a volume"),
+        (f'{CELL} stress="nan nan nan nan nan nan"', "not a number"),
+        (f'{CELL} virial="nan nan nan nan nan nan"', "not a number"),
+    ],
+)
+def test_stresses_that_are_none_are_passed_over_and_counted(
+    tmp_path: Path, comment: str, why: str
+) -> None:
+    structures, count = _read(tmp_path, f'{CELL} stress="1 0 0 0 0 0"', comment)
+    assert structures[0].virial is not None and structures[1].virial is None
+    assert f"1 virial (stress), 1 passed over ({why})" in str(count)
+
+
+def test_zeros_of_several_atoms_are_a_placeholder(tmp_path: Path) -> None:
+    path = tmp_path / "f.xyz"
+    path.write_text(f'2\n{CELL} energy=1 stress="0 0 0 0 0 0"\nSi 0 0 0\nSi 1 2 2\n')
+    (one,), count = extxyz.read(path)
+    assert one.virial is None and str(count).endswith("0 virials, 1 passed over (only zeros)")
+    path.write_text(f'1\n{CELL} energy=1 stress="0 0 0 0 0 0"\nSi 0 0 0\n')
+    assert extxyz.read(path)[0][0].virial is not None  # that of an atom alone is zero
+
+
+@pytest.mark.parametrize(
+    "comment", ["config_type= energy=1", 'config_type="" energy=1', "energy=1"]
+)
+def test_an_empty_group_is_the_default_one(tmp_path: Path, comment: str) -> None:
+    (one,), _ = _read(tmp_path, f"{comment} {CELL}")
+    assert one.config_type == "default" and one.cell[0, 0] == 4.0
+
+
+def test_a_key_that_is_not_used_where_the_chosen_one_is_missing_is_noted(tmp_path: Path) -> None:
+    structures, count = _read(tmp_path, "REF_energy=1", "energy=2 config_type=alone")
+    assert structures[1].energy is None
+    assert count.notes == (
+        "f.xyz: 1 structure has no REF_energy but an energy under energy (frame 1, alone), which "
+        "is not used; give all of them one key, or name the key",
+    )
+    assert _read(tmp_path, "REF_energy=1 energy=2")[1].notes == ()
+
+
+def test_labels_can_be_left_out(tmp_path: Path) -> None:
+    comment = f'{CELL} energy=1 virial="1 0 0 0 0 0" stress="9 0 0 0 0 0"'
+    (one,), count = _read(tmp_path, comment, keys=LabelKeys(ignore=("stress",)))
+    assert one.virial is not None and count.virial_keys == ("virial",)
+    (one,), _ = _read(tmp_path, comment, keys=LabelKeys(ignore=("stress", "virial", "energy")))
+    assert one.virial is None and one.energy is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"ignore": ("stresses",)}, "ignore: expected some of energy, forces, stress, virial, got"),
+        ({"ignore": ("energy",), "energy": "e"}, "ignore: energy is left out, yet energy_key"),
+        ({"units": {"energy": "Bohr"}}, "units.energy: expected a unit such as 'Ha'"),
+        ({"units": {"stress": "eV"}}, "units.stress: expected a unit such as '-bar'"),
+        ({"units": {"speed": "m/s"}}, "units: expected units of energy, forces, stress, virial"),
+    ],
+)
+def test_unknown_kinds_and_units_are_refused(keys: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LabelKeys(**keys)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "factor"),
+    [
+        ("energy", "Ha", 27.211386246),
+        ("energy", "-Ry", -13.605693123),
+        ("energy", "kcal/mol", 0.0433641043),
+        ("energy", "kJ/mol", 0.0103642697),
+        ("energy", "eV/atom", 3.0),
+        ("forces", "Ha/Bohr", 51.42206747),
+        ("forces", "kcal/mol/Å", 0.0433641043),
+        ("forces", "-eV/Å", -1.0),
+        ("stress", "-bar", -6.24150907e-7),
+        ("stress", "kbar", 6.24150907e-4),
+        ("stress", "GPa", 6.24150907e-3),
+        ("stress", "Ha/Bohr^3", 183.6315368),
+        ("stress", "eV/Å³", 1.0),
+        ("virial", "Ha", 27.211386246),
+        ("positions", "Bohr", 0.529177210544),
+        ("positions", "nm", 10.0),
+    ],
+)
+def test_units_by_name(quantity: str, unit: str, factor: float) -> None:
+    assert scale(quantity, unit).of(3) == pytest.approx(factor, rel=1e-8)
+
+
+def test_labels_in_other_units_come_in_ours(tmp_path: Path) -> None:
+    units = {"energy": "Ha", "forces": "Ha/Bohr", "stress": "-bar", "positions": "Bohr"}
+    (one,), _ = _read(
+        tmp_path,
+        f'{CELL} energy=2 stress="1e6 0 0 0 0 0"',
+        columns="forces",
+        keys=LabelKeys(units=units),
+    )
+    assert one.energy == pytest.approx(2 * HARTREE)
+    assert one.cell[0, 0] == pytest.approx(4 * BOHR)
+    np.testing.assert_allclose(one.forces, np.array([[1, 2, 3]]) * HARTREE / BOHR)
+    assert one.virial[0, 0] == pytest.approx(100 * GIGAPASCAL * one.volume)
