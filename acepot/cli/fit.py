@@ -19,6 +19,7 @@ from acepot.schema import from_mapping
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --cutoff it is 2.5 times the bond length of each pair of elements.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
 example:
@@ -36,7 +37,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order (16)")
     verb.add_argument("--cutoff", type=float, metavar="R", help="cut-off in Å")
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
-    verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
+    verb.add_argument("--virial", action="store_true", help="fit stresses or virials in any case")
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
@@ -93,7 +94,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         forces_key=keys.forces,
         stress_key=keys.stress,
         virial_key=keys.virial,
-        fit=("energy", "forces", "virial") if options.virial else ("energy", "forces"),
+        fit=("energy", "forces", "virial") if options.virial else None,
     )
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds

@@ -75,7 +75,8 @@ def _file(name: str, data: Data) -> tuple[list[Structure], Any]:
 def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]]:
     """Training and test structures."""
     data = config.data
-    fitted = Observable.among(data.fit)
+    recipe = config.recipe
+    fitted = Observable.among(recipe.observables)
     sets: list[list[Structure]] = []
     for names in (data.train_files, data.test_files):
         structures: list[Structure] = []
@@ -83,7 +84,7 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
             found, count = _file(name, data)
             say(str(count))
             if all(one.label(s) is None for s in found for one in fitted):
-                raise no_labels(count, data.fit)
+                raise no_labels(count, recipe.observables)
             structures += found
         sets.append(structures)
     train, test = sets
@@ -92,10 +93,13 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
     ignored = [
         name
         for name, one in Observable.known.items()
-        if name not in data.fit and any(one.label(s) is not None for s in train)
+        if name not in recipe.observables and any(one.label(s) is not None for s in train)
     ]
+    tried = [name for name in ignored if name in recipe.tried]
+    ignored = [name for name in ignored if name not in tried]
     say(
-        f"fitting {', '.join(data.fit)}"
+        f"fitting {', '.join(recipe.observables)}"
+        + (f", and {', '.join(tried)} if consistent" if tried else "")
         + (f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else "")
     )
     return train, test
