@@ -28,6 +28,7 @@ _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and li
 Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; what it costs
 is told before it begins, and refused where it does not fit in the memory.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
 example:
@@ -47,7 +48,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
     verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
-    verb.add_argument("--virial", action="store_true", help="also fit stresses or virials")
+    verb.add_argument("--virial", action="store_true", help="fit stresses or virials in any case")
     add_keys(verb)
     verb.add_argument(
         "--accept-labels", action="store_true", help="fit labels that seem wrong as they are"
@@ -126,7 +127,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         forces_key=keys.forces,
         stress_key=keys.stress,
         virial_key=keys.virial,
-        fit=("energy", "forces", "virial") if options.virial else ("energy", "forces"),
+        fit=("energy", "forces", "virial") if options.virial else None,
         ignore=keys.ignore,
         units=dict(keys.units),
         accept_labels=options.accept_labels,

@@ -14,9 +14,10 @@ from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
 from acepot.evaluate.protocol import RowBuilder, named
+from acepot.fitting.consistency import with_pressure
+from acepot.fitting.gathered import Gathered
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import DesignRows, Observable
-from acepot.fitting.problem import Accumulator
 from acepot.fitting.recipe import Recipe, Weights
 from acepot.fitting.resume import Memory
 from acepot.model import Model
@@ -38,6 +39,7 @@ class StructureRows:
         rows: shape (m, K), in Fortran order.
         targets: shape (m,).
         weights: shape (m,).
+        sure: the first so many rows are fitted; those after them are virials that may be.
     """
 
     structure: Structure
@@ -45,6 +47,15 @@ class StructureRows:
     rows: Floats
     targets: Floats
     weights: Floats
+    sure: int
+
+    def add_to(self, gathered: Gathered) -> None:
+        """Weight the rows and add them; rows of weight zero are left out."""
+        n = self.sure
+        gathered.fitted.add(self.rows[:n], self.targets[:n], self.weights[:n])
+        if gathered.apart is not None and n < len(self.targets):
+            rows = with_pressure(self.rows[n:], self.structure)
+            gathered.apart.add(rows, self.targets[n:], self.weights[n:])
 
 
 def structure_rows(
@@ -53,6 +64,7 @@ def structure_rows(
     builder: RowBuilder,
     quantities: Sequence[str],
     weights: Weights,
+    tried: Sequence[str] = (),
 ) -> StructureRows:
     """Rows, targets and weights of the labels that one structure has.
 
@@ -62,9 +74,11 @@ def structure_rows(
         builder: makes the rows.
         quantities: names of the observables to use where there are labels.
         weights: of this structure's config type.
+        tried: names of further ones, which come last.
     """
     e0 = float(model.e0[species_indices(model.numbers, structure.numbers)].sum())
-    labelled = [(one, one.label(structure, e0)) for one in Observable.among(quantities)]
+    wanted = [*Observable.among(quantities), *Observable.among(tried)]
+    labelled = [(one, one.label(structure, e0)) for one in wanted]
     used = [(one, label) for one, label in labelled if label is not None]
     factors = [
         np.full(len(label), one.factor(weights.of(one), len(structure))) for one, label in used
@@ -77,6 +91,7 @@ def structure_rows(
         ),
         np.concatenate([np.zeros(0), *(label for _, label in used)]),
         np.concatenate([np.zeros(0), *factors]),
+        sum(len(label) for one, label in used if one.name in quantities),
     )
 
 
@@ -90,18 +105,18 @@ def _rows(observables: Sequence[Observable], structure: Structure, design: Desig
 
 def assemble(
     blocks: Iterator[StructureRows],
-    accumulator: Accumulator,
+    gathered: Gathered,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Weight rows and add them to a problem; rows of weight zero are left out.
+    """Add rows to those that are gathered.
 
     Args:
         blocks: rows of the structures, in order.
-        accumulator: takes the rows.
+        gathered: takes the rows.
         progress: called with the number of structures done.
     """
     for done, block in enumerate(blocks, start=1):
-        accumulator.add(block.rows, block.targets, block.weights)
+        block.add_to(gathered)
         if progress:
             progress(done)
 
@@ -162,16 +177,18 @@ class Job:
             InputError: it has none; the message names it.
         """
         weights = self.recipe.weights_of(structure.config_type)
-        names = self.recipe.observables
+        names, tried = self.recipe.observables, self.recipe.tried
+        blank, builder = self.basis.blank, self.builder
         try:
-            return structure_rows(structure, self.basis.blank, self.builder, names, weights)
+            return structure_rows(structure, blank, builder, names, weights, tried)
         except InputError as error:
             number = next(i for i, one in enumerate(self.structures) if one is structure)
             raise named(structure, error, number) from None
 
-    def from_the_start(self) -> tuple[Accumulator, tuple[StructureRows, ...]]:
+    def from_the_start(self) -> tuple[Gathered, tuple[StructureRows, ...]]:
         """All rows, from the last checkpoint on if there is one, and those that are kept."""
-        rows, start = Accumulator(self.basis.expanded.size), 0
+        apart = bool(self.recipe.tried)
+        rows, start = Gathered.none_yet(self.basis.expanded.size, apart), 0
         if self.memory is None:
             return rows, self.add_to(rows)
         digest, tell = self.basis.tables.digest, self.say or (lambda _line: None)
@@ -181,7 +198,7 @@ class Job:
         with self.memory.stoppable():
             return rows, self.add_to(rows, start)
 
-    def add_to(self, rows: Accumulator, start: int = 0) -> tuple[StructureRows, ...]:
+    def add_to(self, rows: Gathered, start: int = 0) -> tuple[StructureRows, ...]:
         """Add the rows of all structures from one on; the rows of those that are kept."""
         total = len(self.structures)
         kept = [self.make(self.structures[i]) for i in sorted(self.chosen) if i < start]

@@ -18,7 +18,15 @@ from pathlib import Path
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.priors import Algebraic, Prior
-from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights, check_observables
+from acepot.fitting.recipe import (
+    AUTOMATIC,
+    TRIED,
+    Committee,
+    Recipe,
+    Restraint,
+    Weights,
+    check_observables,
+)
 from acepot.fitting.solvers import BLR, Solver
 from acepot.io.structures.labels import LabelKeys
 from acepot.schema import LATER, Settings, from_mapping, to_mapping, to_toml
@@ -46,7 +54,8 @@ class Data(Settings):
         stress_key: name of the stress -W/V (eV/Å³), likewise.
         virial_key: name of the virial W (eV), likewise.
         config_type_key: name of the group that a structure belongs to.
-        fit: the observables that enter the fit; virials only when they are named here.
+        fit: the observables that enter the fit; None: energies and forces, and virials if their
+            labels are consistent with these.
         keys: names of further labels by observable, of structures or of atoms; they are never
             looked for. "charge" is the total charge (e).
         ignore: kinds of labels that are left out: energy, forces, stress, virial.
@@ -61,7 +70,7 @@ class Data(Settings):
     stress_key: str | None = None
     virial_key: str | None = None
     config_type_key: str = "config_type"
-    fit: tuple[str, ...] = ("energy", "forces")
+    fit: tuple[str, ...] | None = None
     keys: dict[str, str] = field(default_factory=dict, metadata=LATER)
     ignore: tuple[str, ...] = field(default=(), metadata=LATER)
     units: dict[str, str] = field(default_factory=dict, metadata=LATER)
@@ -74,7 +83,8 @@ class Data(Settings):
         for name in ("train", "test"):
             if "" in _files(getattr(self, name)):
                 raise InputError(f"{name}: expected file names, got an empty one")
-        check_observables("fit", self.fit)
+        if self.fit is not None:
+            check_observables("fit", self.fit)
         self.label_keys  # noqa: B018 - refuses empty names
 
     @property
@@ -136,7 +146,10 @@ class FitConfig(Settings):
     @property
     def recipe(self) -> Recipe:
         """What is fitted and how."""
-        shared = {f.name: getattr(self, f.name) for f in fields(Recipe) if f.name != "observables"}
+        own = ("observables", "tried")
+        shared = {f.name: getattr(self, f.name) for f in fields(Recipe) if f.name not in own}
+        if self.data.fit is None:
+            return Recipe(observables=AUTOMATIC, tried=TRIED, **shared)
         return Recipe(observables=self.data.fit, **shared)
 
     def weights_of(self, config_type: str) -> Weights:

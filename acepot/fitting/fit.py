@@ -20,7 +20,7 @@ from acepot.fitting.choice import choose
 from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures, row_counts
 from acepot.fitting.default_basis import smaller_basis
-from acepot.fitting.fitted import Assembled, Fit, Say, restrained, silent, solved
+from acepot.fitting.fitted import Assembled, Fit, Say, decided, restrained, silent, solved
 from acepot.fitting.forecast import (
     Forecast,
     foresee_memory,
@@ -33,7 +33,7 @@ from acepot.fitting.labels.examination import trusted
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
-from acepot.fitting.recipe import Committee, Recipe, Restraint, Weights
+from acepot.fitting.recipe import TRIED, Committee, Recipe, Restraint, Weights
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
@@ -55,7 +55,7 @@ def fit(
     *,
     solver: Solver | str | Mapping[str, Any] | None = None,
     prior: Prior | str | Mapping[str, Any] | None = None,
-    observables: Sequence[str] = ("energy", "forces"),
+    observables: Sequence[str] | None = None,
     weights: Mapping[str, Weights | Mapping[str, float]] | None = None,
     e0: Mapping[str, float] | None = None,
     restraint: Restraint | Mapping[str, float] | None = None,
@@ -75,7 +75,8 @@ def fit(
         basis: the basis functions; elements that it does not name are those of the structures.
         solver: the method, its name ("qr", "blr") or a mapping.
         prior: smoothness, likewise.
-        observables: what enters the fit.
+        observables: what enters the fit; None: energies and forces, and virials if their labels
+            are consistent with these.
         weights: of the rows, by config type.
         e0: energy of the isolated atom in eV by symbol.
         restraint: of the pair potential at short distance.
@@ -94,9 +95,10 @@ def fit(
         InputError: structures or settings are wrong; the message says what to change.
     """
     given: dict[str, Any] = {
-        "basis": basis, "solver": solver, "prior": prior, "observables": tuple(observables),
+        "basis": basis, "solver": solver, "prior": prior,
         "weights": weights, "e0": e0, "restraint": restraint, "committee": committee,
     }  # fmt: skip
+    given |= {"tried": TRIED} if observables is None else {"observables": tuple(observables)}
     for name in ("solver", "prior"):
         if isinstance(given[name], str):
             given[name] = {"kind": given[name]}
@@ -143,6 +145,8 @@ def fit_structures(
         InputError: structures or settings are wrong, or labels that are not accepted.
     """
     threads, tell = threads or processors(), say or silent
+    if all(one.label(s) is None for one in Observable.among(recipe.tried) for s in train):
+        recipe = replace(recipe, tried=())
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
@@ -150,19 +154,22 @@ def fit_structures(
     if choice.basis_line:
         tell(f"basis: {choice.basis_line}")
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
-    counts = row_counts(train, recipe.observables)
+    counts = row_counts(train, (*recipe.observables, *recipe.tried))
     held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
     _check_memory(recipe.basis, counts, held)
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
     cost = None if say is None else _forecast(job, counts, held, say)
-    rows, kept = job.from_the_start()
+    gathered, kept = job.from_the_start()
     if restrained(recipe):
-        rows.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
-    if config is not None:
-        config = replace(config, basis=recipe.basis, e0=recipe.e0)
+        gathered.fitted.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
     solving = None if cost is None else cost.solving
-    state = Assembled(choice, basis, rows, kept, threads, solving)
+    state = Assembled(choice, basis, gathered.fitted, kept, threads, solving)
+    state = decided(state, gathered, tell)
+    if config is not None:
+        recipe = state.choice.recipe
+        data = replace(config.data, fit=recipe.observables)
+        config = replace(config, data=data, basis=recipe.basis, e0=recipe.e0)
     return solved(state, train, test, config, say)
 
 

@@ -16,14 +16,16 @@ from acepot.evaluate.protocol import Result
 from acepot.fitting.assembly import Job, StructureRows
 from acepot.fitting.choice import Choice
 from acepot.fitting.config import FitConfig
+from acepot.fitting.consistency import Consistency, consistency
 from acepot.fitting.dataset import as_structures
+from acepot.fitting.gathered import Gathered
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import Solver, solve
+from acepot.fitting.solvers import BLR, Solver, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
@@ -31,7 +33,7 @@ from acepot.run.progress import Pulse
 from acepot.schema import to_mapping
 from acepot.structure import Structure
 
-__all__ = ["Assembled", "Fit", "Probe", "Say", "restrained", "silent", "solved"]
+__all__ = ["Assembled", "Fit", "Probe", "Say", "decided", "restrained", "silent", "solved"]
 
 Say = Callable[[str], None]
 
@@ -66,6 +68,9 @@ class Assembled:
         kept: unweighted rows of a few training structures, to compare with the saved model.
         threads: structures handled at once.
         solving: seconds that the solver should take; None: not known.
+        virials: how they compare with energies and forces, if that decided whether they are among
+            the rows; None: it was stated, or there are none.
+        solution: of the rows as they are, where it is known.
     """
 
     choice: Choice
@@ -74,6 +79,8 @@ class Assembled:
     kept: tuple[StructureRows, ...]
     threads: int
     solving: float | None = None
+    virials: Consistency | None = None
+    solution: Solution | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +142,8 @@ class Fit:
             if any(one.label(s) is not None for s in self.train)
         ]
         report["warnings"] = list(found.warnings)
+        if (virials := self.assembled.virials) is not None:
+            report["virials"] = virials.report
         report["restraint"] = "on" if restrained(self.recipe) else "off"
         report["solver"] = _solver_report(self.recipe.solver, self.solution)
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}
@@ -146,7 +155,8 @@ class Fit:
     ) -> Fit:  # fmt: skip
         """The fit of these structures beside those so far, whose rows are not made again.
 
-        Basis, E0, weights, prior and all else stay as they are in this fit, which remains.
+        Basis, E0, weights, prior, whether virials are fitted and all else stay as they are in this
+        fit, which remains.
 
         Args:
             structures: with labels; of acepot, or Atoms of ASE.
@@ -161,9 +171,39 @@ class Fit:
         threads = threads or state.threads
         rows = state.rows.copy()
         job = Job(more, choice.recipe, state.basis, threads, say)
-        job.add_to(rows)
-        state = replace(state, choice=choice, rows=rows, threads=threads)
+        job.add_to(Gathered(rows))
+        state = replace(state, choice=choice, rows=rows, threads=threads, solution=None)
         return solved(state, [*self.train, *more], self.test, None, say)
+
+
+def decided(state: Assembled, gathered: Gathered, say: Say) -> Assembled:
+    """The same with virials among the rows if they are consistent with those, and said so.
+
+    Args:
+        state: with the rows of what is fitted in any case.
+        gathered: these and, apart from them, virials.
+        say: told what is decided and why.
+    """
+    recipe = state.choice.recipe
+    if not recipe.tried:
+        return state
+    settled = replace(recipe, tried=())
+    state = replace(state, choice=replace(state.choice, recipe=settled))
+    if gathered.apart is None or gathered.apart.rows == 0 or gathered.fitted.rows == 0:
+        return state
+    problem, gamma = gathered.fitted.finish(), recipe.prior.gamma(state.basis.expanded)
+    # The noise and the prior that are found by evidence serve, whatever solves in the end.
+    same = isinstance(recipe.solver, BLR)
+    say(f"comparing virials with {' and '.join(recipe.observables)}")
+    alone = solve(problem, gamma, recipe.solver if same else BLR())
+    strength = np.sqrt(alone.noise / (alone.prior_variance or 1.0))
+    found = consistency(problem, gathered.apart.finish(), alone.coefficients, strength * gamma)
+    say(found.line)
+    if found.reason:
+        return replace(state, virials=found, solution=alone if same else None)
+    settled = replace(settled, observables=(*recipe.observables, *recipe.tried))
+    choice = replace(state.choice, recipe=settled)
+    return replace(state, choice=choice, rows=gathered.together(), virials=found)
 
 
 def solved(
@@ -178,9 +218,11 @@ def solved(
     problem = state.rows.finish()
     kind = recipe.solver.kind
     (say or silent)(f"solving: {problem.rows} rows, {problem.columns} functions, {kind}")
-    gamma = recipe.prior.gamma(basis.expanded)
-    with nullcontext() if say is None else Pulse("solving", state.solving):
-        solution = solve(problem, gamma, recipe.solver)
+    solution = state.solution
+    if solution is None:
+        gamma = recipe.prior.gamma(basis.expanded)
+        with nullcontext() if say is None else Pulse("solving", state.solving):
+            solution = solve(problem, gamma, recipe.solver)
     members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)

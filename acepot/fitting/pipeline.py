@@ -76,7 +76,8 @@ def _file(name: str, data: Data) -> tuple[list[Structure], Any]:
 def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure], list[str]]:
     """Training and test structures, and what is doubtful about their labels."""
     data = config.data
-    fitted = Observable.among(data.fit)
+    recipe = config.recipe
+    fitted = Observable.among(recipe.observables)
     sets: list[list[Structure]] = []
     notes: list[str] = []
     for part, names in (("train", data.train_files), ("test", data.test_files)):
@@ -85,25 +86,26 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
             found, count = _file(name, data)
             say(str(count))
             notes += count.notes
-            if "forces" in data.fit and not count.forces and part == "train":
+            if "forces" in recipe.observables and not count.forces and part == "train":
                 notes.append(_no_forces(count))
             if all(one.label(s) is None for s in found for one in fitted):
-                raise no_labels(count, data.fit)
+                raise no_labels(count, recipe.observables)
             structures += found
         sets.append(structures)
     train, test = sets
     if not train:
         raise InputError("data.train: the files hold no structure")
-    labelled = [
-        name for name in data.fit if any(Observable.known[name].label(s) is not None for s in train)
-    ]
+    labelled = [one.name for one in fitted if any(one.label(s) is not None for s in train)]
     ignored = [
         name
         for name, one in Observable.known.items()
-        if name not in data.fit and any(one.label(s) is not None for s in train)
+        if name not in recipe.observables and any(one.label(s) is not None for s in train)
     ]
+    tried = [name for name in ignored if name in recipe.tried]
+    ignored = [name for name in ignored if name not in tried]
     say(
         f"fitting {', '.join(labelled)}"
+        + (f", and {', '.join(tried)} if consistent" if tried else "")
         + (f" ({', '.join(ignored)} labels are compared but not fitted)" if ignored else "")
     )
     return train, test, notes

@@ -165,6 +165,25 @@ class Accumulator:
             float(rest @ rest), self._rows,
         )  # fmt: skip
 
+    @property
+    def rows(self) -> int:
+        """How many rows were added."""
+        return self._rows
+
+    def absorb(self, other: Accumulator, columns: NDArray[np.intp]) -> None:
+        """Add all rows of another one, as its triangle stands for them.
+
+        Args:
+            other: with as many targets; it stays as it is.
+            columns: which of its columns are those of this one, in order.
+        """
+        if other._rows == 0:
+            return
+        full = np.triu(other._eliminate())
+        split, rows = other._columns, self._rows
+        self.add(full[:, columns], full[:, split:])
+        self._rows = rows + other._rows
+
     def copy(self) -> Accumulator:
         """Another one that holds the same rows; either may take more."""
         return Accumulator.restored(self.state())

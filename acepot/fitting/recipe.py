@@ -10,10 +10,20 @@ from acepot.fitting.bounds import LARGEST, at_least
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.solvers import BLR, Solver
-from acepot.schema import Settings, further
+from acepot.schema import LATER, Settings, further
 
-__all__ = ["Committee", "Recipe", "Restraint", "Weights", "check_observables"]
+__all__ = [
+    "AUTOMATIC",
+    "TRIED",
+    "Committee",
+    "Recipe",
+    "Restraint",
+    "Weights",
+    "check_observables",
+]
 
+#: What is fitted unless something else is asked for, and what beside it if it is consistent.
+AUTOMATIC, TRIED = ("energy", "forces"), ("virial",)
 #: What the native evaluator can hold beside the model.
 _MEMBERS = 255
 
@@ -108,6 +118,7 @@ class Recipe(Settings):
     Args:
         basis: the basis functions.
         observables: what enters the fit.
+        tried: what also enters if its labels are consistent with the others: virials or nothing.
         e0: energy of each isolated atom in eV by symbol; None: from the isolated atoms in the
             training data, else by least squares.
         weights: by config type; "default" (30, 1, 1 if absent) holds for all others.
@@ -118,7 +129,8 @@ class Recipe(Settings):
     """
 
     basis: BasisSpec = field(default_factory=BasisSpec)
-    observables: tuple[str, ...] = ("energy", "forces")
+    observables: tuple[str, ...] = AUTOMATIC
+    tried: tuple[str, ...] = field(default=(), metadata=LATER)
     e0: dict[str, float] | None = None
     weights: dict[str, Weights] = field(default_factory=dict)
     prior: Prior = field(default_factory=Algebraic)
@@ -135,6 +147,8 @@ class Recipe(Settings):
         check_observables("observables", self.observables)
         for symbol, energy in (self.e0 or {}).items():
             at_least(f"e0.{symbol}", energy, -LARGEST)
+        if self.tried not in ((), TRIED) or set(self.tried) & set(self.observables):
+            raise InputError(f"tried: expected {list(TRIED)} or nothing, got {list(self.tried)}")
 
     def weights_of(self, config_type: str) -> Weights:
         """The weights that hold for a config type: its own, else the default."""

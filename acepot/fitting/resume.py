@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from acepot.errors import InputError
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.gathered import Gathered
 from acepot.fitting.recipe import Recipe
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, run_folder
@@ -55,7 +55,7 @@ class Memory:
         structures: Sequence[Structure],
         basis: str,
         say: Callable[[str], None],
-    ) -> tuple[int, Accumulator] | None:
+    ) -> tuple[int, Gathered] | None:
         """Find out where to go on.
 
         Args:
@@ -80,7 +80,7 @@ class Memory:
         done, state = self._last.step, self._home.path / self._last.state
         try:
             with state.open("rb") as file, np.load(file) as arrays:
-                rows = Accumulator.restored(dict(arrays))
+                rows = Gathered.restored(dict(arrays))
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
             anew(f"{state}: damaged ({error})")
             return None
@@ -97,7 +97,7 @@ class Memory:
             finally:
                 self._stopped = lambda: False
 
-    def after(self, done: int, total: int, rows: Accumulator, say: Callable[[str], None]) -> None:
+    def after(self, done: int, total: int, rows: Gathered, say: Callable[[str], None]) -> None:
         """Take note of a structure that is in the rows.
 
         Args:

@@ -1,0 +1,62 @@
+"""The rows of a fit as they are gathered: those that are fitted, and virials that may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.fitting.problem import Accumulator
+
+__all__ = ["Gathered"]
+
+#: Before the names of the arrays of rows that are gathered apart.
+_APART = "apart."
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Compressed rows.
+
+    Args:
+        fitted: what is fitted, K columns.
+        apart: virials, whose fitting is not decided yet, K + 1 columns (`consistency`); None:
+            there are none.
+    """
+
+    fitted: Accumulator
+    apart: Accumulator | None = None
+
+    @classmethod
+    def none_yet(cls, columns: int, apart: bool) -> Gathered:
+        """No rows of K columns."""
+        return cls(Accumulator(columns), Accumulator(columns + 1) if apart else None)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays, from which `restored` goes on to the same bits."""
+        found = self.fitted.state()
+        if self.apart is not None:
+            found |= {_APART + name: value for name, value in self.apart.state().items()}
+        return found
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray[Any]]) -> Gathered:
+        """The rows of a state.
+
+        Raises:
+            InputError: not a state that `state` made.
+        """
+        apart = {n.removeprefix(_APART): v for n, v in state.items() if n.startswith(_APART)}
+        fitted = Accumulator.restored(state)
+        return cls(fitted, Accumulator.restored(apart) if apart else None)
+
+    def together(self) -> Accumulator:
+        """All rows, those apart without their last column."""
+        rows = self.fitted.copy()
+        if self.apart is not None:
+            columns = self.apart.finish().columns - 1
+            rows.absorb(self.apart, np.arange(columns))
+        return rows
