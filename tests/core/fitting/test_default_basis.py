@@ -53,7 +53,7 @@ def test_more_elements_and_more_rows_stay_within_minutes(elements: tuple[str, ..
 
 def test_molecules_have_one_r0_long_cutoffs_and_fewer_functions_on_hydrogen() -> None:
     spec, line = chosen_basis(BasisSpec(("H", "C")), known(20_000, True, H=5000, C=3000))
-    assert spec.r0 == 1.08 and spec.wl == 1.0
+    assert spec.r0 == 1.08 and spec.wl == 0.5
     assert set(resolve(spec).cutoff.values()) == {4.5}  # type: ignore[union-attr]
     found = select(resolve(spec))
     assert len(found[0]) < len(found[1])
