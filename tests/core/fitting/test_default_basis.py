@@ -193,7 +193,7 @@ def test_a_fit_that_cannot_fit_in_memory_is_refused_before_its_basis_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     structures, _ = read_structures(URANIUM)
-    monkeypatch.setattr("acepot.fitting.fit.LoweredBasis.of", lambda *_: pytest.fail("built"))
+    monkeypatch.setattr("acepot.fitting.fit.LoweredBasis.of", lambda *_, **__: pytest.fail("built"))
     monkeypatch.setattr(acepot.fitting.forecast, "free_memory", lambda: 2_000_000_000)
     with pytest.raises(InputError) as error:
         fit(structures, {"degree": [18, 16, 14]})
