@@ -157,7 +157,7 @@ def fit_structures(
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
     held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
     _check_memory(recipe.basis, counts, held)
-    basis = LoweredBasis.of(recipe.basis, choice.e0, tell)
+    basis = LoweredBasis.of(recipe.basis, choice.e0, tell, watched=say is not None)
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
     cost = None if say is None else _forecast(job, counts, held, say)
     gathered, kept = job.from_the_start()

@@ -15,6 +15,7 @@ from acepot.errors import InputError
 from acepot.lowering import lower
 from acepot.model import Model
 from acepot.potential import Potential
+from acepot.run.progress import Progress
 from acepot.tables import Tables
 
 __all__ = ["LoweredBasis"]
@@ -40,7 +41,11 @@ class LoweredBasis:
 
     @classmethod
     def of(
-        cls, spec: BasisSpec, e0: Mapping[str, float], say: Callable[[str], None]
+        cls,
+        spec: BasisSpec,
+        e0: Mapping[str, float],
+        say: Callable[[str], None],
+        watched: bool = False,
     ) -> LoweredBasis:
         """Build and lower the functions of a resolved basis.
 
@@ -48,6 +53,7 @@ class LoweredBasis:
             spec: the basis.
             e0: energy of an isolated atom of each element in eV by symbol.
             say: told how large it is, before it is built.
+            watched: show how far it is built, where that takes more than a second.
 
         Raises:
             InputError: its functions are no energies.
@@ -67,7 +73,14 @@ class LoweredBasis:
         size = basis_size(spec)
         parts = ", ".join(f"{n} {name}" for name, n in size.items() if name != "total")
         say(f"basis: {size['total']} functions for {' '.join(spec.elements)} ({parts})")
-        expanded = spec.expansion()
+        bars: list[Progress] = []
+
+        def note(done: int, total: int) -> None:
+            if not bars:
+                bars.append(Progress("building the basis", total))
+            bars[0].update(done)
+
+        expanded = spec.expansion(note if watched else None)
         blank = Model(spec, np.zeros(expanded.size), np.array([e0[s] for s in spec.elements]))
         return cls(spec, size, expanded, blank, lower(blank, expanded=expanded))
 

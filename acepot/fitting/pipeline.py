@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from acepot.basis.choices import resolve
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.fitting.choice import choose
 from acepot.fitting.config import Data, FitConfig, load_config
-from acepot.fitting.dataset import elements
 from acepot.fitting.fit import fit_structures
 from acepot.fitting.fitted import Fit, Say
 from acepot.fitting.observables import Observable
@@ -59,14 +58,19 @@ def run_fit(
 
 
 def resolved_basis(path: str | Path) -> BasisSpec:
-    """The basis that the TOML file of a fit asks for, before it is built."""
+    """The basis that the TOML file of a fit asks for, before it is built.
+
+    The data are read where something follows from them.
+    """
     config = load_config(path)
-    spec = config.basis
-    if not spec.elements:
-        names = (*config.data.train_files, *config.data.test_files)
-        found = [s for name in names for s in _file(name, config.data)[0]]
-        spec = replace(spec, elements=elements(found))
-    return resolve(spec)
+    spec, data = config.basis, config.data
+    if spec.elements and spec.cutoff is not None and (spec.functions or spec.degree is not None):
+        return resolve(spec)
+    train, test = (
+        [s for name in names for s in _file(name, data)[0]]
+        for names in (data.train_files, data.test_files)
+    )
+    return choose(config.recipe, train, test, "data.fit").recipe.basis
 
 
 def _file(name: str, data: Data) -> tuple[list[Structure], Any]:

@@ -101,6 +101,7 @@ class _Factors:
                 "rows": problem.rows,
                 "functions": problem.columns,
                 "rank": rank,
+                "never seen": int(np.count_nonzero(~problem.triangle.any(axis=0))),
                 "effective parameters": effective,
                 "condition number": condition(np.linalg.svd(self.triangle, compute_uv=False)),
                 "residual": residual,
@@ -114,8 +115,5 @@ def _check_determined(problem: Problem) -> None:
             f"underdetermined: {problem.rows} rows for {problem.columns} functions; add data, "
             'use solver.kind = "blr" or a solver.damping above 0'
         )
-    if zero := int(np.count_nonzero(~problem.triangle.any(axis=0))):
-        raise InputError(
-            f"{zero} of {problem.columns} functions are zero in every row; add data that has "
-            'their elements, use solver.kind = "blr" or a solver.damping above 0'
-        )
+    if not problem.triangle.any():
+        raise InputError(f"all {problem.columns} functions are zero in every row; check the data")

@@ -17,6 +17,9 @@ from acepot.io.modelfile.container import Arrays, Check, table
 from acepot.io.modelfile.radial import Mixing
 from acepot.schema import from_mapping, to_mapping
 
+#: Version of the file since which degrees by element and bonds_once are understood.
+_LATER = 4
+
 
 @dataclass(frozen=True)
 class BasisKind:
@@ -47,8 +50,14 @@ def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], Arrays]:
     for name, kind in KINDS.items():
         if isinstance(basis, kind.basis):
             described, arrays = kind.encode(basis, mixing)
-            return kind.version, {name: described}, arrays
+            version = _LATER if _needs_later(basis) else kind.version
+            return version, {name: described}, arrays
     raise InputError(f"model.basis: {type(basis).__name__} cannot be saved in a model file")
+
+
+def _needs_later(basis: Any) -> bool:
+    """Whether readers of earlier versions would not know a key of the basis, or misread it."""
+    return isinstance(basis, BasisSpec) and (basis.bonds_once or isinstance(basis.degree, dict))
 
 
 def decode(

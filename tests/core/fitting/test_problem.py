@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.problem import Accumulator, Problem
 
 
 def _stream(rows, targets, chunks):
@@ -96,3 +96,26 @@ def test_bad_rows_are_refused():
         accumulator.add([[1, 2]], [np.inf])
     with pytest.raises(InputError, match=r"columns: expected 1 or more"):
         Accumulator(0)
+
+
+@pytest.mark.parametrize("rows", [7, 29, 31, 512, 513, 1300])
+def test_wide_problems_are_compressed_in_short_blocks(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    matrix, targets = rng.normal(size=(rows, 30)), rng.normal(size=rows)
+
+    def compressed() -> Problem:
+        made = Accumulator(30)
+        for start in range(0, rows, 70):
+            made.add(matrix[start : start + 70], targets[start : start + 70])
+        return Accumulator.restored(made.state()).finish()
+
+    square = compressed()
+    monkeypatch.setattr("acepot.fitting.problem._WIDE", 20)
+    wide = compressed()
+    assert wide.triangle.shape == square.triangle.shape and wide.rows == rows
+    c = rng.normal(size=30)
+    expected = float(np.sum((matrix @ c - targets) ** 2))
+    assert wide.residual(c) == pytest.approx(expected, rel=1e-12)
+    assert wide.outside == pytest.approx(square.outside, rel=1e-10, abs=1e-20)
