@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,16 @@ def _check(config: MDConfig, kind: EngineKind, atoms: Atoms, structure: Path) ->
         )
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the name of a file into errors of an engine that writes it."""
+    try:
+        with naming(path):
+            yield
+    except InputError as error:
+        raise InputError(f"{path}: cannot be written: {error}") from error
+
+
 class _Simulation:
     """A run in progress."""
 
@@ -232,7 +243,7 @@ class _Simulation:
         row = (*row, *log.targets(self._config, self._step), *more)
         self._log.write(row[: len(self._columns)])
         if self._stage == _RUN:
-            with naming(self._home.path / self._kind.trajectory):
+            with _naming(self._home.path / self._kind.trajectory):
                 self._engine.write_frame()
         return reason
 
@@ -254,7 +265,7 @@ class _Simulation:
 
     def _checkpoint(self) -> None:
         state = self._home.new_state(self._last)
-        with naming(state):
+        with _naming(state):
             self._engine.save(state)
         path = self._home.path / snapshot.LAST
         snapshot.write(path, self._atoms, self._engine.phase(), self._step)
