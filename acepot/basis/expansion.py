@@ -7,7 +7,7 @@ conjugate (A_{l,-m} = (-1)^m conj A_lm), so that only one of the two is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import factorial, pi, prod, sqrt
@@ -141,19 +141,22 @@ class Assembly:
         ms: Ints,
         values: NDArray[np.complex128],
     ) -> None:
-        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own.
-
-        Raises:
-            InputError: there are more products than so many functions may have.
-        """
-        self._products += values.size
-        if self._products > _PRODUCTS + _PRODUCTS_EACH * len(self.labels):
-            raise InputError(
-                f"basis: the first {len(self.labels)} functions take {self._products:.1e} "
-                "products; lower max_l or the order, or leave out the canonical formulation"
-            )
+        """Add Σ_T values[M, T] Π_t A_{blocks[t], ms[T, t]} to a function, or each T to its own."""
         numbers = tuple(self._blocks.setdefault(b, len(self._blocks)) for b in blocks)
         self._added[centre].append((numbers, ms, function, values))
+
+    def expect(self, products: int) -> None:
+        """Be told how many products come.
+
+        Raises:
+            InputError: they are more than so many functions may have.
+        """
+        self._products += products
+        if self._products > _PRODUCTS + _PRODUCTS_EACH * len(self.labels):
+            raise InputError(
+                f"basis: the first {len(self.labels) + 1} functions take {self._products:.1e} "
+                "products; lower max_l or the order, or leave out the canonical formulation"
+            )
 
     def add_constant(self, centre: int) -> None:
         """Add the function that is 1 on every atom of a species, the product of no factors."""
@@ -323,6 +326,8 @@ def _add_coupled(
     names = tuple((sum(f[1]), f[0], f[2]) for f in factors)
     whole = [(1.0, tuple((t,) for t in range(len(factors))))]
     parts = _canonical_parts(factors) if canonical else whole
+    sizes = [prod(map(len, _choices(factors, partition))) for _, partition in parts]
+    assembly.expect(sum(sizes) * coupling.values.size)
     for values in coupling.values:
         function = assembly.function(centre, len(factors), names)
         for weight, partition in parts:
@@ -357,6 +362,15 @@ def _set_partitions(count: int) -> Iterator[tuple[tuple[int, ...], ...]]:
         yield (*partition, (last,))
 
 
+def _choices(factors: Factors, partition: tuple[tuple[int, ...], ...]) -> list[Sequence[int]]:
+    """The L that the product of the harmonics of each block may have."""
+    sums = [sum(factors[t][0] for t in block) for block in partition]
+    return [
+        range(whole % 2, whole + 1, 2) if len(block) > 1 else (whole,)
+        for block, whole in zip(partition, sums, strict=True)
+    ]
+
+
 def _merged(
     factors: Factors, partition: tuple[tuple[int, ...], ...], ms: Ints
 ) -> Iterator[tuple[tuple[Block, ...], Ints, NDArray[np.float64]]]:
@@ -365,10 +379,7 @@ def _merged(
     Yields:
         Blocks, their m of shape (T, blocks), and a scale per term.
     """
-    choices = [
-        range(sum(factors[t][0] for t in block) + 1) if len(block) > 1 else factors[block[0]][:1]
-        for block in partition
-    ]
+    choices = _choices(factors, partition)
     m = np.stack([ms[:, list(block)].sum(axis=1) for block in partition], axis=1)
     for choice in product(*choices):
         scale = np.ones(len(ms))

@@ -139,14 +139,14 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
     path = Path(path)
     with _opened_raw(path) as file:
         size = os.fstat(file.fileno()).st_size
-        raw = file.read(max(most, size) + 1)
+        raw = _at_most(file, max(most, size) + 1)
     opener = next((use for start, use in _OPENERS if raw.startswith(start)), None)
     limit = max(most, size)
     if opener is not None:
         limit = int(min(most, 1_000_000 + per_byte * len(raw)))
         try:
             with opener(io.BytesIO(raw), "rb") as inside:
-                raw = inside.read(limit + 1)
+                raw = _at_most(inside, limit + 1)
         except _DAMAGE as error:
             raise InputError(f"{path}: cannot be read: {error}") from error
     if len(raw) > limit:
@@ -157,6 +157,15 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
             else f"{path}: expected at most {limit} bytes, got more"
         )
     return raw
+
+
+def _at_most(file: IO[bytes], count: int) -> bytes:
+    """So many bytes or all there are; `read` would take the memory of all at once."""
+    parts = []
+    while count > 0 and (part := file.read(min(count, _BLOCK))):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def is_pipe(path: str | Path) -> bool:

@@ -111,6 +111,63 @@ def test_a_thousand_functions_to_fifty_angstrom_are_refused_before_they_are_tabu
     tracemalloc.stop()
 
 
+HELD = Path(__file__).with_name("data")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("200-pair-functions-to-50-angstrom.acepot", 100e6),
+        pytest.param("r0-of-0.006-angstrom.acepot", 600e6, marks=pytest.mark.slow),
+        pytest.param("r0-of-33-angstrom.acepot", 600e6, marks=pytest.mark.slow),
+    ],
+)
+def test_small_files_whose_tables_would_take_gigabytes_are_refused(name, most):
+    """Of 7 to 13 kB; they once took 4 GB and half a minute, to be refused in the end."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"radial functions: tables .*(too large|still err)"):
+            lower(acepot.load(HELD / name))
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+def test_narrow_windows_ask_for_few_knots():
+    """A file of 1.3 kB, 36 pairs to 50 Å, that once took 11 GB."""
+    tracemalloc.start()
+    try:
+        tables = lower(acepot.load(HELD / "windows-of-0.001-angstrom.acepot.xz"))
+        assert tracemalloc.get_traced_memory()[1] < 600e6
+    finally:
+        tracemalloc.stop()
+    (table,) = tables.radial
+    assert table.coefficients.nbytes < 150e6 and table.error <= 1e-8
+
+
+@pytest.mark.parametrize(
+    ("l", "formulation"),
+    [((5,) * 6, ""), ((6,) * 6, ""), ((12,) * 5, ""), ((32,) * 4, ""), ((10,) * 4, "canonical")],
+)
+def test_one_function_of_huge_couplings_is_refused_before_it_is_built(l, formulation):  # noqa: E741
+    """As a file of 2.4 kB may list it; six factors of l = 5 once took 9 GB and more."""
+    order = len(l)
+    chosen = (ChosenFunction("Si", ("Si",) * order, (1,) * order, l),)
+    spec = resolve(
+        BasisSpec(
+            ("Si",), order=order, functions=chosen, cutoff=5.0, r0=2.3, pair=Pair(degree=0),
+            formulation=formulation or "self-interaction",
+        )
+    )  # fmt: skip
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"lower max_l or the order"):
+            spec.expansion()
+        assert tracemalloc.get_traced_memory()[1] < 500e6
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_hundred_elements_are_refused_before_they_are_tabulated():
     """Their ordered pairs alone would take hundreds of GB."""
     elements = tuple(SYMBOLS[1:101])

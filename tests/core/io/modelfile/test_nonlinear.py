@@ -134,7 +134,7 @@ def test_a_model_comes_back_bit_for_bit(name: str) -> None:
 
 def test_our_own_pace_files_come_back_bit_for_bit() -> None:
     paths = sorted(p for p in OWN.iterdir() if "reference" not in p.name)
-    assert len(paths) == 9
+    assert len(paths) == 11
     for path in paths:
         same(read_pace(path))
 
