@@ -144,17 +144,14 @@ class Witness:
             columns: what else labels may hold with any coefficients, shape (m, k).
             noise: of the labels, in their unit.
         """
-        inverse = np.linalg.inv(self._covariance(rows, labels, columns, noise)[0])
-        left = labels - rows @ self.coefficients
-        return np.asarray((inverse @ left) / np.diag(inverse))
-
-    def _covariance(
-        self, rows: Floats, labels: Floats, columns: Floats, noise: float
-    ) -> tuple[Floats, Floats]:
-        """That of labels with free columns, shape (m, m), and a root of the witness's part."""
         spread = np.sqrt(_DEPENDENT) * (rows @ self.half)
         free = 1e3 * max(float(np.std(labels)), 1.0) * columns
-        return spread @ spread.T + free @ free.T + noise**2 * np.eye(len(labels)), spread
+        covariance = (
+            spread @ spread.T + free @ free.T + _above(noise, labels) ** 2 * np.eye(len(labels))
+        )
+        inverse = np.linalg.pinv(covariance, hermitian=True)
+        left = labels - rows @ self.coefficients
+        return np.asarray((inverse @ left) / np.diag(inverse))
 
     def told(self, rows: Floats, labels: Floats, columns: Floats, noise: float) -> Witness:
         """The witness that also knows labels, which determine what forces leave open.
@@ -165,10 +162,13 @@ class Witness:
             columns: what else labels may hold with any coefficients, shape (m, k).
             noise: of the labels, in their unit.
         """
-        covariance, spread = self._covariance(rows, labels, columns, noise)
-        gain = np.linalg.solve(
-            covariance, np.column_stack([spread, labels - rows @ self.coefficients])
-        )
+        basis, values, _ = np.linalg.svd(columns)
+        others = basis[:, int((values > 1e-9 * values.max(initial=1.0)).sum()) :].T
+        spread = np.sqrt(_DEPENDENT) * (others @ rows @ self.half)  # what the columns leave
+        left = others @ (labels - rows @ self.coefficients)
+        noise = _above(noise, others @ labels)
+        covariance = spread @ spread.T + noise**2 * np.eye(len(left))
+        gain = np.linalg.solve(covariance, np.column_stack([spread, left]))
         moved = np.sqrt(_DEPENDENT) * (self.half @ (spread.T @ gain[:, -1]))
         values, vectors = np.linalg.eigh(np.eye(spread.shape[1]) - spread.T @ gain[:, :-1])
         half = self.half @ (vectors * np.sqrt(np.maximum(values, 0.0)))
@@ -228,6 +228,11 @@ def witness(train: Sequence[Structure], spec: BasisSpec) -> Witness | None:
         agreement=float(predicted @ target) / sizes if sizes > 0 else 0.0,
         forces=float(np.sqrt(np.mean(target**2))),
     )
+
+
+def _above(noise: float, labels: Floats) -> float:
+    """Noise that rounding does not hide: labels of a model itself have none."""
+    return max(noise, 1e-4 * float(np.std(labels)), 1e-9)
 
 
 def _chosen(labelled: Sequence[Structure]) -> list[Structure]:
