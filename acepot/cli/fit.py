@@ -37,7 +37,11 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order (16)")
     verb.add_argument("--cutoff", type=float, metavar="R", help="cut-off in Å")
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
-    verb.add_argument("--virial", action="store_true", help="fit stresses or virials in any case")
+    verb.add_argument(
+        "--virial",
+        action=argparse.BooleanOptionalAction,
+        help="fit stresses or virials, or not (those that agree with energies and forces)",
+    )
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
@@ -71,7 +75,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--degree": options.degree,
         "--cutoff": options.cutoff,
         "--solver": options.solver,
-        "--virial": options.virial or None,
+        "--virial": options.virial,
         "--keys": options.keys,
     }
     if Path(options.source).suffix == ".toml":
@@ -94,8 +98,15 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         forces_key=keys.forces,
         stress_key=keys.stress,
         virial_key=keys.virial,
-        fit=("energy", "forces", "virial") if options.virial else None,
+        fit=_observables(options.virial),
     )
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     return FitConfig(data, basis, solver=solver)
+
+
+def _observables(virial: bool | None) -> tuple[str, ...] | None:
+    """What is fitted where the command line says so."""
+    if virial is None:
+        return None
+    return ("energy", "forces", "virial") if virial else ("energy", "forces")
