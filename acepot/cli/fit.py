@@ -48,7 +48,11 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
     verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
     verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
-    verb.add_argument("--virial", action="store_true", help="fit stresses or virials in any case")
+    verb.add_argument(
+        "--virial",
+        action=argparse.BooleanOptionalAction,
+        help="fit stresses or virials, or not (those that agree with energies and forces)",
+    )
     add_keys(verb)
     verb.add_argument(
         "--accept-labels", action="store_true", help="fit labels that seem wrong as they are"
@@ -99,7 +103,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--r0": options.r0,
         "--e0": options.e0,
         "--solver": options.solver,
-        "--virial": options.virial or None,
+        "--virial": options.virial,
         "--keys": options.keys,
         "--ignore": options.ignore,
         "--units": options.units,
@@ -127,7 +131,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         forces_key=keys.forces,
         stress_key=keys.stress,
         virial_key=keys.virial,
-        fit=("energy", "forces", "virial") if options.virial else None,
+        fit=_observables(options.virial),
         ignore=keys.ignore,
         units=dict(keys.units),
         accept_labels=options.accept_labels,
@@ -136,3 +140,10 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
     return FitConfig(data, basis, e0=e0, solver=solver)
+
+
+def _observables(virial: bool | None) -> tuple[str, ...] | None:
+    """What is fitted where the command line says so."""
+    if virial is None:
+        return None
+    return ("energy", "forces", "virial") if virial else ("energy", "forces")

@@ -45,6 +45,8 @@ _OFFSET, _CERTAIN = 0.5, 5.0
 _LEAST_FACTOR, _MOST_FACTOR, _CONTRADICTS = 0.6, 1.6, 1.15
 #: Labels that make the residuals of others rise by more contradict them, whatever the reason.
 _RISE = 1.3
+#: Residuals this small beside the labels are as good as none: their rise is of no consequence.
+_EXACT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,14 @@ def consistency(
     noise = outside / (fitted.rows + virials.rows)
     # Without the pressure the first K columns of the same triangle are the whole problem.
     plain = _solved(joint.triangle[:count, :count], joint.targets[:count])
-    before, after = fitted.residual(coefficients), fitted.residual(plain)
+    whole = float(fitted.targets @ fitted.targets) + fitted.outside
+    before = fitted.residual(coefficients) + _EXACT**2 * whole
+    after = fitted.residual(plain) + _EXACT**2 * whole
     return Consistency(
         offset=float(joint.targets[-1] / joint.triangle[-1, -1]) if last else 0.0,
         uncertainty=float(np.sqrt(noise)) / last if last else float("inf"),
         factor=_slope(virials, coefficients),
-        rise=float(np.sqrt(after / before)) if before > 0 else 1.0,
+        rise=float(np.sqrt(after / before)) if before else 1.0,
         rows=virials.rows,
     )
 

@@ -167,9 +167,7 @@ def fit_structures(
     state = Assembled(choice, basis, gathered.fitted, kept, threads, solving)
     state = decided(state, gathered, tell)
     if config is not None:
-        recipe = state.choice.recipe
-        data = replace(config.data, fit=recipe.observables)
-        config = replace(config, data=data, basis=recipe.basis, e0=recipe.e0)
+        config = replace(config, basis=recipe.basis, e0=recipe.e0)
     return solved(state, train, test, config, say)
 
 

@@ -231,7 +231,7 @@ def solved(
     model = replace(
         basis.blank,
         coefficients=members[:, None],
-        provenance=_provenance(state.choice, config, train, test, solution),
+        provenance=_provenance(state, config, train, test, solution),
     )
     return Fit(model, solution, recipe, train, test, config, state)
 
@@ -242,18 +242,20 @@ def restrained(recipe: Recipe) -> bool:
 
 
 def _provenance(
-    choice: Choice,
+    state: Assembled,
     config: FitConfig | None,
     train: list[Structure],
     test: list[Structure],
     solution: Solution,
 ) -> dict[str, Any]:
     """What a model remembers of its making: nothing that changes from run to run."""
+    choice = state.choice
     mapping = to_mapping(choice.recipe if config is None else config)
     if config is not None:
         mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]
         mapping["data"]["test"] = [Path(name).name for name in config.data.test_files]
     del mapping["basis"]  # the model holds it
+    compared = {} if state.virials is None else {"virials": state.virials.report}
     return {
         "fit": mapping,
         "structures": {"train": len(train), "test": len(test)},
@@ -261,6 +263,7 @@ def _provenance(
         "shortest distances": choice.shortest,
         "e0 origin": choice.origin,
         "solver": _solver_report(choice.recipe.solver, solution),
+        **compared,
     }
 
 

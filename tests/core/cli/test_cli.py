@@ -213,7 +213,8 @@ def test_the_report_has_the_documented_structure(here: Path, run: Run) -> None:
     assert report["train"]["all"]["F"]["count"] == 8 * 12
     assert report["train"]["cold"]["V"]["count"] == 4 * 6
     assert report["test"]["hot"]["F"]["count"] == 2 * 12
-    assert report["fitted"] == ["energy", "forces"]
+    assert report["fitted"] == ["energy", "forces", "virial"]
+    assert report["virials"]["decision"] == "fitted" and report["virials"]["rows"] == 8 * 6
     assert report["check"]["structures"] == 10
     assert set(report["e0"]) == {"O", "Si"}
     assert (
@@ -221,10 +222,12 @@ def test_the_report_has_the_documented_structure(here: Path, run: Run) -> None:
     )
 
 
-def test_virials_are_fitted_with_their_option(here: Path, run: Run) -> None:
-    assert run("fit", "train.xyz", *SIZE, "--virial", "--out", "V", "--no-plots").status == 0
+@pytest.mark.parametrize("option", ["--virial", "--no-virial"])
+def test_virials_are_fitted_or_not_with_their_option(here: Path, run: Run, option: str) -> None:
+    assert run("fit", "train.xyz", *SIZE, option, "--out", "V", "--no-plots").status == 0
     report = json.loads((here / "V" / "report.json").read_text())
-    assert report["fitted"] == ["energy", "forces", "virial"]
+    virial = ["virial"] if option == "--virial" else []
+    assert report["fitted"] == ["energy", "forces", *virial] and "virials" not in report
 
 
 def test_the_written_configuration_repeats_the_fit_to_the_byte(here: Path, run: Run) -> None:
@@ -357,7 +360,8 @@ def test_info_of_a_model_and_of_a_configuration(fitted: Path, here: Path, run: R
                  "shortest distances"):  # fmt: skip
         assert part in said.out, part
     size = acepot.load(fitted / "model.acepot").coefficients.shape[2]
-    for config in ("Si/fit.toml", write_toml(here / "mine.toml")):
+    mine = write_toml(here / "mine.toml", basis={"bonds_once": True})
+    for config in ("Si/fit.toml", mine):
         said = run("info", config)
         assert said.status == 0 and f"{size} (" in said.out
     (here / "short.toml").write_text('data.train = "train.xyz"\nbasis.order = 1\n')

@@ -54,7 +54,8 @@ def test_smallest_file_is_one_line(tmp_path):
     assert config == FitConfig(Data(train=str(tmp_path / "a.xyz")))
     assert config.weights == {"default": Weights(30.0, 1.0, 1.0)}
     assert config.basis == BasisSpec() and config.solver.kind == "blr" and config.e0 is None
-    assert config.data.fit == ("energy", "forces") and config.restraint == Restraint()
+    assert config.data.fit is None and config.recipe.tried == ("virial",)
+    assert config.recipe.observables == ("energy", "forces") and config.restraint == Restraint()
 
 
 def test_example_is_read(tmp_path):

@@ -234,3 +234,24 @@ def test_equal_columns_are_left_out_without_loss() -> None:
     assert once.report["solver"]["residual"] == pytest.approx(both.report["solver"]["residual"])
     again = load(modelfile.model_bytes(once.model))
     assert again.basis == once.model.basis and again.basis.bonds_once
+
+
+def test_virials_stay_fitted_or_not_when_structures_are_added() -> None:
+    first, more = sample(12, seed=4), sample(4, seed=5)
+    every = ("energy", "forces", "virial")
+    whole = fit([*first, *more], BASIS, threads=1)
+    grown = fit(first, BASIS, threads=1).add(more)
+    for one, stated in (
+        (whole, fit([*first, *more], BASIS, observables=every, threads=1)),
+        (grown, fit(first, BASIS, observables=every, threads=1).add(more)),
+    ):
+        assert one.report["fitted"] == ["energy", "forces", "virial"]
+        assert one.report["solver"]["rows"] == stated.report["solver"]["rows"]
+        np.testing.assert_allclose(
+            predictions(one, more), predictions(stated, more), rtol=1e-6, atol=1e-6
+        )
+    wrong = [s.labelled(energy=s.energy, forces=s.forces, virial=-s.virial) for s in first]
+    without = fit(wrong, BASIS, threads=1)
+    assert without.report["fitted"] == ["energy", "forces"]
+    rows = without.report["solver"]["rows"]
+    assert without.add(more).report["solver"]["rows"] == rows + 4 * 13

@@ -23,11 +23,13 @@ from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.fitting.assembly import StructureRows, assemble, in_threads, structure_rows
 from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, load_config
 from acepot.fitting.dataset import elements, is_isolated, reference_energies
+from acepot.fitting.gathered import Gathered
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.restraint import applies, restraint_rows
 from acepot.io import modelfile
 from acepot.io.structures import extxyz
 from acepot.lowering import lower
+from acepot.units import GIGAPASCAL
 
 CELL = np.array([[4.3, 0.3, -0.2], [0.5, 4.6, 0.4], [-0.3, 0.2, 4.4]])
 SITES = np.array([[0, 0, 0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55], [0.55, 0.05, 0.5]])
@@ -160,20 +162,71 @@ def test_stress_and_virial_labels_have_the_signs_of_their_names(
     assert_same_predictions(fit.model, truth)
 
 
-def test_virials_are_fitted_only_when_asked_for(
+ALL, NO_VIRIAL = {"fit": ["energy", "forces", "virial"]}, {"fit": ["energy", "forces"]}
+
+
+def test_virials_are_fitted_when_asked_for_and_never_when_not(
     truth: Model, written: Callable[..., str], structures: list[Structure]
 ) -> None:
     wrong = [
         s if s.virial is None else replace(s, virial=s.virial + 3 * np.eye(3)) for s in structures
     ]
-    honest = fit_of(written())
-    without = fit_of(written(wrong, "wrong.xyz"))
+    honest = fit_of(written(), data=NO_VIRIAL)
+    without = fit_of(written(wrong, "wrong.xyz"), data=NO_VIRIAL)
     np.testing.assert_array_equal(honest.model.coefficients, without.model.coefficients)
     assert {p.quantities for p in without.probes} <= {("energy", "forces"), ("energy",)}
-    asked = fit_of(written(wrong, "wrong.xyz"), data={"fit": ["energy", "forces", "virial"]})
+    asked = fit_of(written(wrong, "wrong.xyz"), data=ALL)
     assert not np.allclose(asked.model.coefficients, honest.model.coefficients, rtol=1e-3)
     # They are compared all the same.
     assert without.report["train"]["all"]["V"]["rmse"] > 100
+
+
+WRONG_VIRIALS = {
+    "sign": (lambda w, v: -w, "labels are -1 times what energies and forces say"),
+    "kbar for GPa": (lambda w, v: 10 * w, "labels are 10 times what energies and forces say"),
+    "Pulay": (lambda w, v: w + 3 * GIGAPASCAL * v * np.eye(3), "labels are 3.0 GPa off on average"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_VIRIALS)
+@pytest.mark.parametrize("solver", ["qr", "blr"])
+def test_virials_are_left_out_where_they_contradict_the_rest(
+    written: Callable[..., str], structures: list[Structure], name: str, solver: str
+) -> None:
+    change, reason = WRONG_VIRIALS[name]
+    wrong = [
+        s if s.virial is None else replace(s, virial=change(s.virial, abs(np.linalg.det(s.cell))))
+        for s in structures
+    ]
+    said: list[str] = []
+    config = {"data": {"train": written(wrong, "wrong.xyz")}, **PLAIN, "solver": {"kind": solver}}
+    fit = run_fit(config, say=said.append, threads=1)
+    assert fit.report["fitted"] == ["energy", "forces"]
+    assert fit.report["virials"]["decision"] == "compared"
+    assert f"virials are compared but not fitted: {reason}" in said
+    assert fit.model.provenance["virials"]["reason"] == reason
+    stated = run_fit(config | {"data": config["data"] | NO_VIRIAL}, threads=1)  # type: ignore[operator]
+    for one, other in zip(fit.train_results, stated.train_results, strict=True):
+        np.testing.assert_allclose(one.forces, other.forces, atol=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["qr", "blr"])
+def test_virials_are_fitted_where_they_are_consistent(
+    written: Callable[..., str], solver: str
+) -> None:
+    said: list[str] = []
+    config = {"data": {"train": written()}, **PLAIN, "solver": {"kind": solver}}
+    fit = run_fit(config, say=said.append, threads=1)
+    assert fit.report["fitted"] == ["energy", "forces", "virial"]
+    found = fit.report["virials"]
+    assert found["decision"] == "fitted" and abs(found["offset in GPa"]) < 0.1
+    assert found["factor"] == pytest.approx(1.0, abs=0.05) and found["rise of other residuals"] < 2
+    assert any(line.startswith("virials are fitted too: labels are 0.0") for line in said)
+    stated = run_fit(config | {"data": config["data"] | ALL}, threads=1)  # type: ignore[operator]
+    assert fit.report["solver"]["rows"] == stated.report["solver"]["rows"]
+    for one, other in zip(fit.train_results, stated.train_results, strict=True):
+        np.testing.assert_allclose(one.forces, other.forces, atol=1e-7)
+        np.testing.assert_allclose(one.virial, other.virial, atol=1e-7)
 
 
 def test_what_is_said_while_fitting_names_files_labels_and_sizes(
@@ -185,7 +238,7 @@ def test_what_is_said_while_fitting_names_files_labels_and_sizes(
     text = "\n".join(said)
     for part in (
         "train.xyz: 18 structures", "t.xyz: 18 structures", "18 energies (REF_energy)",
-        "fitting energy, forces (virial labels are compared but not fitted)", "functions for O Si",
+        "fitting energy, forces, and virial if consistent", "functions for O Si",
         "qr",
     ):  # fmt: skip
         assert part in text, part
@@ -377,10 +430,10 @@ def test_rows_of_weight_zero_are_left_out() -> None:
     rng = np.random.default_rng(8)
     rows, targets = rng.normal(size=(6, 3)), rng.normal(size=6)
     weights = np.array([1.0, 0.0, 2.0, 0.0, 1.0, 3.0])
-    block = StructureRows(atom(14, None), ("forces",), rows, targets, weights)
+    block = StructureRows(atom(14, None), ("forces",), rows, targets, weights, sure=6)
     accumulator = Accumulator(3)
     done: list[int] = []
-    assemble(iter([block]), accumulator, done.append)
+    assemble(iter([block]), Gathered(accumulator), done.append)
     problem = accumulator.finish()
     assert problem.rows == 4 and done == [1]
     kept = weights > 0
@@ -529,7 +582,7 @@ def test_too_few_rows_are_an_error_that_names_the_remedies(
     written: Callable[..., str], structures: list[Structure]
 ) -> None:
     path = written(structures[:2], "few.xyz")
-    with pytest.raises(InputError, match=r"underdetermined: 26 rows for \d+ functions.*blr"):
+    with pytest.raises(InputError, match=r"underdetermined: 38 rows for \d+ functions.*blr"):
         fit_of(path)
     for solver in ({"kind": "blr"}, {"kind": "qr", "damping": 0.01}):
         assert np.isfinite(fit_of(path, solver=solver).model.coefficients).all()

@@ -63,7 +63,8 @@ def sample(count: int, seed: int) -> list[Structure]:
         s = Structure(
             rng.permutation([8, 8, 14, 14]), positions, cell, True, config_type=f"g{k % 2}"
         )
-        found.append(s.labelled(energy=rng.normal() - 16, forces=rng.normal(size=(4, 3))))
+        energy, forces, virial = rng.normal() - 16, rng.normal(size=(4, 3)), rng.normal(size=(3, 3))
+        found.append(s.labelled(energy=energy, forces=forces, virial=virial + virial.T))
     return found
 
 
