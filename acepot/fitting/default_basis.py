@@ -38,7 +38,7 @@ __all__ = ["Facts", "chosen_basis", "facts", "smaller_basis"]
 #: Shortest cut-off in Å that is chosen: second and third neighbours of light atoms lie within.
 _LEAST_CUTOFF = 4.5
 #: Degree of each order, in units of the largest; steps of the latter; the smallest.
-_FALL, _STEP, _LEAST = (1.0, 0.8, 0.6, 0.5, 0.4, 0.4), 0.5, 3.0
+_FALL, _STEP, _LEAST = (1.0, 0.8, 0.6, 0.5, 0.4, 0.4), 0.1, 3.0
 #: Weight of l in the degree: bonds of molecules keep their lengths and turn, so that angles tell
 #: more than distances (ethanol: 2,300 functions with 0.5 do as well as 4,100 with 1).
 _WL_IN_MOLECULES = 0.5
@@ -51,9 +51,9 @@ _IN_CRYSTALS = 32.0
 #: Functions on centres of an element for each of its atoms in the data.
 _FOR_ATOM = 10
 #: Functions on centres of one element, and in all.
-_MOST_OF_ELEMENT, _MOST = 1200, 4000
+_MOST_OF_ELEMENT, _MOST = 1700, 5000
 #: Operations of the elimination, 2 × rows × functions².
-_MOST_OPERATIONS = 1.5e12
+_MOST_OPERATIONS = 2.5e12
 #: A hydrogen atom has one bond: the degree on its centres in units of that of others.
 _HYDROGEN = 0.9
 
@@ -230,10 +230,10 @@ class _Ladder:
 
     def highest(self, fits: Callable[[float], bool]) -> float:
         """The largest height that fits, or the smallest there is."""
-        height = _LEAST
-        while height + _STEP <= MAX_DEGREE and fits(height + _STEP):
-            height += _STEP
-        return height
+        steps = 0  # of a length with which degrees grow one at a time
+        while _LEAST + _STEP * (steps + 1) <= MAX_DEGREE and fits(_LEAST + _STEP * (steps + 1)):
+            steps += 1
+        return _LEAST + _STEP * steps
 
     def _count(self, degrees: tuple[float, ...]) -> int:
         if degrees not in self._counted:
