@@ -13,6 +13,7 @@ from acepot.fitting.dataset import elements, reference_energies, shortest_distan
 from acepot.fitting.default_basis import chosen_basis, facts
 from acepot.fitting.observables import Observable
 from acepot.fitting.recipe import Recipe
+from acepot.fitting.solvers import QR
 from acepot.structure import Structure
 
 __all__ = ["Choice", "choose"]
@@ -90,7 +91,8 @@ def choose(
     ]
     symbols = tuple(sorted(set(wanted or found), key=atomic_number))
     known = facts(train, symbols, recipe.observables, near)
-    open_spec, line = chosen_basis(replace(recipe.basis, elements=symbols), known)
+    plain = isinstance(recipe.solver, QR) and recipe.solver.damping == 0
+    open_spec, line = chosen_basis(replace(recipe.basis, elements=symbols), known, plain)
     spec = resolve(open_spec)
     cutoff = _largest_cutoff(spec)
     shortest = [

@@ -44,6 +44,8 @@ _FALL, _STEP, _LEAST = (1.0, 0.8, 0.6, 0.5, 0.4, 0.4), 0.1, 3.0
 _WL_IN_MOLECULES = 0.5
 #: Least number of rows for one function.
 _ROWS_FOR_ONE = 2
+#: The same for least squares without a penalty: what few rows decide, nothing holds back.
+_ROWS_WITHOUT_PRIOR = 10
 #: Functions in crystals, in units of rows^(1/3) × elements^(1/4), as found on a dozen sets: cells
 #: repeat each other, more so the more there are. Molecules in motion do not, and gain by every
 #: function that their rows allow.
@@ -103,12 +105,15 @@ def facts(
     )
 
 
-def chosen_basis(spec: BasisSpec, known: Facts) -> tuple[BasisSpec, str]:
+def chosen_basis(
+    spec: BasisSpec, known: Facts, without_prior: bool = False
+) -> tuple[BasisSpec, str]:
     """The basis with its degrees, weight of l, cut-offs and r0, where they are open, chosen.
 
     Args:
         spec: as given, with elements.
         known: about the data.
+        without_prior: whether the solver penalises no coefficients.
 
     Returns:
         The basis, not yet resolved, and a line that says what was chosen; "" if nothing was.
@@ -121,7 +126,7 @@ def chosen_basis(spec: BasisSpec, known: Facts) -> tuple[BasisSpec, str]:
         spec = replace(spec, cutoff=cutoffs)
         said.append(f"cut-offs {_span(cutoffs)}")
     if spec.degree is None and not spec.functions and spec.symmetries == (SCALAR,):
-        spec = _sized(spec, known)
+        spec = _sized(spec, known, without_prior)
         said[:0] = [f"degree {_shown(spec.degree)}", f"wl {spec.weight_of_l:g}"]
     if not said:
         return spec, ""
@@ -174,12 +179,12 @@ def _cutoffs(spec: BasisSpec) -> dict[str, float]:
     return found
 
 
-def _sized(spec: BasisSpec, known: Facts) -> BasisSpec:
+def _sized(spec: BasisSpec, known: Facts, without_prior: bool) -> BasisSpec:
     """Degrees whose functions the rows can determine."""
     if spec.wl is None:
         spec = replace(spec, wl=_WL_IN_MOLECULES if known.molecular else WL_WITHOUT_DATA)
     most = min(
-        known.rows / _ROWS_FOR_ONE,
+        known.rows / (_ROWS_WITHOUT_PRIOR if without_prior else _ROWS_FOR_ONE),
         inf
         if known.molecular
         else _IN_CRYSTALS * known.rows ** (1 / 3) * len(spec.elements) ** 0.25,
