@@ -41,7 +41,7 @@ __all__ = ["Consistency", "consistency", "with_pressure"]
 Floats = NDArray[np.float64]
 #: An offset in GPa, in standard deviations and relative to the size of the labels that, if all
 #: three are exceeded, is one. (A coarse basis on labels of 170 GPa shows 0.7 GPa of misfit.)
-_OFFSET, _CERTAIN, _RELATIVE = 0.5, 5.0, 0.02
+_OFFSET, _CERTAIN, _RELATIVE = 0.5, 5.0, 0.03
 #: A slope outside of this is a wrong sign or unit, if residuals also rise so much.
 _LEAST_FACTOR, _MOST_FACTOR, _CONTRADICTS = 0.6, 1.6, 1.15
 #: Labels that make the residuals of others rise by more contradict them, whatever the reason.
