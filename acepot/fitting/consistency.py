@@ -39,8 +39,9 @@ from acepot.units import GIGAPASCAL
 __all__ = ["Consistency", "consistency", "with_pressure"]
 
 Floats = NDArray[np.float64]
-#: A larger offset in GPa, and so many times its standard deviation, is one.
-_OFFSET, _CERTAIN = 0.5, 5.0
+#: An offset in GPa, in standard deviations and relative to the size of the labels that, if all
+#: three are exceeded, is one. (A coarse basis on labels of 170 GPa shows 0.7 GPa of misfit.)
+_OFFSET, _CERTAIN, _RELATIVE = 0.5, 5.0, 0.03
 #: A slope outside of this is a wrong sign or unit, if residuals also rise so much.
 _LEAST_FACTOR, _MOST_FACTOR, _CONTRADICTS = 0.6, 1.6, 1.15
 #: Labels that make the residuals of others rise by more contradict them, whatever the reason.
@@ -59,6 +60,7 @@ class Consistency:
         factor: slope of the labels against what energies and forces predict.
         rise: of the residuals of energies and forces when virials are fitted too.
         rows: number of virial rows.
+        size: root mean square of the labels as pressures in GPa.
     """
 
     offset: float
@@ -66,6 +68,7 @@ class Consistency:
     factor: float
     rise: float
     rows: int
+    size: float
 
     @property
     def reason(self) -> str:
@@ -73,7 +76,7 @@ class Consistency:
         outside = not _LEAST_FACTOR <= self.factor <= _MOST_FACTOR
         if outside and self.rise > _CONTRADICTS:
             return f"labels are {self.factor:.2g} times what energies and forces say"
-        if abs(self.offset) > max(_OFFSET, _CERTAIN * self.uncertainty):
+        if abs(self.offset) > max(_OFFSET, _CERTAIN * self.uncertainty, _RELATIVE * self.size):
             return f"labels are {abs(self.offset):.1f} GPa off on average"
         if self.rise > _RISE:
             return f"residuals of energies and forces would be {self.rise:.2g} times as large"
@@ -138,6 +141,7 @@ def consistency(
         factor=_slope(virials, coefficients),
         rise=float(np.sqrt(after / before)) if before else 1.0,
         rows=virials.rows,
+        size=_size(virials),
     )
 
 
@@ -147,6 +151,13 @@ def _solved(triangle: Floats, targets: Floats) -> Floats:
     if diagonal.min() > 0:
         return np.asarray(solve_triangular(triangle, targets))
     return np.asarray(np.linalg.lstsq(triangle, targets, rcond=None)[0])
+
+
+def _size(virials: Problem) -> float:
+    """What common pressure would make labels as large as these, in GPa."""
+    square = float(virials.targets @ virials.targets) + virials.outside
+    unit = float(np.linalg.norm(virials.triangle[:, -1]))
+    return float(np.sqrt(square)) / unit if unit else 0.0
 
 
 def _slope(virials: Problem, coefficients: Floats) -> float:
