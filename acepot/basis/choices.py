@@ -368,6 +368,21 @@ def _check_pairs(name: str, value: PairNumber, symbols: tuple[str, ...]) -> None
         )
 
 
+def same_both_ways(spec: BasisChoices) -> bool:
+    """Whether every distance that is given for A-B holds for B-A too, as `bonds_once` needs.
+
+    Args:
+        spec: as given, with or without elements.
+    """
+    for table in (spec.r0, spec.cutoff, spec.inner):
+        if isinstance(table, dict):
+            for key, value in table.items():
+                a, dash, b = key.partition("-")
+                if dash and table.get(f"{b}-{a}", value) != value:
+                    return False
+    return True
+
+
 def _check_both_ways(tables: dict[str, dict[tuple[str, str], float]]) -> None:
     """Functions of B around A and A around B are equal only if their distances are."""
     for name, values in tables.items():

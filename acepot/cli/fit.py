@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from acepot.basis.choices import same_both_ways
 from acepot.basis.spec import BasisSpec
 from acepot.cli.options import (
     add_keys,
@@ -122,7 +123,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, cutoff=pair_number("--cutoff", options.cutoff))
     if options.r0 is not None:
         basis = replace(basis, r0=pair_number("--r0", options.r0))
-    basis = replace(basis, bonds_once=True)
+    basis = replace(basis, bonds_once=same_both_ways(basis))
     keys = label_keys(options)
     data = Data(
         train=options.source,

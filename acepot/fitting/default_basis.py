@@ -25,6 +25,7 @@ from acepot.basis.choices import (
     Degree,
     Pair,
     resolve,
+    same_both_ways,
 )
 from acepot.basis.irrep import SCALAR
 from acepot.basis.selection import basis_size
@@ -205,7 +206,7 @@ def _sized(spec: BasisSpec, known: Facts, without_prior: bool) -> BasisSpec:
         return found
 
     height = ladder.highest(lambda h: ladder.total(degrees(h)) <= most)
-    return replace(spec, degree=dict(degrees(height)))
+    return replace(spec, degree=dict(degrees(height)), bonds_once=same_both_ways(spec))
 
 
 class _Ladder:
