@@ -11,6 +11,7 @@ from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.report.evaluation import evaluate_file, write_json
 from acepot.report.metrics import table
+from acepot.report.worst import worst
 
 _EPILOG = """examples:
   acepot eval Si/model.acepot Si_test.xyz
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.report, done.report)
     if options.report or not options.out:
         show(table(done.report["data"]))
+        if line := worst(done.structures, done.results, done.potential.compute_all):
+            show(line)
     return 0
 
 

@@ -23,6 +23,7 @@ from acepot.fitting.config import Data, FitConfig, load_config
 from acepot.fitting.folder import fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
+from acepot.report.worst import worst
 from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
@@ -81,9 +82,12 @@ def _run(options: argparse.Namespace) -> int:
         threads=options.threads,
         plots=not options.no_plots,
     )
-    for name in ("train", "test"):
+    evaluated = {"train": (fit.train, fit.train_results), "test": (fit.test, fit.test_results)}
+    for name, (structures, results) in evaluated.items():
         if name in fit.report:
-            show(f"\n{name}\n{table(fit.report[name])}")
+            lines = [name, table(fit.report[name])]
+            lines.append(worst(structures, results, fit.potential.compute_all))
+            show("\n" + "\n".join(filter(None, lines)))
     if warnings := fit.report["warnings"]:
         show("\nsaid before the fit:\n" + "\n".join(f"warning: {line}" for line in warnings))
     show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")

@@ -16,7 +16,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.fitting.assembly import Job
-from acepot.fitting.choice import choose
+from acepot.fitting.choice import Choice, choose
 from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures, row_counts
 from acepot.fitting.default_basis import smaller_basis
@@ -150,7 +150,7 @@ def fit_structures(
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
-    _check_weights(recipe, train)
+    choice = _weighed(choice, train, tell)
     if choice.basis_line:
         tell(f"basis: {choice.basis_line}")
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
@@ -205,16 +205,29 @@ def _forecast(job: Job, counts: Sequence[int], held: int, say: Say) -> Forecast 
     return cost
 
 
-def _check_weights(recipe: Recipe, train: Sequence[Structure]) -> None:
-    """Something must be fitted beside the restraint.
+def _weighed(choice: Choice, train: Sequence[Structure], say: Say) -> Choice:
+    """Something must be fitted beside the restraint, and count more than it.
+
+    Returns:
+        The choice, with a warning if the restraint outweighs all labels.
 
     Raises:
         InputError: every label has the weight 0.
     """
-    used = Observable.among(recipe.observables)
+    recipe, used = choice.recipe, Observable.among(choice.recipe.observables)
     labelled = ((s, one) for s in train for one in used if one.label(s) is not None)
-    if all(recipe.weights_of(s.config_type).of(one) == 0 for s, one in labelled):
+    largest = max((recipe.weights_of(s.config_type).of(one) for s, one in labelled), default=0.0)
+    if largest == 0:
         raise InputError(
             f"weights: all {', '.join(recipe.observables)} labels of the training structures have "
             "the weight 0 or are missing; give one of them a weight above 0"
         )
+    if not restrained(recipe) or largest >= recipe.restraint.weight:
+        return choice
+    line = (
+        f"weights: no label has more than {largest:g}, less than the artificial dimers of the "
+        f"restraint (restraint.weight = {recipe.restraint.weight:g}), which then spoil the fit; "
+        "give larger weights or a smaller restraint.weight"
+    )
+    say(f"warning: {line}")
+    return replace(choice, warnings=(*choice.warnings, line))

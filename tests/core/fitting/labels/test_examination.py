@@ -263,3 +263,14 @@ def test_real_data_stop_no_fit(shared_data: Path, name: str) -> None:
         keys = LabelKeys("dft_energy", "dft_force", virial="dft_virial")
     train, _ = acepot.read_structures(shared_data / name, keys)
     assert [one.text for one in found(train) if one.wrong] == []
+
+
+def test_weights_below_that_of_the_restraint_are_told(copper: Structures) -> None:
+    """Weights are relative to each other, but not to the restraint, which then spoils the fit."""
+    told: dict[float, list[str]] = {}
+    for size in (1e-2, 1e-8):
+        weights = {"default": {"energy": 30 * size, "forces": size, "virial": size}}
+        fit = acepot.fit(copper, {"degree": 6, "cutoff": 5.0}, weights=weights)
+        told[size] = [text for text in fit.report["warnings"] if text.startswith("weights: ")]
+    assert told[1e-2] == []
+    assert "no label has more than 3e-07, less than the artificial dimers" in told[1e-8][0]
