@@ -16,7 +16,6 @@ import csv
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -138,18 +137,20 @@ def fit(one: Set, kind: str, train: Path, test: Path, folder: Path) -> dict[str,
         command += [str(train), "--test", str(test), *own]
         command += ["--solver", "qr"] if kind == "qr" else []
     begin = time.monotonic()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said, refused = folder / "said", folder / "refused"
+    with said.open("w") as output, refused.open("w") as error:
+        process = subprocess.Popen(command, stdout=output, stderr=error)
+        _, status, used = os.wait4(process.pid, 0)  # with the memory of this child alone
     seconds = time.monotonic() - begin
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    row: dict[str, object] = {"fit": kind, "seconds": f"{seconds:.0f}", "CPU s": f"{cpu:.0f}"}
-    # Of all children only the largest is known: a smaller one after it was at most as large.
-    row["GB"] = ("" if after.ru_maxrss > before.ru_maxrss else "<") + (
-        f"{after.ru_maxrss / 1e6:.2f}"
-    )
-    if done.returncode != 0:
-        return row | {"basis": (done.stderr.strip().splitlines() or ["no message"])[-1]}
+    row: dict[str, object] = {
+        "fit": kind,
+        "seconds": f"{seconds:.0f}",
+        "CPU s": f"{used.ru_utime + used.ru_stime:.0f}",
+        "GB": f"{used.ru_maxrss / 1e6:.2f}",
+    }
+    if status != 0:
+        message = refused.read_text().strip().splitlines() or ["no message"]
+        return row | {"basis": message[-1]}
     report = json.loads((out / "report.json").read_text())
     row |= {"functions": report["basis"]["total"], "rows": report["solver"]["rows"]}
     solver = report["solver"]
@@ -163,7 +164,7 @@ def fit(one: Set, kind: str, train: Path, test: Path, folder: Path) -> dict[str,
                 row[f"{part} {name}"] = f"{errors['rmse']:.2f}"
                 if part == "test":
                     row[f"test {name} MAE"] = f"{errors['mae']:.2f}"
-    chosen = [line for line in done.stdout.splitlines() if line.startswith("basis: chosen")]
+    chosen = [line for line in said.read_text().splitlines() if line.startswith("basis: chosen")]
     return row | {"basis": chosen[0][7:] if chosen else str(one.hand)}
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
-from acepot.errors import InputError
-
 
 class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
     """Makes the potential that OpenMM-ML knows as "acepot"."""
@@ -32,6 +30,8 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
         Raises:
             InputError: no modelPath.
         """
+        from acepot.errors import InputError
+
         if modelPath is None:
             raise InputError(
                 'MLPotential("acepot"): expected modelPath, the path of a model file, as in '

@@ -148,15 +148,15 @@ def fit_structures(
     if all(one.label(s) is None for one in Observable.among(recipe.tried) for s in train):
         recipe = replace(recipe, tried=())
     choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
-    choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
-    choice = _weighed(choice, train, tell)
-    if choice.basis_line:
-        tell(f"basis: {choice.basis_line}")
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
     held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
     _check_memory(recipe.basis, counts, held)
+    choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
+    choice = _weighed(choice, train, tell)
+    if choice.basis_line:
+        tell(f"basis: {choice.basis_line}")
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell, watched=say is not None)
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
     cost = None if say is None else _forecast(job, counts, held, say)

@@ -25,6 +25,8 @@ __all__ = ["Forecast", "foresee_memory", "gigabytes", "measured", "nominal", "re
 _SQUARES = 13
 #: Bytes of a process that has read its data and lowered a small basis.
 _BASE = 150_000_000
+#: Bytes that are never refused, whatever is said to be free.
+_NEGLIGIBLE = 100_000_000
 #: Bytes for a function of the basis itself: its products and tables.
 _EACH = 40_000
 #: Operations: of compressing a row, in functions²; of decomposing the triangle, in functions³.
@@ -136,9 +138,10 @@ def refusal(
         instead: for a largest number of functions, what to do.
     """
     needed, free = foresee_memory(functions, held_rows), free_memory()
-    if free is None or needed <= free:
+    further = needed - _BASE  # the process is there already
+    if free is None or further <= max(free, _NEGLIGIBLE):
         return None
-    most = int((max(free - _BASE, 0) / 2 / 8 / _SQUARES) ** 0.5)  # half of what is free
+    most = int((max(free, _NEGLIGIBLE) / 2 / 8 / _SQUARES) ** 0.5)  # half of what is free
     return InputError(
         f"basis: {functions:,} functions need {gigabytes(needed)} and about "
         f"{clock(nominal(functions, rows))}; {gigabytes(free)} are free; {instead(most)}"

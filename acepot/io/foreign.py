@@ -85,7 +85,7 @@ def kind_of(start: bytes, path: str | Path) -> str | None:
         if start.startswith(magic):
             return kind
     if not start.strip(b"\0"):
-        return "nothing but zeros: a damaged or unfinished copy" if start else "empty"
+        return "nothing but zeros: a damaged or unfinished copy" if start else "an empty file"
     text = start[:65536].decode("utf-8-sig", "replace")
     for pattern, kind in _TEXT:
         if re.search(pattern if pattern.startswith(r"\A") else f"^{pattern}", text, re.MULTILINE):

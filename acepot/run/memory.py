@@ -8,13 +8,19 @@ from pathlib import Path
 
 __all__ = ["free_memory"]
 
-#: Where the kernel says what is free, and what the control group of the process allows and holds.
+#: Where the kernel says what is free; what the control group of the process allows and holds, and
+#: how much of that are copies of files, which give way.
 _MEMINFO = Path("/proc/meminfo")
 _GROUPS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory.max"),
+        Path("/sys/fs/cgroup/memory.current"),
+        Path("/sys/fs/cgroup/memory.stat"),
+    ),
     (
         Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.stat"),
     ),
 )
 
@@ -32,10 +38,10 @@ def _known() -> Iterator[int]:
     machine = _available()
     if machine is not None:
         yield machine
-    for limit, used in _GROUPS:
+    for limit, used, parts in _GROUPS:
         most, now = _number(limit), _number(used)
         if most is not None and now is not None:
-            yield max(most - now, 0)
+            yield max(most - now + _giving_way(parts), 0)
     own = _own_limit()
     if own is not None:
         yield own
@@ -53,6 +59,15 @@ def _available() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None  # not Unix
+
+
+def _giving_way(path: Path) -> int:
+    """Bytes that a control group holds as copies of files."""
+    try:
+        lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+        return sum(int(n) for name, n in lines if name in ("active_file", "inactive_file"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _own_limit() -> int | None:

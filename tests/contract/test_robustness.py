@@ -160,7 +160,7 @@ def test_a_fit_recovers_the_model_that_made_the_data(truth: Model, data: Path, f
         (lambda data: data[:-3], "damaged or not an acepot model file"),
         (lambda data: data.replace(b"coefficients", b"coefficient$"), "damaged"),
         (lambda data: b"PK" + bytes(100), "damaged or not an acepot model file"),
-        (lambda data: b"", "neither"),
+        (lambda data: b"", "it looks like an empty file"),
     ],
 )
 def test_damaged_model_files_are_refused(data: Path, fitted: Path, capsys, spoil, expected):

@@ -172,7 +172,7 @@ def test_r0_cutoff_and_e0_on_the_command_line(tmp_path: Path) -> None:
     [
         (["--r0", "short"], "--r0: expected a number, or PAIR=NUMBER"),
         (["--r0", "U-U=3,U-U=4"], "--r0: U-U is given twice"),
-        (["--r0", "U-C=3"], "basis.r0: expected pairs of O, U or default"),
+        (["--r0", "U-C=3"], "--r0: expected pairs of O, U or default"),
         (["--e0", "-158.5"], "--e0: expected ELEMENT=NUMBER"),
         (["--e0", "Uu=1"], "--e0: .*Uu"),
     ],

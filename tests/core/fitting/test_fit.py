@@ -25,6 +25,7 @@ from acepot.fitting.pipeline import load_config
 from acepot.fitting.priors import Gaussian
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.solvers import QR
+from acepot.holes.scan import Scan
 from acepot.io import modelfile
 from acepot.io.structures import extxyz
 
@@ -200,6 +201,8 @@ def test_a_fit_lowers_once_and_makes_no_neighbour_lists_in_python(
         monkeypatch.setattr(module, name, call)
 
     monkeypatch.setattr(acepot.fitting.fit, "trusted", lambda choice, *_, **__: choice)
+    nothing = Scan((), {}, 0)
+    monkeypatch.setattr(acepot.fitting.folder, "scan", lambda *_, **__: nothing)
     counted(acepot.lowering, "_lower_basis", "lowered")
     counted(acepot.basis.spec, "cached_expansion", "expanded")
     counted(acepot.neighbours, "build", "neighbour lists")

@@ -148,7 +148,7 @@ def test_pictures_that_cannot_be_drawn_do_not_take_the_model_with_them(
 
 def test_two_fits_into_one_folder_do_not_mix(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is held before its report; the second is told that the folder is in use."""
-    monkeypatch.setattr("acepot.run.folder._PATIENCE", 0.2)
+    monkeypatch.setattr("acepot.run.lock._PATIENCE", 0.2)
     honest, second = fit_folder.write_json, list[int]()
 
     def held(*given: Any) -> None:

@@ -52,8 +52,12 @@ def test_free_memory_is_what_the_narrowest_limit_leaves(
     (tmp_path / "max").write_text("3000000\n")
     (tmp_path / "now").write_text("1000000\n")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_GROUPS", ((tmp_path / "max", tmp_path / "now"),))
+    monkeypatch.setattr(
+        memory, "_GROUPS", ((tmp_path / "max", tmp_path / "now", tmp_path / "stat"),)
+    )
     assert free_memory() == 2_000_000
+    (tmp_path / "stat").write_text("anon 900000\nactive_file 1000\ninactive_file 500000\n")
+    assert free_memory() == 2_501_000  # copies of files give way
     (tmp_path / "max").write_text("max\n")
     assert free_memory() == 5_120_000
 

@@ -228,8 +228,8 @@ def test_forces_under_another_name_are_told(tmp_path: Path) -> None:
     (tmp_path / "train.xyz").write_text(text)
     said: list[str] = []
     fit = fitted(tmp_path / "train.xyz", said)
-    assert "fitting energy (virial labels are compared but not fitted)" in said
-    assert fit.report["fitted"] == ["energy"]
+    assert "fitting energy, and virial if consistent" in said
+    assert fit.report["fitted"] == ["energy", "virial"]
     assert "its per-atom columns are species, pos, frc" in fit.report["warnings"][0]
 
 
