@@ -14,7 +14,7 @@ from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.io import modelfile
-from acepot.io.files import replaced
+from acepot.io.files import about, replaced
 from acepot.io.pace.read import model_of_text
 from acepot.io.pace.write import YaceReport, yace_lines
 from acepot.io.registry import NAMES, Format, identify, load
@@ -98,7 +98,8 @@ def convert(
     if Path(target).resolve() == Path(source).resolve():
         raise InputError(f"{target}: expected another file than the one that is read")
     model = load(source)
-    tables = lower(model)
+    with about(source):
+        tables = lower(model)
     orders = [p.factors.shape[1] for p in tables.products]
     found = Conversion(
         identify(source), kind, model.elements, tables.functions, max(orders, default=0), 0

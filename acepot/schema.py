@@ -246,7 +246,7 @@ def _build(cls: Any, mapping: object, key: str, base: object) -> Any:
                 values[gathered][name] = _convert(item, value, _join(key, name))
     for name in mapping:
         if name not in names:
-            raise InputError(_unknown(str(name), key, names))
+            raise InputError(_unknown(str(name), key, names, _elsewhere(cls, str(name), key)))
     for name in known:
         default = _start(cls, name, base)
         if name in mapping:
@@ -290,9 +290,18 @@ def _names(cls: type[Kind]) -> Any:
     return Literal.__getitem__(tuple(cls.kinds))
 
 
-def _unknown(name: str, parent: str, known: list[str]) -> str:
+def _elsewhere(cls: Any, name: str, parent: str) -> str:
+    """The dotted key of a table below this one that has such a key; "" if there is none."""
+    for table, hint in _hints(cls).items():
+        if is_dataclass(hint) and name in _settable(hint):
+            return _join(_join(parent, table), name)
+    return ""
+
+
+def _unknown(name: str, parent: str, known: list[str], elsewhere: str) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {_join(parent, near[0])}?" if near else "."
+    meant = elsewhere or (_join(parent, near[0]) if near else "")
+    hint = f"; did you mean {meant}?" if meant else "."
     return f"unknown key {_join(parent, name)}{hint} Known: {', '.join(known) or 'none'}"
 
 

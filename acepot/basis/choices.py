@@ -364,7 +364,8 @@ def _check_pairs(name: str, value: PairNumber, symbols: tuple[str, ...]) -> None
     known = {f"{a}-{b}" for a, b in _pairs(symbols)} | {"default"}
     if isinstance(value, dict) and (unknown := sorted(set(value) - known)):
         raise InputError(
-            f"{name}: expected pairs of {', '.join(symbols)} or default, got {', '.join(unknown)}"
+            f"{name}: expected pairs of {', '.join(symbols)} or default, such as "
+            f"{symbols[0]}-{symbols[-1]}, got {', '.join(unknown)}"
         )
 
 

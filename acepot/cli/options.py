@@ -58,6 +58,10 @@ def _named(option: str, text: str | None, known: Sequence[str], value: str) -> d
     return found
 
 
+#: A key that was given, as messages say it.
+_KEY = re.compile(r'(?:keys\.(?=\w+ = ))?(\w+?)(?:_key)? = "([^"]*)"(?= occurs in no frame)')
+
+
 @contextmanager
 def keys_by_option() -> Iterator[None]:
     """Whoever must name keys is told of `--keys`, instead of the TOML file they do not have."""
@@ -65,6 +69,11 @@ def keys_by_option() -> Iterator[None]:
         yield
     except KeysWanted as error:
         raise error.on_command_line() from error
+    except InputError as error:
+        said = _KEY.sub(r"--keys \1=\2", str(error))
+        if said == str(error):
+            raise
+        raise InputError(said) from error
 
 
 def numbers(name: str, text: str) -> float | tuple[float, ...]:
@@ -80,6 +89,8 @@ def numbers(name: str, text: str) -> float | tuple[float, ...]:
     return values[0] if len(values) == 1 else values
 
 
+#: The one setting whose option has another name.
+_SOLVER = re.compile(r'solver\.kind = "(\w+)"')
 #: Settings of a TOML file by their dotted names, as messages say them.
 _SETTING = re.compile(
     r"(?<![\w.-])(?:(basis|data|solver|prior|restraint|committee|weights)\.(\w+)|e0\.\w+)"
@@ -103,6 +114,8 @@ def in_options(message: str, options: argparse.Namespace) -> str:
         without.append(found.group())
         return found.group()
 
+    if hasattr(options, "solver"):
+        message = _SOLVER.sub(r"--solver \1", message)
     said = _SETTING.sub(option, message)
     if hasattr(options, said.partition(":")[0]):
         said = f"--{said}"

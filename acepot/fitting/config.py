@@ -177,7 +177,7 @@ def load_config(path: str | Path) -> FitConfig:
     except OSError as error:
         raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, got {error}") from error
+        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
     except tomllib.TOMLDecodeError as error:
         end = f"at line {text.count(chr(10)) + 1}, the end of the file"
         message = str(error).replace("at end of document", end)

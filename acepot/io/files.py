@@ -195,6 +195,24 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
+def about(path: str | Path) -> Iterator[None]:
+    """Put the name of a file into errors about what is in it.
+
+    Args:
+        path: of the file whose contents are used meanwhile.
+
+    Raises:
+        InputError: as it came, with the name.
+    """
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+
+
+@contextmanager
 def replaced(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Write a file that replaces `path` only when the block ends without an exception.
 

@@ -31,6 +31,8 @@ _START = 65536
 _INSIDE, _RATIO = 2**29, 100
 #: Keys of a PACE file, block style at the start of a line or flow style at the start.
 _PACE = "(?:elements|E0|bonds|embeddings|functions|deltaSplineBins)[\"']?\\s*:"
+#: How extended XYZ begins.
+_STRUCTURES = re.compile(r"\s*\d+[ \t]*\r?\n.*\b(Lattice|Properties)=")
 _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[\"']?{_PACE}")
 
 
@@ -115,6 +117,8 @@ def _format(start: bytes, known: bytes, path: Path) -> Format:
         return "yace"
     if text.lstrip().startswith("{"):
         return "ace1"
+    if kind is None and _STRUCTURES.match(text):
+        kind = "structures in extended XYZ: the model comes first, then the structures"
     if kind is None:
         raise ModelFileError(
             f"{path}: no model file: neither .acepot, PACE's .yace or .ace, nor ACE1's JSON"

@@ -330,7 +330,7 @@ def load_config(path: str | Path) -> MDConfig:
     except OSError as error:
         raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, got {error}") from error
+        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     return replace(

@@ -150,6 +150,14 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {error}") from error
 
 
+#: What is said of atoms that got where no dynamics of sense leads, and what then helps.
+_FLOWN = ("finite", "apart", "same point", "no matter")
+_FLYING = (
+    ". Atoms that fly apart or together: is run.timestep too long, the start far from relaxed, or "
+    "the model beyond its data (acepot check MODEL --holes)?"
+)
+
+
 class _Simulation:
     """A run in progress."""
 
@@ -204,10 +212,19 @@ class _Simulation:
             self._log.close()
 
     def _advance(self, steps: int) -> None:
-        try:
+        with self._saying_when():
             self._engine.advance(steps)
+
+    @contextmanager
+    def _saying_when(self) -> Iterator[None]:
+        """Name the run and the step in what an engine refuses to evaluate."""
+        try:
+            yield
         except InputError as error:
-            raise InputError(f"{self._home.path}: after step {self._step}: {error}") from error
+            text = f"{self._home.path}: after step {self._step}: {error}"
+            if any(word in text for word in _FLOWN):
+                text += _FLYING
+            raise InputError(text) from error
 
     def _task(self, start: Phase) -> Task:
         ensemble = self._config.ensemble
@@ -236,7 +253,8 @@ class _Simulation:
 
     def _write(self) -> str:
         """A row and a frame; why the run must stop here, if it must."""
-        sample = self._engine.sample()
+        with self._saying_when():
+            sample = self._engine.sample()
         row = log.row(self._step, self._config.run.timestep, self._atoms.free, sample)
         spread, reason = self._look()
         more = (np.nan, np.nan) if spread is None else (spread.energy, spread.force)

@@ -23,6 +23,7 @@ from acepot.evaluate.native import (
     chosen_instruction_set,
     instruction_sets,
 )
+from acepot.io.files import about
 from acepot.io.registry import load
 from acepot.lowering import lower
 from acepot.model import AnyModel, BondModel, Model, TensorModel
@@ -38,6 +39,13 @@ def describe_model(path: str | Path) -> Lines:
     model: AnyModel = load(path, _ANY)
     size = f"{Path(path).stat().st_size} bytes" if Path(path).is_file() else "a pipe"
     lines: Lines = [("file", f"{path} ({size})")]
+    with about(path):
+        lines += _describe_contents(model)
+    return lines + _describe_provenance(model.provenance)
+
+
+def _describe_contents(model: AnyModel) -> Lines:
+    lines: Lines = []
     if isinstance(model, Model):
         lines += _describe_energy(model)
     elif isinstance(model, TensorModel):
@@ -47,7 +55,7 @@ def describe_model(path: str | Path) -> Lines:
     else:
         lines += [("kind", "tensors of bonds"), *describe_basis(model.basis)]
         lines += [*_describe_bonds(model), *_describe_outputs(model)]
-    return lines + _describe_provenance(model.provenance)
+    return lines
 
 
 def _describe_energy(model: Model) -> Lines:

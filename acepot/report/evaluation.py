@@ -11,7 +11,7 @@ from typing import Any
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.evaluate.protocol import Result
-from acepot.io.files import replaced
+from acepot.io.files import about, replaced
 from acepot.io.registry import load
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.labels import LabelKeys, require_labels
@@ -65,7 +65,8 @@ def evaluate_file(
     Raises:
         InputError: no labels where they are needed, or structures the model cannot evaluate.
     """
-    potential = Potential(load(model), threads=threads or processors())
+    with about(model):
+        potential = Potential(load(model), threads=threads or processors())
     return _evaluated(potential, data, keys, need_labels, say)
 
 
@@ -107,7 +108,8 @@ def draw(
     """
     require_matplotlib()
     folder = made(folder)
-    potential = Potential(load(model))
+    with about(model):
+        potential = Potential(load(model))
     pictures = [folder / "dimers.png"]
     dimer_curves(pictures[0], potential, shortest=known_shortest(potential.model))
     if data is not None:
@@ -127,7 +129,8 @@ def made(folder: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+        why = "a file has this name" if folder.exists() else error.strerror
+        raise InputError(f"{folder}: cannot make this folder: {why}") from None
     return folder
 
 

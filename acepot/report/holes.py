@@ -12,6 +12,7 @@ import numpy as np
 from acepot.basis.species import SYMBOLS
 from acepot.holes.judgement import Curve
 from acepot.holes.scan import Scan, scan
+from acepot.io.files import about
 from acepot.io.registry import load
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.extxyz import write_structures
@@ -63,7 +64,8 @@ def look_for_holes(
     if folder is not None and plots:
         require_matplotlib(", or do without: --no-plots")
     shortest = None if data is None else _shortest(read_structures(data)[0])
-    potential = Potential(load(model))
+    with about(model):
+        potential = Potential(load(model))
     progress: list[Progress] = []
 
     def watch(done: int, total: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -399,6 +400,15 @@ def test_a_log_that_lost_rows_is_refused(make: Make, capsys) -> None:
 def test_an_explosion_is_an_error(make: Make) -> None:
     done = make(run__timestep=200, run__steps=400).run("ase", "run")
     assert done.status == 1 and "Traceback" not in done.stderr
+    assert re.search(r"run: after step \d+: .* is run.timestep too long, the start", done.stderr)
+
+
+def test_atoms_that_are_lost_within_a_step_are_told_with_the_step(make: Make) -> None:
+    """OpenMM moves them without a word; the row that is written next finds them."""
+    pytest.importorskip("openmm")
+    done = make(run__timestep=1e5, output__every=1).run("openmm", "run")
+    assert done.status == 1 and "Traceback" not in done.stderr
+    assert re.search(r"run: after step 1: positions: atom \d+ .* is run.timestep", done.stderr)
 
 
 # ------------------------------------------------------------------ the beginning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.report.metrics import errors
 
+FOUND = Path(__file__).parents[2] / "fuzz" / "data"
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4", "--no-plots")
 Refusal = Callable[..., str]
 
@@ -177,3 +179,52 @@ def test_settings_without_an_option_are_said_to_belong_into_a_toml_file() -> Non
     assert in_options("basis.cutoff of A-B", options) == "--cutoff of A-B"
     assert in_options("degree: expected 1", options) == "--degree: expected 1"
     assert in_options("my.basis.cutoff.xyz: no such file", options).startswith("my.basis")
+
+
+def _said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("acepot: error: ") and error.count("\n") == 1
+    return error
+
+
+def test_a_model_that_cannot_be_evaluated_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong shows only when its functions are made, long after the file was read."""
+    path = tmp_path / "large.acepot"
+    shutil.copy(FOUND / "200-pair-functions-to-50-angstrom.acepot", path)
+    for words in (["info", path], ["eval", path, "train.xyz"], ["convert", path, "x.yace"]):
+        assert f"error: {path}: radial functions: t" in _said(capsys, *words)
+
+
+def test_structures_in_the_place_of_the_model_are_told(
+    tmp_path: Path, structures: list[Structure], capsys: pytest.CaptureFixture[str]
+) -> None:
+    extxyz.write_structures(tmp_path / "train.xyz", structures)
+    said = _said(capsys, "eval", tmp_path / "train.xyz", "model.acepot")
+    assert "train.xyz: no model file: it looks like structures in extended XYZ: the model" in said
+
+
+def test_a_key_that_is_nowhere_is_said_as_the_option_had_it(
+    tmp_path: Path, structures: list[Structure], capsys: pytest.CaptureFixture[str]
+) -> None:
+    extxyz.write_structures(tmp_path / "train.xyz", structures)
+    said = _said(capsys, "fit", tmp_path / "train.xyz", "--keys", "energy=E", "--out", "out")
+    assert "train.xyz: --keys energy=E occurs in no frame; its per-structure keys are" in said
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(
+    tmp_path: Path, structures: list[Structure], capsys: pytest.CaptureFixture[str]
+) -> None:
+    extxyz.write_structures(tmp_path / "train.xyz", structures)
+    said = _said(capsys, "fit", tmp_path / "train.xyz", "--out", tmp_path / "train.xyz")
+    assert "train.xyz: cannot make this folder: a file has this name" in said
+
+
+def test_a_key_in_the_wrong_table_is_led_to_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fit.toml").write_text('train = "train.xyz"\n')
+    said = _said(capsys, "fit", tmp_path / "fit.toml", "--out", tmp_path / "out")
+    assert "fit.toml: unknown key train; did you mean data.train? Known: data, basis" in said
