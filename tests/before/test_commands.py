@@ -132,7 +132,7 @@ def test_the_configuration_of_a_run_means_the_same(done):
 def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path, capsys, monkeypatch):
     """Its folder, with checkpoint, state, log and trajectory, is one of then."""
     pytest.importorskip("ase")
-    shutil.copy(ROOT / "models" / "Si-mlearn" / "model.acepot", tmp_path)
+    shutil.copy(DATA / "silicon.acepot", tmp_path / "model.acepot")
     shutil.copy(ROOT / "examples" / "ipi" / "Si8.extxyz", tmp_path)
     shutil.copy(DATA / "md" / "stopped.toml", tmp_path)
     with tarfile.open(DATA / "md" / "stopped.tar.xz") as archive:
