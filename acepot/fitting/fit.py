@@ -147,7 +147,8 @@ def fit_structures(
     threads, tell = threads or processors(), say or silent
     if all(one.label(s) is None for one in Observable.among(recipe.tried) for s in train):
         recipe = replace(recipe, tried=())
-    choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
+    where = "observables" if config is None else "data.fit"
+    choice = choose(recipe, train, test, where, threads=threads, watched=say is not None)
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     recipe = choice.recipe
     _check_weights(recipe, train)
