@@ -11,7 +11,7 @@ from acepot.basis.species import atomic_number
 from acepot.errors import InputError
 from acepot.fitting.cutoff_trial import CutoffTrial, cutoff_trial
 from acepot.fitting.dataset import elements, reference_energies, shortest_distances
-from acepot.fitting.default_basis import chosen_basis, cutoffs, facts
+from acepot.fitting.default_basis import chosen_basis, facts
 from acepot.fitting.observables import Observable
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.solvers import QR

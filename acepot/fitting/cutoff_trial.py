@@ -22,8 +22,8 @@ from acepot.basis.spec import BasisSpec
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import NativeRowBuilder
 from acepot.fitting.assembly import StructureRows, in_threads, structure_rows
-from acepot.fitting.default_basis import Facts, cutoffs, smaller_basis
 from acepot.fitting.dataset import reference_energies
+from acepot.fitting.default_basis import Facts, cutoffs, smaller_basis
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.problem import Accumulator
 from acepot.fitting.recipe import Recipe
@@ -78,13 +78,15 @@ class CutoffTrial:
     def line(self) -> str:
         """What was taken and why, for people."""
         taken = self.in_r0
-        other = SHORTER if taken == CUTOFF_IN_R0 else CUTOFF_IN_R0
         words = []
         for name, ratio in self.ratios.items():
-            change = 100 * ((ratio if other == SHORTER else 1 / ratio) - 1)
-            what = "energy" if name == "energy" else "force"
-            words.append(f"{abs(change):.0f} % {'larger' if change >= 0 else 'smaller'} {what}")
-        return f"{taken:g} r0; {other:g} r0 had {' and '.join(words)} errors on held-out structures"
+            change = 100 * ((1 / ratio if taken == SHORTER else ratio) - 1)
+            more = "larger" if change >= 0 else "smaller"
+            words.append(f"{abs(change):.0f} % {more} {name.removesuffix('s')}")
+        errors = f"{' and '.join(words)} errors on held-out structures"
+        if taken == SHORTER:
+            return f"{SHORTER:g} r0; {CUTOFF_IN_R0:g} r0 had {errors}"
+        return f"{CUTOFF_IN_R0:g} r0; {SHORTER:g} r0 was not clearly better, with {errors}"
 
     @property
     def report(self) -> dict[str, Any]:
