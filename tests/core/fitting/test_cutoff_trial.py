@@ -120,7 +120,7 @@ def test_forces_or_energies_alone_decide_too() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"degree": 5.0}, {"cutoff": 6.5}, {"inner": 6.0}, {"r0": 1.7}],
+    [{"degree": 5.0}, {"cutoff": 6.5}, {"r0": 1.7}],
     ids=lambda given: next(iter(given)),
 )
 def test_nothing_is_tried_where_it_would_change_nothing_or_what_is_stated(
