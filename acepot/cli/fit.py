@@ -26,8 +26,9 @@ from acepot.report.metrics import table
 from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
-Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; what it costs
-is told before it begins, and refused where it does not fit in the memory.
+Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
+tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
+it begins, and refused where it does not fit in the memory.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
