@@ -19,7 +19,9 @@ from acepot.fitting.solvers import Solver, solve
 from acepot.fitting.solvers.evidence import Evidence
 from acepot.schema import from_mapping
 
-QR, BLR = solvers.QR(), solvers.BLR()
+QR, BLR = solvers.QR(damping=0), solvers.BLR()
+#: Its damping is chosen by generalised cross-validation.
+CHOSEN = solvers.QR()
 
 
 def _data(count, columns, seed=0, noise=0.1, decades=2.0):
@@ -102,7 +104,7 @@ def test_residual_stays_least_at_extreme_condition():
 def test_duplicate_columns_lower_the_rank_not_the_accuracy():
     rows, targets, _ = _data(50, 5)
     doubled = np.hstack([rows, rows])
-    solution = solve(_problem(doubled, targets), None, solvers.QR(tolerance=1e-13))
+    solution = solve(_problem(doubled, targets), None, solvers.QR(0, tolerance=1e-13))
     best = solve(_problem(rows, targets), None, QR)
     assert solution.report["rank"] == 5 and solution.factor.shape == (10, 5)
     np.testing.assert_allclose(doubled @ solution.coefficients, rows @ best.coefficients, atol=1e-9)
@@ -120,7 +122,7 @@ def test_functions_without_data_are_counted():
     rows[:, [0, 3]] = 0
     problem = _problem(rows, targets)
     assert solve(problem, gamma, QR).report["never seen"] == 2
-    for config in (QR, solvers.QR(damping=0.1), BLR):
+    for config in (QR, solvers.QR(damping=0.1), CHOSEN, BLR):
         assert np.abs(solve(problem, gamma, config).coefficients[[0, 3]]).max() < 1e-15
 
 
@@ -295,7 +297,7 @@ def test_rounding_is_not_taken_for_signal(seed, noise):
     rows, targets, gamma = _nearly_equal(seed, noise)
     problem = _problem(rows, targets)
     best = solve(problem, gamma, QR)
-    for config in (BLR, QR, solvers.QR(damping=1e-9)):
+    for config in (BLR, QR, solvers.QR(damping=1e-9), CHOSEN):
         found = solve(problem, gamma, config)
         actual = float(np.sum((rows @ found.coefficients - targets) ** 2))
         assert found.claimed == pytest.approx(actual, rel=0.03)
@@ -356,7 +358,7 @@ def test_tiny_weights_change_nothing_but_the_noise(scale):
 
 def test_committee_has_the_posterior_mean_and_covariance():
     rows, targets, gamma = _data(40, 4, noise=0.5, decades=1)
-    for config in (QR, solvers.QR(damping=0.2), BLR):
+    for config in (QR, solvers.QR(damping=0.2), CHOSEN, BLR):
         solution = solve(_problem(rows, targets), gamma, config)
         members = solution.draw(40_000, np.random.default_rng(1))
         assert members.shape == (40_000, 4)
@@ -385,7 +387,9 @@ def test_draw_uses_the_factor_as_it_is():
 
 
 STATES = pytest.mark.parametrize(
-    "solver", [QR, solvers.QR(damping=0.2), BLR], ids=["qr", "damped", "blr"]
+    "solver",
+    [QR, solvers.QR(damping=0.2), CHOSEN, BLR],
+    ids=["qr", "damped", "chosen", "blr"],
 )
 
 
