@@ -30,7 +30,7 @@ _COST, _WEIGHT = 2.0, 0.2
 #: Step of the scan in the logarithm of the damping; terms of the score change within 1.
 _STEP = 0.1
 #: The scan goes from this part of the smallest singular value to this multiple of the largest.
-_BELOW, _ABOVE = 1e-6, 1e2
+_BELOW, _ABOVE = 1e-6, 1e6
 
 
 @dataclass(frozen=True, eq=False)

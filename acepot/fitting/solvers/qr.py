@@ -159,7 +159,7 @@ def _check_determined(problem: Problem) -> None:
     if problem.rows < problem.columns:
         raise InputError(
             f"underdetermined: {problem.rows} rows for {problem.columns} functions; add data, "
-            'use solver.kind = "blr" or leave solver.damping out or above 0'
+            'leave solver.damping out, or use one above 0 or solver.kind = "blr"'
         )
     _check_seen(problem)
 
