@@ -12,6 +12,9 @@ sets of 732 to 82,524 rows (Al, Cr-Mn-Fe-Co-Ni, Cu twice, Li, Ni, Si twice, Ta, 
     cost 1.4, weight 1          2.37        cost 2, weight 1      1.97
     cost 1, weight 0.1          1.29        cost 1, weight 0.2    1.88
     cost 2, weight 0.2 (here)   1.21        cost 2, weight 0.1    1.40
+
+On 10 to 40 structures of ethanol, 3BPA and silicon, 286 to 1,961 rows with half as many functions
+or fewer, the plain score is off by up to 33, this one by 1.32.
 """
 
 from __future__ import annotations
