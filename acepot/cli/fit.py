@@ -49,7 +49,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cutoff", metavar="R|PAIR=R,...", help="cut-off in Å: 5.5, Si-O=4.2")
     verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
     verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
-    verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
+    verb.add_argument(
+        "--solver", choices=tuple(Solver.kinds), help="blr (default), or qr: damped least squares"
+    )
     verb.add_argument(
         "--virial",
         action=argparse.BooleanOptionalAction,

@@ -225,6 +225,8 @@ def solved(
         gamma = recipe.prior.gamma(basis.expanded)
         with nullcontext() if say is None else Pulse("solving", state.solving):
             solution = solve(problem, gamma, recipe.solver)
+    if solution.line:
+        (say or silent)(solution.line)
     members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)
