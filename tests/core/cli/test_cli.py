@@ -575,7 +575,8 @@ def test_too_few_data_for_least_squares_leave_everything_as_it_was(
     before = snapshot(fitted)
     extxyz.write_structures("few.xyz", structures[:1])
     (here / "plain.toml").write_text(
-        'data = {train = "few.xyz", fit = ["energy", "forces"]}\nbasis = {order = 2, degree = 4, cutoff = 4}\n'
+        'data = {train = "few.xyz", fit = ["energy", "forces"]}\n'
+        "basis = {order = 2, degree = 4, cutoff = 4}\n"
         'solver = {kind = "qr", damping = 0}\n'
     )
     error = run("fit", "plain.toml", "--out", "Si", "--no-plots").error()
