@@ -27,8 +27,9 @@ from acepot.report.worst import worst
 from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
-Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; what it costs
-is told before it begins, and refused where it does not fit in the memory.
+Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
+tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
+it begins, and refused where it does not fit in the memory.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
@@ -49,7 +50,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cutoff", metavar="R|PAIR=R,...", help="cut-off in Å: 5.5, Si-O=4.2")
     verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
     verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
-    verb.add_argument("--solver", choices=tuple(Solver.kinds), help="method of the solver (blr)")
+    verb.add_argument(
+        "--solver", choices=tuple(Solver.kinds), help="blr (default), or qr: damped least squares"
+    )
     verb.add_argument(
         "--virial",
         action=argparse.BooleanOptionalAction,

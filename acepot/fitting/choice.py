@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from acepot.basis.choices import pair_number, resolve
+from acepot.basis.choices import CUTOFF_IN_R0, pair_number, resolve
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import atomic_number
 from acepot.errors import InputError
+from acepot.fitting.cutoff_trial import CutoffTrial, cutoff_trial
 from acepot.fitting.dataset import elements, reference_energies, shortest_distances
 from acepot.fitting.default_basis import chosen_basis, facts
 from acepot.fitting.observables import Observable
@@ -33,6 +34,7 @@ class Choice:
         shortest: shortest distance in Å of every pair of elements in the training structures,
             below 4 Å.
         basis_line: what of the basis was chosen from the data, in a line; "" if nothing was.
+        trial: how shorter cut-offs compare with longer ones; None: that was not asked.
         warnings: what is strange about the labels.
     """
 
@@ -41,6 +43,7 @@ class Choice:
     origin: dict[str, str]
     shortest: dict[str, float]
     basis_line: str = ""
+    trial: CutoffTrial | None = None
     warnings: tuple[str, ...] = ()
 
     def with_more(self, structures: Sequence[Structure]) -> Choice:
@@ -63,7 +66,13 @@ class Choice:
 
 
 def choose(
-    recipe: Recipe, train: Sequence[Structure], test: Sequence[Structure], where: str
+    recipe: Recipe,
+    train: Sequence[Structure],
+    test: Sequence[Structure],
+    where: str,
+    *,
+    threads: int = 1,
+    watched: bool = False,
 ) -> Choice:
     """Resolve a recipe.
 
@@ -72,6 +81,8 @@ def choose(
         train: training structures.
         test: test structures, whose elements are part of the model.
         where: what the observables are called in messages.
+        threads: structures handled at once, on which nothing depends.
+        watched: show how far a trial of cut-offs is, where that takes more than a second.
 
     Raises:
         InputError: data and recipe do not fit together.
@@ -92,7 +103,10 @@ def choose(
     symbols = tuple(sorted(set(wanted or found), key=atomic_number))
     known = facts(train, symbols, recipe.observables, near)
     plain = isinstance(recipe.solver, QR) and recipe.solver.damping == 0
-    open_spec, line = chosen_basis(replace(recipe.basis, elements=symbols), known, plain)
+    recipe = replace(recipe, basis=replace(recipe.basis, elements=symbols))
+    trial = cutoff_trial(train, recipe, known, threads=threads, watched=watched)
+    in_r0, why = (CUTOFF_IN_R0, "") if trial is None else (trial.in_r0, trial.line)
+    open_spec, line = chosen_basis(recipe.basis, known, plain, in_r0, why)
     spec = resolve(open_spec)
     cutoff = _largest_cutoff(spec)
     shortest = [
@@ -100,7 +114,7 @@ def choose(
         for number, (s, one) in enumerate(zip(train, near, strict=True))
     ]
     e0, origin = reference_energies(train, spec.elements, recipe.e0, cutoff, shortest)
-    return Choice(replace(recipe, basis=spec, e0=e0), e0, origin, _least(shortest), line)
+    return Choice(replace(recipe, basis=spec, e0=e0), e0, origin, _least(shortest), line, trial)
 
 
 def _check(

@@ -34,7 +34,7 @@ from acepot.basis.species import atomic_number
 from acepot.fitting.dataset import row_counts
 from acepot.structure import Structure
 
-__all__ = ["Facts", "chosen_basis", "facts", "smaller_basis"]
+__all__ = ["Facts", "chosen_basis", "cutoffs", "facts", "smaller_basis"]
 
 #: Shortest cut-off in Å that is chosen: second and third neighbours of light atoms lie within.
 _LEAST_CUTOFF = 4.5
@@ -107,7 +107,11 @@ def facts(
 
 
 def chosen_basis(
-    spec: BasisSpec, known: Facts, without_prior: bool = False
+    spec: BasisSpec,
+    known: Facts,
+    without_prior: bool = False,
+    in_r0: float = CUTOFF_IN_R0,
+    why: str = "",
 ) -> tuple[BasisSpec, str]:
     """The basis with its degrees, weight of l, cut-offs and r0, where they are open, chosen.
 
@@ -115,6 +119,8 @@ def chosen_basis(
         spec: as given, with elements.
         known: about the data.
         without_prior: whether the solver penalises no coefficients.
+        in_r0: cut-offs in units of r0.
+        why: why these, in words; "": that is always so.
 
     Returns:
         The basis, not yet resolved, and a line that says what was chosen; "" if nothing was.
@@ -123,9 +129,9 @@ def chosen_basis(
     if known.molecular:
         spec = _distances_of_molecules(spec, known, said)
     if spec.cutoff is None:
-        cutoffs = _cutoffs(spec)
-        spec = replace(spec, cutoff=cutoffs)
-        said.append(f"cut-offs {_span(cutoffs)}")
+        reach = cutoffs(spec, in_r0)
+        spec = replace(spec, cutoff=reach)
+        said.append(f"cut-offs {_span(reach)}" + f" ({why})" * bool(why))
     if spec.degree is None and not spec.functions and spec.symmetries == (SCALAR,):
         spec = _sized(spec, known, without_prior)
         said[:0] = [f"degree {_shown(spec.degree)}", f"wl {spec.weight_of_l:g}"]
@@ -154,17 +160,16 @@ def smaller_basis(spec: BasisSpec, most: int) -> tuple[tuple[float, ...], int]:
     return found[spec.elements[0]], ladder.total(found)
 
 
-def _distances_of_molecules(spec: BasisSpec, known: Facts, said: list[str]) -> BasisSpec:
-    """One r0 for all pairs: the shortest bond; the radial functions resolve it and all beyond."""
-    if spec.r0 is not None or not known.nearest:
-        return spec
-    r0 = round(min(known.nearest.values()), 2)
-    said.append(f"r0 {r0:g} Å")
-    return replace(spec, r0=r0)
+def cutoffs(spec: BasisSpec, in_r0: float) -> dict[str, float]:
+    """A multiple of r0, and no less than reaches the second neighbours of light atoms.
 
+    Args:
+        spec: with elements.
+        in_r0: how many r0.
 
-def _cutoffs(spec: BasisSpec) -> dict[str, float]:
-    """2.5 r0, and no less than reaches the second neighbours of light atoms."""
+    Returns:
+        Cut-offs in Å of every ordered pair of elements.
+    """
     found = {}
     for a in spec.elements:
         for b in spec.elements:
@@ -175,9 +180,18 @@ def _cutoffs(spec: BasisSpec) -> dict[str, float]:
             if r0 is None:
                 lengths = [BOND_LENGTHS.get(atomic_number(s), np.nan) for s in (a, b)]
                 r0 = sum(lengths) / 2  # what has none is named when the basis is resolved
-            cutoff = CUTOFF_IN_R0 * r0
+            cutoff = in_r0 * r0
             found[f"{a}-{b}"] = cutoff if np.isnan(cutoff) else max(cutoff, _LEAST_CUTOFF)
     return found
+
+
+def _distances_of_molecules(spec: BasisSpec, known: Facts, said: list[str]) -> BasisSpec:
+    """One r0 for all pairs: the shortest bond; the radial functions resolve it and all beyond."""
+    if spec.r0 is not None or not known.nearest:
+        return spec
+    r0 = round(min(known.nearest.values()), 2)
+    said.append(f"r0 {r0:g} Å")
+    return replace(spec, r0=r0)
 
 
 def _sized(spec: BasisSpec, known: Facts, without_prior: bool) -> BasisSpec:

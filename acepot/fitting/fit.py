@@ -147,7 +147,8 @@ def fit_structures(
     threads, tell = threads or processors(), say or silent
     if all(one.label(s) is None for one in Observable.among(recipe.tried) for s in train):
         recipe = replace(recipe, tried=())
-    choice = choose(recipe, train, test, "observables" if config is None else "data.fit")
+    where = "observables" if config is None else "data.fit"
+    choice = choose(recipe, train, test, where, threads=threads, watched=say is not None)
     recipe = choice.recipe
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     counts = row_counts(train, (*recipe.observables, *recipe.tried))

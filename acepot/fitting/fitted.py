@@ -135,6 +135,8 @@ class Fit:
         if self.test:
             report["test"] = errors(self.test, self.test_results, evaluate)
         report["basis"] = basis.size
+        if found.trial is not None:
+            report["cut-offs"] = found.trial.report
         report["e0"] = {s: {"energy": e, "origin": found.origin[s]} for s, e in found.e0.items()}
         report["fitted"] = [
             one.name
@@ -223,6 +225,8 @@ def solved(
         gamma = recipe.prior.gamma(basis.expanded)
         with nullcontext() if say is None else Pulse("solving", state.solving):
             solution = solve(problem, gamma, recipe.solver)
+    if solution.line:
+        (say or silent)(solution.line)
     members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)

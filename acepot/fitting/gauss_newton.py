@@ -147,7 +147,7 @@ def minimise(
         InputError: residuals at the start that are not finite, or wrong shapes.
         ConvergenceError: LAPACK failed.
     """
-    settings, solver = settings or Levenberg(), solver or QR(tolerance=_DROPPED)
+    settings, solver = settings or Levenberg(), solver or QR(0.0, _DROPPED)
     at = start if isinstance(start, Iterate) else None
     if at is None:
         at = Iterate(np.array(start, dtype=float), damping=settings.damping)

@@ -70,7 +70,7 @@ def resolved_basis(path: str | Path) -> BasisSpec:
         [s for name in names for s in _file(name, data)[0]]
         for names in (data.train_files, data.test_files)
     )
-    return choose(config.recipe, train, test, "data.fit").recipe.basis
+    return choose(config.recipe, train, test, "data.fit", watched=True).recipe.basis
 
 
 def _file(name: str, data: Data) -> tuple[list[Structure], Any]:

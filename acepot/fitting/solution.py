@@ -26,6 +26,7 @@ class Solution:
         claimed: the sum of squares that these coefficients leave, as the decomposition of the
             rows has it; None where the method does not say.
         report: what happened, by name: rows, rank, condition number, ...
+        line: what the method chose, for people; "" if nothing.
     """
 
     coefficients: NDArray[np.float64]
@@ -35,6 +36,7 @@ class Solution:
     log_evidence: float | None = None
     claimed: float | None = None
     report: dict[str, float | str] = field(default_factory=dict)
+    line: str = ""
 
     def draw(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw coefficients from the posterior, c + F ξ with ξ ~ N(0, 1).

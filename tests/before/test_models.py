@@ -20,7 +20,7 @@ import acepot
 from acepot.evaluate.native import instruction_sets
 
 DATA = Path(__file__).parent / "data"
-SHIPPED = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
+SHIPPED = DATA / "silicon.acepot"  # the model of silicon that was shipped then
 MODELS = {path.name: path for path in sorted((DATA / "models").iterdir())} | {"Si-mlearn": SHIPPED}
 TABLES = {path.stem: path for path in sorted((DATA / "tables").iterdir())}
 EVALUATORS = ("reference", "baseline", "avx2", "avx512")

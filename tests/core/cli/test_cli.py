@@ -574,9 +574,33 @@ def test_too_few_data_for_least_squares_leave_everything_as_it_was(
 ) -> None:
     before = snapshot(fitted)
     extxyz.write_structures("few.xyz", structures[:1])
-    error = run("fit", "few.xyz", *SIZE, "--solver", "qr", "--out", "Si", "--no-plots").error()
-    assert "underdetermined: 22 rows for" in error and snapshot(fitted) == before
-    assert "use --solver blr or" in error
+    (here / "plain.toml").write_text(
+        'data = {train = "few.xyz", fit = ["energy", "forces"]}\n'
+        "basis = {order = 2, degree = 4, cutoff = 4}\n"
+        'solver = {kind = "qr", damping = 0}\n'
+    )
+    error = run("fit", "plain.toml", "--out", "Si", "--no-plots").error()
+    assert "underdetermined: 16 rows for" in error and snapshot(fitted) == before
+    option = run("fit", "few.xyz", *SIZE, "--solver", "qr", "--out", "Si", "--no-plots").error()
+    assert "functions; add data, use --solver blr or" in option
+
+
+def test_least_squares_as_it_comes_needs_no_more_rows_than_functions(
+    here: Path, run: Run, structures: list[Structure]
+) -> None:
+    """What was chosen is said, is in the report, and the file of the fit repeats it."""
+    extxyz.write_structures("few.xyz", structures[:1])
+    said = run("fit", "few.xyz", *SIZE, "--solver", "qr", "--out", "few", "--no-plots").out
+    solver = json.loads((here / "few" / "report.json").read_text())["solver"]
+    assert 2 * solver["effective parameters"] < solver["rows"] < solver["functions"]
+    assert solver["damping chosen by"] == "generalised cross-validation"
+    assert (
+        f"qr: damping {solver['damping']:.2g} by generalised cross-validation, "
+        f"{solver['effective parameters']:.0f} of {solver['functions']} effective parameters"
+    ) in said
+    run("fit", "few/fit.toml", "--out", "again", "--no-plots")
+    for name in ("model.acepot", "fit.toml"):
+        assert (here / "again" / name).read_bytes() == (here / "few" / name).read_bytes()
 
 
 def test_models_that_cannot_be_used_are_one_line(fitted: Path, here: Path, run: Run) -> None:

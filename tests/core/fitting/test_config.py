@@ -167,7 +167,7 @@ def test_files_of_the_first_release_are_read(tmp_path, prior, solver):
     assert config == FitConfig(
         Data(train=str(tmp_path / "a.xyz")),
         prior=Prior.kinds[prior](),
-        solver=QR(tolerance=1e-15) if solver == "qr" else Solver.kinds[solver](),
+        solver=QR(0.0, 1e-15) if solver == "qr" else Solver.kinds[solver](),
     )
     assert _load(tmp_path, dump_config(config, tmp_path)) == config
 

@@ -121,7 +121,7 @@ def test_an_observable_is_one_class(tmp_path: Path) -> None:
         """
         e0 = {O = -5.0, Si = -3.0}
         prior.kind = "none"
-        solver.kind = "qr"
+        solver = {kind = "qr", damping = 0}
         restraint.weight = 0
         data = {train = "train.xyz", fit = ["trace"], keys = {trace = "dft_trace"}}
         weights.default.trace = 5.0

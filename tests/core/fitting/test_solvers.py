@@ -19,7 +19,9 @@ from acepot.fitting.solvers import Solver, solve
 from acepot.fitting.solvers.evidence import Evidence
 from acepot.schema import from_mapping
 
-QR, BLR = solvers.QR(), solvers.BLR()
+QR, BLR = solvers.QR(damping=0), solvers.BLR()
+#: Its damping is chosen by generalised cross-validation.
+CHOSEN = solvers.QR()
 
 
 def _data(count, columns, seed=0, noise=0.1, decades=2.0):
@@ -102,7 +104,7 @@ def test_residual_stays_least_at_extreme_condition():
 def test_duplicate_columns_lower_the_rank_not_the_accuracy():
     rows, targets, _ = _data(50, 5)
     doubled = np.hstack([rows, rows])
-    solution = solve(_problem(doubled, targets), None, solvers.QR(tolerance=1e-13))
+    solution = solve(_problem(doubled, targets), None, solvers.QR(0, tolerance=1e-13))
     best = solve(_problem(rows, targets), None, QR)
     assert solution.report["rank"] == 5 and solution.factor.shape == (10, 5)
     np.testing.assert_allclose(doubled @ solution.coefficients, rows @ best.coefficients, atol=1e-9)
@@ -113,6 +115,7 @@ def test_underdetermined_least_squares_is_refused():
     rows, targets, gamma = _data(5, 12)
     with pytest.raises(InputError, match=r"^underdetermined: 5 rows for 12 functions; add data"):
         solve(_problem(rows, targets), gamma, QR)
+    assert solve(_problem(rows, targets), gamma, CHOSEN).report["effective parameters"] < 2.5
 
 
 def test_functions_without_data_are_counted():
@@ -120,7 +123,7 @@ def test_functions_without_data_are_counted():
     rows[:, [0, 3]] = 0
     problem = _problem(rows, targets)
     assert solve(problem, gamma, QR).report["never seen"] == 2
-    for config in (QR, solvers.QR(damping=0.1), BLR):
+    for config in (QR, solvers.QR(damping=0.1), CHOSEN, BLR):
         assert np.abs(solve(problem, gamma, config).coefficients[[0, 3]]).max() < 1e-15
 
 
@@ -131,6 +134,95 @@ def test_as_many_rows_as_functions_give_no_posterior():
     assert solution.factor is None and solution.noise == 0
     with pytest.raises(InputError, match="committee: these data determine no posterior"):
         solution.draw(2, np.random.default_rng(0))
+
+
+# ---- qr with a damping by generalised cross-validation
+
+
+def _score(rows, targets, gamma, damping):
+    """The formula of docs/conventions.md with the dense hat matrix."""
+    count = len(rows)
+    hat = rows @ np.linalg.inv(rows.T @ rows + damping**2 * np.diag(gamma**2)) @ rows.T
+    residual = np.sum((targets - hat @ targets) ** 2) / count
+    if 2 * np.trace(hat) >= count:
+        return np.inf
+    robust = 0.2 + 0.8 * np.trace(hat @ hat) / count
+    return residual / (1 - 2 * np.trace(hat) / count) ** 2 * robust
+
+
+@pytest.mark.parametrize(("count", "columns"), [(90, 10), (30, 25), (20, 40)])
+@pytest.mark.parametrize(("noise", "seed"), [(0.02, 0), (0.02, 1), (0.1, 2), (0.5, 3), (2.0, 4)])
+def test_the_chosen_damping_has_the_least_score(count, columns, noise, seed):
+    """Much noise may leave nothing of the coefficients, an infinite damping."""
+    rows, targets, gamma = _data(count, columns, seed, noise, decades=0.5)
+    solution = solve(_problem(rows, targets), gamma, CHOSEN)
+    report = solution.report
+    grid = np.logspace(-4, 4, 2001)
+    scores = [_score(rows, targets, gamma, d) for d in grid]
+    assert report["least score"] <= min(scores) * (1 + 1e-9)
+    assert report["least score"] == pytest.approx(min(scores), rel=1e-3)
+    found = _score(rows, targets, gamma, report["damping"])
+    assert report["least score"] == pytest.approx(found, rel=1e-8)
+    stated = solve(_problem(rows, targets), gamma, solvers.QR(damping=report["damping"]))
+    np.testing.assert_array_equal(solution.coefficients, stated.coefficients)
+    assert report.items() >= stated.report.items() and stated.line == ""
+    assert solution.line == (
+        f"qr: damping {report['damping']:.2g} by generalised cross-validation, "
+        f"{report['effective parameters']:.0f} of {columns} effective parameters"
+    )
+    again = solve(_problem(rows, targets), gamma, CHOSEN)
+    np.testing.assert_array_equal(again.coefficients, solution.coefficients)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_least_squares_overfits_the_chosen_damping_does_not(seed):
+    """A smooth function of which there are few noisy values, and γ that grows with the degree."""
+    rng = np.random.default_rng(seed)
+    x, fresh = rng.uniform(-1, 1, size=60), np.linspace(-0.99, 0.99, 200)
+    gamma = 1.0 + np.arange(40) ** 2
+    rows, there = (np.polynomial.chebyshev.chebvander(z, 39) for z in (x, fresh))
+    targets = np.exp(x) + 0.1 * rng.normal(size=60)
+
+    def error(solver):
+        found = solve(_problem(rows, targets), gamma, solver)
+        return np.sqrt(np.mean((there @ found.coefficients - np.exp(fresh)) ** 2))
+
+    chosen = error(CHOSEN)
+    assert chosen < 0.08 and chosen < 0.1 * error(QR)
+    assert chosen < 1.3 * min(error(solvers.QR(damping=d)) for d in np.logspace(-4, 1, 41)) + 0.02
+
+
+def test_the_chosen_damping_of_targets_without_noise_changes_nothing():
+    rows, targets, gamma = _data(100, 12, noise=0.0)
+    chosen, plain = (solve(_problem(rows, targets), gamma, one) for one in (CHOSEN, QR))
+    np.testing.assert_allclose(chosen.coefficients, plain.coefficients, rtol=1e-6)
+
+
+def test_the_chosen_damping_follows_the_scale_of_the_rows():
+    rows, targets, gamma = _data(60, 20, noise=0.5, decades=0)
+    unit = solve(_problem(rows, targets), gamma, CHOSEN)
+    scaled = solve(_problem(1e-6 * rows, 1e-6 * targets), gamma, CHOSEN)
+    assert scaled.report["damping"] == pytest.approx(1e-6 * unit.report["damping"], rel=1e-5)
+    np.testing.assert_allclose(scaled.coefficients, unit.coefficients, rtol=1e-5)
+
+
+def test_zero_targets_or_functions_need_no_choice():
+    rows, _, gamma = _data(50, 6)
+    found = solve(_problem(rows, np.zeros(50)), gamma, CHOSEN)
+    assert not found.coefficients.any() and found.noise == 0
+    with pytest.raises(InputError, match="all 3 functions are zero in every row"):
+        solve(_problem(np.zeros((9, 3)), np.ones(9)), None, CHOSEN)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stated_damping_has_the_numbers_of_a_stated_solver(seed):
+    """A state whose damping is chosen, asked for another one, gives what a stated one gives."""
+    rows, targets, gamma = _data(30, 6, seed)
+    problem = _problem(rows, targets)
+    for damping in (0.0, 1e-3, 2.0):
+        found = CHOSEN.factorise(problem, gamma).solve(damping=damping)
+        stated = solvers.QR(damping=damping).factorise(problem, gamma).solve()
+        np.testing.assert_array_equal(found.coefficients, stated.coefficients)
 
 
 # ---- blr
@@ -295,7 +387,7 @@ def test_rounding_is_not_taken_for_signal(seed, noise):
     rows, targets, gamma = _nearly_equal(seed, noise)
     problem = _problem(rows, targets)
     best = solve(problem, gamma, QR)
-    for config in (BLR, QR, solvers.QR(damping=1e-9)):
+    for config in (BLR, QR, solvers.QR(damping=1e-9), CHOSEN):
         found = solve(problem, gamma, config)
         actual = float(np.sum((rows @ found.coefficients - targets) ** 2))
         assert found.claimed == pytest.approx(actual, rel=0.03)
@@ -356,7 +448,7 @@ def test_tiny_weights_change_nothing_but_the_noise(scale):
 
 def test_committee_has_the_posterior_mean_and_covariance():
     rows, targets, gamma = _data(40, 4, noise=0.5, decades=1)
-    for config in (QR, solvers.QR(damping=0.2), BLR):
+    for config in (QR, solvers.QR(damping=0.2), CHOSEN, BLR):
         solution = solve(_problem(rows, targets), gamma, config)
         members = solution.draw(40_000, np.random.default_rng(1))
         assert members.shape == (40_000, 4)
@@ -385,7 +477,9 @@ def test_draw_uses_the_factor_as_it_is():
 
 
 STATES = pytest.mark.parametrize(
-    "solver", [QR, solvers.QR(damping=0.2), BLR], ids=["qr", "damped", "blr"]
+    "solver",
+    [QR, solvers.QR(damping=0.2), CHOSEN, BLR],
+    ids=["qr", "damped", "chosen", "blr"],
 )
 
 
