@@ -228,3 +228,9 @@ def test_a_key_in_the_wrong_table_is_led_to_its_own(
     (tmp_path / "fit.toml").write_text('train = "train.xyz"\n')
     said = _said(capsys, "fit", tmp_path / "fit.toml", "--out", tmp_path / "out")
     assert "fit.toml: unknown key train; did you mean data.train? Known: data, basis" in said
+
+
+def test_the_kind_of_solver_is_an_option() -> None:
+    said = 'underdetermined: 16 rows; use solver.kind = "blr" or a solver.damping above 0'
+    assert "16 rows; use --solver blr or" in in_options(said, argparse.Namespace(solver="qr"))
+    assert "use solver.kind" in in_options(said, argparse.Namespace())
