@@ -83,6 +83,8 @@ def fit_to_folder(
         fit = run_fit(config, say=say, threads=threads, memory=memory)
         holes = scan(fit.potential, short=True)
         say(str(holes))
+        if holes.holes:
+            say(f"(acepot check {folder / 'model.acepot'} --holes shows where; docs/holes.md: why)")
         fit.report["holes"] = holes.report(_DESCRIBED)
         _write(fit, folder, files, say)
         try:

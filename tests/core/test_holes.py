@@ -185,7 +185,8 @@ def test_a_fit_looks_for_holes_in_short(
         "[basis.pair]\ndegree = 0\n[restraint]\nweight = 0.0\n"
     )
     assert main("fit fit.toml --out out --no-plots".split()) == 0
-    assert "\nholes: found " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "\nholes: found " in said and "/model.acepot --holes shows where" in said
     holes = json.loads(Path("out/report.json").read_text())["holes"]
     assert holes["found"] >= 1 and holes["holes"][0]["kind"] in ("dimer", "trimer", "squeezed cell")
     assert holes["looked at"] == {"dimers": 1, "trimers": 3, "squeezed cells": 24}
