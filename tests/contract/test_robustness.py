@@ -132,12 +132,13 @@ def test_an_underdetermined_fit_without_prior_is_refused(data: Path, fitted: Pat
     data.write_text("\n".join(frames[:5]) + "\n")  # one structure: 10 rows
     plain = data.with_name("plain.toml")
     plain.write_text(
-        f'data.train = "{data.name}"\nbasis = {{order = 2, degree = 5, cutoff = 4}}\n'
+        f'data = {{train = "{data.name}", fit = ["energy", "forces"]}}\n'
+        "basis = {order = 2, degree = 5, cutoff = 4}\n"
         'solver = {kind = "qr", damping = 0}\n'
     )
     capsys.readouterr()
     assert _fit(plain, fitted) == 1
-    _one_line(capsys, "underdetermined")
+    _one_line(capsys, "underdetermined: ")
     assert _bytes(fitted) == before
 
 

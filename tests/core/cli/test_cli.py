@@ -597,8 +597,9 @@ def test_least_squares_as_it_comes_needs_no_more_rows_than_functions(
         f"{solver['effective parameters']:.0f} of {solver['functions']} effective parameters"
     ) in said
     run("fit", "few/fit.toml", "--out", "again", "--no-plots")
-    for name in ("model.acepot", "fit.toml"):
-        assert (here / "again" / name).read_bytes() == (here / "few" / name).read_bytes()
+    assert (here / "again" / "fit.toml").read_text() == (here / "few" / "fit.toml").read_text()
+    first, again = (acepot.load(here / name / "model.acepot") for name in ("few", "again"))
+    assert first.coefficients.tobytes() == again.coefficients.tobytes()
 
 
 def test_models_that_cannot_be_used_are_one_line(fitted: Path, here: Path, run: Run) -> None:
