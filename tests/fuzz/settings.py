@@ -121,7 +121,9 @@ def outcome(toml: str, folder: Path, patience: float = PATIENCE) -> str:
         folder: holds train.xyz.
         patience: in seconds.
     """
-    context = multiprocessing.get_context("fork")
+    # Forked from a process without threads, whose locks a fork would inherit.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["acepot.fitting.folder"])
     mine, its = context.Pipe(duplex=False)
     process = context.Process(target=_fit, args=(toml, folder, its))
     process.start()
