@@ -43,7 +43,11 @@ def main() -> None:
             begin = time.monotonic()
             fit = acepot.run_fit(
                 {
-                    "data": {"train": str(train), "test": str(test)},
+                    "data": {
+                        "train": str(train),
+                        "test": str(test),
+                        "fit": ["energy", "forces"],
+                    },
                     "basis": {"order": 3, "degree": SIZES[size]},
                 }
             )
