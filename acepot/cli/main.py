@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from acepot import __version__
-from acepot.cli.terminal import complain, prepare
+from acepot.cli.terminal import complain, forget_output, prepare
 from acepot.errors import AceError
 
 #: What `acepot --help` says of every verb, a module of this package each.
@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("stopped; files that were not complete are as they were", after="\n")
         return 130
     except BrokenPipeError:
+        forget_output()
         return 1
     except (AceError, OSError) as error:  # OSError: a full disk, say
         if options.debug:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 
@@ -16,6 +17,14 @@ def show(text: str) -> None:
     """Print lines at once, also into a pipe."""
     sys.stdout.write(_harmless(text) + "\n")
     sys.stdout.flush()
+
+
+def forget_output() -> None:
+    """What is not written yet would be refused once more, and loudly, when Python ends."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(text: str, *, after: str = "") -> None:
