@@ -36,7 +36,7 @@ class RadialTable:
         coefficients: shape (S, S, largest number of bins, 6, channels).
         zero_inside: whether the channels are zero below `begin`, shape (S, S); otherwise a
             closer pair is refused.
-        error: largest table error against the analytic functions beyond `lower.NEAR`,
+        error: largest table error against the analytic functions beyond `tabulation.NEAR`,
             relative to each function's largest value.
         knots: t where each interval begins and the last one ends, shape (S, S, largest number
             of bins + 1); the first is 0, the last one a whole number. None: equidistant.
