@@ -102,7 +102,9 @@ def test_an_instruction_set_is_in_no_group_of_which_a_linker_keeps_one(
         assert "no section groups" in run("readelf", "--section-groups", "--wide", file)
 
 
-def test_shared_code_is_for_every_processor(members: dict[str, Path], sets: dict[str, Path]) -> None:
+def test_shared_code_is_for_every_processor(
+    members: dict[str, Path], sets: dict[str, Path]
+) -> None:
     if "avx2" not in sets:
         pytest.skip("this processor's family has one instruction set")
     for name in members.keys() - sets.keys():
