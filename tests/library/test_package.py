@@ -18,6 +18,7 @@ import pytest
 
 import acepot
 from acepot.compilation import Library, native_library, program
+from acepot.errors import MissingDependency
 from acepot.structure import Structure
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,11 @@ def compiler(name: str) -> str:
 
 def check(text: str, structures: int) -> None:
     np.testing.assert_allclose(numbers(text), expected()[:structures], atol=2e-9, rtol=0)
+
+
+def test_a_shared_library_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingDependency, match=r"shared library is not in .*; install"):
+        _ = Library(tmp_path / "libace.a", tmp_path).shared
 
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
