@@ -18,6 +18,7 @@
 #include "ace/cells.hpp"
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/limits.hpp"
 #include "ace/plan.hpp"
 #include "ace/threads.hpp"
 
@@ -37,7 +38,7 @@ constexpr int BYTES = 32, tile_radials = 3, tile_components = 4, pull_components
 constexpr int BYTES = 16, tile_radials = 3, tile_components = 3, pull_components = 3, most_sums = 12;
 #endif
 
-constexpr int most_l = 12, most_densities = 16, most_columns = 256;
+constexpr int most_densities = 16, most_columns = 256;
 // Densities that the product stage takes at once.
 constexpr int densities_at_once = 4;
 
@@ -120,9 +121,6 @@ class Engine final : public Evaluator {
 
 namespace ace {
 std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
-    if (tables.lmax > ACE_ISA::most_l)
-        throw Error("tables: l up to " + std::to_string(ACE_ISA::most_l) + " is supported, got " +
-                    std::to_string(tables.lmax));
     if (tables.densities > ACE_ISA::most_densities ||
         tables.outputs * tables.densities > ACE_ISA::most_columns)
         throw Error("tables: up to " + std::to_string(ACE_ISA::most_densities) +
