@@ -238,7 +238,7 @@ def test_choices_an_evaluator_does_not_have_are_refused():
         acepot.Potential(model, evaluator="reference", threads=2)
     with pytest.raises(InputError, match="the reference evaluator has no single precision"):
         acepot.Potential(model, evaluator="reference", precision="single")
-    with pytest.raises(InputError, match="expected double or single, got 'half'"):
+    with pytest.raises(InputError, match="expected double, mixed or single, got 'half'"):
         acepot.Potential(model, precision="half")
     assert acepot.Potential(model).single_error is None
 
