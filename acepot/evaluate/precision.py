@@ -58,8 +58,8 @@ class PrecisionLoss:
     def __str__(self) -> str:
         return (
             f"{self.precision} precision errs on perturbed crystals by up to {self.energy:.1e} "
-            f"eV/atom in energies and by {self.forces:.1e} eV/Å in forces (largest {self.largest:.1e}; the "
-            f"forces are {self.scale:.1e} eV/Å)"
+            f"eV/atom in energies and by {self.forces:.1e} eV/Å in forces (largest "
+            f"{self.largest:.1e}; the forces are {self.scale:.1e} eV/Å)"
         )
 
 

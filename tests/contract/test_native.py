@@ -516,7 +516,7 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
         with pytest.raises(ValueError, match="tables: version 4, this library reads 1 and 3"):
             from acepot._native import Evaluator
 
-            Evaluator(data, "baseline", False)
+            Evaluator(data, "baseline", "double")
     assert outputs.products[0].weights_imaginary.any()
 
 
