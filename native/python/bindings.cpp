@@ -218,7 +218,7 @@ NB_MODULE(_native, module) {
     module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
-             nb::arg("instruction_set"), nb::arg("precision"))
+             nb::arg("instruction_set"), nb::arg("precision") = "double")
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))
