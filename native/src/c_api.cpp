@@ -90,6 +90,11 @@ const char* ace_instruction_set(const ace_evaluator* e) {
 double ace_cutoff(const ace_evaluator* e) {
     return e ? e->evaluator->tables().longest_cutoff() : 0.0;
 }
+double ace_pair_cutoff(const ace_evaluator* e, int centre, int neighbour) {
+    const int count = ace_species(e);
+    if (centre < 0 || centre >= count || neighbour < 0 || neighbour >= count) return 0.0;
+    return e->evaluator->tables().cutoff[static_cast<size_t>(centre) * count + neighbour];
+}
 int ace_species(const ace_evaluator* e) { return e ? e->evaluator->tables().species : 0; }
 int ace_atomic_number(const ace_evaluator* e, int species) {
     return species >= 0 && species < ace_species(e) ? e->evaluator->tables().numbers[species] : -1;
@@ -124,5 +129,20 @@ int ace_evaluate_list(ace_evaluator* e, int n, int points, const double* positio
     in.neighbours = neighbours;
     if (!first) return guarded([] { throw ace::Error("first: expected an array, got null"); });
     return evaluate(e, in, threads, {outputs, energies, forces, virials});
+}
+
+int ace_evaluate_centroids(ace_evaluator* e, int n, int points, const double* positions,
+                           const int32_t* species, const int64_t* first,
+                           const int32_t* neighbours, int threads, double* energies,
+                           double* forces, double* virials, double* centroid_virials) {
+    ace::Structure in;
+    in.atoms = n;
+    in.points = points;
+    in.positions = positions;
+    in.species = species;
+    in.first = first;
+    in.neighbours = neighbours;
+    if (!first) return guarded([] { throw ace::Error("first: expected an array, got null"); });
+    return evaluate(e, in, threads, {1, energies, forces, virials, nullptr, centroid_virials});
 }
 }

@@ -28,7 +28,7 @@ class Job {
             pieces_.push_back(std::make_unique<Piece>());
         count_ = count;
         outputs_ = 0;
-        wanted_ = false;
+        wanted_ = centroids_ = false;
         for (int k = 0; k < count; k++) {
             Piece& piece = *pieces_[k];
             piece.in = in + k;
@@ -37,7 +37,9 @@ class Job {
             piece.point = points;
             points += in[k].points;
             outputs_ = std::max(outputs_, out[k].outputs);
-            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial;
+            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial ||
+                      out[k].centroid_virials;
+            centroids_ = centroids_ || out[k].centroid_virials;
         }
         points_ = points;
         while (work_.size() < static_cast<size_t>(threads))
@@ -45,6 +47,7 @@ class Job {
         pool.run(threads, [&](int t) {
             for (int k = t; k < count; k += threads) prepare(*pieces_[k]);
             work_[t]->forces.zero(points_ * 4 * outputs_);
+            work_[t]->centroids.zero(centroids_ ? points_ * 4 * 3 : 0);
             work_[t]->virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
         });
         make_batches();
@@ -101,17 +104,17 @@ class Job {
         const size_t points = piece.in->points;
         for (int o = 0; o < piece.out->outputs; o++) {
             if (piece.out->forces)
-                for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++) {
-                    double f[3] = {0, 0, 0};
-                    for (int u = 0; u < threads; u++) {
-                        const double* from =
-                            work_[u]->forces.data() + (o * points_ + piece.point + p) * 4;
-                        for (int d = 0; d < 3; d++) f[d] += from[d];
-                    }
-                    double* to = piece.out->forces +
-                                 (o * points + piece.original(static_cast<int>(p))) * 3;
-                    for (int d = 0; d < 3; d++) to[d] = f[d];
-                }
+                for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++)
+                    sum_of_threads(&Work::forces, o * points_ + piece.point + p, threads,
+                                   piece.out->forces +
+                                       (o * points + piece.original(static_cast<int>(p))) * 3);
+            if (o == 0 && piece.out->centroid_virials)
+                for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++)
+                    for (int row = 0; row < 3; row++)
+                        sum_of_threads(&Work::centroids, row * points_ + piece.point + p, threads,
+                                       piece.out->centroid_virials +
+                                           3 * (3 * static_cast<size_t>(piece.original(
+                                                    static_cast<int>(p))) + row));
             if (t == 0 && piece.out->virial)
                 for (int d = 0; d < 9; d++) {
                     double sum = 0;
@@ -120,6 +123,16 @@ class Job {
                     piece.out->virial[9 * o + d] = sum;
                 }
         }
+    }
+
+    // The first three of a row of four.
+    void sum_of_threads(Scratch<double> Work::* rows, size_t row, int threads, double* to) const {
+        double sum[3] = {0, 0, 0};
+        for (int u = 0; u < threads; u++) {
+            const double* from = ((*work_[u]).*rows).data() + 4 * row;
+            for (int d = 0; d < 3; d++) sum[d] += from[d];
+        }
+        for (int d = 0; d < 3; d++) to[d] = sum[d];
     }
 
     void batch(const Batch& b, Work& w) {
@@ -183,5 +196,6 @@ class Job {
     std::vector<Batch> batches_;
     int count_ = 0, outputs_ = 0;
     size_t points_ = 0;
-    bool wanted_ = false;  // forces or virials
+    bool wanted_ = false;     // forces or virials
+    bool centroids_ = false;  // virials by the neighbour
 };

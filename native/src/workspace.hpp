@@ -36,4 +36,5 @@ struct Workspace {
     Scratch<V> harmonics, accumulator, variables, adjoints, rows;
     Scratch<T> components, pulls;
     Scratch<double> forces, virials;  // [output][point][4], [output][piece][9]
+    Scratch<double> centroids;        // [3][point][4]
 };

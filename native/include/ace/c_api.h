@@ -30,7 +30,8 @@ void ace_destroy(ace_evaluator* evaluator);
 
 /* Of null: "", 0, 0, -1, 0 and 0. */
 const char* ace_instruction_set(const ace_evaluator* evaluator);
-double ace_cutoff(const ace_evaluator* evaluator);
+double ace_cutoff(const ace_evaluator* evaluator);            /* the longest of all pairs */
+double ace_pair_cutoff(const ace_evaluator* evaluator, int centre, int neighbour);
 int ace_species(const ace_evaluator* evaluator);              /* number of elements */
 int ace_atomic_number(const ace_evaluator* evaluator, int species);
 double ace_isolated_energy(const ace_evaluator* evaluator, int species); /* E0, eV */
@@ -50,6 +51,14 @@ int ace_evaluate(ace_evaluator* evaluator, int n, const double* positions, const
 int ace_evaluate_list(ace_evaluator* evaluator, int n, int points, const double* positions,
                       const int32_t* species, const int64_t* first, const int32_t* neighbours,
                       int threads, int outputs, double* energies, double* forces, double* virials);
+
+/* The same of the model alone, with the virials by the neighbours p, [points][3][3]: the sum over
+ * atoms i of -r_ip (x) dE_i/dr_p, r_ip = r_p - r_i. Times the velocities of p it is the flux of
+ * potential energy that forces carry. */
+int ace_evaluate_centroids(ace_evaluator* evaluator, int n, int points, const double* positions,
+                           const int32_t* species, const int64_t* first,
+                           const int32_t* neighbours, int threads, double* energies,
+                           double* forces, double* virials, double* centroid_virials);
 
 #ifdef __cplusplus
 }
