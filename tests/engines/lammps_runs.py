@@ -154,7 +154,7 @@ class Numbers:
     uncertainty: np.ndarray | None
 
 
-def numbers(folder: Path, name: str, structure: Structure) -> Numbers:
+def numbers(folder: Path, name: str, structure: Structure, nktv2p: float = NKTV2P) -> Numbers:
     lines = (line.split() for line in (folder / "results").read_text().splitlines())
     (words,) = (line[1:] for line in lines if line[0] == name)
     energy, volume, *pressure = map(float, words)
@@ -171,13 +171,18 @@ def numbers(folder: Path, name: str, structure: Structure) -> Numbers:
         energy,
         table[:, 4],
         table[:, 1:4] @ turn.T,
-        back(np.array(pressure)) * volume / NKTV2P,
-        -back(table[:, 5:11]) / NKTV2P,
+        back(np.array(pressure)) * volume / nktv2p,
+        -back(table[:, 5:11]) / nktv2p,
         table[:, 11] if table.shape[1] > 11 else None,
     )
 
 
 # ------------------------------------------------------------------ models
+
+
+def write_tables(model: Model, path: Path) -> None:
+    """The file of a model that the pair style reads."""
+    path.write_bytes(table_bytes(lower(model)))
 
 
 @cache
@@ -228,7 +233,7 @@ def close(found: np.ndarray, expected: np.ndarray, what: str, part: float = 1e-9
 
 def hybrid_files(folder: Path) -> Structure:
     structure = diamond(3, 0.1)
-    (folder / "one").write_bytes(table_bytes(lower(silicon())))
+    write_tables(silicon(), folder / "one")
     (folder / "a.data").write_text(data_file(structure, (14,)))
     return structure
 

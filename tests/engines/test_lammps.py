@@ -256,7 +256,6 @@ def started(tmp_path: Path) -> str:
         (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
         (("acepot\n", "acepot 6.0\n"), "expected no arguments or e0 no, got 6.0"),
         (("acepot\n", "acepot e0 never\n"), "never"),
-        (("units metal", "units real"), "expected units metal, got units real"),
         (("units metal", "units metal\nnewton off"), "expected newton on, got newton off"),
     ],
     ids=lambda value: re.sub(r"\W+", " ", value[1]) if isinstance(value, tuple) else "",

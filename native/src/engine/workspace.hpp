@@ -1,0 +1,49 @@
+// What one thread works with.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "engine/call.hpp"
+#include "engine/search.hpp"
+#include "engine/simd.hpp"
+
+namespace ace::ACE_ISA {
+
+// Vectors of neighbours that are far away: every table is zero there.
+constexpr double far_away = 1e3;
+// Where a vector of neighbours reads a table, and where the result goes.
+template <class T>
+struct Located {
+    alignas(BYTES) T u[Simd<T>::W];        // places within the bins
+    alignas(BYTES) int32_t at[Simd<T>::W];  // first coefficients of the bins
+    typename Simd<T>::V *value, *slope;
+};
+
+// What one thread works with; nothing is allocated once it has grown.
+template <class T>
+struct Workspace {
+    using V = typename Simd<T>::V;
+    struct Atom {
+        Piece* piece = nullptr;
+        int index = 0;  // in the piece
+        Scratch<T> x, y, z, inverse;
+        Scratch<double> distance;
+        Scratch<int32_t> neighbour;
+        Scratch<V> radial, slope;
+        std::vector<int> groups;  // first neighbour vector of each species, and their end
+        std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
+        double folded[most_columns], core;
+        double core_weight, nearest_weight;
+        int nearest;
+    };
+    Atom atoms[Simd<T>::W];
+    Located<T> located[Simd<T>::W];
+    Found found, sorted;
+    Scratch<int32_t> keys, places;
+    std::vector<Run> runs;
+    Scratch<V> harmonics, accumulator, variables, adjoints, rows;
+    Scratch<T> components, pulls;
+    Sums sums;
+};
+
+}  // namespace ace::ACE_ISA
