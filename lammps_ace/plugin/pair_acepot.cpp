@@ -54,9 +54,13 @@ void PairACEPot::compute(int eflag, int vflag) {
     const bool by_centre = vflag_global || vflag_atom;
     if (by_centre) virials.resize(9 * static_cast<size_t>(centres));
     if (cvflag_atom) centroids.resize(9 * static_cast<size_t>(points));
-    if (!evaluate(1, eflag_either ? energies.data() : nullptr, forces.data(),
-                  by_centre ? virials.data() : nullptr,
-                  cvflag_atom ? centroids.data() : nullptr)) {
+    ace_results out{};
+    out.size = sizeof out;
+    out.forces = forces.data();
+    if (eflag_either) out.energies = energies.data();
+    if (by_centre) out.virials = virials.data();
+    if (cvflag_atom) out.centroid_virials = centroids.data();
+    if (!evaluate(out)) {
         eng_vdwl = acepot::refused_energy;
         return;
     }
@@ -118,13 +122,17 @@ const double *PairACEPot::positions() {
 }
 
 // False: a trial move of a Monte Carlo fix that puts atoms where the model has no energy.
-bool PairACEPot::evaluate(int outputs, double *e, double *f, double *w, double *c) {
-    const int failed =
-        c ? ace_evaluate_centroids(evaluator.get(), centres, points, positions(), species.data(),
-                                   first.data(), neighbours.data(), comm->nthreads, e, f, w, c)
-          : ace_evaluate_list(evaluator.get(), centres, points, positions(), species.data(),
-                              first.data(), neighbours.data(), comm->nthreads, outputs, e, f, w);
-    if (!failed) return true;
+bool PairACEPot::evaluate(const ace_results &out) {
+    ace_neighbours in{};
+    in.size = sizeof in;
+    in.atoms = centres;
+    in.points = points;
+    in.species = species.data();
+    in.first = first.data();
+    in.neighbours = neighbours.data();
+    in.positions = positions();
+    in.threads = comm->nthreads;
+    if (ace_evaluate_neighbours(evaluator.get(), &in, &out) == ACE_OK) return true;
     int64_t at[2];
     const int concerned = ace_last_atoms(at);
     if (concerned > 0 && acepot::trial_move(lmp)) return false;
@@ -180,7 +188,11 @@ void PairACEPot::find_uncertainty() {
     const int outputs = ace_outputs(evaluator.get());
     members.resize(static_cast<size_t>(outputs) * centres);
     uncertainty.assign(atom->nmax, 0.0);
-    if (!evaluate(outputs, members.data(), nullptr, nullptr, nullptr)) return;
+    ace_results out{};
+    out.size = sizeof out;
+    out.outputs = outputs;
+    out.energies = members.data();
+    if (!evaluate(out)) return;
     for (int k = 0; k < centres; k++) {
         double sum = 0;
         for (int m = 1; m < outputs; m++)

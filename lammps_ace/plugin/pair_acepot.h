@@ -55,8 +55,7 @@ class PairACEPot : public Pair {
     void renew_list();
     void choose_centres();
     const double *positions();
-    bool evaluate(int outputs, double *energies, double *forces, double *virials,
-                  double *centroids);
+    bool evaluate(const ace_results &);
     std::string failure(int concerned, const int64_t *points);
     void add_forces();
     void add_energies();

@@ -19,7 +19,8 @@ void check_list(const Structure& in) {
                     text(in.points) + " points for " + text(in.atoms) + " atoms");
     for (int64_t k = 0; k < int64_t(3) * in.points; k++)
         if (!(std::abs(in.positions[k]) < 1e8))
-            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3, -1,
+                        Fault::not_finite);
     if (in.first[0] < 0) throw Error("first: expected to ascend from 0, got " + text(in.first[0]));
     for (int i = 0; i < in.atoms; i++)
         if (in.first[i + 1] < in.first[i])
@@ -40,7 +41,7 @@ void check_finite(const double* values, int64_t atoms, int width, int outputs, c
     for (int64_t k = 0; k < atoms * width * outputs; k++)
         if (!std::isfinite(values[k]))
             throw Error(std::string(what) + " of atom # is not a finite number",
-                        k / width % atoms);
+                        k / width % atoms, -1, Fault::not_finite);
 }
 
 }  // namespace

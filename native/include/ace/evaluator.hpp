@@ -36,7 +36,7 @@ struct Results {
 
 class Evaluator {
   public:
-    virtual ~Evaluator() = default;
+    virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void evaluate(const Structure* structures, int count, int threads,
