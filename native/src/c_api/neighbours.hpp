@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "model.hpp"
 
