@@ -49,6 +49,7 @@ void check_results(const Structure& in, const Results& out) {
     check_finite(out.forces, in.points, 3, out.outputs, "the force");
     check_finite(out.virials, in.atoms, 9, out.outputs, "the virial");
     check_finite(out.virial, 1, 9, out.outputs, "the virial");
+    check_finite(out.centroid_virials, in.points, 9, 1, "the virial");
 }
 
 void check_threads(int threads) {
