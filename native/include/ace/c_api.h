@@ -68,7 +68,8 @@ typedef struct ace_evaluator ace_evaluator;
 
 enum ace_precision {
     ACE_DOUBLE = 0,
-    ACE_SINGLE = 1 /* float from the distances on; sums over atoms and results are double */
+    ACE_SINGLE = 1, /* float from the distances on; sums over atoms and results are double */
+    ACE_MIXED = 2   /* float for what concerns pairs of atoms, double for products and sums */
 };
 
 typedef struct ace_options {
@@ -118,6 +119,10 @@ typedef struct ace_results {
     int* status;          /* [structures]: ACE_OK or what is wrong with it */
     char* messages;       /* [structures][message_size]: what is wrong in words, else "" */
     size_t message_size;  /* with the zero that ends them; 256 is ample */
+    /* Of the model alone, not the committee, [points][3][3], eV: the part of the virial by the atom
+     * p that moves, the sum over atoms i of -(r_p - r_i) (x) dE_i/dr_p. Times the velocities it is
+     * the flux of energy that forces carry. Not for `vectors`. */
+    double* centroid_virials;
 } ace_results;
 
 /* Structures one after another: atoms first[s] to first[s + 1] - 1 are those of structure s. */

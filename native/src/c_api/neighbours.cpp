@@ -135,6 +135,8 @@ extern "C" int ace_evaluate_neighbours(ace_evaluator* e, const ace_neighbours* g
         const ace_results out = sized(results, "results");
         if (out.edge_forces && !neighbours.vectors())
             throw ace::Error("results.edge_forces: only neighbours with vectors have them");
+        if (out.centroid_virials && neighbours.vectors())
+            throw ace::Error("results.centroid_virials: only neighbours with positions have them");
         Verdicts verdicts(1, out.status, out.messages, out.message_size);
         ace_results direct = out;
         if (neighbours.vectors()) direct.forces = nullptr;

@@ -28,7 +28,8 @@ Wanted::Wanted(const ace_results& given, int outputs, std::vector<int64_t> first
       energies_{given.energies, 1, false, given.energies || given.energy},
       forces_{given.forces, 3, false, given.forces != nullptr},
       virials_{given.virials, 9, false, given.virials != nullptr},
-      virial_{given.virial, 9, true, given.virial != nullptr} {
+      virial_{given.virial, 9, true, given.virial != nullptr},
+      centroids_(given.centroid_virials) {
     const bool straight = outputs_ == 1 || first_.size() <= 2;
     for (Array* a : {&energies_, &forces_, &virials_, &virial_})
         if (a->wanted && !(a->to && straight))
@@ -46,8 +47,13 @@ double* Wanted::at(Array& array, int64_t s) {
                                  : array.between.data() + outputs_ * place(array, s);
 }
 
+double* Wanted::centroids(int64_t s) const {
+    return centroids_ ? centroids_ + 9 * first_[s] : nullptr;
+}
+
 Results Wanted::results(int64_t s) {
-    return {outputs_, at(energies_, s), at(forces_, s), at(virials_, s), at(virial_, s)};
+    return {outputs_,          at(energies_, s), at(forces_, s),
+            at(virials_, s), at(virial_, s),   centroids(s)};
 }
 
 void Wanted::no_numbers(int64_t s) {
@@ -55,6 +61,9 @@ void Wanted::no_numbers(int64_t s) {
         if (a->wanted)
             std::fill_n(at(*a, s), outputs_ * (place(*a, s + 1) - place(*a, s)),
                         std::numeric_limits<double>::quiet_NaN());
+    if (centroids_)
+        std::fill_n(centroids(s), 9 * (first_[s + 1] - first_[s]),
+                    std::numeric_limits<double>::quiet_NaN());
 }
 
 void Wanted::deliver() {

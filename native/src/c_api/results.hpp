@@ -33,11 +33,13 @@ class Wanted {
     };
     int64_t place(const Array& array, int64_t s) const;
     double* at(Array& array, int64_t s);
+    double* centroids(int64_t s) const;
 
     const int outputs_;
     const std::vector<int64_t> first_;
     double* const energy_;
     Array energies_, forces_, virials_, virial_;
+    double* const centroids_;  // of one output
 };
 
 }  // namespace ace::c_api

@@ -10,45 +10,47 @@ namespace ace::ACE_ISA {
 // Folded columns of every radial table (Tables has at most four) and the core density.
 constexpr int most_direct = 4 * most_densities + 1;
 
-template <class T>
+template <class T, class A = T>
 class ForceStage {
   public:
-    static constexpr int W = Simd<T>::W;
+    static constexpr int W = Simd<T>::W, batch = Simd<A>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Work = Workspace<T>;
+    using VA = typename Simd<A>::V;
+    using Work = Workspace<T, A>;
     using Atom = typename Work::Atom;
 
-    explicit ForceStage(const Shared<T>& shared)
+    explicit ForceStage(const Shared<T, A>& shared)
         : tables_(shared.tables), angular_(shared.angular) {}
 
     // Adjoints of the A's in the order of the force stage, [atom][species][place].
-    void adjoints(const Centre<T>& c, Work& w, const V* adjoint) const {
+    void adjoints(const Centre<T, A>& c, Work& w, const VA* adjoint) const {
         const int components = c.plan.components, total = components * tables_.species;
-        w.pulls.need(static_cast<size_t>(W) * total);
+        w.pulls.need(static_cast<size_t>(batch) * total);
         for (int z = 0; z < tables_.species; z++)
-            for (int k = 0; k < components; k += W) {
-                const V* from = adjoint + z * components;
+            for (int k = 0; k < components; k += batch) {
+                const VA* from = adjoint + z * components;
                 const int* order = c.plan.pull_order.data() + k;
-                V t[W];
+                VA t[batch];
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) t[q] = from[order[q]] * c.pull_norms[k + q];
-                S::transpose(t);
+                for (int q = 0; q < batch; q++) t[q] = from[order[q]] * c.pull_norms[k + q];
+                Simd<A>::transpose(t);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++)
-                    S::store(w.pulls.data() + static_cast<size_t>(q) * total + z * components + k,
-                             t[q]);
+                for (int q = 0; q < batch; q++)
+                    put(w.pulls.data() + static_cast<size_t>(q) * total + z * components + k, t[q]);
             }
     }
 
     // Of atom a of the batch, for one output; `points` and `structures` are those of all pieces.
-    void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope, size_t points,
+    void forces(const Centre<T, A>& c, Work& w, int a, int output, const VA* slope, size_t points,
                 int structures) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
         const size_t row = output * points + atom.piece->point;
-        double* buffer = w.sums.forces.data() + 4 * row;
+        Buffers buffers{w.sums.forces.data() + 4 * row, nullptr, 4 * points};
+        if (output == 0 && atom.piece->out->centroid_virials)
+            buffers.centroids = w.sums.centroids.data() + 4 * atom.piece->point;
         Pairs direct = pairs(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
@@ -60,15 +62,16 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
                         angular_.pull_one[plan.lmax]);
         }
-        T total[12 + W];
-        for (int k = 0; k < 12; k += W) S::store(total + k, S::sums(sums + k));
-        double* own = buffer + 4 * static_cast<size_t>(atom.index);
+        A total[12 + W];
+        for (int k = 0; k < 12; k += batch)
+            Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
+        double* own = buffers.forces + 4 * static_cast<size_t>(atom.index);
         for (int k = 0; k < 3; k++) own[k] += total[k];
         const Piece& piece = *atom.piece;
         double* sum = w.sums.virials.data() + (static_cast<size_t>(output) * structures + piece.number) * 9;
@@ -81,6 +84,12 @@ class ForceStage {
     }
 
   private:
+    // Rows of four that neighbours add to; `centroids` is null where nobody asks for them.
+    struct Buffers {
+        double *forces, *centroids;
+        size_t stride;  // from one row of the tensors to the next
+    };
+
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
     // neighbours (of one species) from which on they are zero.
     struct Pairs {
@@ -88,7 +97,7 @@ class ForceStage {
         T weight[most_direct];
     };
 
-    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const V* slope) const {
+    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const VA* slope) const {
         Pairs out;
         const int P = tables_.densities;
         for (const Direct& direct : plan.directs) {
@@ -97,14 +106,14 @@ class ForceStage {
             out.source[out.count] = direct.source;
             out.place[out.count] = direct.place;
             out.weight[out.count++] =
-                core ? static_cast<T>(atom.core_weight) : slope[direct.column.index % P][a];
+                static_cast<T>(core ? atom.core_weight : slope[direct.column.index % P][a]);
         }
         return out;
     }
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, V* sums,
+                         const Pairs& direct, T inverse_step, const Buffers& buffers, V* sums,
                          F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
@@ -143,7 +152,13 @@ class ForceStage {
             sums[9] += rz * fx;
             sums[10] += rz * fy;
             sums[11] += rz * fz;
-            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
+            const int32_t* to = atom.neighbour.data() + static_cast<size_t>(v) * W;
+            scatter(buffers.forces, to, fx, fy, fz);
+            if (buffers.centroids) {
+                scatter(buffers.centroids, to, rx * fx, rx * fy, rx * fz);
+                scatter(buffers.centroids + buffers.stride, to, ry * fx, ry * fy, ry * fz);
+                scatter(buffers.centroids + 2 * buffers.stride, to, rz * fx, rz * fy, rz * fz);
+            }
         }
     }
 
