@@ -16,8 +16,10 @@ from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.precision import SingleError, single_error
 from acepot.evaluate.protocol import (
     Bound,
+    BoundMany,
     EnergyEvaluator,
     Floats,
+    ManyTotals,
     Result,
     SiteEvaluator,
     Totals,
@@ -166,6 +168,27 @@ class Potential:
             return _BoundPotential(self, checked)
         return self._native.bind(species, checked.pbc)
 
+    def bind_many(self, structures: Sequence[Structure]) -> BoundMany:
+        """This potential for several structures whose elements and periodic directions stay.
+
+        Its `compute(positions, cells)` takes the positions of all of them in one array and, with
+        the native evaluator, makes no object for a structure: samplers call it that move many
+        walkers in step.
+
+        Args:
+            structures: one or more, of any sizes.
+
+        Raises:
+            InputError: no structure, or an element the model does not know.
+        """
+        if self._native is not None:
+            return self._native.bind_many(structures)
+        if not structures:
+            raise InputError("structures: expected at least one, got none")
+        for structure in structures:
+            species_indices(self.model.numbers, structure.numbers)
+        return _BoundStructures(self, structures)
+
 
 def site_evaluator(
     model: Model | TensorModel | Basis,
@@ -227,3 +250,32 @@ class _BoundPotential:
         structure = Structure(self._atoms.numbers, positions, cell, self._atoms.pbc)
         result = self._potential.compute(structure)
         return Totals(result.energies, result.forces, result.virial)
+
+
+class _BoundStructures:
+    """A potential of any evaluator, bound by making Structures at every call."""
+
+    def __init__(self, potential: Potential, structures: Sequence[Structure]) -> None:
+        self._potential = potential
+        self._structures = tuple(structures)
+        self._ends = np.cumsum([len(s) for s in structures])
+
+    def compute(
+        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+    ) -> ManyTotals:
+        """As `BoundMany`."""
+        parts = np.split(positions, self._ends[:-1])
+        found = self._potential.compute_all(
+            [
+                Structure(s.numbers, part, cell, s.pbc, name=s.name)
+                for s, part, cell in zip(self._structures, parts, cells, strict=True)
+            ],
+            failures="keep",
+        )
+        totals = ManyTotals.empty(len(found), int(self._ends[-1])) if out is None else out
+        np.concatenate([r.energies for r in found], out=totals.energies)
+        np.concatenate([r.forces for r in found], out=totals.forces)
+        np.stack([r.virial for r in found], out=totals.virials)
+        np.stack([r.energy for r in found], out=totals.energy)
+        errors = {k: r.error for k, r in enumerate(found) if r.error is not None}
+        return totals._replace(errors=errors)

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.concatenated import concatenated
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
+    ManyTotals,
     Quantity,
     Result,
     Totals,
     named,
-    no_result,
     row_count,
     species_of,
 )
@@ -129,42 +130,58 @@ class NativeEvaluator:
     def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures in one call.
 
+        Ctrl-C ends it: KeyboardInterrupt is raised within a fraction of a second.
+
         Args:
             structures: atoms and cells.
             committee: also evaluate the members of the committee.
 
         Returns:
-            One result a structure; where it is an unknown element, coinciding or too close
-            atoms, or numbers that are not finite, the result says so and the others stand.
+            One result a structure, views of arrays that hold all of them; where it is an unknown
+            element, coinciding or too close atoms, or numbers that are not finite, the result says
+            so and the others stand.
         """
-        return self._each(structures, committee, 0, len(structures))
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        outputs, n = self.tables.members if committee else 1, len(atoms.species)
+        energies, forces = np.empty((outputs, n)), np.empty((outputs, n, 3))
+        virials = np.empty((1, n, 3, 3))
+        virial = np.empty((outputs, len(structures), 3, 3)) if committee else None
+        threads = self._threads(n)
+        failed = self._handle.evaluate(*atoms, threads, outputs, energies, forces, virials, virial)
+        errors = self._errors(structures, failed)
+        first = atoms.first.tolist()
+        if virial is None:
+            rows = zip(first, first[1:], strict=False)
+            return [
+                Result(energies[0, a:b], forces[0, a:b], virials[0, a:b], None, errors.get(k))
+                for k, (a, b) in enumerate(rows)
+            ]
+        results = []
+        for k, (a, b) in enumerate(zip(first, first[1:], strict=False)):
+            members = CommitteeResult(energies[1:, a:b].sum(axis=1), forces[1:, a:b], virial[1:, k])
+            one = energies[0, a:b], forces[0, a:b], virials[0, a:b]
+            results.append(Result(*one, members, errors.get(k)))
+        return results
 
-    def _each(
-        self, structures: Sequence[Structure], committee: bool, first: int, total: int
-    ) -> list[Result]:
-        """Results of structures `first` and following among a total; each that fails says why."""
-        try:
-            return self._evaluate(structures, committee)
-        except ValueError as error:  # of one of them: find out which
-            if len(structures) == 1:
-                members = self.tables.members - 1 if committee else None
-                said = named(structures[0], error, first if total > 1 else None)
-                return [no_result(structures[0], said, members)]
-        half = len(structures) // 2
-        before = self._each(structures[:half], committee, first, total)
-        return before + self._each(structures[half:], committee, first + half, total)
+    def _threads(self, atoms: int) -> int:
+        return max(1, min(self.threads, atoms // _PER_THREAD))
 
-    def _evaluate(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
-        atoms = sum(len(s) for s in structures)
-        energies, forces, virials = self._handle.evaluate(
-            [s.positions for s in structures],
-            [species_of(self.tables, s).astype(np.int32) for s in structures],
-            [s.cell for s in structures],
-            [s.pbc.astype(np.int32) for s in structures],
-            max(1, min(self.threads, atoms // _PER_THREAD)),
-            self.tables.members if committee else 1,
-        )
-        return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+    def _errors(
+        self, structures: Sequence[Structure], failed: Sequence[tuple[int, str]]
+    ) -> dict[int, InputError]:
+        """What the engine says about structures, by their number."""
+        errors = {}
+        for number, text in failed:
+            structure, error = structures[number], Exception(text)
+            try:
+                species_of(self.tables, structure)
+            except InputError as unknown:  # in words that name the element
+                error = unknown
+            which = number if len(structures) > 1 else None
+            errors[number] = named(structure, error, which)
+        return errors
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
@@ -173,8 +190,18 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
-        threads = max(1, min(self.threads, len(species) // _PER_THREAD))
-        return BoundEvaluator(self, species, pbc, threads)
+        return BoundEvaluator(self, species, pbc, self._threads(len(species)))
+
+    def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
+        """This evaluator for structures whose elements and periodic directions stay.
+
+        Args:
+            structures: one or more; what they hold else does not matter.
+
+        Raises:
+            InputError: no structure, or an element the tables do not have.
+        """
+        return BoundStructures(self, structures)
 
 
 class BoundEvaluator:
@@ -208,6 +235,51 @@ class BoundEvaluator:
             return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
         except ValueError as error:
             raise InputError(str(error)) from None
+
+
+class BoundStructures:
+    """The native evaluator for several structures whose species and periodic directions stay.
+
+    Made by `NativeEvaluator.bind_many`. Several threads may call it; they wait for each other.
+    """
+
+    def __init__(self, evaluator: NativeEvaluator, structures: Sequence[Structure]) -> None:
+        if not structures:
+            raise InputError("structures: expected at least one, got none")
+        for number, structure in enumerate(structures):
+            try:
+                species_of(evaluator.tables, structure)
+            except InputError as error:
+                raise named(structure, error, number) from None
+        self._evaluator = evaluator
+        self._atoms = concatenated(evaluator.tables, structures)
+        self._names = tuple(s.name or f"structure {k}" for k, s in enumerate(structures))
+        self._threads = evaluator._threads(len(self._atoms.species))
+
+    def compute(
+        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+    ) -> ManyTotals:
+        """As `BoundMany`; only what can change from call to call is checked."""
+        _, species, first, bound_cells, pbc = self._atoms
+        for name, array, shape in (
+            ("positions", positions, (len(species), 3)),
+            ("cells", cells, bound_cells.shape),
+        ):
+            if array.shape != shape:
+                raise InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")
+        totals = ManyTotals.empty(len(cells), len(species)) if out is None else out
+        try:
+            failed = self._evaluator._handle.evaluate(
+                positions, species, first, cells, pbc, self._threads, 1,
+                totals.energies[None], totals.forces[None], None, totals.virials[None],
+            )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"out: expected arrays as ManyTotals.empty makes them: {error}"
+            ) from None
+        np.add.reduceat(totals.energies, first[:-1], out=totals.energy)
+        errors = {k: InputError(f"{self._names[k]}: {text}") for k, text in failed}
+        return totals._replace(errors=errors)
 
 
 class NativeRowBuilder:
@@ -278,13 +350,6 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
-
-
-def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
-    members = None
-    if committee:
-        members = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
-    return Result(energies[0], forces[0], virials[0], members)
 
 
 def _module() -> Any:

@@ -8,6 +8,8 @@
 //   forces     sums over n of a R and a R', tile by tile, then the angular part
 #pragma once
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "engine/call.hpp"
 #include "engine/couple.hpp"
@@ -33,11 +35,27 @@ class Energies {
     void batch(Call& call, const Batch& b, Work& w) const {
         const Centre<T>& c = *centres_[b.species];
         const V* x = variables(call, b, c, w);
+        if (call.wants_derivatives())
+            for (int a = 0; a < b.count; a++) forces_.rows(w, a);
         for (int o = 0; o < call.outputs(); o++) {
             V slope[most_densities] = {};
             energies(b, c, w, o, x, slope);
             if (call.wants_derivatives()) derivatives(call, b, c, w, o, x, slope);
         }
+    }
+
+    // Multiplications of the stages, for each species.
+    std::vector<Cost> costs() const {
+        std::vector<Cost> out;
+        for (const auto& centre : centres_) {
+            const Plan& plan = centre->plan;
+            double form = 0;
+            for (const Block& b : plan.blocks)
+                form += 2.0 * b.rows * b.columns * b.width * tables_.densities;
+            out.push_back({form + 8.0 * static_cast<double>(plan.ops.size()) + 4 * plan.variables,
+                           10.0 * plan.columns + 4.0 * plan.used + 100});
+        }
+        return out;
     }
 
   private:
@@ -80,10 +98,11 @@ class Energies {
             for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
             const double energy = products_.energy(b.species, w.atoms[a], output, lane, pull);
             for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<T>(pull[p]);
-            const Piece& piece = *w.atoms[a].piece;
-            if (piece.out->energies && output < piece.out->outputs)
-                piece.out->energies[static_cast<size_t>(output) * piece.in->atoms +
-                                    piece.original(w.atoms[a].index)] =
+            Piece& piece = *w.atoms[a].piece;
+            if (output >= piece.out->outputs) continue;
+            if (!is_finite(energy)) piece.doubt();
+            if (piece.out->energies)
+                piece.out->energies[piece.atom_row(output) + piece.original(w.atoms[a].index)] =
                     energy + tables_.e0[b.species];
         }
     }
@@ -98,7 +117,7 @@ class Energies {
         forces_.adjoints(c, w, adjoint);
         for (int a = 0; a < b.count; a++)
             if (output < w.atoms[a].piece->out->outputs)
-                forces_.forces(c, w, a, output, slope, call.points(), call.structures());
+                forces_.forces(c, w, a, output, slope, call.structures());
     }
 
     const Tables& tables_;

@@ -41,14 +41,25 @@ class ForceStage {
             }
     }
 
-    // Of atom a of the batch, for one output; `points` and `structures` are those of all pieces.
-    void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope, size_t points,
+    // Where the forces of the neighbours of atom a go, for all outputs.
+    void rows(Work& w, int a) const {
+        Atom& atom = w.atoms[a];
+        if (!w.sums.forces.paged()) return;
+        const size_t count = static_cast<size_t>(atom.groups[tables_.species]) * W;
+        atom.row.need(count);
+        w.sums.forces.rows_of(atom.piece->point, atom.neighbour.data(), count, atom.row.data());
+        w.sums.forces.row_of(atom.piece->point + atom.index);
+    }
+
+    // Of atom a of the batch, for one output; `structures` are those of all pieces.
+    void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope,
                 int structures) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
-        const size_t row = output * points + atom.piece->point;
-        double* buffer = w.sums.forces.data() + 4 * row;
+        const bool paged = w.sums.forces.paged();
+        double* buffer = w.sums.forces.rows(output) + (paged ? 0 : 4 * atom.piece->point);
+        const int32_t* to = (paged ? atom.row : atom.neighbour).data();
         Pairs direct = pairs(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
@@ -60,23 +71,27 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, to, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, to, sums,
                         angular_.pull_one[plan.lmax]);
         }
         T total[12 + W];
         for (int k = 0; k < 12; k += W) S::store(total + k, S::sums(sums + k));
-        double* own = buffer + 4 * static_cast<size_t>(atom.index);
+        Piece& piece = *atom.piece;
+        double* own = w.sums.forces.rows(output) +
+                      4 * static_cast<size_t>(w.sums.forces.row_of(piece.point + atom.index));
         for (int k = 0; k < 3; k++) own[k] += total[k];
-        const Piece& piece = *atom.piece;
         double* sum = w.sums.virials.data() + (static_cast<size_t>(output) * structures + piece.number) * 9;
         for (int d = 0; d < 9; d++) sum[d] -= total[3 + d];
-        if (piece.out->virials) {
-            double* to = piece.out->virials + (static_cast<size_t>(output) * piece.in->atoms +
-                                               piece.original(atom.index)) * 9;
-            for (int d = 0; d < 9; d++) to[d] = -static_cast<double>(total[3 + d]);
+        if (piece.out->virials && !(piece.out->model_virials && output > 0)) {
+            double* at = piece.out->virials +
+                         (piece.atom_row(output) + piece.original(atom.index)) * 9;
+            for (int d = 0; d < 9; d++) {
+                at[d] = -static_cast<double>(total[3 + d]);
+                if (!is_finite(at[d])) piece.doubt();
+            }
         }
     }
 
@@ -104,8 +119,8 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, V* sums,
-                         F angular) const {
+                         const Pairs& direct, T inverse_step, double* buffer, const int32_t* to,
+                         V* sums, F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -143,7 +158,7 @@ class ForceStage {
             sums[9] += rz * fx;
             sums[10] += rz * fy;
             sums[11] += rz * fz;
-            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
+            scatter(buffer, to + static_cast<size_t>(v) * W, fx, fy, fz);
         }
     }
 
