@@ -14,6 +14,7 @@
 #include "ace/input.hpp"
 #include "ace/tables.hpp"
 #include "ace/threads.hpp"
+#include "engine/division.hpp"
 #include "engine/piece.hpp"
 #include "engine/simd.hpp"
 #include "engine/sums.hpp"
@@ -30,6 +31,9 @@ struct Batch {
     int species, count;
     const Member* members;
 };
+
+// Strips of a part that is compact: fewer would differ too much in cost.
+constexpr int least_strips = 16;
 
 // What an atom of one species costs, and each of its neighbours, in the same unit.
 struct Cost {
@@ -71,27 +75,25 @@ class Call {
             }
         }
         if (!wanted_) return;
-        sums.forces.open(points_, outputs_, threads > 1);
+        sums.forces.open(points_, outputs_, threads);
         sums.virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
     }
 
-    // Divides the atoms, in the order of structures and their cell lists, into contiguous parts of
-    // about the same cost, one for each thread. They depend on nothing but the structures.
+    // Divides the atoms into parts of about the same cost, one for each thread. They depend on
+    // nothing but the structures.
     void divide(int threads, Threads& pool) {
         while (shares_.size() < static_cast<size_t>(threads))
             shares_.push_back(std::make_unique<Share>());
-        shares_[0]->begin = 0;
-        shares_[threads - 1]->end = atoms_;
-        if (threads == 1) return;
+        for (const auto& share : shares_) share->spans.clear();
+        if (threads == 1) return shares_[0]->spans.push_back({0, atoms_});
         samples_.resize(atoms_ / lanes_ + 1);
         pool.run(threads, [&](int t) { sample(t, threads); });
-        double total = 0;
-        for (double& sample : samples_) sample = total += sample;
-        for (int t = 1; t < threads; t++) {
-            const auto at = std::lower_bound(samples_.begin(), samples_.end(), total * t / threads);
-            const size_t begin = (at - samples_.begin()) * lanes_;
-            shares_[t]->begin = shares_[t - 1]->end = std::min(begin, atoms_);
-        }
+        const size_t length = strip_length(threads);
+        if (count_ == 1 && !pieces_[0]->in->first && !pieces_[0]->failed_before(0) &&
+            atoms_ > length * threads * least_strips)
+            divide_compactly(threads, length);
+        else
+            divide_in_order(threads);
     }
 
     // Calls visit(batch) for the batches of thread t, until the call is stopped. A visit throws
@@ -160,9 +162,9 @@ class Call {
     struct Range {
         int species, begin, count;
     };
-    // Atoms of one thread, begin to end among those of all structures, and their batches.
+    // Atoms of one thread, among those of all structures, and their batches.
     struct Share {
-        size_t begin = 0, end = 0;
+        std::vector<Span> spans;
         std::vector<Member> members;
         std::vector<Range> batches;
         std::vector<Member> sound;
@@ -206,6 +208,44 @@ class Call {
         }
     }
 
+    // Atoms in the order of structures and their cell lists: contiguous parts.
+    void divide_in_order(int threads) {
+        double total = 0;
+        for (double& sample : samples_) sample = total += sample;
+        size_t begin = 0;
+        for (int t = 0; t < threads; t++) {
+            size_t end = atoms_;
+            if (t + 1 < threads) {
+                const auto at = std::lower_bound(samples_.begin(), samples_.end(),
+                                                 total * (t + 1) / threads);
+                end = std::min<size_t>((at - samples_.begin()) * lanes_, atoms_);
+            }
+            shares_[t]->spans.push_back({begin, end});
+            begin = end;
+        }
+    }
+
+    void divide_compactly(int threads, size_t length) {
+        const Cells& cells = pieces_[0]->cells;
+        strips_.clear();
+        for (size_t begin = 0; begin < atoms_; begin += length) {
+            const size_t end = std::min(atoms_, begin + length);
+            const int middle = cells.place(static_cast<int>((begin + end) / 2));
+            double cost = 0;
+            for (size_t k = begin; k < end; k += lanes_) cost += samples_[k / lanes_];
+            strips_.push_back({{begin, end}, {cells.x[middle], cells.y[middle]}, cost});
+        }
+        std::vector<std::vector<Span>*> parts;
+        for (int t = 0; t < threads; t++) parts.push_back(&shares_[t]->spans);
+        halve(strips_.data(), strips_.data() + strips_.size(), parts.data(), threads);
+    }
+
+    // Short enough for parts of the same cost, long enough to be few.
+    size_t strip_length(int threads) const {
+        const size_t most = atoms_ / (static_cast<size_t>(threads) * 128);
+        return std::max<size_t>(32, most / 32 * 32);
+    }
+
     // Costs of every so many atoms: neighbours are about as many as points in the cells in reach,
     // which are some three times the ball.
     void sample(int t, int threads) {
@@ -237,11 +277,12 @@ class Call {
         share.members.clear();
         for (int s = 0; s < tables_.species; s++) {
             const int begin = static_cast<int>(share.members.size());
-            each_part(share.begin, share.end, [&](Piece& piece, int from, int to) {
-                for (int i = from; i < to; i++)
-                    if (tables_.species == 1 || piece.species(i) == s)
-                        share.members.push_back({piece.number, i});
-            });
+            for (const Span& span : share.spans)
+                each_part(span.begin, span.end, [&](Piece& piece, int from, int to) {
+                    for (int i = from; i < to; i++)
+                        if (tables_.species == 1 || piece.species(i) == s)
+                            share.members.push_back({piece.number, i});
+                });
             const int end = static_cast<int>(share.members.size());
             for (int at = begin; at < end; at += lanes_)
                 share.batches.push_back({s, at, std::min(lanes_, end - at)});
@@ -322,6 +363,7 @@ class Call {
     std::vector<std::unique_ptr<Piece>> pieces_;
     std::vector<std::unique_ptr<Share>> shares_;
     std::vector<double> samples_;
+    std::vector<Strip> strips_;
     Watch* watch_ = nullptr;
     int count_ = 0, outputs_ = 0;
     size_t points_ = 0, atoms_ = 0;

@@ -1,5 +1,6 @@
 // What one thread adds to forces and virials.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,24 +16,26 @@ namespace ace::ACE_ISA {
 // they add up and the memory for it do not grow with the number of threads.
 class ForceRows {
   public:
-    static constexpr int page_points = 64;
+    static constexpr int page_points = 32;
 
     ForceRows() = default;
     ForceRows(const ForceRows&) = delete;
     ForceRows& operator=(const ForceRows&) = delete;
     ~ForceRows() { std::free(data_); }
 
-    // Forgets all forces; now there are this many points and outputs.
-    void open(size_t points, int outputs, bool paged) {
+    // Forgets all forces; now there are this many points and outputs, and this many threads with a
+    // part of them.
+    void open(size_t points, int outputs, int threads) {
         points_ = points;
         outputs_ = outputs;
-        paged_ = paged;
-        if (!paged) {
+        paged_ = threads > 1;
+        if (!paged_) {
             need(points * outputs);
             if (points) std::memset(data_, 0, points * outputs * row_bytes);
             return;
         }
         used_ = 0;
+        need(std::min(points, 4 * points / threads + 16384) * outputs);
         slots_.assign((points + page_points - 1) / page_points, -1);
     }
 
@@ -72,14 +75,13 @@ class ForceRows {
         return static_cast<int32_t>(used_ - rows);
     }
 
-    // Keeps what there is. Pages that are not touched cost no memory.
+    // Keeps what there is. Room that is never touched costs no memory.
     void need(size_t rows) {
         if (rows <= capacity_) return;
-        const size_t more = rows + rows / 2;
-        void* const grown = std::realloc(data_, more * row_bytes);
+        void* const grown = std::realloc(data_, (rows + rows / 4) * row_bytes);
         if (!grown) throw std::bad_alloc();
         data_ = static_cast<double*>(grown);
-        capacity_ = more;
+        capacity_ = rows + rows / 4;
     }
 
     double* data_ = nullptr;
