@@ -24,20 +24,21 @@ namespace ace::ACE_ISA {
 constexpr int group_atoms = 256;
 
 // What a call works with and leaves for the next one.
-template <class T>
+template <class T, class A>
 struct Job {
-    const Energies<T> energies;
+    const Energies<T, A> energies;
     Call call;
-    std::vector<std::unique_ptr<Workspace<T>>> work;
+    std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
-    explicit Job(const Shared<T>& shared)
-        : energies(shared), call(shared.tables, shared.cutoff, Simd<T>::W, energies.costs()) {}
+    explicit Job(const Shared<T, A>& shared)
+        : energies(shared),
+          call(shared.tables, shared.cutoff, Workspace<T, A>::batch, energies.costs()) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out, Watch* watch,
                   Threads& pool) {
         call.set(in, count, out, watch);
         while (work.size() < static_cast<size_t>(threads))
-            work.push_back(std::make_unique<Workspace<T>>());
+            work.push_back(std::make_unique<Workspace<T, A>>());
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         if (watch) watch->check();
         call.divide(threads, pool);
@@ -54,11 +55,11 @@ struct Job {
     }
 };
 
-template <class T>
+template <class T, class A>
 class Engine final : public Evaluator {
   public:
     explicit Engine(Tables tables)
-        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T>>(shared_)) {}
+        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T, A>>(shared_)) {}
 
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
@@ -68,7 +69,7 @@ class Engine final : public Evaluator {
                   const Options& options) override {
         const std::lock_guard<Lock> guard(lock_);
         // Left as it is: a thread of the parent was in the middle of it.
-        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T>>(shared_);
+        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
         const int threads = options.threads;
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         for (int k = 0; k < count; k++)
@@ -85,8 +86,8 @@ class Engine final : public Evaluator {
 
   private:
     const Tables tables_;
-    const Shared<T> shared_;
-    std::unique_ptr<Job<T>> job_;
+    const Shared<T, A> shared_;
+    std::unique_ptr<Job<T, A>> job_;
     Threads pool_;
     Lock lock_;
 };
@@ -95,7 +96,7 @@ class Engine final : public Evaluator {
 
 #ifdef ACE_MAKE
 namespace ace {
-std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
+std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, Precision precision) {
     if (tables.lmax > ACE_ISA::most_l)
         throw Error("tables: l up to " + std::to_string(ACE_ISA::most_l) + " is supported, got " +
                     std::to_string(tables.lmax));
@@ -104,8 +105,13 @@ std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
         throw Error("tables: up to " + std::to_string(ACE_ISA::most_densities) +
                     " densities and " + std::to_string(ACE_ISA::most_columns - 1) +
                     " committee members are supported");
-    if (single) return std::make_unique<ACE_ISA::Engine<float>>(std::move(tables));
-    return std::make_unique<ACE_ISA::Engine<double>>(std::move(tables));
+    switch (precision) {
+        case Precision::single:
+            return std::make_unique<ACE_ISA::Engine<float, float>>(std::move(tables));
+        case Precision::mixed:
+            return std::make_unique<ACE_ISA::Engine<float, double>>(std::move(tables));
+        default: return std::make_unique<ACE_ISA::Engine<double, double>>(std::move(tables));
+    }
 }
 }  // namespace ace
 #endif
