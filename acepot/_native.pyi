@@ -25,6 +25,7 @@ class Evaluator:
         forces: Floats | None,
         virials: Floats | None,
         virial: Floats | None,
+        weights: Floats | None = None,
     ) -> list[tuple[int, str]]: ...
     def evaluate_one(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.bound import BoundEvaluator, BoundStructures
 from acepot.evaluate.concatenated import concatenated
 from acepot.evaluate.precision import Precision, checked_precision
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
-    ManyTotals,
+    OutputEnergies,
+    Pullback,
     Quantity,
     Result,
-    Totals,
     named,
     row_count,
     species_of,
@@ -155,19 +157,91 @@ class NativeEvaluator:
         threads = self._threads(n)
         failed = self._handle.evaluate(*atoms, threads, outputs, energies, forces, virials, virial)
         errors = self._errors(structures, failed)
-        first = atoms.first.tolist()
+        rows = enumerate(itertools.pairwise(atoms.first.tolist()))
         if virial is None:
-            rows = zip(first, first[1:], strict=False)
             return [
                 Result(energies[0, a:b], forces[0, a:b], virials[0, a:b], None, errors.get(k))
-                for k, (a, b) in enumerate(rows)
+                for k, (a, b) in rows
             ]
         results = []
-        for k, (a, b) in enumerate(zip(first, first[1:], strict=False)):
+        for k, (a, b) in rows:
             members = CommitteeResult(energies[1:, a:b].sum(axis=1), forces[1:, a:b], virial[1:, k])
             one = energies[0, a:b], forces[0, a:b], virials[0, a:b]
             results.append(Result(*one, members, errors.get(k)))
         return results
+
+    def committee(self, structures: Sequence[Structure]) -> list[OutputEnergies]:
+        """Energies of the model and of its committee, without forces: for a fraction of the time.
+
+        Args:
+            structures: atoms and cells.
+        """
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        energies = np.empty((self.tables.members, len(atoms.species)))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(len(atoms.species)), len(energies), energies, None, None, None
+        )
+        errors = self._errors(structures, failed)
+        return [
+            OutputEnergies(energies[:, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def combination(
+        self, structures: Sequence[Structure], weights: Sequence[Floats]
+    ) -> list[Pullback]:
+        """Forces and virials of Σ_m a_m E_m over the model and its M members, for the price of one.
+
+        Args:
+            structures: atoms and cells.
+            weights: a of each structure, the model's first: shape (1 + M,), or (1 + M, n) for a
+                weight of every site.
+
+        Raises:
+            InputError: weights of another shape, or that are not finite.
+        """
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n = len(atoms.species)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(n), self.tables.members, None, forces, virials, None,
+            self._weights(structures, weights),
+        )  # fmt: skip
+        errors = self._errors(structures, failed)
+        return [
+            Pullback(forces[0, a:b], virials[0, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def _weights(self, structures: Sequence[Structure], weights: Sequence[Floats]) -> Floats:
+        """Weights in one array: of structures, shape (1 + M, S), or else of sites, (1 + M, N)."""
+        if len(weights) != len(structures):
+            raise InputError(
+                f"weights: expected those of {len(structures)} structures, got {len(weights)}"
+            )
+        arrays = [np.asarray(w, dtype=float) for w in weights]
+        for k, (structure, array) in enumerate(zip(structures, arrays, strict=True)):
+            shapes = (self.tables.members,), (self.tables.members, len(structure))
+            if array.shape not in shapes or not np.isfinite(array).all():
+                raise named(
+                    structure,
+                    InputError(
+                        f"weights: expected finite numbers of shape {shapes[0]} or {shapes[1]}, "
+                        f"got {array.shape}"
+                    ),
+                    k,
+                )
+        if all(array.ndim == 1 for array in arrays):
+            return np.stack(arrays, axis=1)
+        sites = [
+            np.broadcast_to(a[:, None] if a.ndim == 1 else a, (len(a), len(s)))
+            for a, s in zip(arrays, structures, strict=True)
+        ]
+        return np.concatenate(sites, axis=1)
 
     def _threads(self, atoms: int) -> int:
         return max(1, min(self.threads, atoms // _PER_THREAD))
@@ -194,7 +268,7 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
-        return BoundEvaluator(self, species, pbc, self._threads(len(species)))
+        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
         """This evaluator for structures whose elements and periodic directions stay.
@@ -205,85 +279,8 @@ class NativeEvaluator:
         Raises:
             InputError: no structure, or an element the tables do not have.
         """
-        return BoundStructures(self, structures)
-
-
-class BoundEvaluator:
-    """The native evaluator for atoms whose species and periodic directions stay.
-
-    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
-    """
-
-    def __init__(
-        self,
-        evaluator: NativeEvaluator,
-        species: NDArray[np.int64],
-        pbc: NDArray[np.bool_],
-        threads: int,
-    ) -> None:
-        self._evaluator = evaluator
-        self._species = np.ascontiguousarray(species, dtype=np.int32)
-        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
-        self._threads = threads
-        self._shape = (len(species), 3)
-
-    def compute(self, positions: Floats, cell: Floats) -> Totals:
-        """As `Bound`; only what can change from call to call is checked."""
-        if positions.shape != self._shape:
-            raise InputError(
-                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
-                f"got shape {positions.shape}"
-            )
-        evaluate = self._evaluator._handle.evaluate_one
-        try:
-            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
-        except ValueError as error:
-            raise InputError(str(error)) from None
-
-
-class BoundStructures:
-    """The native evaluator for several structures whose species and periodic directions stay.
-
-    Made by `NativeEvaluator.bind_many`. Several threads may call it; they wait for each other.
-    """
-
-    def __init__(self, evaluator: NativeEvaluator, structures: Sequence[Structure]) -> None:
-        if not structures:
-            raise InputError("structures: expected at least one, got none")
-        for number, structure in enumerate(structures):
-            try:
-                species_of(evaluator.tables, structure)
-            except InputError as error:
-                raise named(structure, error, number) from None
-        self._evaluator = evaluator
-        self._atoms = concatenated(evaluator.tables, structures)
-        self._names = tuple(s.name or f"structure {k}" for k, s in enumerate(structures))
-        self._threads = evaluator._threads(len(self._atoms.species))
-
-    def compute(
-        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
-    ) -> ManyTotals:
-        """As `BoundMany`; only what can change from call to call is checked."""
-        _, species, first, bound_cells, pbc = self._atoms
-        for name, array, shape in (
-            ("positions", positions, (len(species), 3)),
-            ("cells", cells, bound_cells.shape),
-        ):
-            if array.shape != shape:
-                raise InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")
-        totals = ManyTotals.empty(len(cells), len(species)) if out is None else out
-        try:
-            failed = self._evaluator._handle.evaluate(
-                positions, species, first, cells, pbc, self._threads, 1,
-                totals.energies[None], totals.forces[None], None, totals.virials[None],
-            )  # fmt: skip
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"out: expected arrays as ManyTotals.empty makes them: {error}"
-            ) from None
-        np.add.reduceat(totals.energies, first[:-1], out=totals.energy)
-        errors = {k: InputError(f"{self._names[k]}: {text}") for k, text in failed}
-        return totals._replace(errors=errors)
+        threads = self._threads(sum(len(s) for s in structures))
+        return BoundStructures(self._handle, self.tables, structures, threads)
 
 
 class NativeRowBuilder:

@@ -118,6 +118,53 @@ class CommitteeResult:
 
 
 @dataclass(frozen=True, eq=False)
+class OutputEnergies:
+    """Energies of a model and of the M members of its committee, without their forces.
+
+    Args:
+        sites: E_i of the model, then of its members, in eV, shape (1 + M, n).
+        error: why this structure could not be evaluated; then all numbers are nan.
+    """
+
+    sites: Floats
+    error: InputError | None = None
+
+    @property
+    def totals(self) -> Floats:
+        """Total energies of the model and of its members in eV, shape (1 + M,)."""
+        return np.asarray(self.sites.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class EnergySpread:
+    """How far the energies of a committee are apart, and which way that grows.
+
+    Args:
+        value: σ, the root-mean-square deviation of the members' total energies from the model's,
+            in eV.
+        forces: -dσ/dr in eV/Å, shape (n, 3).
+        virial: -dσ/dε in eV, shape (3, 3).
+        error: why this structure could not be evaluated; then all numbers are nan.
+    """
+
+    value: float
+    forces: Floats
+    virial: Floats
+    error: InputError | None = None
+
+
+def spread_weights(totals: Floats) -> tuple[float, Floats]:
+    """σ of total energies (1 + M,), the model's first, and its derivatives by each of them.
+
+    Where all members agree the derivatives, which do not exist there, are zero.
+    """
+    away = totals[1:] - totals[0]
+    value = float(np.sqrt(np.mean(away**2)))
+    slopes = away / (len(away) * value) if value > 0 else np.zeros(len(away))
+    return value, np.concatenate(([-slopes.sum()], slopes))
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What a model says about one structure.
 

@@ -90,11 +90,14 @@ class Handle {
     // + 1], cells [structures, 3, 3] and pbc [structures, 3]. Results are written into arrays of the
     // caller's, None where they are not wanted: energies [outputs, atoms], forces [outputs, atoms,
     // 3], virials of atoms [1, atoms, 3, 3], which are those of the model, and virial [outputs,
-    // structures, 3, 3]. Returns the structures that could not be evaluated, and why.
+    // structures, 3, 3]. With weights [outputs, structures] or [outputs, atoms] forces, virials and
+    // virial are of one output, the sum of all with these weights. Returns the structures that could
+    // not be evaluated, and why.
     nb::list evaluate(In<double, -1, 3> positions, In<int32_t, -1> species, In<int64_t, -1> first,
                       In<double, -1, 3, 3> cells, In<int32_t, -1, 3> pbc, int threads, int outputs,
                       std::optional<To<2>> energies, std::optional<To<3>> forces,
-                      std::optional<To<4>> virials, std::optional<To<4>> virial) {
+                      std::optional<To<4>> virials, std::optional<To<4>> virial,
+                      std::optional<In<double, -1, -1>> weights) {
         const size_t count = cells.shape(0), atoms = positions.shape(0), o = outputs;
         check_outputs(outputs);
         if (first.shape(0) != count + 1 || pbc.shape(0) != count || species.shape(0) != atoms ||
@@ -103,10 +106,16 @@ class Handle {
         ace::Results all;
         all.outputs = outputs;
         all.model_virials = true;
+        if (weights) {
+            if (weights->shape(0) != o || (weights->shape(1) != count && weights->shape(1) != atoms))
+                throw ace::Error("weights: expected one for each output and structure or atom");
+            (weights->shape(1) == count ? all.weights : all.site_weights) = weights->data();
+        }
+        const size_t derived = weights ? 1 : o;
         all.energies = place(energies, {o, atoms}, "energies");
-        all.forces = place(forces, {o, atoms, 3}, "forces");
+        all.forces = place(forces, {derived, atoms, 3}, "forces");
         all.virials = place(virials, {1, atoms, 3, 3}, "virials");
-        all.virial = place(virial, {o, count, 3, 3}, "virial");
+        all.virial = place(virial, {derived, count, 3, 3}, "virial");
         std::vector<ace::Structure> in;
         std::vector<ace::Results> out;
         ace::split({count, first.data(), positions.data(), species.data(), cells.data(), pbc.data()},
@@ -261,7 +270,7 @@ NB_MODULE(_native, module) {
              nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
              nb::arg("outputs"), nb::arg("energies").noconvert().none(),
              nb::arg("forces").noconvert().none(), nb::arg("virials").noconvert().none(),
-             nb::arg("virial").noconvert().none())
+             nb::arg("virial").noconvert().none(), nb::arg("weights") = nb::none())
         .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
              nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),

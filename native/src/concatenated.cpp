@@ -20,7 +20,8 @@ Structure structure(const Concatenated& in, size_t k) {
     return out;
 }
 
-double* moved(double* array, size_t by) { return array ? array + by : nullptr; }
+template <class T>
+T* moved(T* array, size_t by) { return array ? array + by : nullptr; }
 
 }  // namespace
 
@@ -43,6 +44,8 @@ void split(const Concatenated& in, const Results& all, std::vector<Structure>& s
         out.forces = moved(all.forces, 3 * begin);
         out.virials = moved(all.virials, 9 * begin);
         out.virial = moved(all.virial, 9 * k);
+        out.weights = moved(all.weights, k);
+        out.site_weights = moved(all.site_weights, begin);
         out.atom_stride = out.point_stride = atoms;
         out.structure_stride = in.count;
         results.push_back(out);

@@ -45,6 +45,7 @@ void each_result(const Structure& in, const Results& out, F&& visit) {
     const size_t structures = stride(out.structure_stride, 1);
     for (int o = 0; o < out.outputs; o++) {
         if (out.energies) visit(out.energies + o * atoms, in.atoms, 1, "the energy of atom #");
+        if (o > 0 && out.combined()) continue;
         if (out.forces) visit(out.forces + o * points * 3, in.points, 3, "the force of atom #");
         if (out.virials && !(out.model_virials && o > 0))
             visit(out.virials + o * atoms * 9, in.atoms, 9, "the virial of atom #");

@@ -34,6 +34,13 @@ struct Results {
     // (of energies and virials), points, structures. 0: the array is this structure's own.
     size_t atom_stride = 0, point_stride = 0, structure_stride = 0;
     bool model_virials = false;  // `virials` are of the first output alone
+    // With weights of the outputs, of the structure or of each atom, forces and virials are those of
+    // one output, the sum of all with these weights: for the price of one. Of all structures of a
+    // call or of none.
+    const double* weights = nullptr;       // [output], structure_stride
+    const double* site_weights = nullptr;  // [output][atoms], atom_stride
+
+    bool combined() const { return weights || site_weights; }
 };
 
 struct Options {

@@ -52,14 +52,16 @@ class Call {
             pieces_.push_back(std::make_unique<Piece>());
         count_ = count;
         watch_ = watch;
-        outputs_ = 0;
-        wanted_ = failed_ = false;
+        outputs_ = derived_ = 0;
+        wanted_ = failed_ = combined_ = false;
         points_ = atoms_ = 0;
         for (int k = 0; k < count; k++) {
             pieces_[k]->set(in + k, out + k, k, points_, atoms_);
             points_ += in[k].points;
             atoms_ += in[k].atoms;
             outputs_ = std::max(outputs_, out[k].outputs);
+            derived_ = std::max(derived_, pieces_[k]->derived());
+            combined_ = combined_ || out[k].combined();
             wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial;
         }
     }
@@ -75,8 +77,8 @@ class Call {
             }
         }
         if (!wanted_) return;
-        sums.forces.open(points_, outputs_, threads);
-        sums.virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
+        sums.forces.open(points_, derived_, threads);
+        sums.virials.zero(static_cast<size_t>(derived_) * count_ * 9);
     }
 
     // Divides the atoms into parts of about the same cost, one for each thread. They depend on
@@ -125,7 +127,7 @@ class Call {
             Piece& piece = *pieces_[k];
             if (piece.point >= end) break;
             if (piece.out->forces && !piece.failed_before(0))
-                for (int o = 0; o < piece.out->outputs; o++)
+                for (int o = 0; o < piece.derived(); o++)
                     reduce_forces(piece, o, begin, end, threads, sums_of);
         }
         if (t == 0)
@@ -157,6 +159,28 @@ class Call {
     int structures() const { return count_; }
     int outputs() const { return outputs_; }           // the most that a structure wants
     bool wants_derivatives() const { return wanted_; }  // forces or virials
+    bool combined() const { return combined_; }         // these are of one sum of outputs
+    bool wants_energies() const {
+        for (int k = 0; k < count_; k++)
+            if (pieces_[k]->out->energies) return true;
+        return false;
+    }
+
+    // The weights of outputs that all structures and atoms share, [output]; empty: they differ.
+    std::vector<double> shared_weights() const {
+        std::vector<double> first;
+        for (int k = 0; k < count_; k++) {
+            const Piece& piece = *pieces_[k];
+            if (!piece.out->weights || piece.out->site_weights) return {};
+            if (k > 0 && piece.out->outputs != static_cast<int>(first.size())) return {};
+            for (int o = 0; o < piece.out->outputs; o++) {
+                const double weight = piece.out->weights[piece.structure_row(o)];
+                if (k == 0) first.push_back(weight);
+                if (weight != first[o]) return {};
+            }
+        }
+        return first;
+    }
 
   private:
     struct Range {
@@ -346,7 +370,7 @@ class Call {
 
     template <class F>
     void reduce_virial(Piece& piece, int threads, F&& sums_of) {
-        for (int o = 0; o < piece.out->outputs; o++)
+        for (int o = 0; o < piece.derived(); o++)
             for (int d = 0; d < 9; d++) {
                 double sum = 0;
                 for (int u = 0; u < threads; u++)
@@ -365,9 +389,9 @@ class Call {
     std::vector<double> samples_;
     std::vector<Strip> strips_;
     Watch* watch_ = nullptr;
-    int count_ = 0, outputs_ = 0;
+    int count_ = 0, outputs_ = 0, derived_ = 0;
     size_t points_ = 0, atoms_ = 0;
-    bool wanted_ = false;
+    bool wanted_ = false, combined_ = false;
     std::atomic<bool> failed_{false};
     std::mutex failing_;
 };

@@ -26,7 +26,7 @@ constexpr int group_atoms = 256;
 // What a call works with and leaves for the next one.
 template <class T, class A>
 struct Job {
-    const Energies<T, A> energies;
+    Energies<T, A> energies;
     Call call;
     std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
@@ -42,6 +42,7 @@ struct Job {
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         if (watch) watch->check();
         call.divide(threads, pool);
+        energies.prepare(call);
         pool.run(
             threads,
             [&](int t) {
@@ -76,6 +77,8 @@ class Engine final : public Evaluator {
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
                 throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
                             " committee members");
+            else if (out[k].combined() != out[0].combined())
+                throw Error("evaluate: expected weights of all structures or of none");
         for (int begin = 0, end = 0; begin < count; begin = end) {
             for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
                 atoms += in[end].atoms;

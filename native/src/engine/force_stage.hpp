@@ -8,7 +8,14 @@
 namespace ace::ACE_ISA {
 
 // Folded columns of every radial table (Tables has at most four) and the core density.
-constexpr int most_direct = 4 * most_densities + 1;
+constexpr int most_direct = 4 * most_columns + 1;
+
+// dE/d(density), for densities from `first` on among those of all outputs.
+template <class V>
+struct Slopes {
+    const V* of;
+    int first, count;
+};
 
 template <class T, class A = T>
 class ForceStage {
@@ -52,7 +59,7 @@ class ForceStage {
     }
 
     // Of atom a of the batch, for one output; `structures` are those of all pieces.
-    void forces(const Centre<T, A>& c, Work& w, int a, int output, const VA* slope,
+    void forces(const Centre<T, A>& c, Work& w, int a, int output, const Slopes<VA>& slopes,
                 int structures) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
@@ -60,7 +67,7 @@ class ForceStage {
         const bool paged = w.sums.forces.paged();
         double* buffer = w.sums.forces.rows(output) + (paged ? 0 : 4 * atom.piece->point);
         const int32_t* to = (paged ? atom.row : atom.neighbour).data();
-        Pairs direct = pairs(plan, atom, a, output, slope);
+        Pairs direct = pairs(plan, atom, a, slopes);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
@@ -104,16 +111,16 @@ class ForceStage {
         T weight[most_direct];
     };
 
-    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const VA* slope) const {
+    Pairs pairs(const Plan& plan, const Atom& atom, int a, const Slopes<VA>& slopes) const {
         Pairs out;
-        const int P = tables_.densities;
         for (const Direct& direct : plan.directs) {
             const bool core = direct.column.kind == Column::core;
-            if (!core && direct.column.index / P != output) continue;
+            const int density = direct.column.index - slopes.first;
+            if (!core && (density < 0 || density >= slopes.count)) continue;
             out.source[out.count] = direct.source;
             out.place[out.count] = direct.place;
             out.weight[out.count++] =
-                static_cast<T>(core ? atom.core_weight : slope[direct.column.index % P][a]);
+                static_cast<T>(core ? atom.core_weight : slopes.of[density][a]);
         }
         return out;
     }

@@ -52,6 +52,14 @@ struct Piece {
     bool failed_before(int k) const { return failed.load(std::memory_order_relaxed) < k; }
     void doubt() { doubtful.store(true, std::memory_order_relaxed); }
 
+    // Of an output in the sum of all, for atom k.
+    double weight(int o, int k) const {
+        return out->site_weights ? out->site_weights[atom_row(o) + original(k)]
+                                 : out->weights[structure_row(o)];
+    }
+    // Outputs of which there are forces and virials.
+    int derived() const { return out->combined() ? 1 : out->outputs; }
+
     // Where the atoms, points and the structure begin in the arrays of an output.
     size_t atom_row(int o) const { return o * stride(out->atom_stride, in->atoms); }
     size_t point_row(int o) const { return o * stride(out->point_stride, in->points); }

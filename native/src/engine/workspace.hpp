@@ -51,7 +51,7 @@ struct Workspace {
     Scratch<int32_t> keys, places;
     std::vector<Run> runs;
     Scratch<V> harmonics, accumulator;
-    Scratch<VA> variables, adjoints, rows;
+    Scratch<VA> variables, adjoints, rows, densities, slopes;
     Scratch<A> components;
     Scratch<T> pulls;
     Sums sums;
