@@ -5,12 +5,10 @@
 #include <string>
 
 #include "ace/errors.hpp"
+#include "ace/limits.hpp"
 
 namespace ace {
 namespace {
-
-// More threads than any machine has are a mistake of the caller's.
-constexpr int most_threads = 4096;
 
 std::string text(int64_t number) { return std::to_string(number); }
 
@@ -20,7 +18,8 @@ void check_list(const Structure& in) {
                     text(in.points) + " points for " + text(in.atoms) + " atoms");
     for (int64_t k = 0; k < int64_t(3) * in.points; k++)
         if (!(std::abs(in.positions[k]) < 1e8))
-            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3, -1,
+                        Fault::not_finite);
     if (in.first[0] < 0) throw Error("first: expected to ascend from 0, got " + text(in.first[0]));
     for (int i = 0; i < in.atoms; i++)
         if (in.first[i + 1] < in.first[i])
@@ -51,6 +50,7 @@ void each_result(const Structure& in, const Results& out, F&& visit) {
             visit(out.virials + o * atoms * 9, in.atoms, 9, "the virial of atom #");
         if (out.virial) visit(out.virial + o * structures * 9, 1, 9, "the virial");
     }
+    if (out.centroid_virials) visit(out.centroid_virials, in.points, 9, "the virial of atom #");
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ void check_results(const Structure& in, const Results& out) {
         for (size_t k = 0; k < count * width; k++)
             if (!std::isfinite(values[k]))
                 throw Error(std::string(what) + " is not a finite number",
-                            static_cast<int64_t>(k / width));
+                            static_cast<int64_t>(k / width), -1, Fault::not_finite);
     });
 }
 
@@ -70,9 +70,13 @@ void no_results(const Structure& in, const Results& out) {
     });
 }
 
-void check_input(const Structure& in, int threads) {
+void check_threads(int threads) {
     if (threads < 1 || threads > most_threads)
         throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
+}
+
+void check_input(const Structure& in, int threads) {
+    check_threads(threads);
     if (in.atoms < 0 || in.points < 0)
         throw Error("expected 0 atoms or more, got " + text(in.atoms) + " atoms among " +
                     text(in.points) + " points");

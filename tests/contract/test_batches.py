@@ -60,7 +60,7 @@ def _with_faults(good: list[Structure]) -> tuple[list[Structure], dict[int, str]
         0: (replace(twice, name="twice"), "atoms 0 and 1 sit at the same point"),
         3: (replace(good[2], numbers=np.full(len(good[2]), 92), name="uranium"), "atom 0 is U"),
         4: (close, "atoms 2 and 5 are 0.04"),
-        7: (replace(good[0], cell=1e-2 * good[0].cell, name="collapsed"), "has the cell collapsed"),
+        7: (replace(good[0], cell=1e-2 * good[0].cell, name="flat"), "has the cell collapsed"),
         9: (replace(good[0], positions=good[0].positions + 1e9, name="far"), "atom 0 is not at a"),
     }
     batch = list(good)
@@ -119,7 +119,7 @@ def test_results_that_are_not_finite_are_of_one_structure():
     model = replace(model, coefficients=1e150 * model.coefficients)
     tables = lower(model)
     tables = replace(tables, products=tuple(
-        replace(p, weights=1e155 * p.weights) for p in tables.products))  # fmt: skip
+        replace(p, weights=1e157 * p.weights) for p in tables.products))  # fmt: skip
     crowd, lone = _structure(rng, 30), Structure([8], np.zeros((1, 3)))
     results = NativeEvaluator(tables, 1).evaluate([lone, crowd, lone])
     assert results[0].error is None and results[2].error is None
@@ -186,8 +186,9 @@ def test_arrays_that_do_not_fit_bound_structures_are_refused():
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
-@pytest.mark.parametrize("nonlinear", [False, True])
-@pytest.mark.parametrize("members", [1, 4, 6])
+@pytest.mark.parametrize(
+    ("members", "nonlinear"), [(1, False), (4, False), (6, False), (0, False), (0, True)]
+)
 def test_a_sum_of_outputs_is_the_sum_of_their_forces(members, nonlinear, isa):
     """With weights that all atoms share, that structures have, and that atoms have."""
     rng = np.random.default_rng(6)
@@ -208,7 +209,7 @@ def test_a_sum_of_outputs_is_the_sum_of_their_forces(members, nonlinear, isa):
                 continue
             forces = a[0] * result.forces + np.tensordot(a[1:], result.committee.forces, 1)
             virial = a[0] * result.virial + np.tensordot(a[1:], result.committee.virials, 1)
-            scale = max(1.0, np.abs(result.committee.forces).max())
+            scale = max(1.0, np.abs(result.committee.forces).max(initial=0.0))
             np.testing.assert_allclose(found.forces, forces, atol=1e-12 * scale, err_msg=kind)
             np.testing.assert_allclose(found.virial, virial, atol=1e-11 * scale, err_msg=kind)
         ones = [np.repeat(same[:, None], len(s), axis=1) for s in structures]
@@ -221,13 +222,13 @@ def test_a_sum_of_outputs_is_the_sum_of_their_forces(members, nonlinear, isa):
             np.testing.assert_allclose(one.virials, other.virials, atol=1e-12 * scale)
 
 
-@pytest.mark.parametrize("nonlinear", [False, True])
-def test_a_sum_of_outputs_of_sites_has_these_derivatives(nonlinear):
+@pytest.mark.parametrize(("members", "nonlinear"), [(3, False), (0, True)])
+def test_a_sum_of_outputs_of_sites_has_these_derivatives(members, nonlinear):
     """Σ_oi a_oi E_oi along a random displacement and a random strain, by finite differences."""
     rng = np.random.default_rng(7)
     structure = _structure(rng, 12)
-    native = NativeEvaluator(lower(_model(3, nonlinear)), 1)
-    weights, step = rng.normal(size=(4, 12)), 1e-4
+    native = NativeEvaluator(lower(_model(members, nonlinear)), 1)
+    weights, step = rng.normal(size=(1 + members, 12)), 1e-4
     along, strain = rng.normal(size=(12, 3)), 0.3 * rng.normal(size=(3, 3))
     (found,) = require(native.combination([structure], [weights]))
 
@@ -243,12 +244,12 @@ def test_a_sum_of_outputs_of_sites_has_these_derivatives(nonlinear):
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
-@pytest.mark.parametrize("nonlinear", [False, True])
-def test_energies_of_a_committee_without_forces(nonlinear, isa):
+@pytest.mark.parametrize(("members", "nonlinear"), [(6, False), (0, False), (0, True)])
+def test_energies_of_a_committee_without_forces(members, nonlinear, isa):
     rng = np.random.default_rng(9)
     structures = [_structure(rng, size) for size in (10, 33)]
     bad = Structure([8, 8], np.zeros((2, 3)), name="twice")
-    native = NativeEvaluator(lower(_model(6, nonlinear)), 1, isa)
+    native = NativeEvaluator(lower(_model(members, nonlinear)), 1, isa)
     plain = native.evaluate([structures[0], bad, structures[1]], committee=True)
     energies = native.committee([structures[0], bad, structures[1]])
     assert "sit at the same point" in str(energies[1].error) and np.isnan(energies[1].sites).all()
@@ -274,10 +275,9 @@ def test_weights_of_another_shape_are_refused():
         native.combination(structures, [np.full(3, np.nan), np.ones(3)])
 
 
-@pytest.mark.parametrize("nonlinear", [False, True])
-def test_the_spread_of_a_committee_and_its_derivatives(nonlinear):
+def test_the_spread_of_a_committee_and_its_derivatives():
     rng = np.random.default_rng(12)
-    model = _model(5, nonlinear)
+    model = _model(5)
     potential = acepot.Potential(model, threads=1)
     structures = [_structure(rng, 9), Structure([8, 8], np.zeros((2, 3))), _structure(rng, 14)]
     spreads = potential.spread(structures)

@@ -53,7 +53,7 @@ class Call {
         count_ = count;
         watch_ = watch;
         outputs_ = derived_ = 0;
-        wanted_ = failed_ = combined_ = false;
+        wanted_ = failed_ = combined_ = centroids_ = false;
         points_ = atoms_ = 0;
         for (int k = 0; k < count; k++) {
             pieces_[k]->set(in + k, out + k, k, points_, atoms_);
@@ -62,7 +62,9 @@ class Call {
             outputs_ = std::max(outputs_, out[k].outputs);
             derived_ = std::max(derived_, pieces_[k]->derived());
             combined_ = combined_ || out[k].combined();
-            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial;
+            centroids_ = centroids_ || out[k].centroid_virials;
+            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial ||
+                      out[k].centroid_virials;
         }
     }
 
@@ -77,7 +79,8 @@ class Call {
             }
         }
         if (!wanted_) return;
-        sums.forces.open(points_, derived_, threads);
+        sums.centroids = centroids_ ? derived_ : -1;
+        sums.forces.open(points_, derived_ + (centroids_ ? 3 : 0), threads);
         sums.virials.zero(static_cast<size_t>(derived_) * count_ * 9);
     }
 
@@ -126,9 +129,13 @@ class Call {
         for (int k = piece_at(begin, &Piece::point); k < count_; k++) {
             Piece& piece = *pieces_[k];
             if (piece.point >= end) break;
-            if (piece.out->forces && !piece.failed_before(0))
+            if (piece.failed_before(0)) continue;
+            if (double* to = piece.out->forces)
                 for (int o = 0; o < piece.derived(); o++)
-                    reduce_forces(piece, o, begin, end, threads, sums_of);
+                    reduce_rows(piece, o, to + 3 * piece.point_row(o), 3, begin, end, threads, sums_of);
+            if (double* to = piece.out->centroid_virials)
+                for (int d = 0; d < 3; d++)
+                    reduce_rows(piece, derived_ + d, to + 3 * d, 9, begin, end, threads, sums_of);
         }
         if (t == 0)
             for (int k = 0; k < count_; k++)
@@ -345,11 +352,13 @@ class Call {
         failed_.store(true, std::memory_order_relaxed);
     }
 
+    // Sums of the rows of one output: three numbers for each point, `apart` from one point to the
+    // next, into an array of the structure's.
     template <class F>
-    void reduce_forces(Piece& piece, int o, size_t begin, size_t end, int threads, F&& sums_of) {
+    void reduce_rows(Piece& piece, int o, double* to, size_t apart, size_t begin, size_t end,
+                     int threads, F&& sums_of) {
         begin = std::max(begin, piece.point);
         end = std::min(end, piece.point + piece.in->points);
-        double* const to = piece.out->forces + piece.point_row(o) * 3;
         bool finite = true;
         while (begin < end) {
             const size_t page = begin / ForceRows::page_points;
@@ -360,7 +369,7 @@ class Call {
                 for (int u = 0; u < threads; u++)
                     if (const double* rows = sums_of(u).forces.page(page, o))
                         for (int d = 0; d < 3; d++) f[d] += rows[4 * (begin - page_begin) + d];
-                double* at = to + piece.original(static_cast<int>(begin - piece.point)) * size_t(3);
+                double* at = to + piece.original(static_cast<int>(begin - piece.point)) * apart;
                 for (int d = 0; d < 3; d++) at[d] = f[d];
                 finite = finite && is_finite(f[0]) && is_finite(f[1]) && is_finite(f[2]);
             }
@@ -391,7 +400,7 @@ class Call {
     Watch* watch_ = nullptr;
     int count_ = 0, outputs_ = 0, derived_ = 0;
     size_t points_ = 0, atoms_ = 0;
-    bool wanted_ = false, combined_ = false;
+    bool wanted_ = false, combined_ = false, centroids_ = false;
     std::atomic<bool> failed_{false};
     std::mutex failing_;
 };

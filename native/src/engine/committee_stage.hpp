@@ -57,7 +57,7 @@ class CommitteeStage {
                 products_.forward(c, o, x, w.rows.data(), rho);
                 products_.energies(b, w, o, rho, slope);
             }
-        } else if (call.outputs() == 1) {
+        } else if (call.outputs() == 1) {  // fewer than the first bundle has
             V rho;
             products_.template some_forward<false>(c.plan, 1, c.coefficients[0][0].data(), x,
                                                    nullptr, &rho);
@@ -106,6 +106,7 @@ class CommitteeStage {
 
     template <class F>
     void each_bundle(const Call& call, const Centre<T, A>& c, F&& visit) const {
+        if (tables_.outputs == 1) return visit(0, 1, c.coefficients[0][0].data());
         for (int o = 0; o < call.outputs(); o += densities_at_once)
             visit(o, std::min(densities_at_once, tables_.outputs - o),
                   c.bundles[o / densities_at_once].data());

@@ -65,8 +65,14 @@ class ForceStage {
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
         const bool paged = w.sums.forces.paged();
-        double* buffer = w.sums.forces.rows(output) + (paged ? 0 : 4 * atom.piece->point);
-        const int32_t* to = (paged ? atom.row : atom.neighbour).data();
+        const auto rows = [&](int of) {
+            return w.sums.forces.rows(of) + (paged ? 0 : 4 * atom.piece->point);
+        };
+        Buffers buffers{rows(output), nullptr, 0, (paged ? atom.row : atom.neighbour).data()};
+        if (output == 0 && atom.piece->out->centroid_virials) {
+            buffers.centroids = rows(w.sums.centroids);
+            buffers.stride = w.sums.forces.rows(1) - w.sums.forces.rows(0);
+        }
         Pairs direct = pairs(plan, atom, a, slopes);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
@@ -78,10 +84,10 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, to, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, to, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
                         angular_.pull_one[plan.lmax]);
         }
         A total[12 + W];
@@ -104,6 +110,13 @@ class ForceStage {
     }
 
   private:
+    // Rows of four that neighbours add to; `centroids` is null where nobody asks for them.
+    struct Buffers {
+        double *forces, *centroids;
+        size_t stride;        // from one row of the tensors to the next
+        const int32_t* rows;  // of each neighbour
+    };
+
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
     // neighbours (of one species) from which on they are zero.
     struct Pairs {
@@ -127,8 +140,8 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, const int32_t* to,
-                         V* sums, F angular) const {
+                         const Pairs& direct, T inverse_step, const Buffers& buffers, V* sums,
+                         F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -166,7 +179,13 @@ class ForceStage {
             sums[9] += rz * fx;
             sums[10] += rz * fy;
             sums[11] += rz * fz;
-            scatter(buffer, to + static_cast<size_t>(v) * W, fx, fy, fz);
+            const int32_t* to = buffers.rows + static_cast<size_t>(v) * W;
+            scatter(buffers.forces, to, fx, fy, fz);
+            if (buffers.centroids) {
+                scatter(buffers.centroids, to, rx * fx, rx * fy, rx * fz);
+                scatter(buffers.centroids + buffers.stride, to, ry * fx, ry * fy, ry * fz);
+                scatter(buffers.centroids + 2 * buffers.stride, to, rz * fx, rz * fy, rz * fz);
+            }
         }
     }
 

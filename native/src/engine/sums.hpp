@@ -93,6 +93,7 @@ class ForceRows {
 
 struct Sums {
     ForceRows forces;
+    int centroids = -1;       // the first of three further outputs in `forces`; -1: not wanted
     Scratch<double> virials;  // [output][piece][9]
 };
 
