@@ -9,12 +9,22 @@
 namespace ace::c_api {
 namespace {
 
+Precision named(int precision) {
+    switch (precision) {
+        case ACE_DOUBLE: return Precision::full;
+        case ACE_SINGLE: return Precision::single;
+        case ACE_MIXED: return Precision::mixed;
+    }
+    throw Error("options.precision: expected one of ace_precision, got " +
+                std::to_string(precision));
+}
+
 // Whatever the byte form or the engine refuses is about the tables.
 std::unique_ptr<Evaluator> made_of(const unsigned char* tables, size_t bytes,
-                                   const std::string& name, bool single) {
+                                   const std::string& name, Precision precision) {
     require_instruction_set(name);
     try {
-        return make_evaluator(Tables::read(tables, bytes), name, single);
+        return make_evaluator(Tables::read(tables, bytes), name, precision);
     } catch (Error& e) {
         if (e.fault == Fault::argument) e.fault = Fault::tables;
         throw;
@@ -58,13 +68,10 @@ int ace_open(const unsigned char* tables, size_t bytes, const ace_options* optio
         *evaluator = nullptr;
         const ace_options chosen = options ? sized(options, "options") : ace_options{};
         if (!tables) throw ace::Error("tables: expected bytes, got null");
-        if (chosen.precision != ACE_DOUBLE && chosen.precision != ACE_SINGLE)
-            throw ace::Error("options.precision: expected one of ace_precision, got " +
-                             std::to_string(chosen.precision));
         const std::string name =
             chosen.instruction_set ? chosen.instruction_set : ace::best_instruction_set();
-        *evaluator =
-            new ace_evaluator(made_of(tables, bytes, name, chosen.precision == ACE_SINGLE));
+        const ace::Precision precision = named(chosen.precision);
+        *evaluator = new ace_evaluator(made_of(tables, bytes, name, precision));
     });
 }
 

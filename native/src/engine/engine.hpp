@@ -23,19 +23,19 @@ namespace ace::ACE_ISA {
 constexpr int group_atoms = 256;
 
 // What a call works with and leaves for the next one.
-template <class T>
+template <class T, class A>
 struct Job {
     Call call;
-    const Energies<T> energies;
-    std::vector<std::unique_ptr<Workspace<T>>> work;
+    const Energies<T, A> energies;
+    std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
-    explicit Job(const Shared<T>& shared)
-        : call(shared.tables, shared.cutoff, Simd<T>::W), energies(shared) {}
+    explicit Job(const Shared<T, A>& shared)
+        : call(shared.tables, shared.cutoff, Workspace<T, A>::batch), energies(shared) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out, Threads& pool) {
         call.set(in, count, out);
         while (work.size() < static_cast<size_t>(threads))
-            work.push_back(std::make_unique<Workspace<T>>());
+            work.push_back(std::make_unique<Workspace<T, A>>());
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         call.make_batches();
         pool.run(threads, [&](int t) {
@@ -48,11 +48,11 @@ struct Job {
     }
 };
 
-template <class T>
+template <class T, class A>
 class Engine final : public Evaluator {
   public:
     explicit Engine(Tables tables)
-        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T>>(shared_)) {}
+        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T, A>>(shared_)) {}
 
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
@@ -60,7 +60,7 @@ class Engine final : public Evaluator {
     void evaluate(const Structure* in, int count, int threads, const Results* out) override {
         const std::lock_guard<Lock> guard(lock_);
         // Left as it is: a thread of the parent was in the middle of it.
-        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T>>(shared_);
+        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         for (int k = 0; k < count; k++)
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
@@ -75,8 +75,8 @@ class Engine final : public Evaluator {
 
   private:
     const Tables tables_;
-    const Shared<T> shared_;
-    std::unique_ptr<Job<T>> job_;
+    const Shared<T, A> shared_;
+    std::unique_ptr<Job<T, A>> job_;
     Threads pool_;
     Lock lock_;
 };
@@ -85,7 +85,7 @@ class Engine final : public Evaluator {
 
 #ifdef ACE_MAKE
 namespace ace {
-std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
+std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, Precision precision) {
     if (tables.lmax > ACE_ISA::most_l)
         throw Error("tables: l up to " + std::to_string(ACE_ISA::most_l) + " is supported, got " +
                     std::to_string(tables.lmax));
@@ -94,8 +94,13 @@ std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
         throw Error("tables: up to " + std::to_string(ACE_ISA::most_densities) +
                     " densities and " + std::to_string(ACE_ISA::most_columns - 1) +
                     " committee members are supported");
-    if (single) return std::make_unique<ACE_ISA::Engine<float>>(std::move(tables));
-    return std::make_unique<ACE_ISA::Engine<double>>(std::move(tables));
+    switch (precision) {
+        case Precision::single:
+            return std::make_unique<ACE_ISA::Engine<float, float>>(std::move(tables));
+        case Precision::mixed:
+            return std::make_unique<ACE_ISA::Engine<float, double>>(std::move(tables));
+        default: return std::make_unique<ACE_ISA::Engine<double, double>>(std::move(tables));
+    }
 }
 }  // namespace ace
 #endif

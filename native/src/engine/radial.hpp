@@ -15,7 +15,7 @@ struct Radial {
     static constexpr int W = Simd<T>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Atom = typename Workspace<T>::Atom;
+    using Atom = Neighbourhood<T>;
 
     // The first vector from which on a narrow source has nothing: neighbours come by distance.
     static int end_of(const Source& source, const Interval<T>& t, Atom& atom, int z) {
