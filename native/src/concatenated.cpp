@@ -16,7 +16,7 @@ Structure structure(const Concatenated& in, size_t k) {
     out.species = in.species + begin;
     if (!in.cells || !in.pbc) return out;
     out.cell = in.cells + 9 * k;
-    for (int d = 0; d < 3; d++) out.pbc[d] = in.pbc[3 * k + d];
+    for (int d = 0; d < 3; d++) out.pbc[d] = in.pbc[3 * k + d] != 0;
     return out;
 }
 
@@ -44,6 +44,7 @@ void split(const Concatenated& in, const Results& all, std::vector<Structure>& s
         out.forces = moved(all.forces, 3 * begin);
         out.virials = moved(all.virials, 9 * begin);
         out.virial = moved(all.virial, 9 * k);
+        out.centroid_virials = moved(all.centroid_virials, 9 * begin);
         out.weights = moved(all.weights, k);
         out.site_weights = moved(all.site_weights, begin);
         out.atom_stride = out.point_stride = atoms;
