@@ -4,12 +4,10 @@
 #include <string>
 
 #include "ace/errors.hpp"
+#include "ace/limits.hpp"
 
 namespace ace {
 namespace {
-
-// More threads than any machine has are a mistake of the caller's.
-constexpr int most_threads = 4096;
 
 std::string text(int64_t number) { return std::to_string(number); }
 
@@ -54,9 +52,13 @@ void check_results(const Structure& in, const Results& out) {
     check_finite(out.centroid_virials, in.points, 9, 1, "the virial");
 }
 
-void check_input(const Structure& in, int threads) {
+void check_threads(int threads) {
     if (threads < 1 || threads > most_threads)
         throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
+}
+
+void check_input(const Structure& in, int threads) {
+    check_threads(threads);
     if (in.atoms < 0 || in.points < 0)
         throw Error("expected 0 atoms or more, got " + text(in.atoms) + " atoms among " +
                     text(in.points) + " points");

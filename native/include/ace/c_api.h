@@ -69,7 +69,7 @@ typedef struct ace_evaluator ace_evaluator;
 enum ace_precision {
     ACE_DOUBLE = 0,
     ACE_SINGLE = 1, /* float from the distances on; sums over atoms and results are double */
-    ACE_MIXED = 2   /* float for what each neighbour needs, double for all that is made of it */
+    ACE_MIXED = 2   /* float for what concerns pairs of atoms, double for products and sums */
 };
 
 typedef struct ace_options {

@@ -9,16 +9,6 @@
 namespace ace::c_api {
 namespace {
 
-Precision named(int precision) {
-    switch (precision) {
-        case ACE_DOUBLE: return Precision::full;
-        case ACE_SINGLE: return Precision::single;
-        case ACE_MIXED: return Precision::mixed;
-    }
-    throw Error("options.precision: expected one of ace_precision, got " +
-                std::to_string(precision));
-}
-
 // Whatever the byte form or the engine refuses is about the tables.
 std::unique_ptr<Evaluator> made_of(const unsigned char* tables, size_t bytes,
                                    const std::string& name, Precision precision) {
@@ -28,6 +18,17 @@ std::unique_ptr<Evaluator> made_of(const unsigned char* tables, size_t bytes,
     } catch (Error& e) {
         if (e.fault == Fault::argument) e.fault = Fault::tables;
         throw;
+    }
+}
+
+Precision precision_of(int given) {
+    switch (given) {
+        case ACE_DOUBLE: return Precision::full;
+        case ACE_SINGLE: return Precision::single;
+        case ACE_MIXED: return Precision::mixed;
+        default:
+            throw Error("options.precision: expected one of ace_precision, got " +
+                        std::to_string(given));
     }
 }
 
@@ -68,9 +69,9 @@ int ace_open(const unsigned char* tables, size_t bytes, const ace_options* optio
         *evaluator = nullptr;
         const ace_options chosen = options ? sized(options, "options") : ace_options{};
         if (!tables) throw ace::Error("tables: expected bytes, got null");
+        const ace::Precision precision = precision_of(chosen.precision);
         const std::string name =
             chosen.instruction_set ? chosen.instruction_set : ace::best_instruction_set();
-        const ace::Precision precision = named(chosen.precision);
         *evaluator = new ace_evaluator(made_of(tables, bytes, name, precision));
     });
 }
