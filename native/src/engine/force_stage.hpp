@@ -50,7 +50,9 @@ class ForceStage {
         const size_t row = output * points + atom.piece->point;
         double* buffer = w.sums.forces.data() + 4 * row;
         Pairs direct = pairs(plan, atom, a, output, slope);
-        V sums[12 + W] = {};  // force, virial
+        using D = Simd<double>;
+        V virial[9] = {};
+        D::V sums[12 + D::W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
@@ -60,15 +62,15 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, virial, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, virial, sums,
                         angular_.pull_one[plan.lmax]);
         }
-        A total[12 + W];
-        for (int k = 0; k < 12; k += batch)
-            Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
+        double total[12 + D::W];
+        for (int k = 0; k < 9; k++) sums[3 + k] = in_double(virial[k]);
+        for (int k = 0; k < 12; k += D::W) D::store(total + k, D::sums(sums + k));
         double* own = buffer + 4 * static_cast<size_t>(atom.index);
         for (int k = 0; k < 3; k++) own[k] += total[k];
         const Piece& piece = *atom.piece;
@@ -77,7 +79,7 @@ class ForceStage {
         if (piece.out->virials) {
             double* to = piece.out->virials + (static_cast<size_t>(output) * piece.in->atoms +
                                                piece.original(atom.index)) * 9;
-            for (int d = 0; d < 9; d++) to[d] = -static_cast<double>(total[3 + d]);
+            for (int d = 0; d < 9; d++) to[d] = -total[3 + d];
         }
     }
 
@@ -105,8 +107,8 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, V* sums,
-                         F angular) const {
+                         const Pairs& direct, T inverse_step, double* buffer, V* virial,
+                         Simd<double>::V* sums, F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -131,20 +133,18 @@ class ForceStage {
                     fz = along * z[u] + gz * inverse;
             const V r = distances<T>(&atom.distance[static_cast<size_t>(v) * W]);
             const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
-            sums[0] += fx;
-            sums[1] += fy;
-            sums[2] += fz;
             // All nine: symmetric only where the products are invariant.
-            sums[3] += rx * fx;
-            sums[4] += rx * fy;
-            sums[5] += rx * fz;
-            sums[6] += ry * fx;
-            sums[7] += ry * fy;
-            sums[8] += ry * fz;
-            sums[9] += rz * fx;
-            sums[10] += rz * fy;
-            sums[11] += rz * fz;
-            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
+            virial[0] += rx * fx;
+            virial[1] += rx * fy;
+            virial[2] += rx * fz;
+            virial[3] += ry * fx;
+            virial[4] += ry * fy;
+            virial[5] += ry * fz;
+            virial[6] += rz * fx;
+            virial[7] += rz * fy;
+            virial[8] += rz * fz;
+            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz,
+                    sums);
         }
     }
 
