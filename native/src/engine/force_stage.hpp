@@ -48,11 +48,13 @@ class ForceStage {
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
         const size_t row = output * points + atom.piece->point;
-        double* buffer = w.sums.forces.data() + 4 * row;
+        Buffers buffers{w.sums.forces.data() + 4 * row, nullptr, 4 * points};
+        if (output == 0 && atom.piece->out->centroid_virials)
+            buffers.centroids = w.sums.centroids.data() + 4 * atom.piece->point;
         Pairs direct = pairs(plan, atom, a, output, slope);
         using D = Simd<double>;
-        V virial[9] = {};
         D::V sums[12 + D::W] = {};  // force, virial
+        V virial[9] = {};
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
@@ -62,16 +64,16 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, virial, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums, virial,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, virial, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums, virial,
                         angular_.pull_one[plan.lmax]);
         }
         double total[12 + D::W];
         for (int k = 0; k < 9; k++) sums[3 + k] = in_double(virial[k]);
         for (int k = 0; k < 12; k += D::W) D::store(total + k, D::sums(sums + k));
-        double* own = buffer + 4 * static_cast<size_t>(atom.index);
+        double* own = buffers.forces + 4 * static_cast<size_t>(atom.index);
         for (int k = 0; k < 3; k++) own[k] += total[k];
         const Piece& piece = *atom.piece;
         double* sum = w.sums.virials.data() + (static_cast<size_t>(output) * structures + piece.number) * 9;
@@ -84,6 +86,12 @@ class ForceStage {
     }
 
   private:
+    // Rows of four that neighbours add to; `centroids` is null where nobody asks for them.
+    struct Buffers {
+        double *forces, *centroids;
+        size_t stride;  // from one row of the tensors to the next
+    };
+
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
     // neighbours (of one species) from which on they are zero.
     struct Pairs {
@@ -107,8 +115,8 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, V* virial,
-                         Simd<double>::V* sums, F angular) const {
+                         const Pairs& direct, T inverse_step, const Buffers& buffers,
+                         Simd<double>::V* force, V* virial, F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -143,8 +151,17 @@ class ForceStage {
             virial[6] += rz * fx;
             virial[7] += rz * fy;
             virial[8] += rz * fz;
-            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz,
-                    sums);
+            // In double, as scattered, so that all forces together are zero.
+            force[0] += in_double(fx);
+            force[1] += in_double(fy);
+            force[2] += in_double(fz);
+            const int32_t* to = atom.neighbour.data() + static_cast<size_t>(v) * W;
+            scatter(buffers.forces, to, fx, fy, fz);
+            if (buffers.centroids) {
+                scatter(buffers.centroids, to, rx * fx, rx * fy, rx * fz);
+                scatter(buffers.centroids + buffers.stride, to, ry * fx, ry * fy, ry * fz);
+                scatter(buffers.centroids + 2 * buffers.stride, to, rz * fx, rz * fy, rz * fz);
+            }
         }
     }
 

@@ -1,5 +1,4 @@
-// Forces of a vector of neighbours subtracted from rows of four doubles, and added to the sums of
-// what the central atom feels: both in double, so that all forces together are zero.
+// Forces of a vector of neighbours subtracted from rows of four doubles.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -28,19 +27,16 @@ ACE_INLINE void scatter_rows(double* forces, const int32_t* to, Simd<double>::V 
 }
 
 ACE_INLINE void scatter(double* forces, const int32_t* to, Simd<double>::V x, Simd<double>::V y,
-                        Simd<double>::V z, Simd<double>::V* sums) {
-    sums[0] += x;
-    sums[1] += y;
-    sums[2] += z;
+                        Simd<double>::V z) {
     scatter_rows(forces, to, x, y, z, Simd<double>::lanes());
 }
 
 ACE_INLINE void scatter(double* forces, const int32_t* to, Simd<float>::V x, Simd<float>::V y,
-                        Simd<float>::V z, Simd<double>::V* sums) {
+                        Simd<float>::V z) {
     const auto lanes = Simd<double>::lanes();
     for (int half = 0; half < 2; half++)
         scatter(forces, to + half * Simd<double>::W, widened(x, half, lanes),
-                widened(y, half, lanes), widened(z, half, lanes), sums);
+                widened(y, half, lanes), widened(z, half, lanes));
 }
 
 }  // namespace ace::ACE_ISA
