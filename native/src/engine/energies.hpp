@@ -113,7 +113,7 @@ class Energies {
         forces_.adjoints(c, w, adjoint);
         for (int a = 0; a < b.count; a++)
             if (o < w.atoms[a].piece->derived())
-                forces_.forces(c, w, a, o, slopes, call.structures(), call.centroid_rows());
+                forces_.forces(c, w, a, o, slopes, call.structures());
     }
 
     const Tables& tables_;
