@@ -9,6 +9,9 @@
 //   forces     sums over n of a R and a R', tile by tile, then the angular part
 #pragma once
 
+// Atoms of a structure whose list all threads build.
+constexpr int large_structure = 20000;
+
 template <class T>
 class Job {
   public:
@@ -42,8 +45,12 @@ class Job {
         points_ = points;
         while (work_.size() < static_cast<size_t>(threads))
             work_.push_back(std::make_unique<Work>());
+        // Lists of large structures by all threads, those of the others one for each.
+        for (int k = 0; k < count; k++)
+            if (shared(in[k], count, threads)) prepare(*pieces_[k], {&pool, threads});
         pool.run(threads, [&](int t) {
-            for (int k = t; k < count; k += threads) prepare(*pieces_[k]);
+            for (int k = t; k < count; k += threads)
+                if (!shared(in[k], count, threads)) prepare(*pieces_[k], {});
             work_[t]->forces.zero(points_ * 4 * outputs_);
             work_[t]->virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
         });
@@ -67,7 +74,11 @@ class Job {
         int species, begin, count;
     };
 
-    void prepare(Piece& piece) {
+    static bool shared(const Structure& in, int count, int threads) {
+        return threads > 1 && (count == 1 || in.atoms > large_structure);
+    }
+
+    void prepare(Piece& piece, const Team& team) {
         const Structure& in = *piece.in;
         for (int i = 0; i < in.points; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
@@ -76,7 +87,7 @@ class Job {
             check_positions(in.points, in.positions);
         else
             piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species,
-                              cutoff_);
+                              cutoff_, team);
     }
 
     // Atoms of one species, structure by structure in the order of the cell list, W at a time.
