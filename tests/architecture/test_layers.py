@@ -30,7 +30,7 @@ ROWS = (
     ("acepot.errors", "acepot._native"),
     ("acepot.schema", "acepot.units", "acepot.voigt", "acepot.io.files", "acepot.ownership"),
     ("acepot.run",),
-    ("acepot.structure", "acepot.basis"),
+    ("acepot.structure", "acepot.basis", "acepot.lattice"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.tabulation",),
     ("acepot.lowering",),
@@ -92,7 +92,6 @@ PUBLIC = (
 )
 #: Who may import packages from outside that must stay in one place.
 ONLY_IN = {
-    "vesin": ("acepot.neighbours",),
     "matplotlib": ("acepot.run.figure", "acepot.report"),
     "ase": ("acepot.io.structures.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),

@@ -75,13 +75,18 @@ class Columns {
     };
     struct Column {
         int64_t key;
-        double low[2];
-        int begin;
+        double low[3];
+        int begin;         // its first place
+        int cells, first;  // along z, 0 where they would be many more than points; where they are
     };
+    void cut(Column& column, int end);
     void find_near();
+    Run search(const Column& column, int end, double at, double half,
+               const std::vector<double>& z) const;
 
     int layers_ = 0;  // that a search reaches
-    double step_[2], limit_ = 0;
+    double step_[3], limit_ = 0;
+    std::vector<int> first_;       // places of the first points of the cells
     std::vector<Key> keys_;
     std::vector<Column> columns_;  // and one that marks the end
     std::vector<Run> near_;        // columns near each, [column][2 layers + 1]
