@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <csignal>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -67,6 +68,29 @@ bool Lock::orphaned() {
     return was;
 }
 
+namespace {
+
+// Threads started while this is there leave signals to those there were before, so that Ctrl-C
+// interrupts the caller. Faults of their own they still report.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
+            sigdelset(&all, fault);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_;
+};
+
+}  // namespace
+
 struct Threads::Pool {
     std::mutex lock;
     std::condition_variable start, done;
@@ -108,6 +132,8 @@ struct Threads::Pool {
     // Starts threads up to `wanted`, and returns how many of these there are: where the machine
     // gives no more, the caller does their work itself.
     int grow(int wanted) {
+        if (static_cast<int>(threads.size()) >= wanted) return wanted;
+        const SignalsBlocked blocked;
         try {
             while (static_cast<int>(threads.size()) < wanted) {
                 const int t = static_cast<int>(threads.size()) + 1;

@@ -39,6 +39,9 @@ class Cells {
     // The runs that hold all points within the cut-off of the k-th atom.
     void runs(int k, std::vector<Run>& out) const;
 
+    // Numbers kept of cells and columns.
+    size_t kept() const { return sparse_ ? columns_.kept() : grid_.kept(); }
+
     // Sorted points, padded with 16 that are far away: coordinates, the sorted number of the atom
     // they are or are an image of, and its species.
     std::vector<double> x, y, z;

@@ -48,6 +48,7 @@ class Grid {
     void sort(const std::vector<Image>& points, std::vector<int>& order, const Team& team);
     // Runs that hold all points within reach of a place in the box.
     void runs(const double* at, std::vector<Run>& out) const;
+    size_t kept() const { return first_.size(); }
 
   private:
     void settle(int begin, int end, int place, const int* points, int count,
@@ -66,6 +67,7 @@ class Columns {
     // `place` is that of the point at `at`; z are the coordinates of the sorted points.
     void runs(int place, const double* at, const std::vector<double>& z,
               std::vector<Run>& out) const;
+    size_t kept() const { return first_.size() + 2 * near_.size() + home_.size(); }
 
   private:
     struct Key {
