@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 #: Sums of other vectors that a vector may lose once no single one shortens it.
 _SUMS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+#: Dependent vectors end as others that are shorter by this.
+_DIGITS = 1e-10
 #: What counts as shorter, of squared lengths.
 _SHORTER = 1 - 1e-9
 
@@ -36,7 +38,7 @@ def reduced(
     """Shortest vectors of the same lattice (Minkowski-reduced), each rounded once.
 
     Args:
-        cell: lattice vectors as rows in Å, shape (3, 3), independent.
+        cell: lattice vectors as rows in Å, shape (3, 3). Of dependent ones some end close to zero.
         periodic: directions that repeat, shape (3,); the other rows stay.
 
     Returns:
@@ -61,6 +63,9 @@ def reduced(
 def _shorter(cell: NDArray[np.float64], rows: list[int]) -> tuple[int, list[int]] | None:
     """A row and the multiples of the others that make it shorter when added, if there are any."""
     products = cell @ cell.T
+    squares = products.diagonal()[rows]
+    if len(rows) < 2 or not squares.min() > _DIGITS**2 * squares.max():
+        return None
     trials = []
     for i in rows:
         for j in rows:

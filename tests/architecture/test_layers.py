@@ -29,8 +29,8 @@ ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 ROWS = (
     ("acepot.errors", "acepot._native"),
     ("acepot.schema", "acepot.units", "acepot.voigt", "acepot.io.files", "acepot.ownership"),
-    ("acepot.run",),
-    ("acepot.structure", "acepot.basis", "acepot.lattice"),
+    ("acepot.run", "acepot.lattice"),
+    ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.tabulation",),
     ("acepot.lowering",),
