@@ -42,7 +42,7 @@ class StructureModule(torch.nn.Module):
             E_i in eV, shape (n,), and forces in eV/Å, shape (n, 3), in the type of the module.
         """
         extent = positions.detach().amax(dim=0) - positions.detach().amin(dim=0)
-        lengths = torch.where(pbc, cell.detach().norm(dim=1), extent)
+        lengths = torch.where(pbc, cell.detach().square().sum(dim=1).sqrt(), extent)
         if float(lengths.max()) > self.farthest * self.cutoff:
             raise ValueError(
                 f"positions and cell: {float(lengths.max())} A long, expected at most "

@@ -146,3 +146,24 @@ def test_groups_of_atoms_far_apart_do_not_know_of_each_other(tables, pbc):
             virials=np.vstack([p.virials for p in parts]),
         )
         _assert_same(result, joined, 1e-9, name)
+
+
+def test_the_module_for_torchforce_refuses_what_ends_its_library(tables):
+    pytest.importorskip("vesin_torch", reason="needs acepot[torch]")
+    import torch
+
+    from acepot.evaluate.torch.module import AceModule
+    from torch_ace.structure import StructureModule
+
+    module = torch.jit.script(StructureModule(AceModule(tables)))
+    species, places = torch.zeros(2, dtype=torch.int64), torch.zeros((2, 3), dtype=torch.float64)
+    cell = torch.diag(torch.tensor([5.0, 5.0, 1e6], dtype=torch.float64))
+    every, some = torch.tensor([True] * 3), torch.tensor([True, True, False])
+    places[1, 0] = 2.3
+    energies, _ = module(species, places, cell, some)
+    assert torch.isfinite(energies).all()
+    with pytest.raises(torch.jit.Error, match=r"1000000\.0? A long, expected at most 60000\.0? A"):
+        module(species, places, cell, every)
+    places[1, 2] = 1e6
+    with pytest.raises(torch.jit.Error, match=r"expected at most 60000\.0? A"):
+        module(species, places, cell, some)
