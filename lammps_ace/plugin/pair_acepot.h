@@ -24,7 +24,7 @@ class PairACEPot : public Pair {
     double init_one(int, int) override;
     // "ace_uncertainty_flag": 1 asks for the spread in the next step (fix pair sets it).
     void *extract(const char *, int &) override;
-    // "ace_uncertainty": spread of the committee's energies of each atom, eV.
+    // "ace_uncertainty": spread of the committee's energies of each atom, in LAMMPS' unit.
     void *extract_peratom(const char *, int &) override;
     double memory_usage() override;
 
@@ -33,6 +33,7 @@ class PairACEPot : public Pair {
         void operator()(ace_evaluator *e) const { ace_destroy(e); }
     };
     std::unique_ptr<ace_evaluator, Destroy> evaluator;
+    double unit = 1;  // an eV in LAMMPS' unit of energy; angstrom are LAMMPS' as well
     int wants_uncertainty = 0;
     bool masses_checked = false, with_e0 = true;
 
@@ -44,19 +45,22 @@ class PairACEPot : public Pair {
     int centres = 0, points = 0;
     // Of one step; vectors grow and never shrink.
     std::vector<int32_t> species;
-    std::vector<double> packed, energies, forces, virials, members, uncertainty;
+    std::vector<double> packed, energies, forces, virials, centroids, members, uncertainty;
 
     std::string file_bytes(const char *);
     void read_model(const char *);
+    void set_unit();
     void check_masses();
+    void check_heat_flux();
     void renew_list();
     void choose_centres();
     const double *positions();
-    bool evaluate(int outputs, double *energies, double *forces, double *virials);
+    bool evaluate(const ace_results &);
     std::string failure(int concerned, const int64_t *points);
     void add_forces();
     void add_energies();
     void add_virials();
+    void add_centroid_virials();
     void find_uncertainty();
     int atom_of(int point) const { return order.empty() ? point : order[point]; }
 };

@@ -6,10 +6,12 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "compute.h"
 #include "elements.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "pair_acepot.h"
 #include "platform.h"
@@ -35,9 +37,19 @@ void PairACEPot::settings(int narg, char **arg) {
         error->all(FLERR, "pair_style acepot: expected no arguments or e0 no, got {}",
                    utils::join_words(std::vector<std::string>(arg, arg + narg), " "));
     with_e0 = narg == 0 || utils::logical(FLERR, arg[1], false, lmp);
-    if (std::strcmp(update->unit_style, "metal") != 0)
-        error->all(FLERR, "pair_style acepot: expected units metal, got units {}",
-                   update->unit_style);
+    set_unit();
+}
+
+// LAMMPS' own number for a kcal/mol, as its other potentials of units metal take it.
+void PairACEPot::set_unit() {
+    const std::string units = update->unit_style;
+    if (units != "metal" && units != "real")
+        error->all(FLERR,
+                   "pair_style acepot: expected units metal (eV, A) or real (kcal/mol, A), got "
+                   "units {}; write one of these, and the input's numbers in its units",
+                   units);
+    unit = utils::get_conversion_factor(utils::ENERGY,
+                                        units == "real" ? utils::METAL2REAL : utils::NOCONVERT);
 }
 
 void PairACEPot::coeff(int narg, char **arg) {
@@ -132,7 +144,27 @@ void PairACEPot::init_style() {
             }
     if (!masses_checked) check_masses();
     masses_checked = true;
+    check_heat_flux();
     neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+// The virials of stress/atom belong to the atom whose energy changes, which gives another flux and
+// no error. LAMMPS does not say which of the two a flux takes.
+void PairACEPot::check_heat_flux() {
+    bool flux = false, stress = false, centroid = false;
+    for (const Compute *compute : modify->get_compute_list()) {
+        flux = flux || std::strcmp(compute->style, "heat/flux") == 0;
+        stress = stress || compute->pressatomflag == 1;
+        centroid = centroid || compute->pressatomflag == 2;
+    }
+    if (!flux || !stress) return;
+    static const char told[] =
+        "of a many-body potential is wrong with stress/atom; give it a compute "
+        "centroid/stress/atom NULL virial";
+    if (!centroid) error->all(FLERR, "pair_style acepot: the compute heat/flux {}", told);
+    if (comm->me == 0)
+        error->warning(FLERR, "pair_style acepot: a compute heat/flux {}, as the input has one",
+                       told);
 }
 
 // Elements in another order than the atom types give wrong numbers and no error; masses tell.

@@ -10,6 +10,7 @@
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/input.hpp"
+#include "ace/limits.hpp"
 #include "ace/rows.hpp"
 
 namespace nb = nanobind;
@@ -40,11 +41,12 @@ struct Owned {
 
 class Handle {
   public:
-    Handle(nb::bytes tables, const std::string& instruction_set, bool single)
+    Handle(nb::bytes tables, const std::string& instruction_set,
+           const std::string& precision)
         : evaluator_(ace::make_evaluator(
               ace::Tables::read(reinterpret_cast<const unsigned char*>(tables.c_str()),
                                 tables.size()),
-              instruction_set, single)) {}
+              instruction_set, ace::precision_named(precision))) {}
 
     std::string instruction_set() const { return evaluator_->instruction_set(); }
 
@@ -213,11 +215,12 @@ NB_MODULE(_native, module) {
             PyErr_SetString(PyExc_ValueError, e.what());
         }
     });
+    module.attr("most_l") = ace::most_l;
     module.def("instruction_sets", &ace::instruction_sets);
     module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")
-        .def(nb::init<nb::bytes, const std::string&, bool>(), nb::arg("tables"),
-             nb::arg("instruction_set"), nb::arg("single"))
+        .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
+             nb::arg("instruction_set"), nb::arg("precision") = "double")
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))

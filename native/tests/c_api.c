@@ -13,12 +13,12 @@ static void demand(int condition, const char* what) {
     if (!condition) failures++;
 }
 
-/* A status of 1 and a message that holds `part`. */
+/* A failure, and a message that holds `part`. */
 static void refused(int status, const char* part) {
     const char* message = ace_last_error();
-    if (status != 1 || strstr(message, part) == NULL)
-        printf("        status %d, message '%s'\n", status, message);
-    demand(status == 1 && strstr(message, part) != NULL, part);
+    const int good = status != 0 && ace_last_status() != 0 && strstr(message, part) != NULL;
+    if (!good) printf("        status %d, message '%s'\n", status, message);
+    demand(good, part);
 }
 
 static unsigned char* tables;

@@ -28,11 +28,15 @@ struct Results {
     double* forces = nullptr;    // [output][points][3], eV/A
     double* virials = nullptr;   // of each atom, [output][atoms][3][3], eV
     double* virial = nullptr;    // their sum, [output][3][3]
+    // Of the model alone and by the neighbour p, as heat fluxes need it: the sum over atoms i of
+    // -r_ip (x) dE_i/dr_p, [points][3][3]. The flux of potential energy through the forces is its
+    // product with the velocities.
+    double* centroid_virials = nullptr;
 };
 
 class Evaluator {
   public:
-    virtual ~Evaluator() = default;
+    virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void evaluate(const Structure* structures, int count, int threads,
@@ -48,8 +52,15 @@ std::vector<std::string> instruction_sets();
 std::string best_instruction_set();
 // Throws Error, which names those there are, if this machine or build lacks one.
 void require_instruction_set(const std::string& name);
-// `single`: in float rather than double, from the distances on.
+
+// Everything up to the distances of neighbours is in double, and sums over atoms are. Beyond:
+//   full    all in double
+//   mixed   what is computed for each neighbour in float, A's and all that is made of them in double
+//   single  all in float
+enum class Precision { full, mixed, single };
+// "double", "mixed" or "single"; throws Error for other names.
+Precision precision_named(const std::string& name);
 std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set,
-                                          bool single = false);
+                                          Precision precision = Precision::full);
 
 }  // namespace ace
