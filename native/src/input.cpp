@@ -52,6 +52,11 @@ void check_results(const Structure& in, const Results& out) {
     check_finite(out.virial, 1, 9, out.outputs, "the virial");
 }
 
+void check_values(const Structure& in, int rows, const double* values) {
+    for (int64_t k = 0; k < int64_t(in.atoms) * rows; k++)
+        if (!std::isfinite(values[k])) throw Error("a value of atom # is not a finite number", k / rows);
+}
+
 void check_input(const Structure& in, int threads) {
     if (threads < 1 || threads > most_threads)
         throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));

@@ -30,6 +30,12 @@ struct Results {
     double* virial = nullptr;    // their sum, [output][3][3]
 };
 
+// A direction that the positions of a structure move along; null: they do not.
+struct Motion {
+    const double* displacements = nullptr;  // [points][3], A
+    const double* strain = nullptr;         // [3][3], r -> r (1 + strain), vectors as rows
+};
+
 class Evaluator {
   public:
     virtual ~Evaluator() = default;
@@ -37,6 +43,19 @@ class Evaluator {
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void evaluate(const Structure* structures, int count, int threads,
                           const Results* results) = 0;
+
+    // Values of sites (docs/conventions.md, "Site outputs"), of Tables of any kind: `rows` of each
+    // atom, in the order that Tables::rows says, [atoms][rows] of every structure.
+    virtual void values(const Structure* structures, int count, int threads,
+                        double* const* values) = 0;
+    // Their derivatives along a motion of each structure.
+    virtual void jvp(const Structure* structures, int count, int threads, const Motion* motions,
+                     double* const* derivatives) = 0;
+    // The forces and virials (of results with one output; energies are left alone) of a loss with
+    // these derivatives by the values.
+    virtual void pullback(const Structure* structures, int count, int threads,
+                          const double* const* adjoints, const Results* results) = 0;
+
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;
 };

@@ -92,6 +92,8 @@ struct Widths {
 
 class Plan {
   public:
+    Plan() = default;
+    // Of energies.
     Plan(const Tables& tables, int centre, const Widths& widths);
 
     std::vector<Source> sources;
@@ -119,6 +121,32 @@ class Plan {
     std::vector<int> row_places, column_places;
     std::vector<std::vector<double>> coefficients;  // [output]: [entry][row][density]
     size_t kept = 0;  // variables of the rows of all blocks together
+};
+
+// x[out] = the dot product of `width` consecutive variables from `left` and from `right` on.
+struct DotProduct {
+    int width, left, right, out;
+};
+
+// Up to most_summed values of a site that are sums over the same variables:
+// y[row] = sum over columns of c x[column].
+constexpr int most_summed = 8;
+struct SumBlock {
+    int rows, row, columns, column;  // where they begin in SitePlan::rows and SitePlan::columns
+    size_t coefficient;              // of the first entry; [column][row]
+};
+
+// What the engine executes for the values of sites (Tables::rows) of one central species: the plan
+// without a bilinear form, then dot products, then sums. Every A is a variable: nothing is folded.
+class SitePlan {
+  public:
+    SitePlan(const Tables& tables, int centre, const Widths& widths);
+
+    Plan plan;
+    std::vector<DotProduct> dots;
+    std::vector<SumBlock> sums;
+    std::vector<int> rows, columns;
+    std::vector<double> coefficients;
 };
 
 }  // namespace ace

@@ -52,7 +52,25 @@ class PairStage {
         if (count < W)
             std::fill(w.components.data() + static_cast<size_t>(count) * total,
                       w.components.data() + static_cast<size_t>(W) * total, T(0));
-        transpose(c, w, total, x);
+        transpose(c, w.components.data(), x);
+    }
+
+    // From [atom][component of every species] to variables x of the plan.
+    void transpose(const Centre<T>& c, const T* components, V* x) const {
+        const int total = c.plan.components * tables_.species;
+        for (int z = 0; z < tables_.species; z++)
+            for (int k = 0; k < c.plan.components; k += W) {
+                const int at = z * c.plan.components + k;
+                V* to = x + z * c.plan.components;
+                const int* places = c.plan.places.data() + k;
+                V t[W];
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++)
+                    t[q] = S::load(components + static_cast<size_t>(q) * total + at);
+                S::transpose(t);
+#pragma GCC unroll 16
+                for (int q = 0; q < W; q++) to[places[q]] = t[q] * c.norms[k + q];
+            }
     }
 
   private:
@@ -88,7 +106,8 @@ class PairStage {
         w.harmonics.need(static_cast<size_t>(chunk) * width);
         w.accumulator.need(plan.components + W);
         V *y = w.harmonics.data(), *acc = w.accumulator.data();
-        std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
+        if (!plan.directs.empty())
+            std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
         atom.core = 0;
         for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];
@@ -132,22 +151,6 @@ class PairStage {
             (direct.column.kind == Column::core ? atom.core : atom.folded[direct.column.index]) +=
                 S::total(sum);
         }
-    }
-
-    void transpose(const Centre<T>& c, Work& w, int total, V* x) const {
-        for (int z = 0; z < tables_.species; z++)
-            for (int k = 0; k < c.plan.components; k += W) {
-                const int at = z * c.plan.components + k;
-                V* to = x + z * c.plan.components;
-                const int* places = c.plan.places.data() + k;
-                V t[W];
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++)
-                    t[q] = S::load(w.components.data() + static_cast<size_t>(q) * total + at);
-                S::transpose(t);
-#pragma GCC unroll 16
-                for (int q = 0; q < W; q++) to[places[q]] = t[q] * c.norms[k + q];
-            }
     }
 
     const Tables& tables_;

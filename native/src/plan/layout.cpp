@@ -31,8 +31,8 @@ void add_folded(Source& source, int begin, int end) {
 }  // namespace
 
 Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms,
-               const Widths& widths)
-    : plan_(plan), tables_(tables), widths_(widths) {
+               const Widths& widths, bool energies)
+    : plan_(plan), tables_(tables), widths_(widths), energies_(energies) {
     place_columns(terms);
     place_components();
     order_pulls();
@@ -102,7 +102,7 @@ void Layout::place_direct() {
         plan_.sources.push_back({plan_.sources[s].grid, false, true, {}, 0, 0});
         add_folded(plan_.sources.back(), densities, outputs);
     }
-    if (!tables_.core.empty()) place_core();
+    if (energies_ && !tables_.core.empty()) place_core();
 }
 
 // In the padding of a wide source on the same grid, else alone.

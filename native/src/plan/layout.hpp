@@ -9,9 +9,9 @@ namespace ace {
 
 class Layout {
   public:
-    // Places what the terms and plan.folds need.
-    Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms,
-           const Widths& widths);
+    // Places what the terms and plan.folds need, and the core density if energies are wanted.
+    Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms, const Widths& widths,
+           bool energies);
 
     // The first variable of all A's with the species, channel and l of A number f: m = 0, then
     // cosine and sine of m = 1, 2, ...
@@ -36,6 +36,7 @@ class Layout {
     Plan& plan_;
     const Tables& tables_;
     const Widths widths_;
+    const bool energies_;
     std::vector<Group> groups_;
     std::map<std::array<int, 3>, int> shells_;  // table, channel, l
 };

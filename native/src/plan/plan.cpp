@@ -11,10 +11,12 @@ namespace ace {
 Plan::Plan(const Tables& tables, int centre, const Widths& widths) {
     Terms terms(tables, centre);
     folds = terms.folds;
-    const Layout layout(*this, tables, terms.all, widths);
+    const Layout layout(*this, tables, terms.all, widths, true);
     Form form(tables.outputs, tables.densities);
     const std::vector<const Term*> rest = couple(*this, tables, terms.all, layout, form);
-    Nodes(*this, tables, terms, layout, form).add(rest);
+    Nodes nodes(*this, tables, terms, layout);
+    nodes.add(rest, form);
+    nodes.order_ops();
     form.write(*this);
 }
 
