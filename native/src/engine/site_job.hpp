@@ -1,0 +1,76 @@
+// The verbs of site values for the structures of a call. Made when one is first asked for: hosts
+// that want energies only do without the plans.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/jvp.hpp"
+#include "engine/pullback.hpp"
+#include "engine/site_values.hpp"
+
+namespace ace::ACE_ISA {
+
+// Values of a site that a thread has room for.
+constexpr int most_rows = 1 << 20;
+
+template <class T>
+class SiteJob {
+  public:
+    explicit SiteJob(const Shared<T>& shared)
+        : call_(shared.tables, shared.cutoff, Simd<T>::W), sites_(shared), values_(sites_),
+          jvp_(sites_, shared), pullback_(sites_, shared) {}
+
+    void values(const Structure* in, int count, int threads, double* const* out, Threads& pool) {
+        const std::vector<Results> none(count, nothing());
+        call_.set(in, count, none.data());
+        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) { values_.batch(call_, b, w, out); });
+    }
+
+    void jvp(const Structure* in, int count, int threads, const Motion* motions,
+             double* const* out, Threads& pool) {
+        const std::vector<Results> none(count, nothing());
+        call_.set(in, count, none.data());
+        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) {
+            jvp_.batch(call_, b, w, motions, out);
+        });
+    }
+
+    void pullback(const Structure* in, int count, int threads, const double* const* adjoints,
+                  const Results* out, Threads& pool) {
+        call_.set(in, count, out);
+        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) {
+            pullback_.batch(call_, b, w, adjoints);
+        });
+        pool.run(threads, [&](int t) {
+            call_.reduce(t, threads, [&](int u) -> Sums& { return work_[u]->sums; });
+        });
+    }
+
+  private:
+    static Results nothing() {
+        Results none;
+        none.outputs = 0;
+        return none;
+    }
+
+    template <class F>
+    void run(int threads, Threads& pool, F&& batch) {
+        while (work_.size() < static_cast<size_t>(threads))
+            work_.push_back(std::make_unique<SiteWork<T>>());
+        pool.run(threads, [&](int t) { call_.prepare(t, threads, work_[t]->sums); });
+        call_.make_batches();
+        pool.run(threads, [&](int t) {
+            call_.each_batch(t, threads, [&](const Batch& b) { batch(b, *work_[t]); });
+        });
+    }
+
+    Call call_;
+    const Sites<T> sites_;
+    const SiteValues<T> values_;
+    const SiteJvp<T> jvp_;
+    const SitePullback<T> pullback_;
+    std::vector<std::unique_ptr<SiteWork<T>>> work_;
+};
+
+}  // namespace ace::ACE_ISA
