@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,29 @@ from acepot.errors import InputError, MissingDependency
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
+    Pullback,
     Quantity,
     Result,
+    SiteRows,
+    Sites,
+    StructureRows,
     Totals,
+    adjoint_sites,
+    displacement_of,
     named,
+    no_pullback,
     no_result,
+    no_sites,
     row_count,
     species_of,
+    strains_of,
 )
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
+from acepot.voigt import from_voigt
+
+R = TypeVar("R")
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
@@ -82,7 +94,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model of true scalars.
+        tables: a lowered model or basis; `evaluate` and `bind` are of models of energies alone.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -101,8 +113,6 @@ class NativeEvaluator:
         single: bool = False,
     ) -> None:
         module = _module()
-        if not tables.is_energy:
-            raise InputError("native: only models of true scalars have an energy; use reference")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         self.tables = tables
@@ -136,35 +146,123 @@ class NativeEvaluator:
         Returns:
             One result a structure; where it is an unknown element, coinciding or too close
             atoms, or numbers that are not finite, the result says so and the others stand.
+
+        Raises:
+            InputError: Tables of a basis, or of something that is no energy.
         """
-        return self._each(structures, committee, 0, len(structures))
+        self._require_energy("evaluate")
+        members = self.tables.members - 1 if committee else None
 
-    def _each(
-        self, structures: Sequence[Structure], committee: bool, first: int, total: int
-    ) -> list[Result]:
-        """Results of structures `first` and following among a total; each that fails says why."""
-        try:
-            return self._evaluate(structures, committee)
-        except ValueError as error:  # of one of them: find out which
-            if len(structures) == 1:
-                members = self.tables.members - 1 if committee else None
-                said = named(structures[0], error, first if total > 1 else None)
-                return [no_result(structures[0], said, members)]
-        half = len(structures) // 2
-        before = self._each(structures[:half], committee, first, total)
-        return before + self._each(structures[half:], committee, first + half, total)
+        def compute(some: slice) -> list[Result]:
+            found = self._handle.evaluate(
+                *self._atoms(structures[some]), self.tables.members if committee else 1
+            )
+            return [_result(*one, committee) for one in zip(*found, strict=True)]
 
-    def _evaluate(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
+        return _each(structures, compute, lambda s, e: no_result(s, e, members))
+
+    # -------------------------------------------------------------- site outputs
+
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`)."""
+
+        def compute(some: slice) -> list[Sites]:
+            return self._sites(self._handle.values(*self._atoms(structures[some])))
+
+        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+
+    def jvp(
+        self,
+        structures: Sequence[Structure],
+        displacements: Sequence[Floats | None],
+        strains: Sequence[Floats | None] | None = None,
+    ) -> list[Sites]:
+        """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
+        along = strains_of(structures, displacements, strains)
+
+        def compute(some: slice) -> list[Sites]:
+            chosen = zip(structures[some], displacements[some], along[some], strict=True)
+            motions = [displacement_of(*one) for one in chosen]
+            u, e = ([np.ascontiguousarray(m[k]) for m in motions] for k in (0, 1))
+            return self._sites(self._handle.jvp(*self._atoms(structures[some]), u, e))
+
+        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+
+    def pullback(
+        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
+    ) -> list[Pullback]:
+        """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
+        if len(structures) != len(adjoints):
+            raise InputError("pullback: expected adjoints for each structure")
+
+        def compute(some: slice) -> list[Pullback]:
+            chosen = zip(structures[some], adjoints[some], strict=True)
+            given = [adjoint_sites(self.tables, s, a) for s, a in chosen]
+            found = self._handle.pullback(*self._atoms(structures[some]), given)
+            return [Pullback(*one) for one in zip(*found, strict=True)]
+
+        return _each(structures, compute, no_pullback)
+
+    def rows(
+        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
+    ) -> list[StructureRows]:
+        """Design rows of sums over all sites of true scalars (see `SiteEvaluator`).
+
+        Raises:
+            InputError: weights of sites, or Tables of anything else than true scalars: those rows
+                are the oracle's and torch's.
+        """
+        if weights is not None and any(w is not None for w in weights):
+            raise InputError("rows: the native evaluator weighs all sites alike; use reference")
+        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
+        count = self.tables.functions
+
+        def compute(some: slice) -> list[StructureRows]:
+            made = []
+            for structure in structures[some]:
+                n = len(structure)
+                out = np.empty((7 + 3 * n, count), order="F")
+                builder.fill(structure, ("energy", "forces", "virial"), out)
+                virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
+                made.append(
+                    StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),))
+                )
+            return made
+
+        return _each(structures, compute, lambda _s, e: StructureRows((), e))
+
+    # -------------------------------------------------------------- steps
+
+    def _require_energy(self, verb: str) -> None:
+        if not self.tables.is_energy:
+            raise InputError(
+                f"{verb}: only models of true scalars have an energy; use values and pullback"
+            )
+
+    def _atoms(self, structures: Sequence[Structure]) -> tuple[object, ...]:
+        """What the compiled part is told of structures, and the number of threads."""
         atoms = sum(len(s) for s in structures)
-        energies, forces, virials = self._handle.evaluate(
+        return (
             [s.positions for s in structures],
             [species_of(self.tables, s).astype(np.int32) for s in structures],
             [s.cell for s in structures],
             [s.pbc.astype(np.int32) for s in structures],
             max(1, min(self.threads, atoms // _PER_THREAD)),
-            self.tables.members if committee else 1,
         )
-        return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+
+    def _sites(self, arrays: Sequence[Floats]) -> list[Sites]:
+        """Arrays of shape (n, rows) as one array for each irrep."""
+        widths = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
+        bounds = np.cumsum([0] + [w * dim for w, dim in widths])
+        return [
+            Sites(
+                tuple(
+                    array[:, begin:end].reshape(len(array), *shape)
+                    for begin, end, shape in zip(bounds, bounds[1:], widths)
+                )
+            )
+            for array in arrays
+        ]
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
@@ -173,6 +271,7 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
+        self._require_energy("bind")
         threads = max(1, min(self.threads, len(species) // _PER_THREAD))
         return BoundEvaluator(self, species, pbc, threads)
 
@@ -278,6 +377,32 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
+
+
+def _each(
+    structures: Sequence[Structure],
+    compute: Callable[[slice], list[R]],
+    failed: Callable[[Structure, InputError], R],
+) -> list[R]:
+    """The results of structures in as few calls as can be; each that fails says why.
+
+    Args:
+        structures: atoms and cells.
+        compute: the results of some of them.
+        failed: the result that says what is wrong with one.
+    """
+
+    def some(first: int, stop: int) -> list[R]:
+        try:
+            return compute(slice(first, stop))
+        except ValueError as error:  # of one of them: find out which
+            if stop - first == 1:
+                which = first if len(structures) > 1 else None
+                return [failed(structures[first], named(structures[first], error, which))]
+        half = (first + stop) // 2
+        return some(first, half) + some(half, stop)
+
+    return some(0, len(structures))
 
 
 def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
