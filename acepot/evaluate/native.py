@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.precision import Precision, checked_precision
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
@@ -98,7 +99,9 @@ class NativeEvaluator:
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
-        single: in single precision from the distances on; see evaluate/precision.py.
+        precision: double; mixed, in single precision from the distances of neighbours to the
+            A's and from their adjoints to forces; or single, from the distances on. See
+            evaluate/precision.py.
 
     Raises:
         MissingDependency: the extension was not built.
@@ -110,17 +113,18 @@ class NativeEvaluator:
         tables: Tables,
         threads: int | None = None,
         instruction_set: str | None = None,
-        single: bool = False,
+        precision: Precision = "double",
     ) -> None:
         module = _module()
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
+        checked_precision(precision)
         self.tables = tables
         self.threads = available_threads() if threads is None else threads
         name = instruction_set or chosen_instruction_set()
-        self._state = (tables, threads, instruction_set, single)
+        self._state = (tables, threads, instruction_set, precision)
         try:
-            self._handle = module.Evaluator(table_bytes(tables), name, single)
+            self._handle = module.Evaluator(table_bytes(tables), name, precision)
         except ValueError as error:
             raise InputError(f"native: {error}") from None
 

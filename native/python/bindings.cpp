@@ -89,11 +89,12 @@ class Values {
 
 class Handle {
   public:
-    Handle(nb::bytes tables, const std::string& instruction_set, bool single)
+    Handle(nb::bytes tables, const std::string& instruction_set,
+           const std::string& precision)
         : evaluator_(ace::make_evaluator(
               ace::Tables::read(reinterpret_cast<const unsigned char*>(tables.c_str()),
                                 tables.size()),
-              instruction_set, single)) {}
+              instruction_set, ace::precision_named(precision))) {}
 
     std::string instruction_set() const { return evaluator_->instruction_set(); }
 
@@ -335,8 +336,8 @@ NB_MODULE(_native, module) {
     module.def("instruction_sets", &ace::instruction_sets);
     module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")
-        .def(nb::init<nb::bytes, const std::string&, bool>(), nb::arg("tables"),
-             nb::arg("instruction_set"), nb::arg("single"))
+        .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
+             nb::arg("instruction_set"), nb::arg("precision") = "double")
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))

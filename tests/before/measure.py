@@ -96,7 +96,7 @@ def measured_tables(data: bytes, name: str) -> np.ndarray:
     """
     from acepot import _native
 
-    evaluator = _native.Evaluator(data, name, False)
+    evaluator = _native.Evaluator(data, name)
     parts: list[Any] = []
     for s in structures((8, 14)):
         species = np.ascontiguousarray(s.numbers == 14, dtype=np.int32)

@@ -238,7 +238,7 @@ def test_choices_an_evaluator_does_not_have_are_refused():
         acepot.Potential(model, evaluator="reference", threads=2)
     with pytest.raises(InputError, match="the reference evaluator has no single precision"):
         acepot.Potential(model, evaluator="reference", precision="single")
-    with pytest.raises(InputError, match="expected double or single, got 'half'"):
+    with pytest.raises(InputError, match="expected double, mixed or single, got 'half'"):
         acepot.Potential(model, precision="half")
     assert acepot.Potential(model).single_error is None
 
@@ -516,7 +516,7 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
         with pytest.raises(ValueError, match="tables: version 4, this library reads 1 and 3"):
             from acepot._native import Evaluator
 
-            Evaluator(data, "baseline", False)
+            Evaluator(data, "baseline", "double")
     assert outputs.products[0].weights_imaginary.any()
 
 
@@ -551,24 +551,24 @@ def test_every_damaged_byte_of_tables_is_seen():
         changed = bytearray(data)
         changed[at] ^= 1 << int(rng.integers(8))
         with pytest.raises(ValueError, match="tables: damaged .* export them again"):
-            Evaluator(bytes(changed), "baseline", False)
+            Evaluator(bytes(changed), "baseline", "double")
     for at in range(16):
         changed = bytearray(data)
         changed[at] ^= 1 << int(rng.integers(8))
         with pytest.raises(ValueError, match="tables: "):
-            Evaluator(bytes(changed), "baseline", False)
+            Evaluator(bytes(changed), "baseline", "double")
     with pytest.raises(ValueError, match="damaged"):
-        Evaluator(data[:-1], "baseline", False)
+        Evaluator(data[:-1], "baseline", "double")
 
 
 def test_tables_without_a_checksum_are_read_as_before():
     from acepot._native import Evaluator
 
     data = table_bytes(lower(_silicon_oxygen()))
-    new, old = (Evaluator(one, "baseline", False) for one in (data, _without_checksum(data)))
+    new, old = (Evaluator(one, "baseline", "double") for one in (data, _without_checksum(data)))
     frozen = Path(__file__).parents[2] / "native" / "tests" / "data" / "linear.tables"
     assert frozen.read_bytes()[8:16] == (1).to_bytes(8, "little")
-    Evaluator(frozen.read_bytes(), "baseline", False)
+    Evaluator(frozen.read_bytes(), "baseline", "double")
     assert type(new) is type(old)
 
 
@@ -579,7 +579,7 @@ def test_a_cutoff_of_next_to_nothing_is_refused():
     tables = lower(_silicon_oxygen())
     for tiny in (5e-324, 1e-300, 0.009):
         with pytest.raises(ValueError, match=r"a cut-off is not from 0\.01 to 100 A"):
-            Evaluator(table_bytes(replace(tables, cutoff=tables.cutoff * 0 + tiny)), "", False)
+            Evaluator(table_bytes(replace(tables, cutoff=tables.cutoff * 0 + tiny)), "", "double")
 
 
 def test_damaged_tables_are_refused():
@@ -590,7 +590,7 @@ def test_damaged_tables_are_refused():
     rng = np.random.default_rng(0)
     for length in [*range(0, 200, 7), *rng.integers(200, len(data), 60)]:
         with pytest.raises(ValueError, match="tables"):
-            Evaluator(data[:length], "baseline", False)
+            Evaluator(data[:length], "baseline", "double")
     refused = 0
     header = 3000  # names and shapes lie between the arrays; most bytes are coefficients
     for _ in range(300):
@@ -598,7 +598,7 @@ def test_damaged_tables_are_refused():
         for at in rng.integers(0, header, 2):
             changed[at] = int(rng.integers(256))
         try:
-            Evaluator(bytes(changed), "baseline", False)
+            Evaluator(bytes(changed), "baseline", "double")
         except ValueError:
             refused += 1
     assert refused > 50

@@ -67,8 +67,15 @@ std::vector<std::string> instruction_sets();
 std::string best_instruction_set();
 // Throws Error, which names those there are, if this machine or build lacks one.
 void require_instruction_set(const std::string& name);
-// `single`: in float rather than double, from the distances on.
+
+// Everything up to the distances of neighbours is in double, and sums over atoms are. Beyond:
+//   full    all in double
+//   mixed   what is computed for each neighbour in float, A's and all that is made of them in double
+//   single  all in float
+enum class Precision { full, mixed, single };
+// "double", "mixed" or "single"; throws Error for other names.
+Precision precision_named(const std::string& name);
 std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set,
-                                          bool single = false);
+                                          Precision precision = Precision::full);
 
 }  // namespace ace

@@ -25,12 +25,20 @@ struct Source {
     bool narrow, committee;       // committee: needed by its members only
     std::vector<Column> columns;  // without padding
     int first = 0, padded = 0;    // first column in the stored R; number with padding
+    bool linear = false;          // of Plan::linears
 };
 
 // A column that enters the energy directly: its source, and its place in the stored R.
 struct Direct {
     int source, place;
     Column column;
+};
+
+// Columns whose sums over neighbours enter values of sites by themselves only, so that values need
+// no slopes of them and derivatives nothing else: `count` from column `place` on. Their sums over
+// the neighbours of a species follow each other from `at` on, with padding.
+struct Linear {
+    int place, count, padded, at;
 };
 
 // A rank-one product with l = 0: adds weight times a channel to the folded columns.
@@ -99,6 +107,9 @@ class Plan {
     std::vector<Source> sources;
     std::vector<Fold> folds;
     std::vector<Direct> directs;
+    std::vector<Linear> linears;
+    int linear = 0;        // sums of all of them for one species
+    int linear_first = 0;  // the first of them, times Y_00, among the variables: [species][sum]
     int columns = 0;  // of all sources, with padding
     std::vector<Tile> tiles;
     int lmax = 0;
@@ -137,7 +148,7 @@ struct SumBlock {
 };
 
 // What the engine executes for the values of sites (Tables::rows) of one central species: the plan
-// without a bilinear form, then dot products, then sums. Every A is a variable: nothing is folded.
+// without a bilinear form, then dot products, then sums.
 class SitePlan {
   public:
     SitePlan(const Tables& tables, int centre, const Widths& widths);

@@ -30,14 +30,15 @@ struct Interval {
 template <class T>
 constexpr int narrow_row = Simd<T>::W > 8 ? Simd<T>::W : 8;
 
-template <class T>
+template <class T, class A = T>
 struct Centre {
     Plan plan;
-    std::vector<T> norms, pull_norms, clebsch_gordan;
+    std::vector<A> norms, pull_norms, clebsch_gordan;
     // As plan.coefficients, densities_at_once densities after the other.
-    std::vector<std::vector<std::vector<T>>> coefficients;
+    std::vector<std::vector<std::vector<A>>> coefficients;
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
+    // Vectors of T have as many lanes as those of A, or twice as many.
     static Widths widths() {
         return {Simd<T>::W, tile_radials, tile_components, pull_components};
     }
@@ -66,11 +67,11 @@ struct Centre {
     std::vector<std::unique_ptr<Scratch<T>>> storage_;
     std::vector<std::unique_ptr<const Knots>> knots_;
 
-    static std::vector<T> some_of(const std::vector<double>& c, int densities, int first) {
+    static std::vector<A> some_of(const std::vector<double>& c, int densities, int first) {
         const int end = std::min(densities, first + densities_at_once);
-        std::vector<T> out;
+        std::vector<A> out;
         for (size_t k = 0; k < c.size(); k += densities)
-            for (int p = first; p < end; p++) out.push_back(static_cast<T>(c[k + p]));
+            for (int p = first; p < end; p++) out.push_back(static_cast<A>(c[k + p]));
         return out;
     }
 

@@ -20,18 +20,19 @@
 
 namespace ace::ACE_ISA {
 
-template <class T>
+// T: what neighbours are computed in; A: what A's and all that is made of them.
+template <class T, class A = T>
 class Energies {
   public:
-    using V = typename Simd<T>::V;
-    using Work = Workspace<T>;
+    using V = typename Simd<A>::V;
+    using Work = Workspace<T, A>;
 
-    explicit Energies(const Shared<T>& shared)
+    explicit Energies(const Shared<T, A>& shared)
         : tables_(shared.tables), centres_(shared.centres), cutoff_(shared.cutoff), pairs_(shared),
           products_(shared), forces_(shared) {}
 
     void batch(Call& call, const Batch& b, Work& w) const {
-        const Centre<T>& c = *centres_[b.species];
+        const Centre<T, A>& c = *centres_[b.species];
         const V* x = variables(call, b, c, w);
         for (int o = 0; o < call.outputs(); o++) {
             V slope[most_densities] = {};
@@ -42,27 +43,27 @@ class Energies {
 
   private:
     // All variables of the plan: A's, the constant 1, nodes and couplings.
-    const V* variables(Call& call, const Batch& b, const Centre<T>& c, Work& w) const {
+    const V* variables(Call& call, const Batch& b, const Centre<T, A>& c, Work& w) const {
         const Plan& plan = c.plan;
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].piece = &call.piece(b.members[a]);
             w.atoms[a].index = b.members[a].index;
-            geometry<T>(w, tables_.species, cutoff_, plan.columns, w.atoms[a]);
+            geometry(w, tables_.species, cutoff_, plan.columns, w.atoms[a]);
         }
         const bool committee = call.outputs() > 1;
         pairs_.radial(c, w, b.count, committee);
         w.variables.need(plan.variables);
         V* x = w.variables.data();
         pairs_.sums(c, w, b.count, committee, x);
-        x[plan.one] = Simd<T>::set(1);
+        x[plan.one] = Simd<A>::set(1);
         nodes_forward(plan, x);
-        couple<T>(plan, c.clebsch_gordan.data(), x);
+        couple<A>(plan, c.clebsch_gordan.data(), x);
         return x;
     }
 
     // Energies of one output, and their slopes by the densities. A linear model's adjoints are made
     // in the same pass.
-    void energies(const Batch& b, const Centre<T>& c, Work& w, int output, const V* x,
+    void energies(const Batch& b, const Centre<T, A>& c, Work& w, int output, const V* x,
                   V* slope) const {
         const Plan& plan = c.plan;
         w.adjoints.need(plan.variables);
@@ -70,7 +71,7 @@ class Energies {
         if (!tables_.embeddings.present) {
             V* adjoint = w.adjoints.data();
             std::memset(static_cast<void*>(adjoint), 0, sizeof(V) * plan.variables);
-            rho[0] = form_linear<T>(plan, c.coefficients[output][0].data(), x, adjoint);
+            rho[0] = form_linear<A>(plan, c.coefficients[output][0].data(), x, adjoint);
         } else {
             w.rows.need(plan.kept * tables_.densities);
             products_.forward(c, output, x, w.rows.data(), rho);
@@ -79,7 +80,7 @@ class Energies {
             double lane[most_densities] = {}, pull[most_densities] = {};
             for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
             const double energy = products_.energy(b.species, w.atoms[a], output, lane, pull);
-            for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<T>(pull[p]);
+            for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<A>(pull[p]);
             const Piece& piece = *w.atoms[a].piece;
             if (piece.out->energies && output < piece.out->outputs)
                 piece.out->energies[static_cast<size_t>(output) * piece.in->atoms +
@@ -88,12 +89,12 @@ class Energies {
         }
     }
 
-    void derivatives(Call& call, const Batch& b, const Centre<T>& c, Work& w, int output,
+    void derivatives(Call& call, const Batch& b, const Centre<T, A>& c, Work& w, int output,
                      const V* x, const V* slope) const {
         V* adjoint = w.adjoints.data();
         if (tables_.embeddings.present)
             products_.backward(c, output, x, w.rows.data(), adjoint, slope);
-        uncouple<T>(c.plan, c.clebsch_gordan.data(), x, adjoint);
+        uncouple<A>(c.plan, c.clebsch_gordan.data(), x, adjoint);
         nodes_backward(c.plan, x, adjoint);
         forces_.adjoints(c, w, adjoint);
         for (int a = 0; a < b.count; a++)
@@ -102,11 +103,11 @@ class Energies {
     }
 
     const Tables& tables_;
-    const std::vector<std::unique_ptr<Centre<T>>>& centres_;
+    const std::vector<std::unique_ptr<Centre<T, A>>>& centres_;
     const double cutoff_;
-    const PairStage<T> pairs_;
-    const ProductStage<T> products_;
-    const ForceStage<T> forces_;
+    const PairStage<T, A> pairs_;
+    const ProductStage<T, A> products_;
+    const ForceStage<T, A> forces_;
 };
 
 }  // namespace ace::ACE_ISA

@@ -24,19 +24,19 @@ namespace ace::ACE_ISA {
 constexpr int group_atoms = 256;
 
 // What a call works with and leaves for the next one.
-template <class T>
+template <class T, class A>
 struct Job {
     Call call;
-    const Energies<T> energies;
-    std::vector<std::unique_ptr<Workspace<T>>> work;
+    const Energies<T, A> energies;
+    std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
-    explicit Job(const Shared<T>& shared)
-        : call(shared.tables, shared.cutoff, Simd<T>::W), energies(shared) {}
+    explicit Job(const Shared<T, A>& shared)
+        : call(shared.tables, shared.cutoff, Workspace<T, A>::batch), energies(shared) {}
 
     void evaluate(const Structure* in, int count, int threads, const Results* out, Threads& pool) {
         call.set(in, count, out);
         while (work.size() < static_cast<size_t>(threads))
-            work.push_back(std::make_unique<Workspace<T>>());
+            work.push_back(std::make_unique<Workspace<T, A>>());
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         call.make_batches();
         pool.run(threads, [&](int t) {
@@ -49,11 +49,11 @@ struct Job {
     }
 };
 
-template <class T>
+template <class T, class A>
 class Engine final : public Evaluator {
   public:
     explicit Engine(Tables tables)
-        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T>>(shared_)) {}
+        : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T, A>>(shared_)) {}
 
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
@@ -75,14 +75,14 @@ class Engine final : public Evaluator {
     }
 
     void values(const Structure* in, int count, int threads, double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T>& job, int begin, int size) {
+        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
             job.values(in + begin, size, threads, out + begin, pool_);
         });
     }
 
     void jvp(const Structure* in, int count, int threads, const Motion* motions,
              double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T>& job, int begin, int size) {
+        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
             job.jvp(in + begin, size, threads, motions + begin, out + begin, pool_);
         });
     }
@@ -91,7 +91,7 @@ class Engine final : public Evaluator {
                   const Results* out) override {
         for (int k = 0; k < count; k++)
             if (out[k].outputs != 1) throw Error("pullback: expected results of one output");
-        with_sites(in, count, threads, [&](SiteJob<T>& job, int begin, int size) {
+        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
             job.pullback(in + begin, size, threads, adjoints + begin, out + begin, pool_);
         });
     }
@@ -101,7 +101,7 @@ class Engine final : public Evaluator {
     // middle of it.
     void restore() {
         if (!lock_.orphaned()) return;
-        job_.release(), job_ = std::make_unique<Job<T>>(shared_);
+        job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
         sites_.release();
     }
 
@@ -124,15 +124,15 @@ class Engine final : public Evaluator {
             throw Error("more than " + std::to_string(most_rows) +
                         " values of a site are not supported, got " +
                         std::to_string(tables_.rows()));
-        if (!sites_) sites_ = std::make_unique<SiteJob<T>>(shared_);
+        if (!sites_) sites_ = std::make_unique<SiteJob<T, A>>(shared_);
         each_group(in, count, threads,
                    [&](int begin, int size) { f(*sites_, begin, size); });
     }
 
     const Tables tables_;
-    const Shared<T> shared_;
-    std::unique_ptr<Job<T>> job_;
-    std::unique_ptr<SiteJob<T>> sites_;  // null until asked for
+    const Shared<T, A> shared_;
+    std::unique_ptr<Job<T, A>> job_;
+    std::unique_ptr<SiteJob<T, A>> sites_;  // null until asked for
     Threads pool_;
     Lock lock_;
 };
@@ -141,7 +141,7 @@ class Engine final : public Evaluator {
 
 #ifdef ACE_MAKE
 namespace ace {
-std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
+std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, Precision precision) {
     if (tables.lmax > ACE_ISA::most_l)
         throw Error("tables: l up to " + std::to_string(ACE_ISA::most_l) + " is supported, got " +
                     std::to_string(tables.lmax));
@@ -151,8 +151,13 @@ std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, bool single) {
         throw Error("tables: up to " + std::to_string(ACE_ISA::most_densities) +
                     " densities and " + std::to_string(ACE_ISA::most_columns - 1) +
                     " committee members are supported");
-    if (single) return std::make_unique<ACE_ISA::Engine<float>>(std::move(tables));
-    return std::make_unique<ACE_ISA::Engine<double>>(std::move(tables));
+    switch (precision) {
+        case Precision::single:
+            return std::make_unique<ACE_ISA::Engine<float, float>>(std::move(tables));
+        case Precision::mixed:
+            return std::make_unique<ACE_ISA::Engine<float, double>>(std::move(tables));
+        default: return std::make_unique<ACE_ISA::Engine<double, double>>(std::move(tables));
+    }
 }
 }  // namespace ace
 #endif

@@ -10,40 +10,41 @@ namespace ace::ACE_ISA {
 // Folded columns of every radial table (Tables has at most four) and the core density.
 constexpr int most_direct = 4 * most_densities + 1;
 
-template <class T>
+template <class T, class A = T>
 class ForceStage {
   public:
-    static constexpr int W = Simd<T>::W;
+    static constexpr int W = Simd<T>::W, batch = Simd<A>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Work = Workspace<T>;
+    using VA = typename Simd<A>::V;
+    using Work = Workspace<T, A>;
     using Atom = typename Work::Atom;
 
-    explicit ForceStage(const Shared<T>& shared)
+    explicit ForceStage(const Shared<T, A>& shared)
         : tables_(shared.tables), angular_(shared.angular) {}
 
     // Adjoints of the A's in the order of the force stage, [atom][species][place].
-    void adjoints(const Centre<T>& c, Work& w, const V* adjoint) const {
+    void adjoints(const Centre<T, A>& c, Work& w, const VA* adjoint) const {
         const int components = c.plan.components, total = components * tables_.species;
-        w.pulls.need(static_cast<size_t>(W) * total);
+        w.pulls.need(static_cast<size_t>(batch) * total);
         for (int z = 0; z < tables_.species; z++)
-            for (int k = 0; k < components; k += W) {
-                const V* from = adjoint + z * components;
+            for (int k = 0; k < components; k += batch) {
+                const VA* from = adjoint + z * components;
                 const int* order = c.plan.pull_order.data() + k;
-                V t[W];
+                VA t[batch];
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) t[q] = from[order[q]] * c.pull_norms[k + q];
-                S::transpose(t);
+                for (int q = 0; q < batch; q++) t[q] = from[order[q]] * c.pull_norms[k + q];
+                Simd<A>::transpose(t);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++)
-                    S::store(w.pulls.data() + static_cast<size_t>(q) * total + z * components + k,
-                             t[q]);
+                for (int q = 0; q < batch; q++)
+                    put(w.pulls.data() + static_cast<size_t>(q) * total + z * components + k, t[q]);
             }
     }
 
     // Of atom a of the batch, for one output; `points` and `structures` are those of all pieces.
-    void forces(const Centre<T>& c, Work& w, int a, int output, const V* slope, size_t points,
-                int structures) const {
+    // `linear`: adjoints of the sums of linear columns, [species][sum], if there are any.
+    void forces(const Centre<T, A>& c, Work& w, int a, int output, const VA* slope, size_t points,
+                int structures, const T* linear = nullptr) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
@@ -60,14 +61,16 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffer, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffer, sums,
                         angular_.pull_one[plan.lmax]);
+            linear += plan.linear;
         }
-        T total[12 + W];
-        for (int k = 0; k < 12; k += W) S::store(total + k, S::sums(sums + k));
+        A total[12 + W];
+        for (int k = 0; k < 12; k += batch)
+            Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
         double* own = buffer + 4 * static_cast<size_t>(atom.index);
         for (int k = 0; k < 3; k++) own[k] += total[k];
         const Piece& piece = *atom.piece;
@@ -88,7 +91,7 @@ class ForceStage {
         T weight[most_direct];
     };
 
-    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const V* slope) const {
+    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const VA* slope) const {
         Pairs out;
         const int P = tables_.densities;
         for (const Direct& direct : plan.directs) {
@@ -97,14 +100,24 @@ class ForceStage {
             out.source[out.count] = direct.source;
             out.place[out.count] = direct.place;
             out.weight[out.count++] =
-                core ? static_cast<T>(atom.core_weight) : slope[direct.column.index % P][a];
+                static_cast<T>(core ? atom.core_weight : slope[direct.column.index % P][a]);
         }
         return out;
     }
 
+    // The sum of slopes times their weights.
+    static ACE_INLINE V along(const V* slopes, const T* weights, int count) {
+        V sum[2] = {};
+        int k = 0;
+        for (; k + 1 < count; k += 2)
+            for (int q = 0; q < 2; q++) sum[q] += slopes[k + q] * weights[k + q];
+        if (k < count) sum[0] += slopes[k] * weights[k];
+        return sum[0] + sum[1];
+    }
+
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, double* buffer, V* sums,
+                         const Pairs& direct, const T* linear, T inverse_step, double* buffer, V* sums,
                          F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
@@ -120,6 +133,8 @@ class ForceStage {
             for (int q = 0; q < direct.count; q++)
                 if (v < direct.end[q])
                     radial += slopes[u * plan.columns + direct.place[q]] * direct.weight[q];
+            for (const Linear& some : plan.linears)
+                radial += along(slopes + u * plan.columns + some.place, linear + some.at, some.count);
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);

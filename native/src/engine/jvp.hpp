@@ -9,42 +9,46 @@
 
 namespace ace::ACE_ISA {
 
-template <class T>
+template <class T, class A>
 class SiteJvp {
   public:
-    static constexpr int W = Simd<T>::W;
+    static constexpr int W = Simd<T>::W, lanes = Simd<A>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Work = SiteWork<T>;
+    using VA = typename Simd<A>::V;
+    using Work = SiteWork<T, A>;
     using Atom = typename Work::Atom;
 
-    SiteJvp(const Sites<T>& sites, const Shared<T>& shared)
+    SiteJvp(const Sites<T, A>& sites, const Shared<T, A>& shared)
         : sites_(sites), tables_(shared.tables), tiles_(shared.tiles) {}
 
     // `motions` of every structure of the call; `out`: [atoms][rows] likewise.
     void batch(Call& call, const Batch& b, Work& w, const Motion* motions,
                double* const* out) const {
-        const SiteCentre<T>& s = *sites_.centres[b.species];
-        const Centre<T>& c = s.centre;
-        sites_.neighbours(call, b, c, w);
+        const SiteCentre<T, A>& s = *sites_.centres[b.species];
+        const Centre<T, A>& c = s.centre;
+        sites_.neighbours(call, b, c, w, {true, true}, {false, true});
         const int total = c.plan.components * tables_.species;
-        w.components.need(static_cast<size_t>(W) * total + W);
-        w.moved.need(static_cast<size_t>(W) * total + W);
+        for (Scratch<A>* some : {&w.components, &w.turned_components}) {
+            some->need(static_cast<size_t>(lanes) * total + lanes);
+            std::fill(some->data() + static_cast<size_t>(b.count) * total,
+                      some->data() + static_cast<size_t>(lanes) * total, A(0));
+        }
         for (int a = 0; a < b.count; a++) {
             const size_t at = static_cast<size_t>(a) * total;
             one_particle(c, w, w.atoms[a], motions[w.atoms[a].piece->number],
-                         w.components.data() + at, w.moved.data() + at);
+                         w.components.data() + at, w.turned_components.data() + at);
         }
-        for (Scratch<T>* from : {&w.components, &w.moved})
-            std::fill(from->data() + static_cast<size_t>(b.count) * total,
-                      from->data() + static_cast<size_t>(W) * total, T(0));
         w.variables.need(total);
-        w.tangents.need(total);
+        w.tangents.need(c.plan.linear_first + c.plan.linear * tables_.species);
         sites_.pairs.transpose(c, w.components.data(), w.variables.data());
-        sites_.pairs.transpose(c, w.moved.data(), w.tangents.data());
+        sites_.pairs.transpose(c, w.turned_components.data(), w.tangents.data());
+        sites_.linear.sums(c, w, b.count, true, w.tangents.data());
         w.duals.need(c.plan.variables);
-        Dual<T>* x = w.duals.data();
+        Dual<A>* x = w.duals.data();
         for (int k = 0; k < total; k++) x[k] = {w.variables[k], w.tangents[k]};
+        for (int k = 0; k < c.plan.linear * tables_.species; k++)
+            x[c.plan.linear_first + k] = {VA{}, w.tangents[c.plan.linear_first + k]};
         sites_.interior(s, x);
         w.values.need(sites_.padded);
         sums_forward(s.site, s.coefficients.data(), x, w.values.data());
@@ -54,24 +58,18 @@ class SiteJvp {
   private:
     // A's of one atom and their derivatives. The slopes of its radial functions become their
     // derivatives along u.
-    void one_particle(const Centre<T>& c, Work& w, Atom& atom, const Motion& motion, T* out,
-                      T* moved) const {
+    void one_particle(const Centre<T, A>& c, Work& w, Atom& atom, const Motion& motion, A* out,
+                      A* turned) const {
         const Plan& plan = c.plan;
         const int width = (plan.lmax + 1) * (plan.lmax + 1);
         const int chunk = std::max(2, harmonics_bytes / (2 * width * BYTES));
         w.harmonics.need(static_cast<size_t>(chunk) * width);
         w.turned.need(static_cast<size_t>(chunk) * width);
         w.accumulator.need(plan.components + W);
-        w.gradients.need(plan.components + W);
+        w.turned_sums.need(plan.components + W);
         V *y = w.harmonics.data(), *dy = w.turned.data();
-        for (int z = 0; z < tables_.species; z++, out += plan.components,
-                 moved += plan.components) {
+        for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];
-            if (begin == end) {
-                std::fill(out, out + plan.components, T(0));
-                std::fill(moved, moved + plan.components, T(0));
-                continue;
-            }
             const T step = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
             const int parts = (end - begin + chunk - 1) / chunk;
             for (int part = 0, v0 = begin; part < parts; part++) {
@@ -84,18 +82,20 @@ class SiteJvp {
                 for (const Tile& tile : plan.tiles) {
                     const auto sum = tiles_.gather[tile.radials][tile.width];
                     V *of_a = w.accumulator.data() + tile.offset,
-                      *of_d = w.gradients.data() + tile.offset;
+                      *of_d = w.turned_sums.data() + tile.offset;
                     sum(r + tile.column, y + tile.place, {count, first, last}, plan.columns, width,
                         of_a, out + tile.offset);
                     sum(d + tile.column, y + tile.place, {count, first, false}, plan.columns,
                         width, of_d, nullptr);
                     sum(r + tile.column, dy + tile.place, {count, false, last}, plan.columns,
-                        width, of_d, moved + tile.offset);
+                        width, of_d, turned + tile.offset);
                 }
                 v0 += count;
             }
-            std::fill(out + plan.used, out + plan.components, T(0));
-            std::fill(moved + plan.used, moved + plan.components, T(0));
+            const int used = begin == end ? 0 : plan.used;
+            for (A* to : {out, turned}) std::fill(to + used, to + plan.components, A(0));
+            out += plan.components;
+            turned += plan.components;
         }
     }
 
@@ -125,18 +125,18 @@ class SiteJvp {
     static void displaced(Atom& atom, size_t at, const double* displacements, V* u) {
         const Piece& piece = *atom.piece;
         const double* own = displacements + 3 * static_cast<size_t>(piece.original(atom.index));
-        alignas(BYTES) T lanes[3][W];
+        alignas(BYTES) T moved[3][W];
         for (int q = 0; q < W; q++) {
             const double* of =
                 displacements + 3 * static_cast<size_t>(piece.original(atom.neighbour[at + q]));
-            for (int d = 0; d < 3; d++) lanes[d][q] = static_cast<T>(of[d] - own[d]);
+            for (int d = 0; d < 3; d++) moved[d][q] = static_cast<T>(of[d] - own[d]);
         }
-        for (int d = 0; d < 3; d++) u[d] = S::load(lanes[d]);
+        for (int d = 0; d < 3; d++) u[d] = S::load(moved[d]);
     }
 
-    const Sites<T>& sites_;
+    const Sites<T, A>& sites_;
     const Tables& tables_;
-    const Tiles<T>& tiles_;
+    const Tiles<T, A>& tiles_;
 };
 
 }  // namespace ace::ACE_ISA

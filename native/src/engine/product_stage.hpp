@@ -8,40 +8,40 @@
 
 namespace ace::ACE_ISA {
 
-template <class T>
+// Densities in A of atoms whose neighbours are in vectors of T.
+template <class T, class A = T>
 class ProductStage {
   public:
-    static constexpr int W = Simd<T>::W;
-    using V = typename Simd<T>::V;
-    using Atom = typename Workspace<T>::Atom;
+    using V = typename Simd<A>::V;
+    using Atom = Neighbourhood<T>;
 
-    explicit ProductStage(const Shared<T>& shared)
+    explicit ProductStage(const Shared<T, A>& shared)
         : tables_(shared.tables), curves_(shared.curves) {}
 
-    void forward(const Centre<T>& c, int output, const V* x, V* rows, V* rho) const {
+    void forward(const Centre<T, A>& c, int output, const V* x, V* rows, V* rho) const {
         for (int p = 0; p < tables_.densities; p += densities_at_once) {
-            const T* coefficients = c.coefficients[output][p / densities_at_once].data();
+            const A* coefficients = c.coefficients[output][p / densities_at_once].data();
             V* u = rows + c.plan.kept * p;
             switch (tables_.densities - p) {
-                case 1: form_forward<T, 1>(c.plan, coefficients, x, u, rho + p); break;
-                case 2: form_forward<T, 2>(c.plan, coefficients, x, u, rho + p); break;
-                case 3: form_forward<T, 3>(c.plan, coefficients, x, u, rho + p); break;
-                default: form_forward<T, 4>(c.plan, coefficients, x, u, rho + p); break;
+                case 1: form_forward<A, 1>(c.plan, coefficients, x, u, rho + p); break;
+                case 2: form_forward<A, 2>(c.plan, coefficients, x, u, rho + p); break;
+                case 3: form_forward<A, 3>(c.plan, coefficients, x, u, rho + p); break;
+                default: form_forward<A, 4>(c.plan, coefficients, x, u, rho + p); break;
             }
         }
     }
 
-    void backward(const Centre<T>& c, int output, const V* x, const V* rows, V* w,
+    void backward(const Centre<T, A>& c, int output, const V* x, const V* rows, V* w,
                   const V* slope) const {
         std::memset(static_cast<void*>(w), 0, sizeof(V) * c.plan.variables);
         for (int p = 0; p < tables_.densities; p += densities_at_once) {
-            const T* coefficients = c.coefficients[output][p / densities_at_once].data();
+            const A* coefficients = c.coefficients[output][p / densities_at_once].data();
             const V* u = rows + c.plan.kept * p;
             switch (tables_.densities - p) {
-                case 1: form_backward<T, 1>(c.plan, coefficients, x, u, w, slope + p); break;
-                case 2: form_backward<T, 2>(c.plan, coefficients, x, u, w, slope + p); break;
-                case 3: form_backward<T, 3>(c.plan, coefficients, x, u, w, slope + p); break;
-                default: form_backward<T, 4>(c.plan, coefficients, x, u, w, slope + p); break;
+                case 1: form_backward<A, 1>(c.plan, coefficients, x, u, w, slope + p); break;
+                case 2: form_backward<A, 2>(c.plan, coefficients, x, u, w, slope + p); break;
+                case 3: form_backward<A, 3>(c.plan, coefficients, x, u, w, slope + p); break;
+                default: form_backward<A, 4>(c.plan, coefficients, x, u, w, slope + p); break;
             }
         }
     }
@@ -82,6 +82,7 @@ class ProductStage {
   private:
     // zbl: f = P(width - d; width, width), d = min_j (r_j - bound_j); returns that neighbour.
     int nearest_neighbour(int s, Atom& atom, double& f, double& df) const {
+        constexpr int W = Simd<T>::W;
         double least = 1e300, width = 0;
         int best = 0;
         for (int z = 0; z < tables_.species; z++) {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "engine/isa.hpp"
@@ -150,6 +151,46 @@ struct Simd {
         }
     }
 };
+
+// A vector as numbers of its type or of less precision.
+ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
+ACE_INLINE void put(float* to, Simd<double>::V v) {
+    typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
+    *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
+}
+ACE_INLINE void put(float* to, Simd<float>::V v) { Simd<float>::store(to, v); }
+
+// A half of a vector of float.
+template <size_t... q>
+ACE_INLINE Simd<double>::V widened(Simd<float>::V v, int half, std::index_sequence<q...>) {
+    typedef float Half __attribute__((vector_size(BYTES / 2)));
+    constexpr int W = Simd<double>::W;
+    const Half part = half ? __builtin_shufflevector(v, v, (W + int(q))...)
+                           : __builtin_shufflevector(v, v, int(q)...);
+    return __builtin_convertvector(part, Simd<double>::V);
+}
+
+// Lanes added up in A: first of those that do not fit a vector of A, if any, then Simd<A>'s.
+template <class A, class V>
+ACE_INLINE typename Simd<A>::V folded_lanes(V v) {
+    if constexpr (std::is_same_v<V, typename Simd<A>::V>) {
+        return v;
+    } else {
+        const auto lanes = Simd<double>::lanes();
+        return widened(v, 0, lanes) + widened(v, 1, lanes);
+    }
+}
+template <class A, class V>
+ACE_INLINE typename Simd<A>::V sums_over_lanes(const V* from) {
+    if constexpr (std::is_same_v<V, typename Simd<A>::V>) {
+        return Simd<A>::sums(from);
+    } else {
+        typename Simd<A>::V t[Simd<A>::W];
+#pragma GCC unroll 16
+        for (int q = 0; q < Simd<A>::W; q++) t[q] = folded_lanes<A>(from[q]);
+        return Simd<A>::sums(t);
+    }
+}
 
 // The lanes of a vector of double that are below a bound, as bits.
 ACE_INLINE unsigned below(Simd<double>::V v, double bound) {

@@ -14,24 +14,25 @@ namespace ace::ACE_ISA {
 // Values of a site that a thread has room for.
 constexpr int most_rows = 1 << 20;
 
-template <class T>
+// T: what neighbours are computed in; A: what A's and all that is made of them.
+template <class T, class A>
 class SiteJob {
   public:
-    explicit SiteJob(const Shared<T>& shared)
-        : call_(shared.tables, shared.cutoff, Simd<T>::W), sites_(shared), values_(sites_),
+    explicit SiteJob(const Shared<T, A>& shared)
+        : call_(shared.tables, shared.cutoff, Simd<A>::W), sites_(shared), values_(sites_),
           jvp_(sites_, shared), pullback_(sites_, shared) {}
 
     void values(const Structure* in, int count, int threads, double* const* out, Threads& pool) {
         const std::vector<Results> none(count, nothing());
         call_.set(in, count, none.data());
-        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) { values_.batch(call_, b, w, out); });
+        run(threads, pool, [&](const Batch& b, SiteWork<T, A>& w) { values_.batch(call_, b, w, out); });
     }
 
     void jvp(const Structure* in, int count, int threads, const Motion* motions,
              double* const* out, Threads& pool) {
         const std::vector<Results> none(count, nothing());
         call_.set(in, count, none.data());
-        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) {
+        run(threads, pool, [&](const Batch& b, SiteWork<T, A>& w) {
             jvp_.batch(call_, b, w, motions, out);
         });
     }
@@ -39,7 +40,7 @@ class SiteJob {
     void pullback(const Structure* in, int count, int threads, const double* const* adjoints,
                   const Results* out, Threads& pool) {
         call_.set(in, count, out);
-        run(threads, pool, [&](const Batch& b, SiteWork<T>& w) {
+        run(threads, pool, [&](const Batch& b, SiteWork<T, A>& w) {
             pullback_.batch(call_, b, w, adjoints);
         });
         pool.run(threads, [&](int t) {
@@ -57,7 +58,7 @@ class SiteJob {
     template <class F>
     void run(int threads, Threads& pool, F&& batch) {
         while (work_.size() < static_cast<size_t>(threads))
-            work_.push_back(std::make_unique<SiteWork<T>>());
+            work_.push_back(std::make_unique<SiteWork<T, A>>());
         pool.run(threads, [&](int t) { call_.prepare(t, threads, work_[t]->sums); });
         call_.make_batches();
         pool.run(threads, [&](int t) {
@@ -66,11 +67,11 @@ class SiteJob {
     }
 
     Call call_;
-    const Sites<T> sites_;
-    const SiteValues<T> values_;
-    const SiteJvp<T> jvp_;
-    const SitePullback<T> pullback_;
-    std::vector<std::unique_ptr<SiteWork<T>>> work_;
+    const Sites<T, A> sites_;
+    const SiteValues<T, A> values_;
+    const SiteJvp<T, A> jvp_;
+    const SitePullback<T, A> pullback_;
+    std::vector<std::unique_ptr<SiteWork<T, A>>> work_;
 };
 
 }  // namespace ace::ACE_ISA

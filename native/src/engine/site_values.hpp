@@ -4,22 +4,24 @@
 
 namespace ace::ACE_ISA {
 
-template <class T>
+template <class T, class A>
 class SiteValues {
   public:
-    explicit SiteValues(const Sites<T>& sites) : sites_(sites) {}
+    explicit SiteValues(const Sites<T, A>& sites) : sites_(sites) {}
 
     // `out`: [atoms][rows] of every structure of the call.
-    void batch(Call& call, const Batch& b, SiteWork<T>& w, double* const* out) const {
-        const SiteCentre<T>& s = *sites_.centres[b.species];
-        const auto* x = sites_.variables(call, b, s, w);
+    void batch(Call& call, const Batch& b, SiteWork<T, A>& w, double* const* out) const {
+        const SiteCentre<T, A>& s = *sites_.centres[b.species];
+        sites_.neighbours(call, b, s.centre, w, {true, false}, {true, false});
+        auto* x = sites_.variables(b, s, w);
+        sites_.linear.sums(s.centre, w, b.count, false, x);
         w.values.need(sites_.padded);
         sums_forward(s.site, s.coefficients.data(), x, w.values.data());
         sites_.put_values(b, w, out);
     }
 
   private:
-    const Sites<T>& sites_;
+    const Sites<T, A>& sites_;
 };
 
 }  // namespace ace::ACE_ISA

@@ -1,6 +1,7 @@
 // What the verbs of site values share: the plans, what a thread works with, and the way of numbers
 // between the lanes and the caller's arrays.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "engine/dual.hpp"
 #include "engine/form.hpp"
 #include "engine/geometry.hpp"
+#include "engine/linear_stage.hpp"
 #include "engine/pair_stage.hpp"
 #include "engine/shared.hpp"
 #include "engine/site_stage.hpp"
@@ -19,67 +21,72 @@
 namespace ace::ACE_ISA {
 
 // What the engine reads for the site values of one central species.
-template <class T>
+template <class T, class A>
 struct SiteCentre {
     SitePlan site;  // its `plan` is the centre's
-    const Centre<T> centre;
-    const std::vector<T> coefficients;
+    const Centre<T, A> centre;
+    const std::vector<A> coefficients;
 
     SiteCentre(const Tables& tables, int s)
-        : site(tables, s, Centre<T>::widths()), centre(std::move(site.plan), tables, s),
+        : site(tables, s, Centre<T, A>::widths()), centre(std::move(site.plan), tables, s),
           coefficients(site.coefficients.begin(), site.coefficients.end()) {}
 };
 
-template <class T>
-struct SiteWork : Workspace<T> {
+template <class T, class A>
+struct SiteWork : Workspace<T, A> {
     using V = typename Simd<T>::V;
-    Scratch<V> values;  // of sites, or their adjoints: [row], padded to whole vectors
-    Scratch<V> gradients, turned, tangents;
-    Scratch<T> moved;   // [component of dA]
-    Scratch<Dual<T>> duals;
+    using VA = typename Simd<A>::V;
+    Scratch<VA> values;  // of sites, or their adjoints: [row], padded to whole vectors
+    // Of derivatives: harmonics, sums of A's in parts and as a whole, variables.
+    Scratch<V> turned, turned_sums;
+    Scratch<A> turned_components;
+    Scratch<VA> tangents;
+    Scratch<Dual<A>> duals;
 };
 
-template <class T>
+template <class T, class A>
 struct Sites {
-    static constexpr int W = Simd<T>::W;
-    using S = Simd<T>;
-    using V = typename S::V;
+    static constexpr int batch = Simd<A>::W;
+    using S = Simd<A>;
+    using VA = typename S::V;
+    using Work = SiteWork<T, A>;
 
     const Tables& tables;
     const int rows, padded;  // values of a site
     const double cutoff;
-    const PairStage<T> pairs;
-    std::vector<std::unique_ptr<const SiteCentre<T>>> centres;
+    const PairStage<T, A> pairs;
+    const LinearStage<T, A> linear;
+    std::vector<std::unique_ptr<const SiteCentre<T, A>>> centres;
 
-    explicit Sites(const Shared<T>& shared)
-        : tables(shared.tables), rows(tables.rows()), padded((rows + W - 1) / W * W),
-          cutoff(shared.cutoff), pairs(shared) {
+    explicit Sites(const Shared<T, A>& shared)
+        : tables(shared.tables), rows(tables.rows()), padded((rows + batch - 1) / batch * batch),
+          cutoff(shared.cutoff), pairs(shared), linear(tables) {
         for (int s = 0; s < tables.species; s++)
-            centres.push_back(std::make_unique<SiteCentre<T>>(tables, s));
+            centres.push_back(std::make_unique<SiteCentre<T, A>>(tables, s));
     }
 
     // Neighbours of the atoms of a batch and their radial functions.
-    void neighbours(Call& call, const Batch& b, const Centre<T>& c, SiteWork<T>& w) const {
+    void neighbours(Call& call, const Batch& b, const Centre<T, A>& c, Work& w, Wanted some,
+                    Wanted of_linear) const {
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].piece = &call.piece(b.members[a]);
             w.atoms[a].index = b.members[a].index;
-            geometry<T>(w, tables.species, cutoff, c.plan.columns, w.atoms[a]);
+            geometry(w, tables.species, cutoff, c.plan.columns, w.atoms[a]);
         }
-        pairs.radial(c, w, b.count, false);
+        pairs.radial(c, w, b.count, false, some, of_linear);
     }
 
     // All variables, from those of the A's.
     template <class X>
-    static void interior(const SiteCentre<T>& s, X* x) {
+    static void interior(const SiteCentre<T, A>& s, X* x) {
         x[s.centre.plan.one] = S::set(1);
         nodes_forward(s.centre.plan, x);
-        couple<T>(s.centre.plan, s.centre.clebsch_gordan.data(), x);
+        couple<A>(s.centre.plan, s.centre.clebsch_gordan.data(), x);
         dots_forward(s.site.dots, x);
     }
 
-    // All variables of a batch.
-    V* variables(Call& call, const Batch& b, const SiteCentre<T>& s, SiteWork<T>& w) const {
-        neighbours(call, b, s.centre, w);
+    // All variables of a batch but those of linear columns.
+    VA* variables(const Batch& b, const SiteCentre<T, A>& s, Work& w) const {
         w.variables.need(s.centre.plan.variables);
         pairs.sums(s.centre, w, b.count, false, w.variables.data());
         interior(s, w.variables.data());
@@ -87,51 +94,54 @@ struct Sites {
     }
 
     // Where the values of an atom of the batch lie; `arrays` are the caller's, [atoms][rows] each.
-    template <class A>
-    auto* row_of(A* const* arrays, const typename Workspace<T>::Atom& atom) const {
+    template <class P>
+    P row_of(P const* arrays, const Neighbourhood<T>& atom) const {
         return arrays[atom.piece->number] +
                static_cast<size_t>(atom.piece->original(atom.index)) * rows;
     }
 
     // From w.values to the caller's arrays.
-    void put_values(const Batch& b, SiteWork<T>& w, double* const* out) const {
-        double* to[W];
-        for (int a = 0; a < b.count; a++) to[a] = row_of(out, w.atoms[a]);
-        for (int k = 0; k < padded; k += W) {
-            V t[W];
+    void put_values(const Batch& b, Work& w, double* const* out) const {
+        double* to[batch];
+        for (int a = 0; a < b.count; a++) to[a] = row_of<double*>(out, w.atoms[a]);
+        for (int k = 0; k < padded; k += batch) {
+            VA t[batch];
 #pragma GCC unroll 16
-            for (int q = 0; q < W; q++) t[q] = w.values[k + q];
+            for (int q = 0; q < batch; q++) t[q] = w.values[k + q];
             S::transpose(t);
-            const int count = std::min(W, rows - k);
+            const int count = std::min(batch, rows - k);
             for (int a = 0; a < b.count; a++) {
-                if (std::is_same_v<T, double> && count == W) {
-                    put(to[a] + k, t[a]);
-                    continue;
-                }
+                if constexpr (std::is_same_v<A, double>)
+                    if (count == batch) {
+                        put(to[a] + k, t[a]);
+                        continue;
+                    }
                 for (int q = 0; q < count; q++) to[a][k + q] = t[a][q];
             }
         }
     }
 
     // From the caller's arrays to w.values; 0 for lanes without an atom.
-    void get_adjoints(const Batch& b, SiteWork<T>& w, const double* const* in) const {
-        const double* from[W];
-        for (int a = 0; a < b.count; a++) from[a] = row_of(in, w.atoms[a]);
+    void get_adjoints(const Batch& b, Work& w, const double* const* in) const {
+        const double* from[batch];
+        for (int a = 0; a < b.count; a++) from[a] = row_of<const double*>(in, w.atoms[a]);
         w.values.need(padded);
-        for (int k = 0; k < padded; k += W) {
-            V t[W] = {};
-            const int count = std::min(W, rows - k);
-            for (int a = 0; a < b.count; a++)
-                for (int q = 0; q < count; q++) t[a][q] = static_cast<T>(from[a][k + q]);
+        for (int k = 0; k < padded; k += batch) {
+            VA t[batch] = {};
+            const int count = std::min(batch, rows - k);
+            for (int a = 0; a < b.count; a++) {
+                if constexpr (std::is_same_v<A, double>)
+                    if (count == batch) {
+                        t[a] = S::load(from[a] + k);
+                        continue;
+                    }
+                for (int q = 0; q < count; q++) t[a][q] = static_cast<A>(from[a][k + q]);
+            }
             S::transpose(t);
 #pragma GCC unroll 16
-            for (int q = 0; q < W; q++) w.values[k + q] = t[q];
+            for (int q = 0; q < batch; q++) w.values[k + q] = t[q];
         }
     }
-
-  private:
-    static ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
-    static ACE_INLINE void put(double*, Simd<float>::V) {}
 };
 
 }  // namespace ace::ACE_ISA

@@ -11,7 +11,7 @@ namespace ace {
 Plan::Plan(const Tables& tables, int centre, const Widths& widths) {
     Terms terms(tables, centre);
     folds = terms.folds;
-    const Layout layout(*this, tables, terms.all, widths, true);
+    const Layout layout(*this, tables, terms.all, widths);
     Form form(tables.outputs, tables.densities);
     const std::vector<const Term*> rest = couple(*this, tables, terms.all, layout, form);
     Nodes nodes(*this, tables, terms, layout);

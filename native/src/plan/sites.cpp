@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -14,18 +15,23 @@
 namespace ace {
 namespace {
 
+constexpr double y00 = 0.28209479177387814;
+
 class Compiler {
   public:
     Compiler(SitePlan& out, const Tables& tables, int centre, const Widths& widths)
         : out_(out), tables_(tables), terms_(tables), given_(site_terms(tables, terms_, centre)),
-          layout_(out.plan, tables, keys(), widths, false),
+          linear_(linear_columns()), layout_(out.plan, tables, keys(), widths, linear_),
           nodes_(out.plan, tables, terms_, layout_), sums_(tables.rows()) {}
 
     void run() {
+        add_folded();
         add_invariants();
         for (const SiteTerm& term : given_)
-            for (const Share& share : term.shares) add(term.key, share);
+            for (const Share& share : term.shares)
+                if (share.re != 0 || share.im != 0) add(term.key, share);
         nodes_.order_ops();
+        order_dots();
         write_sums();
     }
 
@@ -33,8 +39,79 @@ class Compiler {
     // What the layout makes room for.
     std::vector<Term> keys() const {
         std::vector<Term> out;
-        for (const SiteTerm& term : given_) out.push_back({term.key, {}});
+        for (const SiteTerm& term : given_)
+            if (!is_scalar(term) || !linear_channels_.count(channel_of(term))) out.push_back({term.key, {}});
         return out;
+    }
+
+    // ---- products of one A with l = 0
+
+    bool is_scalar(const SiteTerm& term) const {
+        return term.key.size() == 1 && tables_.a_l[term.key[0]] == 0;
+    }
+    std::pair<int, int> channel_of(const SiteTerm& term) const {
+        const Channel channel = ace::channel_of(tables_, tables_.a_channel[term.key[0]]);
+        return {channel.table, channel.index};
+    }
+
+    // Channels that enter nothing else; or, where this makes fewer, one column for each value, into
+    // which those of all channels are folded.
+    std::vector<Column> linear_columns() {
+        std::set<std::pair<int, int>> others, values;  // table, channel; table, row
+        for (const SiteTerm& term : given_)
+            if (is_scalar(term)) {
+                linear_channels_.insert(channel_of(term));
+                for (const Share& share : term.shares) values.insert({grid_of(term), share.row});
+            } else {
+                for (const int v : term.key) {
+                    const Channel channel = ace::channel_of(tables_, tables_.a_channel[v]);
+                    if (tables_.a_l[v] == 0) others.insert({channel.table, channel.index});
+                }
+            }
+        std::vector<Column> out;
+        if (values.size() < linear_channels_.size()) {
+            fold();
+            for (const auto& [table, row] : values) out.push_back({Column::folded, table, row});
+            linear_channels_.clear();
+            return out;
+        }
+        for (const auto& channel : others) linear_channels_.erase(channel);
+        for (const auto& [table, index] : linear_channels_)
+            out.push_back({Column::channel, table, index});
+        return out;
+    }
+
+    // The first table on the same grid.
+    int grid_of(const SiteTerm& term) const {
+        const int table = channel_of(term).first;
+        for (int t = 0; t < table; t++)
+            if (tables_.radial[t].same_grid(tables_.radial[table])) return t;
+        return table;
+    }
+
+    // Moves these terms to the folds of the plan.
+    void fold() {
+        std::vector<SiteTerm> kept;
+        for (SiteTerm& term : given_) {
+            if (!is_scalar(term)) {
+                kept.push_back(std::move(term));
+                continue;
+            }
+            const auto [table, index] = channel_of(term);
+            Fold fold{table, index, tables_.a_species[term.key[0]],
+                      std::vector<double>(tables_.rows(), 0.0)};
+            for (const Share& share : term.shares) fold.weight[share.row] = share.re;
+            out_.plan.folds.push_back(std::move(fold));
+        }
+        given_ = std::move(kept);
+    }
+
+    // Folded columns have Y_00 in them already.
+    void add_folded() {
+        for (const Column& column : linear_)
+            if (column.kind == Column::folded)
+                for (int z = 0; z < tables_.species; z++)
+                    sums_[column.index][layout_.linear(column, z)] += 1 / y00;
     }
 
     void add(const Key& key, const Share& share) {
@@ -97,6 +174,22 @@ class Compiler {
                 sums_[rows[k]][at->second] += weight;
     }
 
+    // Those with the same run of variables together; `left` is the one with more.
+    void order_dots() {
+        std::map<int, int> degree;
+        for (const DotProduct& dot : out_.dots) {
+            degree[dot.left]++;
+            degree[dot.right]++;
+        }
+        for (DotProduct& dot : out_.dots)
+            if (std::make_pair(degree[dot.right], dot.right) >
+                std::make_pair(degree[dot.left], dot.left))
+                std::swap(dot.left, dot.right);
+        std::sort(out_.dots.begin(), out_.dots.end(), [](const DotProduct& a, const DotProduct& b) {
+            return std::tie(a.width, a.left, a.right) < std::tie(b.width, b.left, b.right);
+        });
+    }
+
     // ---- sums
 
     // Rows over the same variables together.
@@ -126,6 +219,8 @@ class Compiler {
     const Tables& tables_;
     const Terms terms_;
     std::vector<SiteTerm> given_;
+    std::set<std::pair<int, int>> linear_channels_;  // table, channel
+    const std::vector<Column> linear_;
     const Layout layout_;
     Nodes nodes_;
     std::vector<std::map<int, double>> sums_;  // of every row: place -> weight
