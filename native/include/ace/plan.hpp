@@ -67,8 +67,10 @@ struct Op {
     enum Kind { real_real, real_complex, product, mixed, product_real, mixed_real, kinds };
     int kind, level, a_re, a_im, b_re, b_im, out_re, out_im;
 };
+// `last`: no other operation needs what these make.
 struct OpRange {
     int kind, begin, end;
+    bool last;
 };
 
 // Shells a and b of A's coupled to up to most_coupled L of one parity, L descending: x[place] on is

@@ -20,7 +20,7 @@ class SitePullback {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
         sites_.neighbours(call, b, c, w, {true, true}, {false, true});
-        const VA* x = sites_.variables(b, s, w);
+        const VA* x = sites_.variables(b, s, w, false);
         sites_.get_adjoints(b, w, adjoints);
         w.adjoints.zero(c.plan.variables);
         VA* g = w.adjoints.data();

@@ -13,7 +13,7 @@ class SiteValues {
     void batch(Call& call, const Batch& b, SiteWork<T, A>& w, double* const* out) const {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         sites_.neighbours(call, b, s.centre, w, {true, false}, {true, false});
-        auto* x = sites_.variables(b, s, w);
+        auto* x = sites_.variables(b, s, w, true);
         sites_.linear.sums(s.centre, w, b.count, false, x);
         w.values.need(sites_.padded);
         sums_forward(s.site, s.coefficients.data(), x, w.values.data());

@@ -76,20 +76,20 @@ struct Sites {
         pairs.radial(c, w, b.count, false, some, of_linear);
     }
 
-    // All variables, from those of the A's.
+    // Variables from those of the A's: all of them, or without those that only values need.
     template <class X>
-    static void interior(const SiteCentre<T, A>& s, X* x) {
+    static void interior(const SiteCentre<T, A>& s, X* x, bool all = true) {
         x[s.centre.plan.one] = S::set(1);
-        nodes_forward(s.centre.plan, x);
+        nodes_forward(s.centre.plan, x, all);
         couple<A>(s.centre.plan, s.centre.clebsch_gordan.data(), x);
-        dots_forward(s.site.dots, x);
+        if (all) dots_forward(s.site.dots, x);
     }
 
-    // All variables of a batch but those of linear columns.
-    VA* variables(const Batch& b, const SiteCentre<T, A>& s, Work& w) const {
+    // Those of a batch, but of linear columns.
+    VA* variables(const Batch& b, const SiteCentre<T, A>& s, Work& w, bool all) const {
         w.variables.need(s.centre.plan.variables);
         pairs.sums(s.centre, w, b.count, false, w.variables.data());
-        interior(s, w.variables.data());
+        interior(s, w.variables.data(), all);
         return w.variables.data();
     }
 

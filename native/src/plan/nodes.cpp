@@ -179,15 +179,18 @@ std::map<Key, Key> Nodes::popular_pairs(const std::vector<const Term*>& terms) c
 }
 
 void Nodes::order_ops() {
-    std::stable_sort(plan_.ops.begin(), plan_.ops.end(), [](const Op& a, const Op& b) {
-        return std::tie(a.level, a.kind) < std::tie(b.level, b.kind);
-    });
+    std::set<int> needed;
+    for (const Op& op : plan_.ops) needed.insert({op.a_re, op.b_re});
+    const auto order = [&](const Op& op) {
+        return std::make_tuple(op.level, op.kind, needed.count(op.out_re) == 0);
+    };
+    std::stable_sort(plan_.ops.begin(), plan_.ops.end(),
+                     [&](const Op& a, const Op& b) { return order(a) < order(b); });
     for (size_t k = 0; k < plan_.ops.size();) {
         size_t end = k;
-        while (end < plan_.ops.size() && plan_.ops[end].kind == plan_.ops[k].kind &&
-               plan_.ops[end].level == plan_.ops[k].level)
-            end++;
-        plan_.op_ranges.push_back({plan_.ops[k].kind, int(k), int(end)});
+        while (end < plan_.ops.size() && order(plan_.ops[end]) == order(plan_.ops[k])) end++;
+        plan_.op_ranges.push_back(
+            {plan_.ops[k].kind, int(k), int(end), std::get<2>(order(plan_.ops[k]))});
         k = end;
     }
 }
