@@ -32,6 +32,7 @@ from acepot.evaluate.protocol import (
     species_of,
     strains_of,
 )
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
@@ -158,10 +159,11 @@ class NativeEvaluator:
         members = self.tables.members - 1 if committee else None
 
         def compute(some: slice) -> list[Result]:
-            found = self._handle.evaluate(
+            energies, forces, virials = self._handle.evaluate(
                 *self._atoms(structures[some]), self.tables.members if committee else 1
             )
-            return [_result(*one, committee) for one in zip(*found, strict=True)]
+            parts = zip(energies, forces, virials, strict=True)
+            return [_result(*one, committee) for one in parts]
 
         return _each(structures, compute, lambda s, e: no_result(s, e, members))
 
@@ -210,14 +212,14 @@ class NativeEvaluator:
     def rows(
         self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
     ) -> list[StructureRows]:
-        """Design rows of sums over all sites of true scalars (see `SiteEvaluator`).
+        """Design rows of sums over sites of the functions (see `SiteEvaluator`).
 
-        Raises:
-            InputError: weights of sites, or Tables of anything else than true scalars: those rows
-                are the oracle's and torch's.
+        Compiled are those of true scalars over all sites alike, as fits of energies need them. Of
+        tensors, and with weights of sites, they are the oracle's, which is much slower.
         """
-        if weights is not None and any(w is not None for w in weights):
-            raise InputError("rows: the native evaluator weighs all sites alike; use reference")
+        weighted = weights is not None and any(w is not None for w in weights)
+        if weighted or not self.tables.is_scalar or self.tables.functions == 0:
+            return ReferenceEvaluator(self.tables).rows(structures, weights)
         builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
         count = self.tables.functions
 
@@ -262,7 +264,7 @@ class NativeEvaluator:
             Sites(
                 tuple(
                     array[:, begin:end].reshape(len(array), *shape)
-                    for begin, end, shape in zip(bounds, bounds[1:], widths)
+                    for begin, end, shape in zip(bounds[:-1], bounds[1:], widths, strict=True)
                 )
             )
             for array in arrays

@@ -53,7 +53,6 @@ class Reader {
             throw Error("tables: version " + std::to_string(found) + ", this library reads " +
                         std::to_string(version_without_checksum) + ", " + std::to_string(version) +
                         " and " + std::to_string(tensor_version));
-        tensors_ = found == tensor_version;
         if (found != version_without_checksum && number() != checksum(at_, left_))
             throw Error("tables: damaged (their checksum does not match); copy or export them "
                         "again");
@@ -71,7 +70,6 @@ class Reader {
         return found->second;
     }
 
-    bool tensors() const { return tensors_; }
     bool has(const std::string& name) const { return arrays_.count(name) != 0; }
 
     std::vector<double> doubles(const std::string& name, size_t dimensions) const {
@@ -136,7 +134,6 @@ class Reader {
 
     const unsigned char* at_;
     uint64_t left_;
-    bool tensors_ = false;
     std::map<std::string, Array> arrays_;
 };
 
@@ -394,7 +391,7 @@ Tables Tables::read(const unsigned char* data, size_t size) {
     const size_t pairs = static_cast<size_t>(t.species) * t.species;
     require(t.cutoff.size() == pairs && t.e0.size() == t.numbers.size(),
             "cut-offs or E0 do not fit the number of species");
-    t.tensors = in.tensors();
+    t.tensors = in.has("irreps");
     // Where there is nothing but constants there is no cut-off; any will do.
     if (t.tensors && in.dimension("a_l", 'i', 1, 0) == 0)
         t.cutoff.assign(t.cutoff.size(), least_cutoff);
