@@ -79,6 +79,15 @@ def extension_file() -> Path:
     return Path(_module().__file__)
 
 
+def most_l() -> int:
+    """The largest l of the harmonics that the compiled evaluator and row builder take.
+
+    Raises:
+        MissingDependency: the extension was not built.
+    """
+    return int(_module().most_l)
+
+
 def processors() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # only Linux tells

@@ -10,6 +10,7 @@
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/input.hpp"
+#include "ace/limits.hpp"
 #include "ace/rows.hpp"
 
 namespace nb = nanobind;
@@ -333,6 +334,7 @@ NB_MODULE(_native, module) {
             PyErr_SetString(PyExc_ValueError, e.what());
         }
     });
+    module.attr("most_l") = ace::most_l;
     module.def("instruction_sets", &ace::instruction_sets);
     module.def("built_instruction_sets", &ace::built_instruction_sets);
     nb::class_<Handle>(module, "Evaluator")

@@ -9,6 +9,9 @@ std::unique_ptr<Evaluator> make_avx2(Tables tables, Precision precision);
 #endif
 std::unique_ptr<Evaluator> make_baseline(Tables tables, Precision precision);
 
+// Here, so that the types are known here alone and not in every instruction set.
+Evaluator::~Evaluator() = default;
+
 std::vector<std::string> built_instruction_sets() {
 #if defined(ACE_X86)
     return {"baseline", "avx2", "avx512"};
@@ -39,7 +42,8 @@ void require_instruction_set(const std::string& name) {
         if (known == name) return;
         all += " " + known;
     }
-    throw Error("instruction set " + name + " is not available here; expected one of" + all);
+    throw Error("instruction set " + name + " is not available here; expected one of" + all,
+                Fault::instruction_set);
 }
 
 Precision precision_named(const std::string& name) {

@@ -4,12 +4,10 @@
 #include <string>
 
 #include "ace/errors.hpp"
+#include "ace/limits.hpp"
 
 namespace ace {
 namespace {
-
-// More threads than any machine has are a mistake of the caller's.
-constexpr int most_threads = 4096;
 
 std::string text(int64_t number) { return std::to_string(number); }
 
@@ -19,7 +17,8 @@ void check_list(const Structure& in) {
                     text(in.points) + " points for " + text(in.atoms) + " atoms");
     for (int64_t k = 0; k < int64_t(3) * in.points; k++)
         if (!(std::abs(in.positions[k]) < 1e8))
-            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3, -1,
+                        Fault::not_finite);
     if (in.first[0] < 0) throw Error("first: expected to ascend from 0, got " + text(in.first[0]));
     for (int i = 0; i < in.atoms; i++)
         if (in.first[i + 1] < in.first[i])
@@ -40,7 +39,7 @@ void check_finite(const double* values, int64_t atoms, int width, int outputs, c
     for (int64_t k = 0; k < atoms * width * outputs; k++)
         if (!std::isfinite(values[k]))
             throw Error(std::string(what) + " of atom # is not a finite number",
-                        k / width % atoms);
+                        k / width % atoms, -1, Fault::not_finite);
 }
 
 }  // namespace
@@ -50,6 +49,12 @@ void check_results(const Structure& in, const Results& out) {
     check_finite(out.forces, in.points, 3, out.outputs, "the force");
     check_finite(out.virials, in.atoms, 9, out.outputs, "the virial");
     check_finite(out.virial, 1, 9, out.outputs, "the virial");
+    check_finite(out.centroid_virials, in.points, 9, 1, "the virial");
+}
+
+void check_threads(int threads) {
+    if (threads < 1 || threads > most_threads)
+        throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
 }
 
 void check_values(const Structure& in, int rows, const double* values) {
@@ -58,8 +63,7 @@ void check_values(const Structure& in, int rows, const double* values) {
 }
 
 void check_input(const Structure& in, int threads) {
-    if (threads < 1 || threads > most_threads)
-        throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
+    check_threads(threads);
     if (in.atoms < 0 || in.points < 0)
         throw Error("expected 0 atoms or more, got " + text(in.atoms) + " atoms among " +
                     text(in.points) + " points");

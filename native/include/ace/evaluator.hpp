@@ -28,6 +28,10 @@ struct Results {
     double* forces = nullptr;    // [output][points][3], eV/A
     double* virials = nullptr;   // of each atom, [output][atoms][3][3], eV
     double* virial = nullptr;    // their sum, [output][3][3]
+    // Of the model alone and by the neighbour p, as heat fluxes need it: the sum over atoms i of
+    // -r_ip (x) dE_i/dr_p, [points][3][3]. The flux of potential energy through the forces is its
+    // product with the velocities.
+    double* centroid_virials = nullptr;
 };
 
 // A direction that the positions of a structure move along; null: they do not.
@@ -38,7 +42,7 @@ struct Motion {
 
 class Evaluator {
   public:
-    virtual ~Evaluator() = default;
+    virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void evaluate(const Structure* structures, int count, int threads,

@@ -4,6 +4,9 @@
 
 namespace ace {
 
+// Throws Error on a number of threads that no machine has.
+void check_threads(int threads);
+
 // Throws Error on null arrays, impossible counts, list entries out of range and, with a list,
 // positions that are not finite. (With a cell the cell list looks at positions, and the evaluator
 // always looks at species.) The length of `neighbours` is the caller's word.

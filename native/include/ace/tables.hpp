@@ -96,12 +96,10 @@ struct Tables {
 
     double longest_cutoff() const;
     // Whether energies can be made of them: of one density, or of several in an embedding.
-    bool is_energy() const {
-        return !tensors && outputs > 0 && (embeddings.present || densities == 1);
-    }
+    bool is_energy() const;
     // Values of a site: over irreps, in each over outputs of all members (of a basis: over
     // functions), in each over M.
-    int rows() const { return outputs > 0 ? outputs * densities : functions; }
+    int rows() const;
     // What they hold, for messages: "a basis of 0e, 1o", "a model of 2e".
     std::string description() const;
     // Reads the byte form; throws Error on anything that does not fit together.

@@ -28,8 +28,9 @@ struct Batch {
 
 // What one thread adds to forces and virials.
 struct Sums {
-    Scratch<double> forces;   // [output][point][4]
-    Scratch<double> virials;  // [output][piece][9]
+    Scratch<double> forces;     // [output][point][4]
+    Scratch<double> virials;    // [output][piece][9]
+    Scratch<double> centroids;  // of the first output, [3][point][4]
 };
 
 class Call {
@@ -43,7 +44,7 @@ class Call {
             pieces_.push_back(std::make_unique<Piece>());
         count_ = count;
         outputs_ = 0;
-        wanted_ = false;
+        wanted_ = centroids_ = false;
         points_ = 0;
         for (int k = 0; k < count; k++) {
             Piece& piece = *pieces_[k];
@@ -53,7 +54,8 @@ class Call {
             piece.point = points_;
             points_ += in[k].points;
             outputs_ = std::max(outputs_, out[k].outputs);
-            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial;
+            centroids_ = centroids_ || out[k].centroid_virials;
+            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial || centroids_;
         }
     }
 
@@ -62,6 +64,7 @@ class Call {
         for (int k = t; k < count_; k += threads) prepare(*pieces_[k]);
         sums.forces.zero(points_ * 4 * outputs_);
         sums.virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
+        sums.centroids.zero(centroids_ ? points_ * 4 * 3 : 0);
     }
 
     // Atoms of one species, structure by structure in the order of the cell list, as many at a time
@@ -96,12 +99,15 @@ class Call {
     // `sums_of(u)` are those of thread u.
     template <class F>
     void reduce(int t, int threads, F&& sums_of) {
-        for (int k = 0; k < count_; k++)
+        for (int k = 0; k < count_; k++) {
+            if (pieces_[k]->out->centroid_virials)
+                reduce_centroids(*pieces_[k], t, threads, sums_of);
             for (int o = 0; o < pieces_[k]->out->outputs; o++) {
                 if (pieces_[k]->out->forces) reduce_forces(*pieces_[k], o, t, threads, sums_of);
                 if (t == 0 && pieces_[k]->out->virial)
                     reduce_virial(*pieces_[k], o, threads, sums_of);
             }
+        }
     }
 
     Piece& piece(const Member& member) { return *pieces_[member.piece]; }
@@ -142,6 +148,19 @@ class Call {
     }
 
     template <class F>
+    void reduce_centroids(const Piece& piece, int t, int threads, F&& sums_of) {
+        const size_t points = piece.in->points;
+        for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++)
+            for (int d = 0; d < 9; d++) {
+                double sum = 0;
+                for (int u = 0; u < threads; u++)
+                    sum += sums_of(u).centroids[(d / 3 * points_ + piece.point + p) * 4 + d % 3];
+                const size_t to = piece.original(static_cast<int>(p));
+                piece.out->centroid_virials[9 * to + d] = sum;
+            }
+    }
+
+    template <class F>
     void reduce_virial(const Piece& piece, int o, int threads, F&& sums_of) {
         for (int d = 0; d < 9; d++) {
             double sum = 0;
@@ -159,7 +178,7 @@ class Call {
     std::vector<Range> batches_;
     int count_ = 0, outputs_ = 0;
     size_t points_ = 0;
-    bool wanted_ = false;
+    bool wanted_ = false, centroids_ = false;
 };
 
 }  // namespace ace::ACE_ISA

@@ -142,9 +142,6 @@ class Engine final : public Evaluator {
 #ifdef ACE_MAKE
 namespace ace {
 std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, Precision precision) {
-    if (tables.lmax > ACE_ISA::most_l)
-        throw Error("tables: l up to " + std::to_string(ACE_ISA::most_l) + " is supported, got " +
-                    std::to_string(tables.lmax));
     if (tables.is_energy() &&
         (tables.densities > ACE_ISA::most_densities ||
          tables.outputs * tables.densities > ACE_ISA::most_columns))

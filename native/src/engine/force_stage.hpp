@@ -49,7 +49,9 @@ class ForceStage {
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
         const size_t row = output * points + atom.piece->point;
-        double* buffer = w.sums.forces.data() + 4 * row;
+        Buffers buffers{w.sums.forces.data() + 4 * row, nullptr, 4 * points};
+        if (output == 0 && atom.piece->out->centroid_virials)
+            buffers.centroids = w.sums.centroids.data() + 4 * atom.piece->point;
         Pairs direct = pairs(plan, atom, a, output, slope);
         V sums[12 + W] = {};  // force, virial
         for (int z = 0; z < tables_.species; z++) {
@@ -61,17 +63,17 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffer, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffer, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
                         angular_.pull_one[plan.lmax]);
             linear += plan.linear;
         }
         A total[12 + W];
         for (int k = 0; k < 12; k += batch)
             Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
-        double* own = buffer + 4 * static_cast<size_t>(atom.index);
+        double* own = buffers.forces + 4 * static_cast<size_t>(atom.index);
         for (int k = 0; k < 3; k++) own[k] += total[k];
         const Piece& piece = *atom.piece;
         double* sum = w.sums.virials.data() + (static_cast<size_t>(output) * structures + piece.number) * 9;
@@ -84,6 +86,12 @@ class ForceStage {
     }
 
   private:
+    // Rows of four that neighbours add to; `centroids` is null where nobody asks for them.
+    struct Buffers {
+        double *forces, *centroids;
+        size_t stride;  // from one row of the tensors to the next
+    };
+
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
     // neighbours (of one species) from which on they are zero.
     struct Pairs {
@@ -117,7 +125,7 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, const T* linear, T inverse_step, double* buffer, V* sums,
+                         const Pairs& direct, const T* linear, T inverse_step, const Buffers& buffers, V* sums,
                          F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
@@ -158,7 +166,13 @@ class ForceStage {
             sums[9] += rz * fx;
             sums[10] += rz * fy;
             sums[11] += rz * fz;
-            scatter(buffer, atom.neighbour.data() + static_cast<size_t>(v) * W, fx, fy, fz);
+            const int32_t* to = atom.neighbour.data() + static_cast<size_t>(v) * W;
+            scatter(buffers.forces, to, fx, fy, fz);
+            if (buffers.centroids) {
+                scatter(buffers.centroids, to, rx * fx, rx * fy, rx * fz);
+                scatter(buffers.centroids + buffers.stride, to, ry * fx, ry * fy, ry * fz);
+                scatter(buffers.centroids + 2 * buffers.stride, to, rz * fx, rz * fy, rz * fz);
+            }
         }
     }
 

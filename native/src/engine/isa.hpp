@@ -6,6 +6,8 @@
 #define ACE_ISA_NAME "baseline"
 #endif
 
+#include "ace/limits.hpp"
+
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -25,7 +27,7 @@ constexpr int BYTES = 32, tile_radials = 3, tile_components = 4, pull_components
 constexpr int BYTES = 16, tile_radials = 3, tile_components = 3, pull_components = 3, most_sums = 12;
 #endif
 
-constexpr int most_l = 12, most_densities = 16, most_columns = 256;
+constexpr int most_densities = 16, most_columns = 256;
 // Densities that the product stage takes at once.
 constexpr int densities_at_once = 4;
 

@@ -136,7 +136,8 @@ struct Radial {
     [[noreturn]] static void too_close(Atom& atom, size_t k, double begin) {
         throw Error("atoms # and # are " + std::to_string(atom.distance[k]) +
                         " A apart; this model's tables begin at " + std::to_string(begin) + " A",
-                    atom.piece->original(atom.index), atom.piece->original(atom.neighbour[k]));
+                    atom.piece->original(atom.index), atom.piece->original(atom.neighbour[k]),
+                    Fault::too_close);
     }
 };
 

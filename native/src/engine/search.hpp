@@ -39,7 +39,8 @@ struct Found {
 constexpr double tiny = 1e-30;
 
 [[noreturn]] inline void coincide(int i, int j) {
-    throw Error("positions: atoms # and # sit at the same point", std::min(i, j), std::max(i, j));
+    throw Error("positions: atoms # and # sit at the same point", std::min(i, j), std::max(i, j),
+                Fault::too_close);
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -167,7 +168,8 @@ inline int search_cells(const Piece& piece, int atom, double cutoff, bool specie
                     z = cells.z[p] - at[2];
                     p != self && x * x + y * y + z * z <= tiny)
                     coincide(piece.original(atom), cells.original(cells.owner[p]));
-        throw Error("positions: atom # cannot be told apart from another", piece.original(atom));
+        throw Error("positions: atom # cannot be told apart from another", piece.original(atom), -1,
+                    Fault::too_close);
     }
     return count;
 }

@@ -12,9 +12,7 @@
 // wants them. Threads share out the atoms, then the blocks: no place is written by two.
 #pragma once
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -24,12 +22,13 @@
 #include <mutex>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "ace/cells.hpp"
 #include "ace/errors.hpp"
+#include "ace/input.hpp"
+#include "ace/limits.hpp"
 #include "ace/rows.hpp"
 #include "ace/threads.hpp"
 #include "rows/plan.hpp"
@@ -57,7 +56,6 @@ typedef double U __attribute__((vector_size(W * sizeof(double)), aligned(8), may
 #include "rows/walk.hpp"
 #include "rows/batch.hpp"
 #include "rows/block.hpp"
-#include "rows/barrier.hpp"
 #include "rows/job.hpp"
 
 class Builder final : public RowBuilder {
@@ -65,8 +63,9 @@ class Builder final : public RowBuilder {
     explicit Builder(Tables tables) : shared_(std::move(tables)) {}
 
     void fill(const Crystal& crystal, int threads, const RowMatrix& out) override {
+        check_threads(threads);
         std::unique_ptr<Job> job = take();
-        job->fill(crystal, std::max(1, threads), out);
+        job->fill(crystal, threads, out);
         const std::lock_guard<Lock> guard(lock_);
         idle_.push_back(std::move(job));
     }

@@ -156,7 +156,7 @@ class Geometry {
 
     [[noreturn]] static void coincide(int i, int j) {
         throw Error("positions: atoms # and # sit at the same point", std::min(i, j),
-                    std::max(i, j));
+                    std::max(i, j), Fault::too_close);
     }
 
     // Species by species, every neighbour goes to the lane of its place.
@@ -275,7 +275,7 @@ class Geometry {
         const size_t k = std::find(w.lane.begin(), w.lane.end(), lane) - w.lane.begin();
         throw Error("atoms # and # are " + std::to_string(std::sqrt(w.square[k])) +
                         " A apart; this model's tables begin at " + std::to_string(begin) + " A",
-                    order.original[site.place], order.original[w.place[k]]);
+                    order.original[site.place], order.original[w.place[k]], Fault::too_close);
     }
 
     const Tables& tables_;

@@ -2,8 +2,6 @@
 // by rows/engine.hpp in the namespace of an instruction set.
 #pragma once
 
-constexpr int most_l = 20;  // the largest that Tables may hold
-
 // Y_lm of unit vectors, lm = l^2 + l + m (docs/conventions.md, "Harmonics"), and the gradients of
 // r^l Y_lm there. With F_lm = r^(l-m) d^m P_l/dz^m (x + i y)^m and n = l + m:
 //   dF_lm/dz = n F_l-1,m   (d/dx + i d/dy) F_lm = -F_l-1,m+1   (d/dx - i d/dy) F_lm = n (n - 1) F_l-1,m-1

@@ -16,15 +16,19 @@ class Job {
         prepare(in);
         while (workspaces_.size() < static_cast<size_t>(threads))
             workspaces_.push_back(std::make_unique<Workspace>());
-        failed_ = false;
-        failure_ = nullptr;
-        Barrier barrier(threads);
-        std::vector<std::thread> pool;
-        for (int t = 1; t < threads; t++)
-            pool.emplace_back([this, t, &barrier] { run(t, barrier); });
-        run(0, barrier);
-        for (std::thread& thread : pool) thread.join();
-        if (failure_) std::rethrow_exception(failure_);
+        each([&](int t) { workspaces_[t]->batches.begin(shared_); });
+        const size_t count = batches_.size();
+        for (size_t begin = 0, end; begin < count; begin = end) {
+            size_t bytes = 0;
+            for (end = begin; end < count && bytes < round_;) {
+                each([&](int t) { finish(begin, end + t, *workspaces_[t]); });
+                for (int u = 0; u < threads_ && end < count; u++, end++)
+                    bytes += finished_[end - begin]->bytes;
+            }
+            if (out_.forces >= 0)
+                each([&](int t) { spread(begin, end, t, workspaces_[t]->blocks); });
+        }
+        each([&](int t) { total(t); });
     }
 
   private:
@@ -67,37 +71,20 @@ class Job {
         round_ = matrix <= near_matrix ? near_round : far_round;
     }
 
-    // A thread's share of everything. After a failure all stop at the next barrier.
-    void run(int t, Barrier& barrier) {
-        Workspace& w = *workspaces_[t];
-        const size_t count = batches_.size();
-        guarded([&] { w.batches.begin(shared_); });
-        for (size_t begin = 0, end; begin < count; begin = end) {
-            size_t bytes = 0;
-            for (end = begin; end < count && bytes < round_;) {
-                guarded([&] { finish(begin, end + t, w); });
-                barrier.wait();
-                if (failed_) return;
-                for (int u = 0; u < threads_ && end < count; u++, end++)
-                    bytes += finished_[end - begin]->bytes;
-            }
-            if (out_.forces < 0) continue;
-            guarded([&] { spread(begin, end, t, w.blocks); });
-            barrier.wait();
-            if (failed_) return;
-        }
-        guarded([&] { total(t); });
-    }
-
+    // The work of all threads. If several fail, the first of them is who says why, as with one
+    // thread, whoever was there first.
     template <class F>
-    void guarded(F&& work) {
-        try {
-            work();
-        } catch (...) {
-            const std::lock_guard<std::mutex> guard(lock_);
-            if (!failed_) failure_ = std::current_exception();
-            failed_ = true;
-        }
+    void each(F&& work) {
+        failures_.assign(threads_, nullptr);
+        pool_.run(threads_, [&](int t) {
+            try {
+                work(t);
+            } catch (...) {
+                failures_[t] = std::current_exception();
+            }
+        });
+        for (const std::exception_ptr& failure : failures_)
+            if (failure) std::rethrow_exception(failure);
     }
 
     // Finishes a batch of the round that starts with batch `begin`.
@@ -161,7 +148,6 @@ class Job {
     std::vector<std::unique_ptr<Finished>> finished_;  // of a round
     std::vector<char> written_;                        // by block: whether its rows hold anything
     std::vector<std::unique_ptr<Workspace>> workspaces_;
-    std::atomic<bool> failed_{false};
-    std::exception_ptr failure_;
-    std::mutex lock_;
+    std::vector<std::exception_ptr> failures_;  // by thread
+    Threads pool_;
 };

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ace/errors.hpp"
+#include "ace/limits.hpp"
 #include "tables/checksum.hpp"
 
 namespace ace {
@@ -278,7 +279,9 @@ void one_particle(const Reader& in, Tables& t) {
             "the one-particle functions have different lengths");
     for (size_t v = 0; v < count; v++) {
         const int l = t.a_l[v];
-        require(l >= 0 && l <= 20, "l from 0 to 20 is supported");
+        if (l < 0 || l > most_l)
+            throw Error("tables: l from 0 to " + std::to_string(most_l) + " is supported, got " +
+                        std::to_string(l));
         require(t.a_species[v] >= 0 && t.a_species[v] < t.species && t.a_channel[v] >= 0 &&
                     t.a_channel[v] < channels && t.a_m[v] >= -l && t.a_m[v] <= l,
                 "impossible one-particle function");
@@ -370,6 +373,12 @@ Knots::Knots(const RadialTable& table, int pair) {
 }
 
 double Tables::longest_cutoff() const { return *std::max_element(cutoff.begin(), cutoff.end()); }
+
+bool Tables::is_energy() const {
+    return !tensors && outputs > 0 && (embeddings.present || densities == 1);
+}
+
+int Tables::rows() const { return outputs > 0 ? outputs * densities : functions; }
 
 std::string Tables::description() const {
     std::string names;

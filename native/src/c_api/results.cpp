@@ -1,0 +1,87 @@
+#include "results.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "ace/errors.hpp"
+
+namespace ace::c_api {
+namespace {
+
+int checked(int outputs, int most) {
+    const int n = outputs ? outputs : 1;
+    if (n < 1 || n > most)
+        throw Error("results.outputs: this model has " + std::to_string(most - 1) +
+                    " committee members, so expected 1 to " + std::to_string(most) + ", got " +
+                    std::to_string(n));
+    return n;
+}
+
+}  // namespace
+
+Wanted::Wanted(const ace_results& given, int outputs, std::vector<int64_t> first)
+    : outputs_(checked(given.outputs, outputs)),
+      first_(std::move(first)),
+      energy_(given.energy),
+      energies_{given.energies, 1, false, given.energies || given.energy},
+      forces_{given.forces, 3, false, given.forces != nullptr},
+      virials_{given.virials, 9, false, given.virials != nullptr},
+      virial_{given.virial, 9, true, given.virial != nullptr},
+      centroids_(given.centroid_virials) {
+    const bool straight = outputs_ == 1 || first_.size() <= 2;
+    for (Array* a : {&energies_, &forces_, &virials_, &virial_})
+        if (a->wanted && !(a->to && straight))
+            a->between.resize(static_cast<size_t>(outputs_) * place(*a, first_.size() - 1));
+}
+
+// Numbers of one output before those of a structure.
+int64_t Wanted::place(const Array& array, int64_t s) const {
+    return array.width * (array.whole ? s : first_[s]);
+}
+
+double* Wanted::at(Array& array, int64_t s) {
+    if (!array.wanted) return nullptr;
+    return array.between.empty() ? array.to + place(array, s)
+                                 : array.between.data() + outputs_ * place(array, s);
+}
+
+double* Wanted::centroids(int64_t s) const {
+    return centroids_ ? centroids_ + 9 * first_[s] : nullptr;
+}
+
+Results Wanted::results(int64_t s) {
+    return {outputs_,          at(energies_, s), at(forces_, s),
+            at(virials_, s), at(virial_, s),   centroids(s)};
+}
+
+void Wanted::no_numbers(int64_t s) {
+    for (Array* a : {&energies_, &forces_, &virials_, &virial_})
+        if (a->wanted)
+            std::fill_n(at(*a, s), outputs_ * (place(*a, s + 1) - place(*a, s)),
+                        std::numeric_limits<double>::quiet_NaN());
+    if (centroids_)
+        std::fill_n(centroids(s), 9 * (first_[s + 1] - first_[s]),
+                    std::numeric_limits<double>::quiet_NaN());
+}
+
+void Wanted::deliver() {
+    const int64_t count = static_cast<int64_t>(first_.size()) - 1;
+    if (energy_)
+        for (int o = 0; o < outputs_; o++)
+            for (int64_t s = 0; s < count; s++) {
+                const int64_t n = first_[s + 1] - first_[s];
+                const double* e = at(energies_, s) + o * n;
+                energy_[o * count + s] = std::accumulate(e, e + n, 0.0);
+            }
+    for (Array* a : {&energies_, &forces_, &virials_, &virial_})
+        if (!a->between.empty() && a->to)
+            for (int64_t s = 0; s < count; s++) {
+                const int64_t here = place(*a, s), n = place(*a, s + 1) - here;
+                for (int o = 0; o < outputs_; o++)
+                    std::copy_n(at(*a, s) + o * n, n, a->to + o * place(*a, count) + here);
+            }
+}
+
+}  // namespace ace::c_api
