@@ -45,7 +45,7 @@ constexpr int large_structure = 20000;
 
 class Call {
   public:
-    // `costs`: of each species with one output, for the division of the work.
+    // `costs`: of each species, for the division of the work; empty: the same for all.
     Call(const Tables& tables, double cutoff, int lanes, std::vector<Cost> costs)
         : tables_(tables), cutoff_(cutoff), lanes_(lanes), costs_(std::move(costs)) {}
 
@@ -306,7 +306,7 @@ class Call {
         each_part(begin * lanes_, std::min(end * lanes_, atoms_), [&](Piece& piece, int from, int to) {
             const int first = static_cast<int>(piece.atom % lanes_);
             for (int i = from + (lanes_ - (first + from) % lanes_) % lanes_; i < to; i += lanes_) {
-                const Cost& cost = costs_[piece.species(i)];
+                const Cost cost = costs_.empty() ? Cost{1000, 100} : costs_[piece.species(i)];
                 samples_[(piece.atom + i) / lanes_] = cost.atom + cost.neighbour * near(piece, i, runs);
             }
         });
