@@ -523,7 +523,9 @@ def test_one_bad_structure_does_not_stop_the_others_of_a_batch():
         potential.compute_all(batch, failures="drop")
 
 
-def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_an_energy():
+def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_an_energy(
+    structures_of,
+):
     spec = resolve(BasisSpec(("Si",), order=2, degree=4.0, wl=1.0, irreps=("0e", "1o", "1e")))
     tables = lower(spec)
     rng = np.random.default_rng(1)
