@@ -254,7 +254,10 @@ def started(tmp_path: Path) -> str:
         (("one Si", "empty Si"), "empty: tables: not the byte form"),
         (("one Si", "newer Si"), "newer: tables: version 2, this library reads 1"),
         (("* * one", "1 1 one"), "Pair_coeff must start with * *"),
-        (("acepot\n", "acepot 6.0\n"), "expected no arguments or e0 no, got 6.0"),
+        (
+            ("acepot\n", "acepot 6.0\n"),
+            "both or no arguments, got 6.0",
+        ),
         (("acepot\n", "acepot e0 never\n"), "never"),
         (("units metal", "units metal\nnewton off"), "expected newton on, got newton off"),
     ],
