@@ -113,14 +113,22 @@ class Elimination:
             self._project(block)
         self.rows += len(block)
 
-    def with_rest(self, block: Floats) -> Floats:
-        """The triangle of all rows and those of a block, which may be few; it is not changed.
+    def completed(self, block: Floats) -> Floats:
+        """The triangle of all rows and those of a block, which are then taken.
+
+        A block before any other is not: it may have fewer rows than columns.
 
         Returns:
             Shape (columns, columns), or as many rows as there were if these are fewer.
         """
         rest = np.concatenate([self._aside, block]) if len(self._aside) else block
-        return np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        whole = np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        if self.rows > 0:
+            self._triangle, self._gram, self._metric = np.asfortranarray(whole), None, None
+            self._aside = self._aside[:0]
+            self.rows += len(block)
+            self.reflected += len(rest)
+        return whole
 
     def by_reflections(self, rest: int) -> int:
         """How many rows a triangle with so many more is made of by reflections."""
@@ -202,7 +210,7 @@ class Elimination:
         A column of zeros leaves a row of T without a diagonal element. What stands in that row
         goes into those below it.
         """
-        triangle = np.asfortranarray(self._triangle)
+        triangle = np.array(self._triangle, order="F")
         norms = np.linalg.norm(triangle, axis=0)
         unseen = np.flatnonzero(norms == 0)
         if triangle[unseen].any():

@@ -158,7 +158,7 @@ class Accumulator:
         columns = self._columns
         if not 0 <= target < self._width - columns:
             raise InputError(f"target: expected 0 to {self._width - columns - 1}, got {target}")
-        full = self._whole()  # [row, K + T]
+        full = self._finished()  # [row, K + T]
         used = min(self._rows, columns)
         rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
         return Problem(
@@ -180,14 +180,17 @@ class Accumulator:
         """
         if other._rows == 0:
             return
-        full = other._whole()
+        full = other._finished()
         split, rows = other._columns, self._rows
         self.add(full[:, columns], full[:, split:])
         self._rows = rows + other._rows
 
-    def _whole(self) -> NDArray[np.float64]:
-        """The triangle of all rows so far."""
-        return self._eliminated.with_rest(self._block[: self._filled])
+    def _finished(self) -> NDArray[np.float64]:
+        """The triangle of all rows so far, which then stands for those in the block, too."""
+        full = self._eliminated.completed(self._block[: self._filled])
+        if self._eliminated.rows > 0:
+            self._filled = 0
+        return full
 
     def copy(self) -> Accumulator:
         """Another one that holds the same rows; either may take more."""
