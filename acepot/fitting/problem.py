@@ -36,14 +36,12 @@ class Problem:
         targets: Qᵀy, shape (min(m, K),).
         outside: |y - Q Qᵀy|², the sum of squares that no coefficients can reach.
         rows: m, the number of rows that went in.
-        reflected: how many of them were eliminated by Householder reflections.
     """
 
     triangle: NDArray[np.float64]
     targets: NDArray[np.float64]
     outside: float
     rows: int
-    reflected: int = 0
 
     @property
     def columns(self) -> int:
@@ -163,13 +161,18 @@ class Accumulator:
         rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
         return Problem(
             np.ascontiguousarray(full[:used, :columns]), full[:used, columns + target].copy(),
-            float(rest @ rest), self._rows, self._eliminated.by_reflections(self._filled),
+            float(rest @ rest), self._rows,
         )  # fmt: skip
 
     @property
     def rows(self) -> int:
         """How many rows were added."""
         return self._rows
+
+    @property
+    def reflected(self) -> int:
+        """How many rows are, or would be, eliminated by Householder reflections."""
+        return self._eliminated.by_reflections(self._filled)
 
     def absorb(self, other: Accumulator, columns: NDArray[np.intp]) -> None:
         """Add all rows of another one, as its triangle stands for them.
