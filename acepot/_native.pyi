@@ -35,6 +35,33 @@ class Evaluator:
         pbc: NDArray[np.int32],
         threads: int,
     ) -> tuple[Floats, Floats, Floats]: ...
+    def values(
+        self,
+        positions: list[Floats],
+        species: list[NDArray[np.int32]],
+        cells: list[Floats],
+        pbc: list[NDArray[np.int32]],
+        threads: int,
+    ) -> list[Floats]: ...
+    def jvp(
+        self,
+        positions: list[Floats],
+        species: list[NDArray[np.int32]],
+        cells: list[Floats],
+        pbc: list[NDArray[np.int32]],
+        threads: int,
+        displacements: list[Floats],
+        strains: list[Floats],
+    ) -> list[Floats]: ...
+    def pullback(
+        self,
+        positions: list[Floats],
+        species: list[NDArray[np.int32]],
+        cells: list[Floats],
+        pbc: list[NDArray[np.int32]],
+        threads: int,
+        adjoints: list[Floats],
+    ) -> tuple[list[Floats], list[Floats]]: ...
     def evaluate_list(
         self,
         positions: Floats,

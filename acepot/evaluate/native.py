@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,25 @@ from acepot.evaluate.protocol import (
     Pullback,
     Quantity,
     Result,
+    SiteRows,
+    Sites,
+    StructureRows,
+    adjoint_sites,
+    displacement_of,
     named,
+    no_pullback,
+    no_sites,
     row_count,
     species_of,
+    strains_of,
 )
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
+from acepot.voigt import from_voigt
+
+R = TypeVar("R")
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
@@ -95,7 +107,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model of true scalars.
+        tables: a lowered model or basis; `evaluate` and `bind` are of models of energies alone.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -116,8 +128,6 @@ class NativeEvaluator:
         precision: Precision = "double",
     ) -> None:
         module = _module()
-        if not tables.is_energy:
-            raise InputError("native: only models of true scalars have an energy; use reference")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         checked_precision(precision)
@@ -155,7 +165,11 @@ class NativeEvaluator:
             One result a structure, views of arrays that hold all of them; where it is an unknown
             element, coinciding or too close atoms, or numbers that are not finite, the result says
             so and the others stand.
+
+        Raises:
+            InputError: Tables of a basis, or of something that is no energy.
         """
+        self._require_energy("evaluate")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -184,7 +198,11 @@ class NativeEvaluator:
 
         Args:
             structures: atoms and cells.
+
+        Raises:
+            InputError: as `evaluate`.
         """
+        self._require_energy("committee")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -209,8 +227,9 @@ class NativeEvaluator:
                 weight of every site.
 
         Raises:
-            InputError: weights of another shape, or that are not finite.
+            InputError: weights of another shape, or that are not finite; as `evaluate`.
         """
+        self._require_energy("combination")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -270,6 +289,109 @@ class NativeEvaluator:
             errors[number] = named(structure, error, which)
         return errors
 
+    # -------------------------------------------------------------- site outputs
+
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`)."""
+
+        def compute(some: slice) -> list[Sites]:
+            return self._sites(self._handle.values(*self._atoms(structures[some])))
+
+        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+
+    def jvp(
+        self,
+        structures: Sequence[Structure],
+        displacements: Sequence[Floats | None],
+        strains: Sequence[Floats | None] | None = None,
+    ) -> list[Sites]:
+        """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
+        along = strains_of(structures, displacements, strains)
+
+        def compute(some: slice) -> list[Sites]:
+            chosen = zip(structures[some], displacements[some], along[some], strict=True)
+            motions = [displacement_of(*one) for one in chosen]
+            u, e = ([np.ascontiguousarray(m[k]) for m in motions] for k in (0, 1))
+            return self._sites(self._handle.jvp(*self._atoms(structures[some]), u, e))
+
+        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+
+    def pullback(
+        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
+    ) -> list[Pullback]:
+        """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
+        if len(structures) != len(adjoints):
+            raise InputError("pullback: expected adjoints for each structure")
+
+        def compute(some: slice) -> list[Pullback]:
+            chosen = zip(structures[some], adjoints[some], strict=True)
+            given = [adjoint_sites(self.tables, s, a) for s, a in chosen]
+            found = self._handle.pullback(*self._atoms(structures[some]), given)
+            return [Pullback(*one) for one in zip(*found, strict=True)]
+
+        return _each(structures, compute, no_pullback)
+
+    def rows(
+        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
+    ) -> list[StructureRows]:
+        """Design rows of sums over sites of the functions (see `SiteEvaluator`).
+
+        Compiled are those of true scalars over all sites alike, as fits of energies need them. Of
+        tensors, and with weights of sites, they are the oracle's, which is much slower.
+        """
+        weighted = weights is not None and any(w is not None for w in weights)
+        if weighted or not self.tables.is_scalar or self.tables.functions == 0:
+            return ReferenceEvaluator(self.tables).rows(structures, weights)
+        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
+        count = self.tables.functions
+
+        def compute(some: slice) -> list[StructureRows]:
+            made = []
+            for structure in structures[some]:
+                n = len(structure)
+                out = np.empty((7 + 3 * n, count), order="F")
+                builder.fill(structure, ("energy", "forces", "virial"), out)
+                virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
+                made.append(
+                    StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),))
+                )
+            return made
+
+        return _each(structures, compute, lambda _s, e: StructureRows((), e))
+
+    # -------------------------------------------------------------- steps
+
+    def _require_energy(self, verb: str) -> None:
+        if not self.tables.is_energy:
+            raise InputError(
+                f"{verb}: only models of true scalars have an energy; use values and pullback"
+            )
+
+    def _atoms(self, structures: Sequence[Structure]) -> tuple[object, ...]:
+        """What the compiled part is told of structures, and the number of threads."""
+        atoms = sum(len(s) for s in structures)
+        return (
+            [s.positions for s in structures],
+            [species_of(self.tables, s).astype(np.int32) for s in structures],
+            [s.cell for s in structures],
+            [s.pbc.astype(np.int32) for s in structures],
+            self._threads(atoms),
+        )
+
+    def _sites(self, arrays: Sequence[Floats]) -> list[Sites]:
+        """Arrays of shape (n, rows) as one array for each irrep."""
+        widths = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
+        bounds = np.cumsum([0] + [w * dim for w, dim in widths])
+        return [
+            Sites(
+                tuple(
+                    array[:, begin:end].reshape(len(array), *shape)
+                    for begin, end, shape in zip(bounds[:-1], bounds[1:], widths, strict=True)
+                )
+            )
+            for array in arrays
+        ]
+
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
 
@@ -277,6 +399,7 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
+        self._require_energy("bind")
         return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
@@ -288,6 +411,7 @@ class NativeEvaluator:
         Raises:
             InputError: no structure, or an element the tables do not have.
         """
+        self._require_energy("bind_many")
         threads = self._threads(sum(len(s) for s in structures))
         return BoundStructures(self._handle, self.tables, structures, threads)
 
@@ -360,6 +484,32 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
+
+
+def _each(
+    structures: Sequence[Structure],
+    compute: Callable[[slice], list[R]],
+    failed: Callable[[Structure, InputError], R],
+) -> list[R]:
+    """The results of structures in as few calls as can be; each that fails says why.
+
+    Args:
+        structures: atoms and cells.
+        compute: the results of some of them.
+        failed: the result that says what is wrong with one.
+    """
+
+    def some(first: int, stop: int) -> list[R]:
+        try:
+            return compute(slice(first, stop))
+        except ValueError as error:  # of one of them: find out which
+            if stop - first == 1:
+                which = first if len(structures) > 1 else None
+                return [failed(structures[first], named(structures[first], error, which))]
+        half = (first + stop) // 2
+        return some(first, half) + some(half, stop)
+
+    return some(0, len(structures))
 
 
 def _module() -> Any:

@@ -27,7 +27,7 @@ from scipy.linalg import blas, lapack
 
 from acepot.errors import ConvergenceError, InputError
 
-__all__ = ["Elimination"]
+__all__ = ["Elimination", "Metric"]
 
 Floats = NDArray[np.float64]
 #: Columns that reflections eliminate at a time: of 32, 64 and 128 the fastest at K = 1000.
@@ -43,7 +43,7 @@ _ROUNDED = 4 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class _Metric:
+class Metric:
     """Rows as seen from a triangle T: P = B T⁻¹.
 
     Args:
@@ -55,9 +55,10 @@ class _Metric:
     unseen: NDArray[np.intp]
 
     @classmethod
-    def of(cls, triangle: Floats, unseen: NDArray[np.intp]) -> _Metric:
+    def of(cls, triangle: Floats) -> Metric:
         """That of a triangle without zeros on its diagonal but for columns that are zero."""
-        size, panels = len(triangle), []
+        size, unseen = len(triangle), np.flatnonzero(~triangle.any(axis=0))
+        panels: list[tuple[int, int, Floats, Floats]] = []
         for start in range(0, size, _SOLVED):
             stop = min(start + _SOLVED, size)
             above, at = (triangle[a:b, start:stop] for a, b in ((0, start), (start, stop)))
@@ -97,7 +98,7 @@ class Elimination:
         self._triangle: Floats | None = None  # T
         self._gram: Floats | None = None  # PᵀP, its upper half
         self._aside = np.zeros((0, columns))
-        self._metric: _Metric | None = None
+        self._metric: Metric | None = None
         self.rows = 0
         self.reflected = 0
 
@@ -113,14 +114,22 @@ class Elimination:
             self._project(block)
         self.rows += len(block)
 
-    def with_rest(self, block: Floats) -> Floats:
-        """The triangle of all rows and those of a block, which may be few; it is not changed.
+    def completed(self, block: Floats) -> Floats:
+        """The triangle of all rows and those of a block, which are then taken.
+
+        A block before any other is not: it may have fewer rows than columns.
 
         Returns:
             Shape (columns, columns), or as many rows as there were if these are fewer.
         """
         rest = np.concatenate([self._aside, block]) if len(self._aside) else block
-        return np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        whole = np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        if self.rows > 0:
+            self._triangle, self._gram, self._metric = np.asfortranarray(whole), None, None
+            self._aside = self._aside[:0]
+            self.rows += len(block)
+            self.reflected += len(rest)
+        return whole
 
     def by_reflections(self, rest: int) -> int:
         """How many rows a triangle with so many more is made of by reflections."""
@@ -196,13 +205,13 @@ class Elimination:
         renewed: Floats = blas.dtrmm(1.0, root, self._triangle)
         return renewed
 
-    def _settled(self) -> _Metric:
+    def _settled(self) -> Metric:
         """The metric of T, whose columns that are zero get rows that are zero.
 
         A column of zeros leaves a row of T without a diagonal element. What stands in that row
         goes into those below it.
         """
-        triangle = np.asfortranarray(self._triangle)
+        triangle = np.array(self._triangle, order="F")
         norms = np.linalg.norm(triangle, axis=0)
         unseen = np.flatnonzero(norms == 0)
         if triangle[unseen].any():
@@ -214,7 +223,7 @@ class Elimination:
         fixed = np.where(least > 0, np.copysign(least, diagonal), diagonal)
         triangle[np.diag_indices_from(triangle)] = fixed
         self._triangle = triangle
-        return _Metric.of(triangle, unseen)
+        return Metric.of(triangle)
 
 
 def _reflected(triangle: Floats | None, block: Floats, from_zeros: bool) -> Floats:

@@ -75,6 +75,54 @@ bool signalled(void*) {
     const nb::gil_scoped_acquire acquire;
     return PyErr_CheckSignals() != 0;
 }
+template <class T, int... shape>
+using Ins = std::vector<In<T, shape...>>;
+
+// Structures of lists of positions, species, cells and pbc.
+std::vector<ace::Structure> structures(const Ins<double, -1, 3>& positions,
+                                       const Ins<int32_t, -1>& species,
+                                       const Ins<double, 3, 3>& cells, const Ins<int32_t, 3>& pbc,
+                                       int threads) {
+    const size_t count = positions.size();
+    if (species.size() != count || cells.size() != count || pbc.size() != count)
+        throw ace::Error("lists of different lengths");
+    std::vector<ace::Structure> in(count);
+    for (size_t k = 0; k < count; k++) {
+        const size_t n = positions[k].shape(0);
+        if (species[k].shape(0) != n) throw ace::Error("species: expected one per atom");
+        in[k].atoms = in[k].points = static_cast<int>(n);
+        in[k].positions = positions[k].data();
+        in[k].species = species[k].data();
+        in[k].cell = cells[k].data();
+        for (int d = 0; d < 3; d++) in[k].pbc[d] = pbc[k].data()[d];
+        ace::check_input(in[k], threads);
+    }
+    return in;
+}
+
+// The values of sites of several structures, [n, rows] each.
+class Values {
+  public:
+    Values(const std::vector<ace::Structure>& in, int rows) : rows_(rows) {
+        for (const ace::Structure& one : in)
+            arrays_.emplace_back(
+                std::vector<size_t>{static_cast<size_t>(one.atoms), static_cast<size_t>(rows)});
+        for (const Owned& array : arrays_) to.push_back(array.data);
+    }
+    void check(const std::vector<ace::Structure>& in) const {
+        for (size_t k = 0; k < in.size(); k++) ace::check_values(in[k], rows_, to[k]);
+    }
+    nb::list numpy() {
+        nb::list out;
+        for (Owned& array : arrays_) out.append(array.numpy());
+        return out;
+    }
+    std::vector<double*> to;
+
+  private:
+    int rows_;
+    std::vector<Owned> arrays_;
+};
 
 class Handle {
   public:
@@ -177,7 +225,77 @@ class Handle {
         return nb::make_tuple(e, f, v);
     }
 
+    // The values of the sites of every structure, [n, rows].
+    nb::list values(const Ins<double, -1, 3>& positions, const Ins<int32_t, -1>& species,
+                    const Ins<double, 3, 3>& cells, const Ins<int32_t, 3>& pbc, int threads) {
+        const std::vector<ace::Structure> in = structures(positions, species, cells, pbc, threads);
+        Values out(in, rows());
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->values(in.data(), static_cast<int>(in.size()), threads, out.to.data());
+            out.check(in);
+        }
+        return out.numpy();
+    }
+
+    // Their derivatives along displacements [n, 3] and strains [3, 3].
+    nb::list jvp(const Ins<double, -1, 3>& positions, const Ins<int32_t, -1>& species,
+                 const Ins<double, 3, 3>& cells, const Ins<int32_t, 3>& pbc, int threads,
+                 const Ins<double, -1, 3>& displacements, const Ins<double, 3, 3>& strains) {
+        const std::vector<ace::Structure> in = structures(positions, species, cells, pbc, threads);
+        if (displacements.size() != in.size() || strains.size() != in.size())
+            throw ace::Error("jvp: lists of different lengths");
+        std::vector<ace::Motion> motions;
+        for (size_t k = 0; k < in.size(); k++) {
+            if (displacements[k].shape(0) != static_cast<size_t>(in[k].atoms))
+                throw ace::Error("displacements: expected one per atom");
+            motions.push_back({displacements[k].data(), strains[k].data()});
+        }
+        Values out(in, rows());
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->jvp(in.data(), static_cast<int>(in.size()), threads, motions.data(),
+                            out.to.data());
+            out.check(in);
+        }
+        return out.numpy();
+    }
+
+    // Lists of forces [n, 3] and virials [n, 3, 3] of adjoints [n, rows].
+    nb::tuple pullback(const Ins<double, -1, 3>& positions, const Ins<int32_t, -1>& species,
+                       const Ins<double, 3, 3>& cells, const Ins<int32_t, 3>& pbc, int threads,
+                       const Ins<double, -1, -1>& adjoints) {
+        const std::vector<ace::Structure> in = structures(positions, species, cells, pbc, threads);
+        if (adjoints.size() != in.size()) throw ace::Error("pullback: lists of different lengths");
+        std::vector<const double*> from;
+        std::vector<Owned> forces, virials;
+        std::vector<ace::Results> out;
+        for (size_t k = 0; k < in.size(); k++) {
+            const size_t n = in[k].atoms;
+            if (adjoints[k].shape(0) != n || adjoints[k].shape(1) != static_cast<size_t>(rows()))
+                throw ace::Error("adjoints: expected one per value of a site");
+            from.push_back(adjoints[k].data());
+            forces.emplace_back(std::vector<size_t>{n, 3});
+            virials.emplace_back(std::vector<size_t>{n, 3, 3});
+            out.push_back({1, nullptr, forces[k].data, virials[k].data});
+        }
+        nb::list f, v;
+        for (size_t k = 0; k < in.size(); k++) {
+            f.append(forces[k].numpy());
+            v.append(virials[k].numpy());
+        }
+        {
+            const nb::gil_scoped_release release;
+            evaluator_->pullback(in.data(), static_cast<int>(in.size()), threads, from.data(),
+                                 out.data());
+            for (size_t k = 0; k < in.size(); k++) ace::check_results(in[k], out[k]);
+        }
+        return nb::make_tuple(f, v);
+    }
+
   private:
+    int rows() const { return evaluator_->tables().rows(); }
+
     // Before arrays are made for them.
     void check_outputs(int outputs) const {
         const int most = evaluator_->tables().outputs;
@@ -276,7 +394,13 @@ NB_MODULE(_native, module) {
         .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
              nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),
-             nb::arg("first"), nb::arg("neighbours"), nb::arg("threads"), nb::arg("outputs"));
+             nb::arg("first"), nb::arg("neighbours"), nb::arg("threads"), nb::arg("outputs"))
+        .def("values", &Handle::values, nb::arg("positions"), nb::arg("species"),
+             nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"))
+        .def("jvp", &Handle::jvp, nb::arg("positions"), nb::arg("species"), nb::arg("cells"),
+             nb::arg("pbc"), nb::arg("threads"), nb::arg("displacements"), nb::arg("strains"))
+        .def("pullback", &Handle::pullback, nb::arg("positions"), nb::arg("species"),
+             nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("adjoints"));
     nb::class_<RowHandle>(module, "RowBuilder")
         .def(nb::init<nb::bytes, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"))

@@ -75,6 +75,11 @@ void check_threads(int threads) {
         throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));
 }
 
+void check_values(const Structure& in, int rows, const double* values) {
+    for (int64_t k = 0; k < int64_t(in.atoms) * rows; k++)
+        if (!std::isfinite(values[k])) throw Error("a value of atom # is not a finite number", k / rows);
+}
+
 void check_input(const Structure& in, int threads) {
     check_threads(threads);
     if (in.atoms < 0 || in.points < 0)

@@ -73,9 +73,12 @@ def _tables(data: bytes) -> str:
     try:
         evaluator = _native.Evaluator(data, instruction_sets()[-1], "double")
         for species in (np.zeros(4, np.int32), np.array([0, 1, 0, 1], np.int32)):
-            found = evaluator.evaluate(
-                [POSITIONS], [species], [CELL], [np.array([1, 0, 1], np.int32)], 1, 1
-            )
+            atoms = ([POSITIONS], [species], [CELL], [np.array([1, 0, 1], np.int32)], 1)
+            (sites,) = evaluator.values(*atoms)
+            found = [*evaluator.pullback(*atoms, [sites])]
+            found.append(evaluator.jvp(*atoms, [POSITIONS], [CELL]))
+            if b"irreps" not in data:  # those of tensors are no energies
+                found += evaluator.evaluate(*atoms, 1)
             if not all(np.isfinite(one).all() for (one,) in found):
                 return "numbers that are not finite"
     except ValueError:

@@ -42,7 +42,8 @@ class Job {
         for (int i = 0; i < in.atoms; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
                 throw Error("species: atom # has an unknown species", i);
-        cells_.build(in.atoms, in.positions, in.cell, in.pbc, in.species, tables_.longest_cutoff());
+        cells_.build(in.atoms, in.positions, in.cell, in.pbc, in.species, tables_.longest_cutoff(),
+                     {&pool_, threads_});
         const int atoms = in.atoms;
         order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, atoms, W);
         order_.blocks = (atoms + W - 1) / W;
