@@ -5,16 +5,23 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
+from acepot.basis.choices import resolve
+from acepot.basis.spec import BasisSpec
 from acepot.evaluate.native import instruction_sets
+from acepot.evaluate.protocol import require
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
+from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.structure import Structure
+from acepot.tables import Tables
 
 Open = Callable[..., ctypes.c_void_p]
 #: Two elements with four cut-offs, and a committee.
@@ -201,6 +208,122 @@ def test_threads_share_an_evaluator_and_have_failures_of_their_own(
         list(pool.map(work, range(4)))
 
 
+# ------------------------------------------------------------------ values of sites
+
+
+@cache
+def _tensors(kind: str) -> Tables:
+    """Two elements, four irreps: a basis, or a model of 1 to 3 outputs and a member."""
+    spec = BasisSpec(
+        elements=("O", "Si"), irreps=("0e", "1o", "2e", "1e"), order=3, degree=4.0, wl=0.6,
+        r0={"default": 2.0}, cutoff={"default": 3.6},
+    )  # fmt: skip
+    basis, rng = lower(resolve(spec)), np.random.default_rng(3)
+    shapes = [(2, 1 + k % 3, n) for k, n in enumerate(basis.sizes)]
+    return basis if kind == "basis" else basis.read_out([rng.normal(size=s) for s in shapes])
+
+
+def sites_of(ace: Any, batch: Batch, model: ctypes.c_void_p, **wanted: Any) -> int:
+    arrays = ("first", "positions", "species", "cells", "pbc")
+    given = ace.struct(
+        "ace_structures",
+        structures=len(batch.structures),
+        threads=2,
+        **{name: getattr(batch, name) for name in arrays},
+    )
+    out = ace.struct("ace_sites", **wanted)
+    return int(ace["ace_evaluate_sites"](model, ctypes.byref(given), ctypes.byref(out)))
+
+
+def flat(tables: Tables, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Values of each irrep (n, width, 2L + 1) as the interface has them, (n, V)."""
+    n = len(arrays[0])
+    return np.concatenate([a.reshape(n, -1) for a in arrays], axis=1)
+
+
+@pytest.mark.parametrize("kind", ["basis", "model"])
+def test_values_of_sites_are_those_of_the_oracle(
+    ace: Any, opened: Open, case: Any, kind: str
+) -> None:
+    tables, structures = _tensors(kind), list(case.structures.values())
+    oracle, model, rng = ReferenceEvaluator(tables), opened(tables), np.random.default_rng(11)
+    batch = Batch(case, structures)
+    n, count, width = len(batch.species), len(structures), ace["ace_site_values"](model)
+    u, strains = rng.normal(size=(n, 3)), rng.normal(size=(count, 3, 3))
+    adjoints = rng.normal(size=(n, width))
+    found = {
+        "values": np.empty((n, width)), "derivatives": np.empty((n, width)),
+        "forces": np.empty((n, 3)), "virial": np.empty((count, 3, 3)),
+        "virials": np.empty((n, 3, 3)),
+    }  # fmt: skip
+    status = sites_of(
+        ace, batch, model, displacements=u, strains=strains, adjoints=adjoints, **found
+    )
+    assert status == 0, ace.error()
+    parts = list(pairwise(batch.first))
+    moved = oracle.jvp(structures, [u[a:b] for a, b in parts], list(strains))
+    ends = np.cumsum([w * i.dim for w, i in zip(tables.widths, tables.irreps, strict=True)])
+    assert ends[-1] == width
+    for s, (a, b) in enumerate(parts):
+        close = {"atol": 1e-10, "rtol": 1e-10}
+        (sites,) = require(oracle.values([structures[s]]))
+        np.testing.assert_allclose(found["values"][a:b], flat(tables, sites.values), **close)
+        np.testing.assert_allclose(
+            found["derivatives"][a:b], flat(tables, moved[s].values), **close
+        )
+        each = [
+            part.reshape(b - a, w, i.dim)
+            for part, w, i in zip(
+                np.split(adjoints[a:b], ends[:-1], axis=1),
+                tables.widths,
+                tables.irreps,
+                strict=True,
+            )
+        ]
+        (pull,) = require(oracle.pullback([structures[s]], [each]))
+        np.testing.assert_allclose(found["forces"][a:b], pull.forces, **close)
+        np.testing.assert_allclose(found["virials"][a:b], pull.virials, **close)
+        np.testing.assert_allclose(found["virial"][s], pull.virial, **close)
+
+
+def test_irreps_are_those_of_the_tables(ace: Any, opened: Open) -> None:
+    for kind in ("basis", "model"):
+        tables = _tensors(kind)
+        model = opened(tables)
+        numbers = (ctypes.c_int * 3)()
+        places = [ctypes.byref(numbers, 4 * k) for k in range(3)]
+        for k, irrep in enumerate(tables.irreps):
+            assert ace["ace_irrep"](model, k, *places) == 0
+            assert list(numbers) == [irrep.l, irrep.parity, tables.widths[k]]
+        assert ace["ace_irreps"](model) == len(tables.irreps)
+        assert ace["ace_irrep"](model, len(tables.irreps), None, None, None) == 1
+        assert ace["ace_functions"](model) == 0
+
+
+def test_a_bad_structure_has_no_values_and_tensors_no_energies(
+    ace: Any, opened: Open, case: Any
+) -> None:
+    tables, structures = _tensors("model"), list(case.structures.values())[:3]
+    model, batch = opened(tables), Batch(case, structures)
+    values = np.empty((len(batch.species), ace["ace_site_values"](model)))
+    status = np.empty(3, np.int32)
+    batch.positions[batch.first[1]] = np.nan
+    assert sites_of(ace, batch, model, values=values, status=status) == 10
+    np.testing.assert_array_equal(status, [0, 4, 0])
+    bad = np.isnan(values).any(axis=1)
+    assert bad[batch.first[1] : batch.first[2]].all() and bad.sum() == len(structures[1])
+    assert sites_of(ace, batch, model, values=values) == 4
+    assert "structure 1: positions: atom 0 is not at a finite position" in ace.error()
+    assert sites_of(ace, batch, model, forces=np.empty((len(values), 3))) == 1
+    assert "sites.adjoints: expected an array" in ace.error()
+    assert batch.evaluate(ace, model) == 1 and "only models of true scalars" in ace.error()
+    assert batch.evaluate(ace, opened(_tensors("basis"))) == 1
+    assert "a basis has no energies" in ace.error()
+
+
+# ------------------------------------------------------------------ hosts that err
+
+
 @pytest.mark.parametrize("bad", ["cut", "flip"])
 def test_damaged_tables_are_refused(ace: Any, case: Any, bad: str) -> None:
     data = table_bytes(case.tables)
@@ -225,6 +348,8 @@ PUBLISHED = {
     "ace_structures": "size structures first positions species cells pbc threads stop stop_context",
     "ace_neighbours": "size atoms points species first neighbours positions vectors threads stop "
     "stop_context",
+    "ace_sites": "size values displacements strains derivatives adjoints forces virial virials "
+    "status messages message_size",
     "ace_rows": "size data stride energy forces virial status messages message_size",
 }
 

@@ -50,6 +50,15 @@ module ace
     type(c_ptr) :: stop_context = c_null_ptr
   end type
 
+  type, bind(c) :: ace_sites
+    integer(c_size_t) :: size = 0
+    type(c_ptr) :: values = c_null_ptr, displacements = c_null_ptr, strains = c_null_ptr
+    type(c_ptr) :: derivatives = c_null_ptr, adjoints = c_null_ptr
+    type(c_ptr) :: forces = c_null_ptr, virial = c_null_ptr, virials = c_null_ptr
+    type(c_ptr) :: status = c_null_ptr, messages = c_null_ptr
+    integer(c_size_t) :: message_size = 0
+  end type
+
   type, bind(c) :: ace_rows
     integer(c_size_t) :: size = 0
     type(c_ptr) :: data = c_null_ptr
@@ -159,6 +168,26 @@ module ace
       type(c_ptr), value :: evaluator, positions, species, first, neighbours
       type(c_ptr), value :: energies, forces, virials
       integer(c_int), value :: n, points, threads, outputs
+    end function
+    integer(c_int) function ace_site_values(evaluator) bind(c)
+      import
+      type(c_ptr), value :: evaluator
+    end function
+    integer(c_int) function ace_irreps(evaluator) bind(c)
+      import
+      type(c_ptr), value :: evaluator
+    end function
+    integer(c_int) function ace_irrep(evaluator, which, l, parity, width) bind(c)
+      import
+      type(c_ptr), value :: evaluator
+      integer(c_int), value :: which
+      integer(c_int), intent(out) :: l, parity, width
+    end function
+    integer(c_int) function ace_evaluate_sites(evaluator, structures, sites) bind(c)
+      import
+      type(c_ptr), value :: evaluator
+      type(ace_structures), intent(in) :: structures
+      type(ace_sites), intent(in) :: sites
     end function
     integer(c_int) function ace_fill_rows(evaluator, structures, rows) bind(c)
       import

@@ -94,7 +94,8 @@ ACE_API const char* ace_instruction_set(const ace_evaluator* evaluator);
 ACE_API int ace_species(const ace_evaluator* evaluator);       /* number of elements */
 ACE_API int ace_atomic_number(const ace_evaluator* evaluator, int species);
 ACE_API double ace_isolated_energy(const ace_evaluator* evaluator, int species); /* E0, eV */
-ACE_API int ace_outputs(const ace_evaluator* evaluator);       /* 1 + members of the committee */
+/* 1 + members of the committee; of a basis without coefficients 0. */
+ACE_API int ace_outputs(const ace_evaluator* evaluator);
 ACE_API double ace_cutoff(const ace_evaluator* evaluator);     /* the longest of all pairs, A */
 /* How far an atom of the first species feels one of the second. May differ from the other way
  * round: a host with one cut-off for both takes the longer. */
@@ -191,6 +192,39 @@ ACE_API int ace_evaluate_list(ace_evaluator* evaluator, int n, int points, const
                               const int32_t* species, const int64_t* first,
                               const int32_t* neighbours, int threads, int outputs,
                               double* energies, double* forces, double* virials);
+
+/* ------------------------------------------------------------------------ values of sites */
+
+/* Tables of any kind, tensors and bases without coefficients, too, have values for every atom:
+ * over irreps, in each over its `width`, in each over M = -L ... L of real harmonics. The width
+ * counts the outputs of the model, then those of its committee; of a basis the functions. Models
+ * of energies have values, too: what is embedded, without E0. */
+ACE_API int ace_site_values(const ace_evaluator* evaluator); /* for each atom; of null 0 */
+ACE_API int ace_irreps(const ace_evaluator* evaluator);      /* how many; of null 0 */
+/* One of them: L, parity 1 or -1, width. Null is not wanted. */
+ACE_API int ace_irrep(const ace_evaluator* evaluator, int which, int* l, int* parity, int* width);
+
+/* What is wanted of them, with V = ace_site_values: values; their derivatives along displacements
+ * u and a strain, sum_j (u_j - u_i + r_ij strain) . dy_i/dr_ij; forces and virials of a loss whose
+ * derivatives by the values are `adjoints`, in units of the loss. */
+typedef struct ace_sites {
+    size_t size;
+    double* values;              /* [atoms][V] */
+    const double* displacements; /* [atoms][3], A; null: none */
+    const double* strains;       /* [structures][3][3], r -> r (1 + strain), rows; null: none */
+    double* derivatives;         /* [atoms][V] */
+    const double* adjoints;      /* [atoms][V] */
+    double* forces;              /* [atoms][3], 1/A */
+    double* virial;              /* [structures][3][3]: -d/d(strain), as rows */
+    double* virials;             /* [atoms][3][3]: its part by each atom's values */
+    int* status;                 /* as in ace_results */
+    char* messages;
+    size_t message_size;
+} ace_sites;
+
+/* `stop` of the structures is asked between them. */
+ACE_API int ace_evaluate_sites(ace_evaluator* evaluator, const ace_structures* structures,
+                               const ace_sites* sites);
 
 /* ---------------------------------------------------------------------------- design rows */
 

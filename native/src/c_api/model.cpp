@@ -109,6 +109,9 @@ double ace_pair_cutoff(const ace_evaluator* e, int centre, int neighbour) {
 int ace_functions(const ace_evaluator* e) {
     if (!e) return 0;
     const ace::Tables& tables = e->evaluator->tables();
-    return tables.embeddings.present || tables.radial.empty() ? 0 : tables.functions;
+    const std::vector<ace::Irrep>& irreps = tables.irreps;
+    const bool scalars = irreps.size() == 1 && irreps[0].l == 0 && irreps[0].parity == 1;
+    const bool linear = !tables.embeddings.present && !tables.radial.empty();
+    return scalars && linear ? tables.functions : 0;
 }
 }

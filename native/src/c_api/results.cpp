@@ -9,6 +9,7 @@ namespace ace::c_api {
 namespace {
 
 int checked(int outputs, int most) {
+    if (most < 1) throw Error("evaluator: a basis has no energies; use ace_evaluate_sites");
     const int n = outputs ? outputs : 1;
     if (n < 1 || n > most)
         throw Error("results.outputs: this model has " + std::to_string(most - 1) +
