@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from acepot.basis.irrep import SCALAR
-from acepot.basis.selection import basis_size
+from acepot.basis.selection import basis_size, select
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.evaluate.native import processors
+from acepot.evaluate.native import most_l, processors
 from acepot.fitting.assembly import Job
 from acepot.fitting.choice import Choice, choose
 from acepot.fitting.config import FitConfig
@@ -153,6 +153,7 @@ def fit_structures(
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
     held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
+    _check_harmonics(recipe.basis)
     _check_memory(recipe.basis, counts, held)
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     choice = _weighed(choice, train, tell)
@@ -170,6 +171,19 @@ def fit_structures(
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
     return solved(state, train, test, config, say)
+
+
+def _check_harmonics(spec: BasisSpec) -> None:
+    """Refuse a basis whose harmonics the compiled code does not take, before it is built."""
+    if spec.symmetries != (SCALAR,):
+        return  # no energies; LoweredBasis says so
+    chosen = select(spec, SCALAR).values()
+    found = max(l for functions in chosen for factors in functions for l, _, _ in factors)
+    if found > most_l():
+        raise InputError(
+            f"basis: functions with l up to {found} are selected, expected at most {most_l()}, "
+            f"which the compiled evaluator takes: raise wl, or set max_l = {most_l()}"
+        )
 
 
 def _check_memory(spec: BasisSpec, counts: Sequence[int], held: int) -> None:

@@ -1,5 +1,8 @@
 """Compiled design rows are held to the oracle and to the compiled evaluator."""
 
+import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
@@ -7,12 +10,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from acepot.basis.choices import Pair, resolve
+from acepot.basis.choices import ChosenFunction, Pair, resolve
 from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder, instruction_sets
+from acepot.evaluate.native import (
+    NativeEvaluator,
+    NativeRowBuilder,
+    instruction_sets,
+    most_l,
+)
 from acepot.evaluate.protocol import Quantity, RowBuilder, require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
@@ -259,6 +267,124 @@ def test_what_has_no_rows_is_refused():
             builder.fill(pair, ALL, bad)
     # A builder that has refused still works.
     _assert_same(_rows(builder, pair), _oracle(tables, pair), "after refusals")
+
+
+def test_a_refusal_is_the_same_for_every_number_of_threads():
+    """One of them fails while the others work: none may be waited for that has left."""
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED], timeout=120, capture_output=True, text=True, check=True
+    )
+    alone, *others = done.stdout.splitlines()
+    assert re.fullmatch("atoms 20[01] and 20[01] are 0.05.* A apart; this model's .*", alone)
+    assert others == [alone] * 30
+
+
+REFUSED = """
+import numpy as np
+from acepot import BasisSpec, Model, Structure
+from acepot.basis.choices import resolve
+from acepot.basis.selection import basis_size
+from acepot.errors import InputError
+from acepot.evaluate.native import NativeRowBuilder
+from acepot.lowering import lower
+
+spec = resolve(BasisSpec(("Si",), order=2, degree=6.0, r0=2.3, cutoff=4.5))
+tables = lower(Model(spec, np.zeros(basis_size(spec)["total"]), np.zeros(1)))
+sites = np.stack(np.meshgrid(*[np.arange(6)] * 3), axis=-1).reshape(-1, 3)
+positions = 2.7 * sites + np.random.default_rng(0).normal(scale=0.05, size=sites.shape)
+positions[200] = positions[201] + [0.05, 0, 0]
+structure = Structure([14] * 216, positions, 16.2 * np.eye(3), True)
+out = np.empty((648, tables.functions), order="F")
+for threads in (1, *range(2, 5)) + (2, 3, 8) * 9:
+    try:
+        NativeRowBuilder(tables, threads).fill(structure, ("forces",), out)
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' limit on threads of a user")
+def test_where_no_threads_can_be_started_fewer_work():
+    done = subprocess.run(
+        [sys.executable, "-c", NO_THREADS], timeout=120, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["refused", "same"]
+
+
+NO_THREADS = """
+import os, resource, threading
+import numpy as np
+from acepot import BasisSpec, Model, Structure
+from acepot.basis.choices import resolve
+from acepot.basis.selection import basis_size
+from acepot.evaluate.native import NativeRowBuilder
+from acepot.lowering import lower
+
+spec = resolve(BasisSpec(("Si",), order=2, degree=6.0, r0=2.3, cutoff=4.5))
+tables = lower(Model(spec, np.zeros(basis_size(spec)["total"]), np.zeros(1)))
+sites = np.stack(np.meshgrid(*[np.arange(6)] * 3), axis=-1).reshape(-1, 3)
+positions = 2.7 * sites + np.random.default_rng(0).normal(scale=0.05, size=sites.shape)
+structure = Structure([14] * 216, positions, 16.2 * np.eye(3), True)
+alone, several = (np.empty((648, tables.functions), order="F") for _ in range(2))
+NativeRowBuilder(tables, 1).fill(structure, ("forces",), alone)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+if os.getuid() == 0:
+    os.setuid(65534)  # the limit does not hold for root
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    print("refused")
+NativeRowBuilder(tables, 13).fill(structure, ("forces",), several)
+print("same" if np.abs(several - alone).max() < 1e-12 * np.abs(alone).max() else "different")
+"""
+
+
+def test_impossible_numbers_of_threads_are_refused():
+    tables = lower(_model(("Si",), 2, 5.0))
+    pair = Structure([14, 14], [[0, 0, 0], [0, 0, 2.0]])
+    out = np.empty((6, tables.functions), order="F")
+    for threads in (-1, 0, 5000):
+        with pytest.raises(ValueError, match=f"threads: expected 1 to 4096, got {threads}"):
+            NativeRowBuilder(tables)._handle.fill(
+                pair.positions,
+                np.zeros(2, np.int32),
+                pair.cell,
+                pair.pbc.astype(np.int32),
+                threads,
+                out,
+                -1,
+                0,
+                -1,
+            )
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_large_l_equals_the_oracle_up_to_the_limit(isa):
+    """Rows and evaluation take the same l: that of `most_l`, which is refused beyond."""
+    rng = np.random.default_rng(14)
+    for l in (9, 13, 14, 17, most_l()):  # noqa: E741 - the field's own symbol
+        chosen = (
+            ChosenFunction("Si", ("Si",), (2,), (0,)),
+            ChosenFunction("Si", ("Si", "Si"), (1, 2), (l, l)),
+            ChosenFunction("Si", ("Si", "Si"), (1, 1), (1, 1)),
+        )
+        model = _model(("Si",), 2, 5.0, functions=chosen)
+        tables = lower(model)
+        structure = _random_structure(rng, (14,), 9)
+        where = f"l = {l}, {isa}"
+        _assert_same(_native(tables, structure, 1, isa), _oracle(tables, structure), where)
+        (got,) = require(NativeEvaluator(tables, 1, isa).evaluate([structure]))
+        (expected,) = require(ReferenceEvaluator(tables).evaluate([structure]))
+        for name in ("energies", "forces", "virials"):
+            a, b = getattr(got, name), getattr(expected, name)
+            scale = max(np.abs(expected.virials).max(), 1.0)
+            assert np.abs(a - b).max() < 1e-11 * scale, f"{where}: {name}"
+    beyond = most_l() + 1
+    chosen = (ChosenFunction("Si", ("Si", "Si"), (1, 1), (beyond, beyond)),)
+    tables = lower(_model(("Si",), 2, 5.0, functions=chosen))
+    for make in (NativeEvaluator, NativeRowBuilder):
+        with pytest.raises(InputError, match=f"l from 0 to {most_l()} is supported, got {beyond}"):
+            make(tables)
 
 
 def test_tables_whose_functions_do_not_fit_are_refused():

@@ -4,13 +4,19 @@
 
 namespace ace {
 
+// Throws Error on a number of threads that no machine has.
+void check_threads(int threads);
+
 // Throws Error on null arrays, impossible counts, list entries out of range and, with a list,
 // positions that are not finite. (With a cell the cell list looks at positions, and the evaluator
 // always looks at species.) The length of `neighbours` is the caller's word.
 void check_input(const Structure& in, int threads);
 
 // Throws Error on energies, forces or virials that are not finite: coefficients too large, or
-// atoms so close that powers overflow. The engines' fast arithmetic cannot tell.
+// atoms so close that powers overflow.
 void check_results(const Structure& in, const Results& out);
+
+// Nothing in the results is a number.
+void no_results(const Structure& in, const Results& out);
 
 }  // namespace ace

@@ -16,6 +16,7 @@ from acepot.basis.choices import Pair, resolve
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.evaluate.native import most_l
 from acepot.fitting import assembly, dataset
 from acepot.fitting.config import Committee, Weights
 from acepot.fitting.fit import fit
@@ -51,6 +52,21 @@ def sample(count: int, seed: int) -> list[Structure]:
         virial = (r.virial + r.virial.T) / 2  # as readers make it
         found.append(s.labelled(energy=r.energy, forces=r.forces + noise, virial=virial))
     return found
+
+
+def test_l_beyond_what_is_compiled_is_refused_before_any_work(monkeypatch):
+    """What a fit cannot deliver it does not begin; up to the limit it works to the end."""
+    structures = sample(6, 3)
+    basis = BASIS | {"degree": 18, "wl": 0.3, "max_n": 1}
+    done = fit(structures, basis | {"max_l": most_l()}, threads=1)
+    assert max(done.potential.model.basis.max_l) == most_l() == 20
+    results = done.potential.compute_all(structures)
+    assert all(np.isfinite(r.forces).all() for r in results)
+    monkeypatch.setattr(acepot.lowering, "lower", None)
+    monkeypatch.setattr(assembly, "structure_rows", None)
+    match = rf"l up to 25 are selected, expected at most {most_l()}, .* set max_l = {most_l()}"
+    with pytest.raises(InputError, match=match):
+        fit(structures, basis | {"max_l": 25}, threads=1)
 
 
 def predictions(one: Fit, structures: list[Structure]) -> np.ndarray:

@@ -1,0 +1,76 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "rows/plan.hpp"
+
+namespace ace {
+namespace {
+
+// Positions moved into the cell along periodic directions.
+std::vector<double> wrapped(const double* positions, const double* cell, const int* pbc, int atoms) {
+    std::vector<double> out(positions, positions + static_cast<size_t>(3) * atoms);
+    // One direction after the other, with components along the others removed: a rough fold is
+    // enough, as only the quality of the order depends on it.
+    for (int k = 0; k < 3; k++) {
+        if (!pbc[k]) continue;
+        const double *h = cell + 3 * k, *a = cell + 3 * ((k + 1) % 3), *b = cell + 3 * ((k + 2) % 3);
+        double n[3] = {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                       a[0] * b[1] - a[1] * b[0]};
+        double height = h[0] * n[0] + h[1] * n[1] + h[2] * n[2];
+        if (height == 0) {
+            std::copy(h, h + 3, n);
+            height = h[0] * h[0] + h[1] * h[1] + h[2] * h[2];
+        }
+        for (int i = 0; i < atoms; i++) {
+            double* r = &out[static_cast<size_t>(3) * i];
+            const double turns = std::floor((r[0] * n[0] + r[1] * n[1] + r[2] * n[2]) / height);
+            for (int d = 0; d < 3; d++) r[d] -= turns * h[d];
+        }
+    }
+    return out;
+}
+
+// Halves the places begin ... end along their longest extent, at multiples of `lanes`.
+void bisect(const std::vector<double>& at, std::vector<int>& order, int begin, int end, int lanes) {
+    const int middle = (begin + end) / 2 / lanes * lanes;
+    const int cut = middle > begin ? middle : (begin / lanes + 1) * lanes;
+    if (cut >= end) return;
+    double low[3] = {1e300, 1e300, 1e300}, high[3] = {-1e300, -1e300, -1e300};
+    for (int p = begin; p < end; p++)
+        for (int d = 0; d < 3; d++) {
+            const double x = at[static_cast<size_t>(3) * order[p] + d];
+            low[d] = std::min(low[d], x);
+            high[d] = std::max(high[d], x);
+        }
+    int axis = 0;
+    for (int d = 1; d < 3; d++)
+        if (high[d] - low[d] > high[axis] - low[axis]) axis = d;
+    const auto first = order.begin();
+    std::nth_element(first + begin, first + cut, first + end, [&](int a, int b) {
+        return std::make_pair(at[static_cast<size_t>(3) * a + axis], a) <
+               std::make_pair(at[static_cast<size_t>(3) * b + axis], b);
+    });
+    bisect(at, order, begin, cut, lanes);
+    bisect(at, order, cut, end, lanes);
+}
+
+}  // namespace
+
+std::vector<int> compact_order(const double* positions, const double* cell, const int* pbc,
+                               const int32_t* species, int atoms, int lanes) {
+    std::vector<int> order(atoms);
+    for (int i = 0; i < atoms; i++) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return species[a] < species[b]; });
+    const std::vector<double> at = wrapped(positions, cell, pbc, atoms);
+    for (int begin = 0; begin < atoms;) {
+        int end = begin;
+        while (end < atoms && species[order[end]] == species[order[begin]]) end++;
+        bisect(at, order, begin, end, lanes);
+        begin = end;
+    }
+    return order;
+}
+
+}  // namespace ace

@@ -1,4 +1,0 @@
-#define ACE_ISA baseline
-#define ACE_ISA_NAME "baseline"
-#define ACE_MAKE make_rows_baseline
-#include "row_engine.hpp"
