@@ -35,7 +35,7 @@ _PANEL = 32
 #: Rows, in units of the columns, from which a triangle is a metric for others.
 _SETTLED = 2
 #: Largest |p|² of a row, and largest sum of squares of a column of P, before T is renewed.
-_NEAR, _GROWN = 1e2, 1e3
+_NEAR, _GROWN = 1e4, 1e4
 #: A diagonal element of T below this part of its column is rounding, and is made as large.
 _ROUNDED = 4 * float(np.finfo(float).eps)
 
