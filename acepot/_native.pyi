@@ -9,18 +9,24 @@ def instruction_sets() -> list[str]: ...
 def built_instruction_sets() -> list[str]: ...
 
 class Evaluator:
-    def __init__(self, tables: bytes, instruction_set: str, single: bool) -> None: ...
+    def __init__(self, tables: bytes, instruction_set: str, precision: str = "double") -> None: ...
     @property
     def instruction_set(self) -> str: ...
     def evaluate(
         self,
-        positions: list[Floats],
-        species: list[NDArray[np.int32]],
-        cells: list[Floats],
-        pbc: list[NDArray[np.int32]],
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
         threads: int,
         outputs: int,
-    ) -> tuple[list[Floats], list[Floats], list[Floats]]: ...
+        energies: Floats | None,
+        forces: Floats | None,
+        virials: Floats | None,
+        virial: Floats | None,
+        weights: Floats | None = None,
+    ) -> list[tuple[int, str]]: ...
     def evaluate_one(
         self,
         positions: Floats,

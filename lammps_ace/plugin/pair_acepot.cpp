@@ -24,9 +24,10 @@ PairACEPot::PairACEPot(LAMMPS *lmp) : Pair(lmp) {
     manybody_flag = 1;
     // The kernel's virials are complete without sums over positions of ghosts.
     no_virial_fdotr_compute = 1;
-    // Per-atom virials belong to the atom whose energy they change, which is not the partition
-    // that heat fluxes need.
-    centroidstressflag = CENTROID_NOTAVAIL;
+    // Virials of atoms belong to the atom whose energy changes, centroid virials to the atom that
+    // moves: only these give heat fluxes.
+    centroidstressflag = CENTROID_AVAIL;
+    unit_convert_flag = utils::get_supported_conversions(utils::ENERGY);
 }
 
 PairACEPot::~PairACEPot() {
@@ -35,25 +36,45 @@ PairACEPot::~PairACEPot() {
     memory->destroy(cutsq);
 }
 
-double PairACEPot::init_one(int, int) { return ace_cutoff(evaluator.get()); }
+// Of both directions, because one list serves both atoms of a pair.
+double PairACEPot::init_one(int i, int j) {
+    const auto cutoff = [&](int a, int b) {
+        return ace_pair_cutoff(evaluator.get(), map[a], map[b]);
+    };
+    return std::max(cutoff(i, j), cutoff(j, i));
+}
 
 void PairACEPot::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
     if (neighbor->ago == 0) renew_list();
     species.resize(points);
     for (int k = 0; k < points; k++) species[k] = std::max(map[atom->type[atom_of(k)]], 0);
-    energies.resize(centres);
+    const int outputs = wants_uncertainty ? ace_outputs(evaluator.get()) : 1;
+    energies.resize(static_cast<size_t>(outputs) * centres);
     forces.resize(3 * static_cast<size_t>(points));
-    if (vflag_either) virials.resize(9 * static_cast<size_t>(centres));
-    if (!evaluate(1, eflag_either ? energies.data() : nullptr, forces.data(),
-                  vflag_either ? virials.data() : nullptr)) {
+    const bool by_centre = vflag_global || vflag_atom;
+    if (by_centre) virials.resize(9 * static_cast<size_t>(centres));
+    if (cvflag_atom) centroids.resize(9 * static_cast<size_t>(points));
+    ace_results out{};
+    out.size = sizeof out;
+    out.forces = forces.data();
+    if (eflag_either || wants_uncertainty) out.energies = energies.data();
+    // Energies of all members, forces of the model: in one call.
+    weights.assign(outputs, 0.0);
+    weights[0] = 1;
+    out.outputs = outputs;
+    if (outputs > 1) out.weights = weights.data();
+    if (by_centre) out.virials = virials.data();
+    if (cvflag_atom) out.centroid_virials = centroids.data();
+    if (!evaluate(out)) {
         eng_vdwl = acepot::refused_energy;
         return;
     }
     add_forces();
     if (eflag_either) add_energies();
-    if (vflag_either) add_virials();
-    if (wants_uncertainty) find_uncertainty();
+    if (by_centre) add_virials();
+    if (cvflag_atom) add_centroid_virials();
+    if (wants_uncertainty) find_uncertainty(outputs);
 }
 
 // LAMMPS' list as one array, centres first.
@@ -107,10 +128,17 @@ const double *PairACEPot::positions() {
 }
 
 // False: a trial move of a Monte Carlo fix that puts atoms where the model has no energy.
-bool PairACEPot::evaluate(int outputs, double *e, double *f, double *w) {
-    if (ace_evaluate_list(evaluator.get(), centres, points, positions(), species.data(),
-                          first.data(), neighbours.data(), comm->nthreads, outputs, e, f, w) == 0)
-        return true;
+bool PairACEPot::evaluate(const ace_results &out) {
+    ace_neighbours in{};
+    in.size = sizeof in;
+    in.atoms = centres;
+    in.points = points;
+    in.species = species.data();
+    in.first = first.data();
+    in.neighbours = neighbours.data();
+    in.positions = positions();
+    in.threads = comm->nthreads;
+    if (ace_evaluate_neighbours(evaluator.get(), &in, &out) == ACE_OK) return true;
     int64_t at[2];
     const int concerned = ace_last_atoms(at);
     if (concerned > 0 && acepot::trial_move(lmp)) return false;
@@ -130,14 +158,14 @@ std::string PairACEPot::failure(int concerned, const int64_t *points_concerned) 
 void PairACEPot::add_forces() {
     for (int k = 0; k < points; k++)
         for (int d = 0; d < 3; d++)
-            atom->f[atom_of(k)][d] += forces[3 * static_cast<size_t>(k) + d];
+            atom->f[atom_of(k)][d] += unit * forces[3 * static_cast<size_t>(k) + d];
 }
 
 void PairACEPot::add_energies() {
     for (int k = 0; k < centres; k++) {
         const double e0 = with_e0 ? 0.0 : ace_isolated_energy(evaluator.get(), species[k]);
-        if (eflag_global) eng_vdwl += energies[k] - e0;
-        if (eflag_atom) eatom[atom_of(k)] += energies[k] - e0;
+        if (eflag_global) eng_vdwl += unit * (energies[k] - e0);
+        if (eflag_atom) eatom[atom_of(k)] += unit * (energies[k] - e0);
     }
 }
 
@@ -146,23 +174,29 @@ void PairACEPot::add_virials() {
     constexpr int component[6] = {0, 4, 8, 1, 2, 5};
     for (int k = 0; k < centres; k++)
         for (int c = 0; c < 6; c++) {
-            const double w = virials[9 * static_cast<size_t>(k) + component[c]];
+            const double w = unit * virials[9 * static_cast<size_t>(k) + component[c]];
             if (vflag_global) virial[c] += w;
             if (vflag_atom) vatom[atom_of(k)][c] += w;
         }
 }
 
+// Ghosts have theirs too, which LAMMPS adds to those of their atoms.
+void PairACEPot::add_centroid_virials() {
+    // LAMMPS' order: xx, yy, zz, xy, xz, yz, yx, zx, zy; the first is that of the distance.
+    constexpr int component[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
+    for (int k = 0; k < points; k++)
+        for (int c = 0; c < 9; c++)
+            cvatom[atom_of(k)][c] += unit * centroids[9 * static_cast<size_t>(k) + component[c]];
+}
+
 // sqrt(mean over members of (E_im - E_i)^2): the deviation that ase_ace gives for the sum.
-void PairACEPot::find_uncertainty() {
-    const int outputs = ace_outputs(evaluator.get());
-    members.resize(static_cast<size_t>(outputs) * centres);
+void PairACEPot::find_uncertainty(int outputs) {
     uncertainty.assign(atom->nmax, 0.0);
-    if (!evaluate(outputs, members.data(), nullptr, nullptr)) return;
     for (int k = 0; k < centres; k++) {
         double sum = 0;
         for (int m = 1; m < outputs; m++)
-            sum += std::pow(members[static_cast<size_t>(m) * centres + k] - members[k], 2);
-        uncertainty[atom_of(k)] = std::sqrt(sum / (outputs - 1));
+            sum += std::pow(energies[static_cast<size_t>(m) * centres + k] - energies[k], 2);
+        uncertainty[atom_of(k)] = unit * std::sqrt(sum / (outputs - 1));
     }
 }
 
@@ -186,6 +220,6 @@ double PairACEPot::memory_usage() {
         return static_cast<double>(v.capacity()) * sizeof *v.data();
     };
     return Pair::memory_usage() + bytes(order) + bytes(neighbours) + bytes(first) + bytes(species) +
-           bytes(packed) + bytes(energies) + bytes(forces) + bytes(virials) + bytes(members) +
-           bytes(uncertainty);
+           bytes(packed) + bytes(energies) + bytes(forces) + bytes(virials) + bytes(centroids) +
+           bytes(weights) + bytes(uncertainty);
 }

@@ -4,10 +4,13 @@
 namespace ace {
 
 #if defined(ACE_X86)
-std::unique_ptr<Evaluator> make_avx512(Tables tables, bool single);
-std::unique_ptr<Evaluator> make_avx2(Tables tables, bool single);
+std::unique_ptr<Evaluator> make_avx512(Tables tables, Precision precision);
+std::unique_ptr<Evaluator> make_avx2(Tables tables, Precision precision);
 #endif
-std::unique_ptr<Evaluator> make_baseline(Tables tables, bool single);
+std::unique_ptr<Evaluator> make_baseline(Tables tables, Precision precision);
+
+// Here, so that the types are known here alone and not in every instruction set.
+Evaluator::~Evaluator() = default;
 
 std::vector<std::string> built_instruction_sets() {
 #if defined(ACE_X86)
@@ -39,16 +42,25 @@ void require_instruction_set(const std::string& name) {
         if (known == name) return;
         all += " " + known;
     }
-    throw Error("instruction set " + name + " is not available here; expected one of" + all);
+    throw Error("instruction set " + name + " is not available here; expected one of" + all,
+                Fault::instruction_set);
 }
 
-std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name, bool single) {
+Precision precision_named(const std::string& name) {
+    if (name == "double") return Precision::full;
+    if (name == "mixed") return Precision::mixed;
+    if (name == "single") return Precision::single;
+    throw Error("precision: expected double, mixed or single, got " + name);
+}
+
+std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& name,
+                                          Precision precision) {
     require_instruction_set(name);
 #if defined(ACE_X86)
-    if (name == "avx512") return make_avx512(std::move(tables), single);
-    if (name == "avx2") return make_avx2(std::move(tables), single);
+    if (name == "avx512") return make_avx512(std::move(tables), precision);
+    if (name == "avx2") return make_avx2(std::move(tables), precision);
 #endif
-    return make_baseline(std::move(tables), single);
+    return make_baseline(std::move(tables), precision);
 }
 
 }  // namespace ace

@@ -2,8 +2,15 @@
 
 namespace ace {
 
-Error::Error(const std::string& words, int64_t first, int64_t second)
-    : std::runtime_error(named(words, first, second)), words(words), atoms{first, second} {}
+Error::Error(const std::string& what, Fault fault) : std::runtime_error(what), fault(fault) {}
+
+Error::Error(const std::string& words, int64_t first, int64_t second, Fault fault)
+    : std::runtime_error(named(words, first, second)),
+      words(words),
+      atoms{first, second},
+      fault(fault) {}
+
+Error::~Error() = default;
 
 std::string Error::named(const std::string& words, int64_t first, int64_t second) {
     const int64_t numbers[2] = {first, second};

@@ -11,6 +11,18 @@ from md_runs import MODEL, ROOT, Make, Simulation
 
 
 @pytest.fixture(scope="module")
+def plugin_cache() -> Iterator[None]:
+    """One plugin for every run of LAMMPS and all workers, named after its sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        # Ranks that share a processor would poll in each other's time.
+        patch.setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
+        patch.setenv("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
 def md_environment() -> Iterator[None]:
     """The plugin of LAMMPS is compiled once, and processes take turns."""
     with pytest.MonkeyPatch.context() as patch:

@@ -71,7 +71,7 @@ def _tables(data: bytes) -> str:
     from acepot import _native
 
     try:
-        evaluator = _native.Evaluator(data, instruction_sets()[-1], False)
+        evaluator = _native.Evaluator(data, instruction_sets()[-1], "double")
         for species in (np.zeros(4, np.int32), np.array([0, 1, 0, 1], np.int32)):
             found = evaluator.evaluate(
                 [POSITIONS], [species], [CELL], [np.array([1, 0, 1], np.int32)], 1, 1

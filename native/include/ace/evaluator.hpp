@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ace/failures.hpp"
+#include "ace/interrupt.hpp"
 #include "ace/tables.hpp"
 
 namespace ace {
@@ -28,15 +30,42 @@ struct Results {
     double* forces = nullptr;    // [output][points][3], eV/A
     double* virials = nullptr;   // of each atom, [output][atoms][3][3], eV
     double* virial = nullptr;    // their sum, [output][3][3]
+    // Of the model alone and by the neighbour p, as heat fluxes need it: the sum over atoms i of
+    // -r_ip (x) dE_i/dr_p, [points][3][3]. The flux of potential energy through the forces is its
+    // product with the velocities.
+    double* centroid_virials = nullptr;
+    // From one output to the next in these arrays, where they belong to several structures: atoms
+    // (of energies and virials), points, structures. 0: the array is this structure's own.
+    size_t atom_stride = 0, point_stride = 0, structure_stride = 0;
+    bool model_virials = false;  // `virials` are of the first output alone
+    // With weights of the outputs, of the structure or of each atom, forces and virials are those of
+    // one output, the sum of all with these weights: for the price of one. Of all structures of a
+    // call or of none.
+    const double* weights = nullptr;       // [output], structure_stride
+    const double* site_weights = nullptr;  // [output][atoms], atom_stride
+
+    bool combined() const { return weights || site_weights; }
+};
+
+struct Options {
+    int threads = 1;
+    Watch* watch = nullptr;        // asked now and then whether to go on
+    Failures* failures = nullptr;  // null: the first one is thrown
 };
 
 class Evaluator {
   public:
-    virtual ~Evaluator() = default;
+    virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
-    virtual void evaluate(const Structure* structures, int count, int threads,
-                          const Results* results) = 0;
+    //
+    // A structure that cannot be evaluated, or whose results are not finite, has no number in its
+    // results; the others are what they would be without it.
+    virtual void evaluate(const Structure* structures, int count, const Results* results,
+                          const Options& options) = 0;
+    void evaluate(const Structure* structures, int count, int threads, const Results* results) {
+        evaluate(structures, count, results, {threads});
+    }
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;
 };
@@ -48,8 +77,15 @@ std::vector<std::string> instruction_sets();
 std::string best_instruction_set();
 // Throws Error, which names those there are, if this machine or build lacks one.
 void require_instruction_set(const std::string& name);
-// `single`: in float rather than double, from the distances on.
+
+// Everything up to the distances of neighbours is in double, and sums over atoms are. Beyond:
+//   full    all in double
+//   mixed   what is computed for each neighbour in float, A's and all that is made of them in double
+//   single  all in float
+enum class Precision { full, mixed, single };
+// "double", "mixed" or "single"; throws Error for other names.
+Precision precision_named(const std::string& name);
 std::unique_ptr<Evaluator> make_evaluator(Tables tables, const std::string& instruction_set,
-                                          bool single = false);
+                                          Precision precision = Precision::full);
 
 }  // namespace ace

@@ -30,7 +30,7 @@ struct RowMatrix {
 
 class RowBuilder {
   public:
-    virtual ~RowBuilder() = default;
+    virtual ~RowBuilder();
     // Writes every wanted row and no other place. May be called by several threads at once.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
     virtual void fill(const Crystal& crystal, int threads, const RowMatrix& out) = 0;

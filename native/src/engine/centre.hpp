@@ -29,14 +29,18 @@ struct Interval {
 template <class T>
 constexpr int narrow_row = Simd<T>::W > 8 ? Simd<T>::W : 8;
 
-template <class T>
+template <class T, class A = T>
 struct Centre {
     Plan plan;
-    std::vector<T> norms, pull_norms, clebsch_gordan;
+    std::vector<A> norms, pull_norms, clebsch_gordan;
     // As plan.coefficients, densities_at_once densities after the other.
-    std::vector<std::vector<std::vector<T>>> coefficients;
+    std::vector<std::vector<std::vector<A>>> coefficients;
+    // Of a linear model with a committee: densities_at_once outputs after the other, as if they were
+    // densities.
+    std::vector<std::vector<A>> bundles;
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
+    // Vectors of T have as many lanes as those of A, or twice as many.
     Centre(const Tables& tables, int centre)
         : plan(tables, centre, {Simd<T>::W, tile_radials, tile_components, pull_components}),
           norms(plan.norms.begin(), plan.norms.end()),
@@ -48,6 +52,9 @@ struct Centre {
                 coefficients.back().push_back(some_of(c, tables.densities, p));
             std::vector<double>().swap(c);
         }
+        if (!tables.embeddings.present && tables.outputs > 1)
+            for (int o = 0; o < tables.outputs; o += densities_at_once)
+                bundles.push_back(bundle(o, std::min(tables.outputs, o + densities_at_once)));
         for (const Source& source : plan.sources) {
             intervals.emplace_back();
             for (int z = 0; z < tables.species; z++) add(tables, centre, source, z);
@@ -58,11 +65,18 @@ struct Centre {
     std::vector<std::unique_ptr<Scratch<T>>> storage_;
     std::vector<std::unique_ptr<const Knots>> knots_;
 
-    static std::vector<T> some_of(const std::vector<double>& c, int densities, int first) {
+    static std::vector<A> some_of(const std::vector<double>& c, int densities, int first) {
         const int end = std::min(densities, first + densities_at_once);
-        std::vector<T> out;
+        std::vector<A> out;
         for (size_t k = 0; k < c.size(); k += densities)
-            for (int p = first; p < end; p++) out.push_back(static_cast<T>(c[k + p]));
+            for (int p = first; p < end; p++) out.push_back(static_cast<A>(c[k + p]));
+        return out;
+    }
+
+    std::vector<A> bundle(int begin, int end) const {
+        std::vector<A> out;
+        for (size_t k = 0; k < coefficients[0][0].size(); k++)
+            for (int o = begin; o < end; o++) out.push_back(coefficients[o][0][k]);
         return out;
     }
 

@@ -11,15 +11,15 @@ struct Part {
     bool first, last;
 };
 
-// sums[n][k] += sum over v of R[v][n] Y[v][k]; with the last part, the sums over the lanes too.
-// Writes up to W - 1 numbers beyond out[N * K]: tiles come in the order of their places, so that
+// sums[n][k] += sum over v of R[v][n] Y[v][k]; with the last part, the sums over the lanes too, in
+// A. Writes up to W - 1 numbers beyond out[N * K]: tiles come in the order of their places, so that
 // the next one, or what follows the last, overwrites them.
-template <class T, int N, int K>
+template <class T, class A, int N, int K>
 void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>::V* __restrict y,
                  Part part, int r_step, int y_step, typename Simd<T>::V* __restrict sums,
-                 T* __restrict out) {
+                 A* __restrict out) {
     using V = typename Simd<T>::V;
-    constexpr int W = Simd<T>::W, padded = (N * K + W - 1) / W * W;
+    constexpr int W = summed_together<T, A>, padded = (N * K + W - 1) / W * W;
     V a[padded];
 #pragma GCC unroll 48
     for (int q = 0; q < padded; q++) a[q] = V{};
@@ -41,22 +41,22 @@ void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>
     }
     if (part.last) {
 #pragma GCC unroll 32
-        for (int q = 0; q < padded; q += W) Simd<T>::store(out + q, Simd<T>::sums(a + q));
+        for (int q = 0; q < padded; q += W) store_sums<T, A>(out + q, a + q);
     } else {
 #pragma GCC unroll 32
         for (int q = 0; q < N * K; q++) sums[q] = a[q];
     }
 }
 
-template <class T>
+template <class T, class A>
 struct Tiles {
     using V = typename Simd<T>::V;
     void (*gather[tile_radials + 1][tile_components + 1])(const V*, const V*, Part, int, int, V*,
-                                                          T*);
+                                                          A*);
     Tiles() { fill<1, 1>(); }
     template <int N, int K>
     void fill() {
-        gather[N][K] = gather_tile<T, N, K>;
+        gather[N][K] = gather_tile<T, A, N, K>;
         if constexpr (K < tile_components) fill<N, K + 1>();
         else if constexpr (N < tile_radials) fill<N + 1, 1>();
     }

@@ -14,12 +14,6 @@ namespace ace::ACE_ISA {
 // Shells of equal area by which neighbours are sorted.
 constexpr int shells = 64;
 
-ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
-ACE_INLINE void put(float* to, Simd<double>::V v) {
-    typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
-    *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
-}
-
 ACE_INLINE Simd<double>::V reciprocal_root(Simd<double>::V square) {
 #if defined(__AVX512F__)
     Simd<double>::V y = (Simd<double>::V)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)square);
@@ -37,9 +31,8 @@ ACE_INLINE Simd<double>::V reciprocal_root(Simd<double>::V square) {
 
 // Neighbours by species and, roughly, by distance, so that a vector of them reads rows of the
 // tables that are close; the last vector of each species is filled up. Returns their number.
-template <class T>
-size_t sort(Workspace<T>& w, int count, int species, double cutoff,
-            typename Workspace<T>::Atom& atom) {
+template <class T, class A>
+size_t sort(Workspace<T, A>& w, int count, int species, double cutoff, Neighbourhood<T>& atom) {
     Found &from = w.found, &to = w.sorted;
     constexpr int W = Simd<T>::W;
     const double step = shells * 0.999999 / (cutoff * cutoff);
@@ -81,9 +74,9 @@ size_t sort(Workspace<T>& w, int count, int species, double cutoff,
 }
 
 // Finds the neighbours of an atom and makes room for their radial functions.
-template <class T>
-void geometry(Workspace<T>& w, int species, double cutoff, int columns,
-              typename Workspace<T>::Atom& atom) {
+template <class T, class A>
+void geometry(Workspace<T, A>& w, int species, double cutoff, int columns,
+              Neighbourhood<T>& atom) {
     constexpr int W = Simd<T>::W;
     const Piece& piece = *atom.piece;
     const int count =
@@ -93,7 +86,7 @@ void geometry(Workspace<T>& w, int species, double cutoff, int columns,
         crowded(piece.original(atom.index), count, cutoff);
     const size_t room = (static_cast<size_t>(count) / W + species + 1) * W;
     w.sorted.need(room);
-    const size_t at = sort<T>(w, count, species, cutoff, atom);
+    const size_t at = sort(w, count, species, cutoff, atom);
     for (Scratch<T>* s : {&atom.x, &atom.y, &atom.z, &atom.inverse}) s->need(room);
     atom.distance.need(room);
     atom.neighbour.need(room);

@@ -11,20 +11,21 @@ namespace ace::ACE_ISA {
 // but are read while in the first (measured).
 constexpr int harmonics_bytes = 28 * 1024;
 
-template <class T>
+template <class T, class A = T>
 class PairStage {
   public:
-    static constexpr int W = Simd<T>::W;
+    static constexpr int W = Simd<T>::W, batch = Simd<A>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Work = Workspace<T>;
+    using VA = typename Simd<A>::V;
+    using Work = Workspace<T, A>;
     using Atom = typename Work::Atom;
 
-    explicit PairStage(const Shared<T>& shared)
+    explicit PairStage(const Shared<T, A>& shared)
         : tables_(shared.tables), tiles_(shared.tiles), angular_(shared.angular) {}
 
     // Radial functions, with those of a committee or without, of the first `count` atoms.
-    void radial(const Centre<T>& c, Work& w, int count, bool committee) const {
+    void radial(const Centre<T, A>& c, Work& w, int count, bool committee) const {
         const Plan& plan = c.plan;
         for (int a = 0; a < count; a++)
             w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
@@ -45,19 +46,19 @@ class PairStage {
     }
 
     // A's as variables x of the plan, and the sums of what enters the energy directly.
-    void sums(const Centre<T>& c, Work& w, int count, bool committee, V* x) const {
+    void sums(const Centre<T, A>& c, Work& w, int count, bool committee, VA* x) const {
         const int total = c.plan.components * tables_.species;
-        w.components.need(static_cast<size_t>(W) * total + W);
+        w.components.need(static_cast<size_t>(batch) * total + W);
         for (int a = 0; a < count; a++) one_particle(c.plan, w, a, total, committee);
-        if (count < W)
+        if (count < batch)
             std::fill(w.components.data() + static_cast<size_t>(count) * total,
-                      w.components.data() + static_cast<size_t>(W) * total, T(0));
+                      w.components.data() + static_cast<size_t>(batch) * total, A(0));
         transpose(c, w, total, x);
     }
 
   private:
     // The q-th vector of neighbours of species z of every atom of the batch, from one source.
-    void step(const Centre<T>& c, Work& w, int count, int s, int z, int q) const {
+    void step(const Centre<T, A>& c, Work& w, int count, int s, int z, int q) const {
         const Source& source = c.plan.sources[s];
         const Interval<T>& interval = c.intervals[s][z];
         int found = 0;
@@ -92,9 +93,9 @@ class PairStage {
         atom.core = 0;
         for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];
-            T* out = w.components.data() + static_cast<size_t>(a) * total + z * plan.components;
+            A* out = w.components.data() + static_cast<size_t>(a) * total + z * plan.components;
             if (begin == end) {
-                std::fill(out, out + plan.components, T(0));
+                std::fill(out, out + plan.components, A(0));
                 continue;
             }
             const int parts = (end - begin + chunk - 1) / chunk;
@@ -110,12 +111,12 @@ class PairStage {
                 v0 += count;
             }
             add_direct(plan, atom, z, committee);
-            std::fill(out + plan.used, out + plan.components, T(0));
+            std::fill(out + plan.used, out + plan.components, A(0));
         }
     }
 
     ACE_INLINE void gather(const Plan& plan, const V* r, const V* y, Part part, int width,
-                           V* acc, T* out) const {
+                           V* acc, A* out) const {
         for (const Tile& tile : plan.tiles)
             tiles_.gather[tile.radials][tile.width](r + tile.column, y + tile.place, part,
                                                     plan.columns, width, acc + tile.offset,
@@ -130,28 +131,28 @@ class PairStage {
             for (int v = atom.groups[z]; v < end; v++)
                 sum += atom.radial[static_cast<size_t>(v) * plan.columns + direct.place];
             (direct.column.kind == Column::core ? atom.core : atom.folded[direct.column.index]) +=
-                S::total(sum);
+                Simd<double>::total(in_double(sum));
         }
     }
 
-    void transpose(const Centre<T>& c, Work& w, int total, V* x) const {
+    void transpose(const Centre<T, A>& c, Work& w, int total, VA* x) const {
         for (int z = 0; z < tables_.species; z++)
-            for (int k = 0; k < c.plan.components; k += W) {
+            for (int k = 0; k < c.plan.components; k += batch) {
                 const int at = z * c.plan.components + k;
-                V* to = x + z * c.plan.components;
+                VA* to = x + z * c.plan.components;
                 const int* places = c.plan.places.data() + k;
-                V t[W];
+                VA t[batch];
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++)
-                    t[q] = S::load(w.components.data() + static_cast<size_t>(q) * total + at);
-                S::transpose(t);
+                for (int q = 0; q < batch; q++)
+                    t[q] = Simd<A>::load(w.components.data() + static_cast<size_t>(q) * total + at);
+                Simd<A>::transpose(t);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) to[places[q]] = t[q] * c.norms[k + q];
+                for (int q = 0; q < batch; q++) to[places[q]] = t[q] * c.norms[k + q];
             }
     }
 
     const Tables& tables_;
-    const Tiles<T>& tiles_;
+    const Tiles<T, A>& tiles_;
     const AngularTable<T, most_l>& angular_;
 };
 

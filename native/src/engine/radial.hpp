@@ -15,7 +15,7 @@ struct Radial {
     static constexpr int W = Simd<T>::W;
     using S = Simd<T>;
     using V = typename S::V;
-    using Atom = typename Workspace<T>::Atom;
+    using Atom = Neighbourhood<T>;
 
     // The first vector from which on a narrow source has nothing: neighbours come by distance.
     static int end_of(const Source& source, const Interval<T>& t, Atom& atom, int z) {
@@ -131,7 +131,8 @@ struct Radial {
     [[noreturn]] static void too_close(Atom& atom, size_t k, double begin) {
         throw Error("atoms # and # are " + std::to_string(atom.distance[k]) +
                         " A apart; this model's tables begin at " + std::to_string(begin) + " A",
-                    atom.piece->original(atom.index), atom.piece->original(atom.neighbour[k]));
+                    atom.piece->original(atom.index), atom.piece->original(atom.neighbour[k]),
+                    Fault::too_close);
     }
 };
 

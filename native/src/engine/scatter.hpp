@@ -31,16 +31,6 @@ ACE_INLINE void scatter(double* forces, const int32_t* to, Simd<double>::V x, Si
     scatter_rows(forces, to, x, y, z, Simd<double>::lanes());
 }
 
-// The two halves of a vector of float.
-template <size_t... q>
-ACE_INLINE Simd<double>::V widened(Simd<float>::V v, int half, std::index_sequence<q...>) {
-    typedef float Half __attribute__((vector_size(BYTES / 2)));
-    constexpr int W = Simd<double>::W;
-    const Half part = half ? __builtin_shufflevector(v, v, (W + int(q))...)
-                           : __builtin_shufflevector(v, v, int(q)...);
-    return __builtin_convertvector(part, Simd<double>::V);
-}
-
 ACE_INLINE void scatter(double* forces, const int32_t* to, Simd<float>::V x, Simd<float>::V y,
                         Simd<float>::V z) {
     const auto lanes = Simd<double>::lanes();

@@ -7,22 +7,10 @@
 #include "ace/cells.hpp"
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "engine/piece.hpp"
 #include "engine/simd.hpp"
 
 namespace ace::ACE_ISA {
-
-// One structure of a call, with the neighbours of its atoms at hand. Atoms are numbered in the
-// order of the cell list; with a caller's list in the caller's order.
-struct Piece {
-    const Structure* in = nullptr;
-    const Results* out = nullptr;
-    int number = 0;    // among the pieces
-    size_t point = 0;  // its first point among those of all pieces
-    Cells cells;
-
-    int original(int k) const { return in->first ? k : cells.original(k); }
-    int species(int k) const { return in->species[original(k)]; }
-};
 
 // Where found neighbours go: vectors to them in angstrom, their numbers, their species.
 struct Found {
@@ -39,7 +27,8 @@ struct Found {
 constexpr double tiny = 1e-30;
 
 [[noreturn]] inline void coincide(int i, int j) {
-    throw Error("positions: atoms # and # sit at the same point", std::min(i, j), std::max(i, j));
+    throw Error("positions: atoms # and # sit at the same point", std::min(i, j), std::max(i, j),
+                Fault::too_close);
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -167,7 +156,8 @@ inline int search_cells(const Piece& piece, int atom, double cutoff, bool specie
                     z = cells.z[p] - at[2];
                     p != self && x * x + y * y + z * z <= tiny)
                     coincide(piece.original(atom), cells.original(cells.owner[p]));
-        throw Error("positions: atom # cannot be told apart from another", piece.original(atom));
+        throw Error("positions: atom # cannot be told apart from another", piece.original(atom), -1,
+                    Fault::too_close);
     }
     return count;
 }

@@ -11,12 +11,12 @@
 
 namespace ace::ACE_ISA {
 
-template <class T>
+template <class T, class A = T>
 struct Shared {
     const Tables& tables;
     const double cutoff;  // the longest
-    std::vector<std::unique_ptr<Centre<T>>> centres;
-    const Tiles<T> tiles;
+    std::vector<std::unique_ptr<Centre<T, A>>> centres;
+    const Tiles<T, A> tiles;
     const AngularTable<T, most_l> angular;
     std::vector<Curve> curves;  // [species * densities + density]
 
@@ -25,7 +25,7 @@ struct Shared {
             curves.emplace_back(tables.embeddings.shifted[k / tables.densities] != 0,
                                 tables.embeddings.exponent[k]);
         for (int s = 0; s < tables.species; s++)
-            centres.push_back(std::make_unique<Centre<T>>(tables, s));
+            centres.push_back(std::make_unique<Centre<T, A>>(tables, s));
     }
 };
 

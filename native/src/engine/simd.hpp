@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "engine/isa.hpp"
@@ -77,6 +78,23 @@ struct Simd {
         }
     }
 
+    // Sums over the lanes within 128 bits of L vectors, in the 128 bits that they come from.
+    static ACE_INLINE V folded(const V* r) {
+        if constexpr (L == 2) {
+            return low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
+        } else {
+            const V a = low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
+            const V b = low(r[2], r[3], lanes()) + high(r[2], r[3], lanes());
+            return half<0>(a, b, lanes()) + half<1>(a, b, lanes());
+        }
+    }
+    // The two halves of a added, then those of b.
+    template <size_t... q>
+    static ACE_INLINE V halves(V a, V b, std::index_sequence<q...>) {
+        return __builtin_shufflevector(a, b, int(q < W / 2 ? q : q + W / 2)...) +
+               __builtin_shufflevector(a, b, int(q < W / 2 ? q + W / 2 : q + W)...);
+    }
+
     static ACE_INLINE T total(V v) {
         T s = 0;
 #pragma GCC unroll 16
@@ -141,17 +159,54 @@ struct Simd {
             r[0] = t[0];
         }
     }
-
-    static ACE_INLINE V folded(const V* r) {
-        if constexpr (L == 2) {
-            return low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
-        } else {
-            const V a = low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
-            const V b = low(r[2], r[3], lanes()) + high(r[2], r[3], lanes());
-            return half<0>(a, b, lanes()) + half<1>(a, b, lanes());
-        }
-    }
 };
+
+// A vector as numbers of its type or of less precision.
+ACE_INLINE void put(double* to, Simd<double>::V v) { Simd<double>::store(to, v); }
+ACE_INLINE void put(float* to, Simd<double>::V v) {
+    typedef float Half __attribute__((vector_size(BYTES / 2), aligned(4), may_alias));
+    *reinterpret_cast<Half*>(to) = __builtin_convertvector(v, Half);
+}
+ACE_INLINE void put(float* to, Simd<float>::V v) { Simd<float>::store(to, v); }
+
+// A half of a vector of float.
+template <size_t... q>
+ACE_INLINE Simd<double>::V widened(Simd<float>::V v, int half, std::index_sequence<q...>) {
+    typedef float Half __attribute__((vector_size(BYTES / 2)));
+    constexpr int W = Simd<double>::W;
+    const Half part = half ? __builtin_shufflevector(v, v, (W + int(q))...)
+                           : __builtin_shufflevector(v, v, int(q)...);
+    return __builtin_convertvector(part, Simd<double>::V);
+}
+
+// A vector as one of double: lanes that do not fit are added to others.
+ACE_INLINE Simd<double>::V in_double(Simd<double>::V v) { return v; }
+ACE_INLINE Simd<double>::V in_double(Simd<float>::V v) {
+    const auto lanes = Simd<double>::lanes();
+    return widened(v, 0, lanes) + widened(v, 1, lanes);
+}
+
+// How many vectors of T have their lanes summed up in A together.
+template <class T, class A>
+constexpr int summed_together = std::is_same_v<T, A> || Simd<A>::W < 4 ? Simd<T>::W : Simd<A>::W;
+
+// The sums over the lanes of so many vectors. From float to double the four lanes of 128 bits are
+// added in float, the rest in double: all in double would cost as much as the sums over neighbours.
+template <class T, class A>
+ACE_INLINE void store_sums(A* to, const typename Simd<T>::V* from) {
+    if constexpr (std::is_same_v<T, A>) {
+        Simd<A>::store(to, Simd<A>::sums(from));
+    } else if constexpr (summed_together<T, A> == 8) {
+        using D = Simd<double>;
+        D::store(to, D::halves(in_double(Simd<T>::folded(from)),
+                               in_double(Simd<T>::folded(from + 4)), D::lanes()));
+    } else if constexpr (Simd<A>::W == 4) {
+        Simd<A>::store(to, in_double(Simd<T>::folded(from)));
+    } else {
+        const typename Simd<T>::V sums = Simd<T>::sums(from);
+        for (int q = 0; q < 4; q++) to[q] = sums[q];
+    }
+}
 
 // The lanes of a vector of double that are below a bound, as bits.
 ACE_INLINE unsigned below(Simd<double>::V v, double bound) {

@@ -6,6 +6,7 @@
 #include "engine/call.hpp"
 #include "engine/search.hpp"
 #include "engine/simd.hpp"
+#include "engine/sums.hpp"
 
 namespace ace::ACE_ISA {
 
@@ -19,30 +20,40 @@ struct Located {
     typename Simd<T>::V *value, *slope;
 };
 
-// What one thread works with; nothing is allocated once it has grown.
+// An atom of a batch, and its neighbours in vectors of T.
 template <class T>
+struct Neighbourhood {
+    Piece* piece = nullptr;
+    int index = 0;  // in the piece
+    Scratch<T> x, y, z, inverse;
+    Scratch<double> distance;
+    Scratch<int32_t> neighbour, row;  // row: of its forces, where they are not by points
+    Scratch<typename Simd<T>::V> radial, slope;
+    std::vector<int> groups;  // first neighbour vector of each species, and their end
+    std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
+    double folded[most_columns], core;
+    double core_weight, nearest_weight;
+    int nearest;
+};
+
+// What one thread works with; nothing is allocated once it has grown. Neighbours are computed in
+// T; the A's, what is made of them and their adjoints in A, for as many atoms as a vector of A has
+// lanes.
+template <class T, class A = T>
 struct Workspace {
+    using Atom = Neighbourhood<T>;
     using V = typename Simd<T>::V;
-    struct Atom {
-        Piece* piece = nullptr;
-        int index = 0;  // in the piece
-        Scratch<T> x, y, z, inverse;
-        Scratch<double> distance;
-        Scratch<int32_t> neighbour;
-        Scratch<V> radial, slope;
-        std::vector<int> groups;  // first neighbour vector of each species, and their end
-        std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
-        double folded[most_columns], core;
-        double core_weight, nearest_weight;
-        int nearest;
-    };
-    Atom atoms[Simd<T>::W];
-    Located<T> located[Simd<T>::W];
+    using VA = typename Simd<A>::V;
+    static constexpr int batch = Simd<A>::W;
+    Atom atoms[batch];
+    Located<T> located[batch];
     Found found, sorted;
     Scratch<int32_t> keys, places;
     std::vector<Run> runs;
-    Scratch<V> harmonics, accumulator, variables, adjoints, rows;
-    Scratch<T> components, pulls;
+    Scratch<V> harmonics, accumulator;
+    Scratch<VA> variables, adjoints, rows, densities, slopes;
+    Scratch<A> components;
+    Scratch<T> pulls;
     Sums sums;
 };
 

@@ -73,13 +73,15 @@ void crowded(int atom, double neighbours, double cutoff) {
                       neighbours, cutoff);
     throw Error(std::string("positions and cell: ") + text + ", expected at most " +
                 std::to_string(most_neighbours) +
-                ": no matter is so dense; has the cell collapsed?");
+                ": no matter is so dense; has the cell collapsed?",
+                Fault::too_dense);
 }
 
 void check_positions(int n, const double* positions) {
     for (size_t k = 0; k < 3 * static_cast<size_t>(n); k++)
         if (!(std::abs(positions[k]) < 1e8))
-            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3);
+            throw Error("positions: atom # is not at a finite position within 1e8 A", k / 3, -1,
+                        Fault::not_finite);
 }
 
 void Cells::build(int n, const double* positions, const double* cell, const int* pbc,

@@ -11,6 +11,9 @@ std::unique_ptr<RowBuilder> make_rows_avx2(Tables tables);
 #endif
 std::unique_ptr<RowBuilder> make_rows_baseline(Tables tables);
 
+// Here, so that the type is known here alone and not in every instruction set.
+RowBuilder::~RowBuilder() = default;
+
 std::unique_ptr<RowBuilder> make_row_builder(Tables tables, const std::string& name) {
     if (tables.embeddings.present) throw Error("rows: a nonlinear model has no design matrix");
     if (tables.functions == 0) throw Error("rows: these tables do not hold the functions");

@@ -214,7 +214,7 @@ class Geometry {
         throw Error("atoms # and # are " + std::to_string(std::sqrt(site.square[k])) +
                         " A apart; this model's tables begin at " + std::to_string(begin) + " A",
                     piece.original(order.sorted[site.place]),
-                    piece.original(order.sorted[site.target[k]]));
+                    piece.original(order.sorted[site.target[k]]), Fault::too_close);
     }
 
     const Tables& tables_;
