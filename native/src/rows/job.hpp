@@ -13,7 +13,7 @@
 namespace ace::ACE_ISA::rows {
 
 // Bytes of the force rows that a thread holds at a time.
-constexpr size_t slab_bytes = size_t(512) << 20;
+constexpr size_t slab_bytes = size_t(128) << 20;
 
 class Job {
   public:
