@@ -44,6 +44,7 @@ void split(const Concatenated& in, const Results& all, std::vector<Structure>& s
         out.forces = moved(all.forces, 3 * begin);
         out.virials = moved(all.virials, 9 * begin);
         out.virial = moved(all.virial, 9 * k);
+        out.centroid_virials = moved(all.centroid_virials, 9 * begin);
         out.weights = moved(all.weights, k);
         out.site_weights = moved(all.site_weights, begin);
         out.atom_stride = out.point_stride = atoms;

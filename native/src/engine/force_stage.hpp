@@ -75,7 +75,9 @@ class ForceStage {
             buffers.stride = w.sums.forces.rows(1) - w.sums.forces.rows(0);
         }
         Pairs direct = pairs(plan, atom, a, slopes);
-        V sums[12 + W] = {};  // force, virial
+        using D = Simd<double>;
+        D::V sums[12 + D::W] = {};  // force, virial
+        V virial[9] = {};
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
@@ -86,15 +88,15 @@ class ForceStage {
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
                 pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
-                        angular_.pull_two[plan.lmax]);
+                        virial, angular_.pull_two[plan.lmax]);
             if (v < end)
                 pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
-                        angular_.pull_one[plan.lmax]);
+                        virial, angular_.pull_one[plan.lmax]);
             linear += plan.linear;
         }
-        A total[12 + W];
-        for (int k = 0; k < 12; k += batch)
-            Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
+        double total[12 + D::W];
+        for (int k = 0; k < 9; k++) sums[3 + k] = in_double(virial[k]);
+        for (int k = 0; k < 12; k += D::W) D::store(total + k, D::sums(sums + k));
         Piece& piece = *atom.piece;
         double* own = w.sums.forces.rows(output) +
                       4 * static_cast<size_t>(w.sums.forces.row_of(piece.point + atom.index));
@@ -105,7 +107,7 @@ class ForceStage {
             double* at = piece.out->virials +
                          (piece.atom_row(output) + piece.original(atom.index)) * 9;
             for (int d = 0; d < 9; d++) {
-                at[d] = -static_cast<double>(total[3 + d]);
+                at[d] = -total[3 + d];
                 if (!is_finite(at[d])) piece.doubt();
             }
         }
@@ -152,7 +154,8 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, const T* linear, T inverse_step, const Buffers& buffers, V* sums,
+                         const Pairs& direct, const T* linear, T inverse_step,
+                         const Buffers& buffers, Simd<double>::V* force, V* virial,
                          F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
@@ -180,19 +183,20 @@ class ForceStage {
                     fz = along * z[u] + gz * inverse;
             const V r = distances<T>(&atom.distance[static_cast<size_t>(v) * W]);
             const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
-            sums[0] += fx;
-            sums[1] += fy;
-            sums[2] += fz;
             // All nine: symmetric only where the products are invariant.
-            sums[3] += rx * fx;
-            sums[4] += rx * fy;
-            sums[5] += rx * fz;
-            sums[6] += ry * fx;
-            sums[7] += ry * fy;
-            sums[8] += ry * fz;
-            sums[9] += rz * fx;
-            sums[10] += rz * fy;
-            sums[11] += rz * fz;
+            virial[0] += rx * fx;
+            virial[1] += rx * fy;
+            virial[2] += rx * fz;
+            virial[3] += ry * fx;
+            virial[4] += ry * fy;
+            virial[5] += ry * fz;
+            virial[6] += rz * fx;
+            virial[7] += rz * fy;
+            virial[8] += rz * fz;
+            // In double, as scattered, so that all forces together are zero.
+            force[0] += in_double(fx);
+            force[1] += in_double(fy);
+            force[2] += in_double(fz);
             const int32_t* to = buffers.rows + static_cast<size_t>(v) * W;
             scatter(buffers.forces, to, fx, fy, fz);
             if (buffers.centroids) {

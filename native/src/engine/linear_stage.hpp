@@ -1,5 +1,7 @@
 // Sums over neighbours of what enters values of sites by itself (Plan::linears), and back.
 #pragma once
+#include <type_traits>
+
 #include <algorithm>
 
 #include "engine/shared.hpp"
@@ -67,6 +69,18 @@ class LinearStage {
   private:
     static constexpr double y00 = 0.28209479177387814;
 
+    // The sums over the lanes of so many vectors as A has lanes.
+    static typename Simd<A>::V over_lanes(const V* from) {
+        if constexpr (std::is_same_v<T, A>) {
+            return Simd<A>::sums(from);
+        } else {
+            typename Simd<A>::V t[batch];
+#pragma GCC unroll 16
+            for (int q = 0; q < batch; q++) t[q] = in_double(from[q]);
+            return Simd<A>::sums(t);
+        }
+    }
+
     static void add(const V* from, int step, int begin, int end, int padded, A* out) {
         from += static_cast<size_t>(begin) * step;
         for (int k = 0; k < padded; k += batch) {
@@ -75,7 +89,7 @@ class LinearStage {
             for (int v = begin; v < end; v++, at += step)
 #pragma GCC unroll 16
                 for (int q = 0; q < batch; q++) sum[q] += at[q];
-            Simd<A>::store(out + k, sums_over_lanes<A>(sum));
+            Simd<A>::store(out + k, over_lanes(sum));
         }
     }
 
