@@ -1,8 +1,7 @@
 // Sums over neighbours of what enters values of sites by itself (Plan::linears), and back.
 #pragma once
-#include <type_traits>
-
 #include <algorithm>
+#include <type_traits>
 
 #include "engine/shared.hpp"
 #include "engine/workspace.hpp"
