@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.bound import BoundEvaluator, BoundStructures
+from acepot.evaluate.concatenated import concatenated
 from acepot.evaluate.precision import Precision, checked_precision
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
+    OutputEnergies,
     Pullback,
     Quantity,
     Result,
     SiteRows,
     Sites,
     StructureRows,
-    Totals,
     adjoint_sites,
     displacement_of,
     named,
     no_pullback,
-    no_result,
     no_sites,
     row_count,
     species_of,
@@ -37,8 +39,6 @@ from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
 from acepot.voigt import from_voigt
-
-R = TypeVar("R")
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
@@ -105,7 +105,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model or basis; `evaluate` and `bind` are of models of energies alone.
+        tables: a lowered model or basis; energies are of models of true scalars alone.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -153,38 +153,132 @@ class NativeEvaluator:
     def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures in one call.
 
+        Ctrl-C ends it: KeyboardInterrupt is raised within a fraction of a second.
+
         Args:
             structures: atoms and cells.
             committee: also evaluate the members of the committee.
 
         Returns:
-            One result a structure; where it is an unknown element, coinciding or too close
-            atoms, or numbers that are not finite, the result says so and the others stand.
+            One result a structure, views of arrays that hold all of them; where it is an unknown
+            element, coinciding or too close atoms, or numbers that are not finite, the result says
+            so and the others stand.
 
         Raises:
             InputError: Tables of a basis, or of something that is no energy.
         """
         self._require_energy("evaluate")
-        members = self.tables.members - 1 if committee else None
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        outputs, n = self.tables.members if committee else 1, len(atoms.species)
+        energies, forces = np.empty((outputs, n)), np.empty((outputs, n, 3))
+        virials = np.empty((1, n, 3, 3))
+        virial = np.empty((outputs, len(structures), 3, 3)) if committee else None
+        threads = self._threads(n)
+        failed = self._handle.evaluate(*atoms, threads, outputs, energies, forces, virials, virial)
+        errors = self._errors(structures, failed)
+        rows = enumerate(itertools.pairwise(atoms.first.tolist()))
+        if virial is None:
+            return [
+                Result(energies[0, a:b], forces[0, a:b], virials[0, a:b], None, errors.get(k))
+                for k, (a, b) in rows
+            ]
+        results = []
+        for k, (a, b) in rows:
+            members = CommitteeResult(energies[1:, a:b].sum(axis=1), forces[1:, a:b], virial[1:, k])
+            one = energies[0, a:b], forces[0, a:b], virials[0, a:b]
+            results.append(Result(*one, members, errors.get(k)))
+        return results
 
-        def compute(some: slice) -> list[Result]:
-            energies, forces, virials = self._handle.evaluate(
-                *self._atoms(structures[some]), self.tables.members if committee else 1
+    def committee(self, structures: Sequence[Structure]) -> list[OutputEnergies]:
+        """Energies of the model and of its committee, without forces: for a fraction of the time.
+
+        Args:
+            structures: atoms and cells.
+
+        Raises:
+            InputError: Tables of a basis, or of something that is no energy.
+        """
+        self._require_energy("committee")
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        energies = np.empty((self.tables.members, len(atoms.species)))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(len(atoms.species)), len(energies), energies, None, None, None
+        )
+        errors = self._errors(structures, failed)
+        return [
+            OutputEnergies(energies[:, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def combination(
+        self, structures: Sequence[Structure], weights: Sequence[Floats]
+    ) -> list[Pullback]:
+        """Forces and virials of Σ_m a_m E_m over the model and its M members, for the price of one.
+
+        Args:
+            structures: atoms and cells.
+            weights: a of each structure, the model's first: shape (1 + M,), or (1 + M, n) for a
+                weight of every site.
+
+        Raises:
+            InputError: weights of another shape, or that are not finite; Tables that are no energy.
+        """
+        self._require_energy("combination")
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n = len(atoms.species)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(n), self.tables.members, None, forces, virials, None,
+            self._weights(structures, weights),
+        )  # fmt: skip
+        errors = self._errors(structures, failed)
+        return [
+            Pullback(forces[0, a:b], virials[0, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def _weights(self, structures: Sequence[Structure], weights: Sequence[Floats]) -> Floats:
+        """Weights in one array: of structures, shape (1 + M, S), or else of sites, (1 + M, N)."""
+        if len(weights) != len(structures):
+            raise InputError(
+                f"weights: expected those of {len(structures)} structures, got {len(weights)}"
             )
-            parts = zip(energies, forces, virials, strict=True)
-            return [_result(*one, committee) for one in parts]
-
-        return _each(structures, compute, lambda s, e: no_result(s, e, members))
+        arrays = [np.asarray(w, dtype=float) for w in weights]
+        for k, (structure, array) in enumerate(zip(structures, arrays, strict=True)):
+            shapes = (self.tables.members,), (self.tables.members, len(structure))
+            if array.shape not in shapes or not np.isfinite(array).all():
+                raise named(
+                    structure,
+                    InputError(
+                        f"weights: expected finite numbers of shape {shapes[0]} or {shapes[1]}, "
+                        f"got {array.shape}"
+                    ),
+                    k,
+                )
+        if all(array.ndim == 1 for array in arrays):
+            return np.stack(arrays, axis=1)
+        sites = [
+            np.broadcast_to(a[:, None] if a.ndim == 1 else a, (len(a), len(s)))
+            for a, s in zip(arrays, structures, strict=True)
+        ]
+        return np.concatenate(sites, axis=1)
 
     # -------------------------------------------------------------- site outputs
 
     def values(self, structures: Sequence[Structure]) -> list[Sites]:
-        """y_io of every site (see `SiteEvaluator`)."""
-
-        def compute(some: slice) -> list[Sites]:
-            return self._sites(self._handle.values(*self._atoms(structures[some])))
-
-        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C."""
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        out = np.empty((len(atoms.species), self._width))
+        failed = self._handle.values(*atoms, self._threads(len(out)), out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed))
 
     def jvp(
         self,
@@ -193,15 +287,20 @@ class NativeEvaluator:
         strains: Sequence[Floats | None] | None = None,
     ) -> list[Sites]:
         """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        along = strains_of(structures, displacements, strains)
-
-        def compute(some: slice) -> list[Sites]:
-            chosen = zip(structures[some], displacements[some], along[some], strict=True)
-            motions = [displacement_of(*one) for one in chosen]
-            u, e = ([np.ascontiguousarray(m[k]) for m in motions] for k in (0, 1))
-            return self._sites(self._handle.jvp(*self._atoms(structures[some]), u, e))
-
-        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
+        given = strains_of(structures, displacements, strains)
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        u, along = np.zeros((len(atoms.species), 3)), np.zeros((len(structures), 3, 3))
+        wrong = {}
+        for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist())):
+            try:
+                u[a:b], along[k] = displacement_of(structures[k], displacements[k], given[k])
+            except InputError as error:
+                wrong[k] = self._named(structures, k, error)
+        out = np.empty((len(u), self._width))
+        failed = self._handle.jvp(*atoms, self._threads(len(out)), u, along, out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed) | wrong)
 
     def pullback(
         self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
@@ -209,14 +308,26 @@ class NativeEvaluator:
         """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
         if len(structures) != len(adjoints):
             raise InputError("pullback: expected adjoints for each structure")
-
-        def compute(some: slice) -> list[Pullback]:
-            chosen = zip(structures[some], adjoints[some], strict=True)
-            given = [adjoint_sites(self.tables, s, a) for s, a in chosen]
-            found = self._handle.pullback(*self._atoms(structures[some]), given)
-            return [Pullback(*one) for one in zip(*found, strict=True)]
-
-        return _each(structures, compute, no_pullback)
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n, given, wrong = len(atoms.species), [], {}
+        for k, (structure, adjoint) in enumerate(zip(structures, adjoints, strict=True)):
+            try:
+                given.append(adjoint_sites(self.tables, structure, adjoint))
+            except InputError as error:
+                given.append(np.zeros((len(structure), self._width)))
+                wrong[k] = self._named(structures, k, error)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        together = given[0] if len(given) == 1 else np.concatenate(given)
+        failed = self._handle.pullback(*atoms, self._threads(n), together, forces, virials)
+        errors = self._errors(structures, failed) | wrong
+        return [
+            no_pullback(structures[k], errors[k])
+            if k in errors
+            else Pullback(forces[0, a:b], virials[0, a:b])
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
 
     def rows(
         self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
@@ -230,21 +341,42 @@ class NativeEvaluator:
         if weighted or not self.tables.is_scalar or self.tables.functions == 0:
             return ReferenceEvaluator(self.tables).rows(structures, weights)
         builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
-        count = self.tables.functions
-
-        def compute(some: slice) -> list[StructureRows]:
-            made = []
-            for structure in structures[some]:
-                n = len(structure)
-                out = np.empty((7 + 3 * n, count), order="F")
+        made = []
+        for k, structure in enumerate(structures):
+            out = np.empty((7 + 3 * len(structure), self.tables.functions), order="F")
+            try:
                 builder.fill(structure, ("energy", "forces", "virial"), out)
-                virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
-                made.append(
-                    StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),))
-                )
-            return made
+            except InputError as error:
+                made.append(StructureRows((), self._named(structures, k, error)))
+                continue
+            virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
+            made.append(StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),)))
+        return made
 
-        return _each(structures, compute, lambda _s, e: StructureRows((), e))
+    @property
+    def _width(self) -> int:
+        """Number of values of a site, components counted."""
+        pairs = zip(self.tables.widths, self.tables.irreps, strict=True)
+        return sum(width * irrep.dim for width, irrep in pairs)
+
+    def _sites(
+        self,
+        structures: Sequence[Structure],
+        out: Floats,
+        first: NDArray[np.int64],
+        errors: dict[int, InputError],
+    ) -> list[Sites]:
+        """Values of shape (N, width) as one array for each structure and irrep."""
+        shapes = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
+        bounds = list(itertools.pairwise(itertools.accumulate([0] + [w * d for w, d in shapes])))
+        made = []
+        for k, (a, b) in enumerate(itertools.pairwise(first.tolist())):
+            if k in errors:
+                made.append(no_sites(self.tables, structures[k], errors[k]))
+                continue
+            parts = zip(bounds, shapes, strict=True)
+            made.append(Sites(tuple(out[a:b, i:j].reshape(b - a, *s) for (i, j), s in parts)))
+        return made
 
     # -------------------------------------------------------------- steps
 
@@ -254,30 +386,27 @@ class NativeEvaluator:
                 f"{verb}: only models of true scalars have an energy; use values and pullback"
             )
 
-    def _atoms(self, structures: Sequence[Structure]) -> tuple[object, ...]:
-        """What the compiled part is told of structures, and the number of threads."""
-        atoms = sum(len(s) for s in structures)
-        return (
-            [s.positions for s in structures],
-            [species_of(self.tables, s).astype(np.int32) for s in structures],
-            [s.cell for s in structures],
-            [s.pbc.astype(np.int32) for s in structures],
-            max(1, min(self.threads, atoms // _PER_THREAD)),
-        )
+    @staticmethod
+    def _named(structures: Sequence[Structure], number: int, error: Exception) -> InputError:
+        """An error that names its structure."""
+        return named(structures[number], error, number if len(structures) > 1 else None)
 
-    def _sites(self, arrays: Sequence[Floats]) -> list[Sites]:
-        """Arrays of shape (n, rows) as one array for each irrep."""
-        widths = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
-        bounds = np.cumsum([0] + [w * dim for w, dim in widths])
-        return [
-            Sites(
-                tuple(
-                    array[:, begin:end].reshape(len(array), *shape)
-                    for begin, end, shape in zip(bounds[:-1], bounds[1:], widths, strict=True)
-                )
-            )
-            for array in arrays
-        ]
+    def _threads(self, atoms: int) -> int:
+        return max(1, min(self.threads, atoms // _PER_THREAD))
+
+    def _errors(
+        self, structures: Sequence[Structure], failed: Sequence[tuple[int, str]]
+    ) -> dict[int, InputError]:
+        """What the engine says about structures, by their number."""
+        errors = {}
+        for number, text in failed:
+            structure, error = structures[number], Exception(text)
+            try:
+                species_of(self.tables, structure)
+            except InputError as unknown:  # in words that name the element
+                error = unknown
+            errors[number] = self._named(structures, number, error)
+        return errors
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
@@ -287,41 +416,20 @@ class NativeEvaluator:
             pbc: periodic directions, shape (3,).
         """
         self._require_energy("bind")
-        threads = max(1, min(self.threads, len(species) // _PER_THREAD))
-        return BoundEvaluator(self, species, pbc, threads)
+        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
 
+    def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
+        """This evaluator for structures whose elements and periodic directions stay.
 
-class BoundEvaluator:
-    """The native evaluator for atoms whose species and periodic directions stay.
+        Args:
+            structures: one or more; what they hold else does not matter.
 
-    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
-    """
-
-    def __init__(
-        self,
-        evaluator: NativeEvaluator,
-        species: NDArray[np.int64],
-        pbc: NDArray[np.bool_],
-        threads: int,
-    ) -> None:
-        self._evaluator = evaluator
-        self._species = np.ascontiguousarray(species, dtype=np.int32)
-        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
-        self._threads = threads
-        self._shape = (len(species), 3)
-
-    def compute(self, positions: Floats, cell: Floats) -> Totals:
-        """As `Bound`; only what can change from call to call is checked."""
-        if positions.shape != self._shape:
-            raise InputError(
-                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
-                f"got shape {positions.shape}"
-            )
-        evaluate = self._evaluator._handle.evaluate_one
-        try:
-            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        Raises:
+            InputError: no structure, or an element the tables do not have.
+        """
+        self._require_energy("bind_many")
+        threads = self._threads(sum(len(s) for s in structures))
+        return BoundStructures(self._handle, self.tables, structures, threads)
 
 
 class NativeRowBuilder:
@@ -392,39 +500,6 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
-
-
-def _each(
-    structures: Sequence[Structure],
-    compute: Callable[[slice], list[R]],
-    failed: Callable[[Structure, InputError], R],
-) -> list[R]:
-    """The results of structures in as few calls as can be; each that fails says why.
-
-    Args:
-        structures: atoms and cells.
-        compute: the results of some of them.
-        failed: the result that says what is wrong with one.
-    """
-
-    def some(first: int, stop: int) -> list[R]:
-        try:
-            return compute(slice(first, stop))
-        except ValueError as error:  # of one of them: find out which
-            if stop - first == 1:
-                which = first if len(structures) > 1 else None
-                return [failed(structures[first], named(structures[first], error, which))]
-        half = (first + stop) // 2
-        return some(first, half) + some(half, stop)
-
-    return some(0, len(structures))
-
-
-def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
-    members = None
-    if committee:
-        members = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
-    return Result(energies[0], forces[0], virials[0], members)
 
 
 def _module() -> Any:

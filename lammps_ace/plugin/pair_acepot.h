@@ -47,7 +47,7 @@ class PairACEPot : public Pair {
     int centres = 0, points = 0;
     // Of one step; vectors grow and never shrink.
     std::vector<int32_t> species;
-    std::vector<double> packed, energies, forces, virials, centroids, members, uncertainty;
+    std::vector<double> packed, energies, forces, virials, centroids, weights, uncertainty;
 
     std::string file_bytes(const char *);
     void read_model(const char *name, const std::string &bytes);
@@ -65,7 +65,7 @@ class PairACEPot : public Pair {
     void add_energies();
     void add_virials();
     void add_centroid_virials();
-    void find_uncertainty();
+    void find_uncertainty(int outputs);
     int atom_of(int point) const { return order.empty() ? point : order[point]; }
 };
 

@@ -1,14 +1,18 @@
 #include "ace/threads.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <csignal>
 #include <pthread.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+#include "ace/interrupt.hpp"
 
 namespace ace {
 
@@ -108,6 +112,14 @@ struct Threads::Pool {
     // Starts threads up to `wanted`, and returns how many of these there are: where the machine
     // gives no more, the caller does their work itself.
     int grow(int wanted) {
+        if (static_cast<int>(threads.size()) >= wanted) return wanted;
+        // Signals are for the threads of the host: these threads inherit that they are blocked, but
+        // for those that a fault of their own raises.
+        sigset_t blocked, before;
+        sigfillset(&blocked);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP})
+            sigdelset(&blocked, fault);
+        pthread_sigmask(SIG_BLOCK, &blocked, &before);
         try {
             while (static_cast<int>(threads.size()) < wanted) {
                 const int t = static_cast<int>(threads.size()) + 1;
@@ -115,6 +127,7 @@ struct Threads::Pool {
             }
         } catch (const std::exception&) {
         }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return std::min(wanted, static_cast<int>(threads.size()));
     }
 
@@ -138,7 +151,7 @@ Threads::~Threads() {
         pool_.release();  // a forked copy: its threads are the parent's
 }
 
-void Threads::call(int count, Action action, void* work) {
+void Threads::call(int count, Action action, void* work, Watch* watch) {
     if (count == 1) return action(work, 0);
     if (pool_ && pool_->owner != getpid()) pool_.release();
     if (!pool_) pool_ = std::make_unique<Pool>();
@@ -157,7 +170,13 @@ void Threads::call(int count, Action action, void* work) {
     pool.guarded(action, work, 0);
     for (int t = helpers + 1; t < count; t++) pool.guarded(action, work, t);
     std::unique_lock<std::mutex> guard(pool.lock);
-    pool.done.wait(guard, [&] { return pool.busy == 0; });
+    const auto finished = [&] { return pool.busy == 0; };
+    while (watch && !pool.done.wait_for(guard, std::chrono::milliseconds(50), finished)) {
+        guard.unlock();
+        watch->stop();
+        guard.lock();
+    }
+    pool.done.wait(guard, finished);
     if (pool.failure) std::rethrow_exception(pool.failure);
 }
 

@@ -192,6 +192,42 @@ static void some_wanted(void) {
            "no cells: molecules");
 }
 
+/* With weights of outputs, other ones for each structure, derivatives are those of the sums. */
+static void weighted(void) {
+    ace_structures in = four();
+    ace_results out = everything(OUT);
+    double weights[OUT * 4], each[OUT * ATOMS], push[OUT * ATOMS * 3], pull[OUT * 4 * 9],
+        centroids[ATOMS * 9];
+    for (int k = 0; k < OUT * 4; k++) weights[k] = 0.3 * k - 1;
+    demand(ace_evaluate_structures(e, &in, &out) == ACE_OK, "all outputs");
+    memcpy(each, energies, sizeof each);
+    memcpy(push, forces, sizeof push);
+    memcpy(pull, virial, sizeof pull);
+    out.weights = weights;
+    out.centroid_virials = centroids;
+    for (in.threads = 1; in.threads <= 3; in.threads++) {
+        double expected[9], sum[9];
+        demand(ace_evaluate_structures(e, &in, &out) == ACE_OK, "a sum of outputs");
+        demand(near_by(energies, each, OUT * ATOMS, 1e-12), "energies are of each output");
+        for (int s = 0; s < 4; s++) {
+            for (int k = (int)(3 * first[s]); k < 3 * first[s + 1]; k++) {
+                expected[0] = 0;
+                for (int o = 0; o < OUT; o++)
+                    expected[0] += weights[o * 4 + s] * push[o * ATOMS * 3 + k];
+                demand(near_by(forces + k, expected, 1, 1e-11), "forces are of the sum");
+            }
+            for (int k = 0; k < 9; k++) {
+                expected[k] = sum[k] = 0;
+                for (int o = 0; o < OUT; o++)
+                    expected[k] += weights[o * 4 + s] * pull[(o * 4 + s) * 9 + k];
+                for (int i = (int)first[s]; i < first[s + 1]; i++) sum[k] += centroids[9 * i + k];
+            }
+            demand(near_by(virial + 9 * s, expected, 9, 1e-11), "virials are of the sum");
+            demand(near_by(sum, expected, 9, 1e-11), "centroid virials are of the sum");
+        }
+    }
+}
+
 static void one_bad(void) {
     ace_structures in = four();
     int status[4];
@@ -450,6 +486,7 @@ int main(void) {
     precisions();
     together();
     some_wanted();
+    weighted();
     one_bad();
     bad_arrays();
     lists();

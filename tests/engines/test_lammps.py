@@ -489,7 +489,7 @@ def test_the_cmake_file_alone_compiles_the_kernel_of_its_sources(tmp_path: Path)
     make += [f"-DMPI_INCLUDE_DIR={compilation._mpi_headers()}"]
     subprocess.run(make, check=True, capture_output=True)
     rules = (tmp_path / "build.ninja").read_text()
-    assert "engine_baseline.cpp.o" in rules and compilation.PLUGIN in rules
+    assert "baseline.o" in rules and compilation.PLUGIN in rules
 
 
 @pytest.mark.slow

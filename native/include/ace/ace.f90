@@ -10,7 +10,7 @@ module ace
     ace_error_too_close = 3, ace_error_not_finite = 4, ace_error_too_dense = 5, &
     ace_error_memory = 6, ace_error_instruction_set = 7, ace_error_threads = 8, &
     ace_error_structures = 10, ace_error_internal = 99
-  integer(c_int), parameter :: ace_double = 0, ace_single = 1
+  integer(c_int), parameter :: ace_double = 0, ace_single = 1, ace_mixed = 2
 
   ! Each begins with its size, as c_sizeof(struct) says; everything else is null or 0 at first.
   type, bind(c) :: ace_options
@@ -26,6 +26,7 @@ module ace
     type(c_ptr) :: virial = c_null_ptr, virials = c_null_ptr, edge_forces = c_null_ptr
     type(c_ptr) :: status = c_null_ptr, messages = c_null_ptr
     integer(c_size_t) :: message_size = 0
+    type(c_ptr) :: centroid_virials = c_null_ptr, weights = c_null_ptr
   end type
 
   type, bind(c) :: ace_structures

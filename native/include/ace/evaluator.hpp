@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ace/failures.hpp"
+#include "ace/interrupt.hpp"
 #include "ace/tables.hpp"
 
 namespace ace {
@@ -32,6 +34,17 @@ struct Results {
     // -r_ip (x) dE_i/dr_p, [points][3][3]. The flux of potential energy through the forces is its
     // product with the velocities.
     double* centroid_virials = nullptr;
+    // From one output to the next in these arrays, where they belong to several structures: atoms
+    // (of energies and virials), points, structures. 0: the array is this structure's own.
+    size_t atom_stride = 0, point_stride = 0, structure_stride = 0;
+    bool model_virials = false;  // `virials` are of the first output alone
+    // With weights of the outputs, of the structure or of each atom, forces and virials are those of
+    // one output, the sum of all with these weights: for the price of one. Of all structures of a
+    // call or of none.
+    const double* weights = nullptr;       // [output], structure_stride
+    const double* site_weights = nullptr;  // [output][atoms], atom_stride
+
+    bool combined() const { return weights || site_weights; }
 };
 
 // A direction that the positions of a structure move along; null: they do not.
@@ -40,25 +53,37 @@ struct Motion {
     const double* strain = nullptr;         // [3][3], r -> r (1 + strain), vectors as rows
 };
 
+struct Options {
+    int threads = 1;
+    Watch* watch = nullptr;        // asked now and then whether to go on
+    Failures* failures = nullptr;  // null: the first one is thrown
+};
+
 class Evaluator {
   public:
     virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
-    virtual void evaluate(const Structure* structures, int count, int threads,
-                          const Results* results) = 0;
+    //
+    // A structure that cannot be evaluated, or whose results are not finite, has no number in its
+    // results; the others are what they would be without it.
+    virtual void evaluate(const Structure* structures, int count, const Results* results,
+                          const Options& options) = 0;
+    void evaluate(const Structure* structures, int count, int threads, const Results* results) {
+        evaluate(structures, count, results, {threads});
+    }
 
-    // Values of sites (docs/conventions.md, "Site outputs"), of Tables of any kind: `rows` of each
-    // atom, in the order that Tables::rows says, [atoms][rows] of every structure.
-    virtual void values(const Structure* structures, int count, int threads,
-                        double* const* values) = 0;
+    // Values of sites (docs/conventions.md, "Site outputs"), of Tables of any kind, energies or not:
+    // `values` of every structure, [atoms][Tables::rows].
+    virtual void values(const Structure* structures, int count, double* const* values,
+                        const Options& options) = 0;
     // Their derivatives along a motion of each structure.
-    virtual void jvp(const Structure* structures, int count, int threads, const Motion* motions,
-                     double* const* derivatives) = 0;
-    // The forces and virials (of results with one output; energies are left alone) of a loss with
-    // these derivatives by the values.
-    virtual void pullback(const Structure* structures, int count, int threads,
-                          const double* const* adjoints, const Results* results) = 0;
+    virtual void jvp(const Structure* structures, int count, const Motion* motions,
+                     double* const* derivatives, const Options& options) = 0;
+    // The forces and virials of a loss with these derivatives by the values. Results have one output;
+    // their energies are left alone.
+    virtual void pullback(const Structure* structures, int count, const double* const* adjoints,
+                          const Results* results, const Options& options) = 0;
 
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;

@@ -10,6 +10,7 @@
 
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/interrupt.hpp"
 #include "ace/threads.hpp"
 #include "engine/call.hpp"
 #include "engine/energies.hpp"
@@ -26,23 +27,30 @@ constexpr int group_atoms = 256;
 // What a call works with and leaves for the next one.
 template <class T, class A>
 struct Job {
+    Energies<T, A> energies;
     Call call;
-    const Energies<T, A> energies;
     std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
     explicit Job(const Shared<T, A>& shared)
-        : call(shared.tables, shared.cutoff, Workspace<T, A>::batch), energies(shared) {}
+        : energies(shared),
+          call(shared.tables, shared.cutoff, Workspace<T, A>::batch, energies.costs()) {}
 
-    void evaluate(const Structure* in, int count, int threads, const Results* out, Threads& pool) {
-        call.set(in, count, out);
+    void evaluate(const Structure* in, int count, int threads, const Results* out, Watch* watch,
+                  Threads& pool) {
+        call.set(in, count, out, watch);
         while (work.size() < static_cast<size_t>(threads))
             work.push_back(std::make_unique<Workspace<T, A>>());
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
-        call.make_batches();
-        pool.run(threads, [&](int t) {
-            call.each_batch(t, threads,
-                            [&](const Batch& b) { energies.batch(call, b, *work[t]); });
-        });
+        if (watch) watch->check();
+        call.divide(threads, pool);
+        energies.prepare(call);
+        pool.run(
+            threads,
+            [&](int t) {
+                call.each_batch(t, [&](const Batch& b) { energies.batch(call, b, *work[t]); });
+            },
+            watch);
+        if (watch) watch->check();
         pool.run(threads, [&](int t) {
             call.reduce(t, threads, [&](int u) -> Sums& { return work[u]->sums; });
         });
@@ -58,9 +66,12 @@ class Engine final : public Evaluator {
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
 
-    void evaluate(const Structure* in, int count, int threads, const Results* out) override {
+    using Evaluator::evaluate;
+    void evaluate(const Structure* in, int count, const Results* out,
+                  const Options& options) override {
         const std::lock_guard<Lock> guard(lock_);
         restore();
+        const int threads = options.threads;
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         if (!tables_.is_energy())
             throw Error("evaluate: only models of true scalars have an energy; these tables are " +
@@ -69,30 +80,35 @@ class Engine final : public Evaluator {
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
                 throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
                             " committee members");
+            else if (out[k].combined() != out[0].combined())
+                throw Error("evaluate: expected weights of all structures or of none");
         each_group(in, count, threads, [&](int begin, int size) {
-            job_->evaluate(in + begin, size, threads, out + begin, pool_);
+            job_->evaluate(in + begin, size, threads, out + begin, options.watch, pool_);
+            job_->call.finish(begin, options.failures);
         });
     }
 
-    void values(const Structure* in, int count, int threads, double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.values(in + begin, size, threads, out + begin, pool_);
+    void values(const Structure* in, int count, double* const* out,
+                const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.values(in + begin, size, out + begin, begin, options, pool_);
         });
     }
 
-    void jvp(const Structure* in, int count, int threads, const Motion* motions,
-             double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.jvp(in + begin, size, threads, motions + begin, out + begin, pool_);
+    void jvp(const Structure* in, int count, const Motion* motions, double* const* out,
+             const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.jvp(in + begin, size, motions + begin, out + begin, begin, options, pool_);
         });
     }
 
-    void pullback(const Structure* in, int count, int threads, const double* const* adjoints,
-                  const Results* out) override {
+    void pullback(const Structure* in, int count, const double* const* adjoints,
+                  const Results* out, const Options& options) override {
         for (int k = 0; k < count; k++)
-            if (out[k].outputs != 1) throw Error("pullback: expected results of one output");
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.pullback(in + begin, size, threads, adjoints + begin, out + begin, pool_);
+            if (out[k].outputs != 1 || out[k].energies || out[k].combined())
+                throw Error("pullback: expected results of one output without energies or weights");
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.pullback(in + begin, size, adjoints + begin, out + begin, begin, options, pool_);
         });
     }
 
@@ -116,16 +132,16 @@ class Engine final : public Evaluator {
     }
 
     template <class F>
-    void with_sites(const Structure* in, int count, int threads, F f) {
+    void with_sites(const Structure* in, int count, const Options& options, F f) {
         const std::lock_guard<Lock> guard(lock_);
         restore();
-        if (threads < 1) throw Error("expected at least one thread");
+        if (options.threads < 1) throw Error("expected at least one thread");
         if (tables_.rows() > most_rows)
             throw Error("more than " + std::to_string(most_rows) +
                         " values of a site are not supported, got " +
                         std::to_string(tables_.rows()));
         if (!sites_) sites_ = std::make_unique<SiteJob<T, A>>(shared_);
-        each_group(in, count, threads,
+        each_group(in, count, options.threads,
                    [&](int begin, int size) { f(*sites_, begin, size); });
     }
 

@@ -69,13 +69,14 @@ class LinearStage {
 
     static void add(const V* from, int step, int begin, int end, int padded, A* out) {
         from += static_cast<size_t>(begin) * step;
-        for (int k = 0; k < padded; k += batch) {
-            V sum[batch] = {};
+        constexpr int some = summed_together<T, A>;
+        for (int k = 0; k < padded; k += some) {
+            V sum[some] = {};
             const V* at = from + k;
             for (int v = begin; v < end; v++, at += step)
 #pragma GCC unroll 16
-                for (int q = 0; q < batch; q++) sum[q] += at[q];
-            Simd<A>::store(out + k, sums_over_lanes<A>(sum));
+                for (int q = 0; q < some; q++) sum[q] += at[q];
+            store_sums<T, A>(out + k, sum);
         }
     }
 

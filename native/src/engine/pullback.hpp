@@ -20,6 +20,7 @@ class SitePullback {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
         sites_.neighbours(call, b, c, w, {true, true}, {false, true});
+        for (int a = 0; a < b.count; a++) forces_.rows(w, a);
         const VA* x = sites_.variables(b, s, w, false);
         sites_.get_adjoints(b, w, adjoints);
         w.adjoints.zero(c.plan.variables);
@@ -30,10 +31,9 @@ class SitePullback {
         nodes_backward(c.plan, x, g);
         forces_.adjoints(c, w, g);
         sites_.linear.adjoints(c, w, g);
-        const VA none = {};
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].core_weight = w.atoms[a].nearest_weight = 0;
-            forces_.forces(c, w, a, 0, &none, call.points(), call.structures(),
+            forces_.forces(c, w, a, 0, {nullptr, 0, 0}, call.structures(),
                            sites_.linear.of_atom(c, w, a, sites_.tables.species));
         }
     }
