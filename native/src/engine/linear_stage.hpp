@@ -1,7 +1,6 @@
 // Sums over neighbours of what enters values of sites by itself (Plan::linears), and back.
 #pragma once
 #include <algorithm>
-#include <type_traits>
 
 #include "engine/shared.hpp"
 #include "engine/workspace.hpp"
@@ -68,27 +67,16 @@ class LinearStage {
   private:
     static constexpr double y00 = 0.28209479177387814;
 
-    // The sums over the lanes of so many vectors as A has lanes.
-    static typename Simd<A>::V over_lanes(const V* from) {
-        if constexpr (std::is_same_v<T, A>) {
-            return Simd<A>::sums(from);
-        } else {
-            typename Simd<A>::V t[batch];
-#pragma GCC unroll 16
-            for (int q = 0; q < batch; q++) t[q] = in_double(from[q]);
-            return Simd<A>::sums(t);
-        }
-    }
-
     static void add(const V* from, int step, int begin, int end, int padded, A* out) {
         from += static_cast<size_t>(begin) * step;
-        for (int k = 0; k < padded; k += batch) {
-            V sum[batch] = {};
+        constexpr int some = summed_together<T, A>;
+        for (int k = 0; k < padded; k += some) {
+            V sum[some] = {};
             const V* at = from + k;
             for (int v = begin; v < end; v++, at += step)
 #pragma GCC unroll 16
-                for (int q = 0; q < batch; q++) sum[q] += at[q];
-            Simd<A>::store(out + k, over_lanes(sum));
+                for (int q = 0; q < some; q++) sum[q] += at[q];
+            store_sums<T, A>(out + k, sum);
         }
     }
 
