@@ -277,7 +277,7 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
-        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
+        return BoundEvaluator(self, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
         """This evaluator for structures whose elements and periodic directions stay.
@@ -289,7 +289,7 @@ class NativeEvaluator:
             InputError: no structure, or an element the tables do not have.
         """
         threads = self._threads(sum(len(s) for s in structures))
-        return BoundStructures(self._handle, self.tables, structures, threads)
+        return BoundStructures(self, self.tables, structures, threads)
 
 
 class NativeRowBuilder:
