@@ -14,13 +14,19 @@ class Evaluator:
     def instruction_set(self) -> str: ...
     def evaluate(
         self,
-        positions: list[Floats],
-        species: list[NDArray[np.int32]],
-        cells: list[Floats],
-        pbc: list[NDArray[np.int32]],
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
         threads: int,
         outputs: int,
-    ) -> tuple[list[Floats], list[Floats], list[Floats]]: ...
+        energies: Floats | None,
+        forces: Floats | None,
+        virials: Floats | None,
+        virial: Floats | None,
+        weights: Floats | None = None,
+    ) -> list[tuple[int, str]]: ...
     def evaluate_one(
         self,
         positions: Floats,

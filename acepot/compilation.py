@@ -1,8 +1,9 @@
 """What is compiled where it runs: once, into the user's cache folder, against this installation.
 
-An installed acepot carries its native library for other compiled code: `libace.a` and
-`ace/c_api.h` beside the extension. One process compiles while others wait for its lock; a result
-is complete or not there.
+An installed acepot carries its native library for other compiled code beside the extension:
+`libace.a`, the same as a shared library, `ace/c_api.h`, and packages for CMake and pkg-config
+(docs/c_library.md). One process compiles while others wait for its lock; a result is complete or
+not there.
 """
 
 from __future__ import annotations
@@ -42,6 +43,31 @@ class Library:
 
     archive: Path
     headers: Path
+
+    @property
+    def shared(self) -> Path:
+        """The shared library, to load it: its name says the major version of the interface.
+
+        Raises:
+            MissingDependency: acepot was installed without it.
+        """
+        for pattern in ("libace.so.*", "libace.*.dylib"):
+            for file in sorted(self.archive.parent.glob(pattern)):
+                return file
+        raise MissingDependency(
+            f"acepot's shared library is not in {self.archive.parent}; install acepot again "
+            "with pip"
+        )
+
+    @property
+    def cmake(self) -> Path:
+        """What CMake's `find_package(ace)` takes as ace_DIR."""
+        return self.archive.parent / "cmake" / "ace"
+
+    @property
+    def pkgconfig(self) -> Path:
+        """The folder of `ace.pc`, for PKG_CONFIG_PATH."""
+        return self.archive.parent / "pkgconfig"
 
     def definitions(self) -> list[str]:
         """What CMake files that link the library take."""

@@ -21,12 +21,16 @@ from acepot.evaluate.precision import (
 )
 from acepot.evaluate.protocol import (
     Bound,
+    BoundMany,
     EnergyEvaluator,
+    EnergySpread,
     Floats,
+    ManyTotals,
     Result,
     SiteEvaluator,
     Totals,
     require,
+    spread_weights,
 )
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
@@ -154,10 +158,8 @@ class Potential:
         """
         if failures not in ("raise", "keep"):
             raise InputError(f"failures: expected raise or keep, got {failures!r}")
-        if committee and self.model.committee is None:
-            raise InputError(
-                "committee: this model has none; fit it again with committee.size in its TOML"
-            )
+        if committee:
+            self._require_committee()
         results = self._evaluator.evaluate(structures, committee=committee)
         return list(require(results)) if failures == "raise" else results
 
@@ -181,6 +183,64 @@ class Potential:
         if self._native is None:
             return _BoundPotential(self, checked)
         return self._native.bind(species, checked.pbc)
+
+    def spread(self, structures: Sequence[Structure]) -> list[EnergySpread]:
+        """How far the committee's energies of several structures are apart, and its derivatives.
+
+        With the native evaluator the time of two or three evaluations of the model alone, whatever
+        the number of members: their energies come without forces, and the derivatives of the spread
+        are those of one weighted sum.
+
+        Args:
+            structures: atoms and cells.
+
+        Returns:
+            One spread a structure; those that cannot be evaluated say why.
+
+        Raises:
+            InputError: the model has no committee.
+        """
+        self._require_committee()
+        if self._native is None:
+            return [
+                _spread_of(r) for r in self.compute_all(structures, committee=True, failures="keep")
+            ]
+        found = [
+            spread_weights(np.zeros(self.tables.members) if e.error else e.totals)
+            for e in self._native.committee(structures)
+        ]
+        slopes = self._native.combination(structures, [weights for _, weights in found])
+        return [
+            EnergySpread(value if s.error is None else np.nan, s.forces, s.virial, s.error)
+            for (value, _), s in zip(found, slopes, strict=True)
+        ]
+
+    def _require_committee(self) -> None:
+        if self.model.committee is None:
+            raise InputError(
+                "committee: this model has none; fit it again with committee.size in its TOML"
+            )
+
+    def bind_many(self, structures: Sequence[Structure]) -> BoundMany:
+        """This potential for several structures whose elements and periodic directions stay.
+
+        Its `compute(positions, cells)` takes the positions of all of them in one array and, with
+        the native evaluator, makes no object for a structure: samplers call it that move many
+        walkers in step.
+
+        Args:
+            structures: one or more, of any sizes.
+
+        Raises:
+            InputError: no structure, or an element the model does not know.
+        """
+        if self._native is not None:
+            return self._native.bind_many(structures)
+        if not structures:
+            raise InputError("structures: expected at least one, got none")
+        for structure in structures:
+            species_indices(self.model.numbers, structure.numbers)
+        return _BoundStructures(self, structures)
 
 
 def site_evaluator(
@@ -231,6 +291,18 @@ def descriptors(
     return [sites.values for sites in require(found)]
 
 
+def _spread_of(result: Result) -> EnergySpread:
+    """The spread from the forces of every member."""
+    members = result.committee
+    if members is None or result.error is not None:
+        nan = np.full_like(result.forces, np.nan)
+        return EnergySpread(np.nan, nan, np.full((3, 3), np.nan), result.error)
+    value, weights = spread_weights(np.append(result.energy, members.energies))
+    forces = weights[0] * result.forces + np.tensordot(weights[1:], members.forces, 1)
+    virial = weights[0] * result.virial + np.tensordot(weights[1:], members.virials, 1)
+    return EnergySpread(value, forces, virial)
+
+
 class _BoundPotential:
     """A potential of any evaluator, bound by making a Structure at every call."""
 
@@ -243,3 +315,32 @@ class _BoundPotential:
         structure = Structure(self._atoms.numbers, positions, cell, self._atoms.pbc)
         result = self._potential.compute(structure)
         return Totals(result.energies, result.forces, result.virial)
+
+
+class _BoundStructures:
+    """A potential of any evaluator, bound by making Structures at every call."""
+
+    def __init__(self, potential: Potential, structures: Sequence[Structure]) -> None:
+        self._potential = potential
+        self._structures = tuple(structures)
+        self._ends = np.cumsum([len(s) for s in structures])
+
+    def compute(
+        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+    ) -> ManyTotals:
+        """As `BoundMany`."""
+        parts = np.split(positions, self._ends[:-1])
+        found = self._potential.compute_all(
+            [
+                Structure(s.numbers, part, cell, s.pbc, name=s.name)
+                for s, part, cell in zip(self._structures, parts, cells, strict=True)
+            ],
+            failures="keep",
+        )
+        totals = ManyTotals.empty(len(found), int(self._ends[-1])) if out is None else out
+        np.concatenate([r.energies for r in found], out=totals.energies)
+        np.concatenate([r.forces for r in found], out=totals.forces)
+        np.stack([r.virial for r in found], out=totals.virials)
+        np.stack([r.energy for r in found], out=totals.energy)
+        errors = {k: r.error for k, r in enumerate(found) if r.error is not None}
+        return totals._replace(errors=errors)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +56,13 @@ class ACECalculator(host.Calculator):
         committee: also evaluate the model's committee.
         threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors. A Potential
             has its own.
+        precision: double, mixed or single, as for a Potential, which has its own; None: double.
+            `potential.precision_loss` is what it costs this model.
 
     Raises:
-        InputError: threads beside a Potential; a committee asked of a model that has none; at each
-            calculation: unknown elements, numbers that are not finite, a periodic cell without
-            volume.
+        InputError: threads or a precision beside a Potential; a committee asked of a model that
+            has none; at each calculation: unknown elements, numbers that are not finite, a
+            periodic cell without volume.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", *_STRESS]
@@ -74,16 +76,20 @@ class ACECalculator(host.Calculator):
         *,
         committee: bool = False,
         threads: int | None = None,
+        precision: Literal["double", "mixed", "single"] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         path = None
         if isinstance(model, (str, os.PathLike)):
             path, model = os.fspath(model), acepot.load(model)
-        if threads is not None and isinstance(model, Potential):
-            raise CalculatorInputError(
-                "threads: expected none beside a Potential, which has its own"
-            )
-        potential = Potential(model, threads=threads) if isinstance(model, Model) else model
+        for name, value in (("threads", threads), ("precision", precision)):
+            if value is not None and isinstance(model, Potential):
+                raise CalculatorInputError(
+                    f"{name}: expected none beside a Potential, which has its own"
+                )
+        potential = model
+        if isinstance(model, Model):
+            potential = Potential(model, threads=threads, precision=precision or "double")
         if not isinstance(potential, Potential):
             kind = type(model).__name__
             raise CalculatorInputError(f"model: expected a Model, Potential or path, got {kind}")

@@ -48,7 +48,8 @@ class AseEngine:
         self._has_barostat = task.ensemble.kind == "npt"
         self._atoms = _atoms(task)
         barostat = None if state is None else self._load(state)
-        potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
+        run = task.config.run
+        potential = Potential(acepot.load(task.model), threads=run.threads, precision=run.precision)
         self._atoms.calc = ACECalculator(potential)
         self._dynamics = _dynamics(task, self._atoms, self._random, barostat)
         self._trajectory = Trajectory(  # type: ignore[no-untyped-call]

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import acepot
 from acepot.errors import AceError
 from acepot.units import IPI
 from ipi_driver.client import Address, connect, serve
-from ipi_driver.forcefield import ForceField, open_forcefield
+from ipi_driver.forcefield import ForceField, Precision, open_forcefield
 from ipi_driver.protocol import Channel, ServerLost
 from ipi_driver.template import are_flags
 
@@ -105,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         help="extras: the committee, as ffcommittee reads it",
     )
     add("-t", "--threads", type=int, metavar="N", help="[OMP_NUM_THREADS, or all processors]")
+    add(
+        "--precision",
+        choices=get_args(Precision),
+        default="double",
+        help="mixed: neighbours in single precision, the rest in double [double]",
+    )
     add("--wait", type=_positive, default=60.0, metavar="S", help="for the server [%(default)g s]")
     add("--timeout", type=_positive, default=60.0, metavar="S", help="in a message [%(default)g s]")
     add("--idle", type=_positive, metavar="S", help="between messages [without limit]")
@@ -122,6 +129,7 @@ def _run(options: argparse.Namespace) -> int:
         energies=options.energies,
         committee=options.committee,
         threads=options.threads,
+        precision=options.precision,
     )
     template = forcefield.template
     periodic = " ".join(n for n, flag in zip("abc", template.pbc, strict=True) if flag)

@@ -171,7 +171,8 @@ def _input(task: Task, template: Path) -> str:
   <ffdirect name='acepot'>
     <pes> custom </pes> <pes_path> {_text(pes)} </pes_path>
     <parameters> {{model: {_text(task.model.resolve())}, template: {_text(template.resolve())},
-      threads: {task.config.run.threads}}} </parameters>
+      threads: {task.config.run.threads},
+      precision: {task.config.run.precision}}} </parameters>
   </ffdirect>
   <system>
     <forces> <force forcefield='acepot'/> </forces>

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from ipi_driver.numerals import as_json
 from ipi_driver.template import Template, read_template
 
 Floats = NDArray[np.float64]
+Precision = Literal["double", "mixed", "single"]
 
 
 class Evaluates(Protocol):
@@ -136,6 +137,7 @@ def open_forcefield(
     energies: bool = False,
     committee: bool = False,
     threads: int | None = None,
+    precision: Precision = "double",
 ) -> ForceField:
     """A forcefield from the files of a model and a template.
 
@@ -146,6 +148,7 @@ def open_forcefield(
         energies: as for `ForceField`.
         committee: as for `ForceField`.
         threads: of the evaluator; None: OMP_NUM_THREADS, else all processors.
+        precision: double, mixed or single, as for `acepot.Potential`.
 
     Raises:
         InputError: a template that does not suit, or a committee asked of a model without.
@@ -157,5 +160,5 @@ def open_forcefield(
             f"committee: {os.fspath(model)} has none; fit it again with committee.size in its TOML"
         )
     chosen = read_template(template, loaded, pbc)
-    potential = Potential(loaded, threads=threads)
+    potential = Potential(loaded, threads=threads, precision=precision)
     return ForceField(potential, chosen, energies=energies, committee=committee)

@@ -13,13 +13,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import AceError, InputError, MissingDependency
-from ipi_driver.forcefield import Answer, open_forcefield
+from ipi_driver.forcefield import Answer, Precision, open_forcefield
 
 try:
     from ipi.pes.dummy import Dummy_driver
@@ -44,6 +44,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         energies: put the energies of the atoms into the extras.
         committee: put the committee's predictions into the extras.
         threads: of the evaluator; None: OMP_NUM_THREADS, else all processors.
+        precision: double, mixed or single, as for `acepot.Potential`.
         options: those that i-PI gives every PES, such as verbosity.
 
     Raises:
@@ -60,6 +61,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         energies: bool | str = False,
         committee: bool | str = False,
         threads: int | str | None = None,
+        precision: str = "double",
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -70,6 +72,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
             energies=_flag("energies", energies),
             committee=_flag("committee", committee),
             threads=None if threads is None else _whole("threads", threads),
+            precision=cast("Precision", str(precision).strip()),  # the Potential checks it
         )
 
     def compute_structure(self, cell: Floats, pos: Floats) -> Reply:

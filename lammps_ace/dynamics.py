@@ -133,7 +133,7 @@ class LammpsEngine:
         self._sample = _sample(
             self._process.tell(
                 *_neighbours(self._task),
-                "pair_style acepot",
+                _pair_style(self._task),
                 f"pair_coeff * * {_TABLES} {' '.join(self._elements)}",
                 f"timestep {self._task.config.run.timestep * _PICOSECOND!r}",
                 "compute virial all pressure NULL virial",
@@ -156,6 +156,11 @@ def _groups(task: Task) -> list[str]:
     ranges = np.split(held, np.flatnonzero(np.diff(held) > 1) + 1)
     words = " ".join(f"{one[0]}:{one[-1]}" for one in ranges)
     return [f"group held id {words}", f"group {_FREE} subtract all held"]
+
+
+def _pair_style(task: Task) -> str:
+    precision = task.config.run.precision
+    return "pair_style acepot" + ("" if precision == "double" else f" precision {precision}")
 
 
 def _neighbours(task: Task) -> list[str]:

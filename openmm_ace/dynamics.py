@@ -57,7 +57,8 @@ class OpenmmEngine:
         self._task = task
         self._topology = _topology(task)
         # Without an energy of its own: that of a frame comes with its forces and virial.
-        potential = Potential(acepot.load(task.model), threads=task.config.run.threads)
+        run = task.config.run
+        potential = Potential(acepot.load(task.model), threads=run.threads, precision=run.precision)
         self._bound = potential.bind(task.numbers, task.pbc)
         self._integrator = _integrator(task)
         platform = openmm.Platform.getPlatformByName("Reference")

@@ -37,6 +37,7 @@ _ENERGY, _FORCE = 1.0 / OPENMM.energy, 1.0 / OPENMM.force
 _NO_CELL = np.zeros((3, 3))
 
 Backend = Literal["native", "torch"]
+Precision = Literal["double", "mixed", "single"]
 
 
 def create_force(
@@ -48,6 +49,7 @@ def create_force(
     threads: int | None = None,
     backend: Backend = "native",
     device: str = "cpu",
+    precision: Precision = "double",
 ) -> openmm.PythonForce:
     """Make a force to add to an OpenMM System.
 
@@ -67,21 +69,22 @@ def create_force(
         backend: native: the compiled kernel. torch: the evaluator in torch, some 20 times slower
             on a processor; never chosen by itself. A copy of the force keeps its backend.
         device: of torch, such as "cuda"; neighbours are found on the processor.
+        precision: double, mixed (native only) or single, as for `acepot.Potential`.
 
     Returns:
         A PythonForce in kJ/mol and kJ/mol/nm. Set its force group as for any other force.
 
     Raises:
         InputError: an element the model does not know, atoms without an element, wrong indices,
-            a Topology without a box for a periodic force, an unknown backend, threads of torch
-            or a device of the native one.
+            a Topology without a box for a periodic force, an unknown backend or precision,
+            threads or mixed precision of torch or a device of the native one.
         ModelFileError: a damaged or foreign model file, or one from a newer version.
         MissingDependency: torch is not installed.
     """
     numbers = atomic_numbers(elements, atoms)
     directions = periodic_directions(elements, periodic)
     data = _file_of(model)
-    computation = ACEComputation(data, numbers, directions, threads, backend, device)
+    computation = ACEComputation(data, numbers, directions, threads, backend, device, precision)
     computation.open()
     force = openmm.PythonForce(computation)
     force.setName("ACE")
@@ -107,9 +110,9 @@ class ACEComputation:
     """What OpenMM calls at every evaluation of the force.
 
     Its pickle is plain data: the bytes of the model file, their SHA-256, the elements, the
-    periodicity, the number of threads, the backend and its device. The evaluator is opened from
-    them at the first call. System XML files name `_reopened` of this module, so it can neither move
-    nor change its arguments (those with defaults came later).
+    periodicity, the number of threads, the backend, its device and the precision. The evaluator is
+    opened from them at the first call. System XML files name `_reopened` of this module, so it can
+    neither move nor change its arguments (those with defaults came later).
 
     Args:
         data: bytes of an `.acepot` file.
@@ -118,6 +121,7 @@ class ACEComputation:
         threads: as for `create_force`.
         backend: likewise.
         device: likewise.
+        precision: likewise.
     """
 
     def __init__(
@@ -128,11 +132,12 @@ class ACEComputation:
         threads: int | None,
         backend: Backend = "native",
         device: str = "cpu",
+        precision: Precision = "double",
     ) -> None:
         if backend not in ("native", "torch"):
             raise InputError(f"backend: expected native or torch, got {backend!r}")
         digest = hashlib.sha256(data).hexdigest()
-        self._state = (data, digest, tuple(numbers), periodic, threads, backend, device)
+        self._state = (data, digest, tuple(numbers), periodic, threads, backend, device, precision)
         self.has_box = bool(np.any(periodic))
         self._compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None
 
@@ -151,8 +156,8 @@ class ACEComputation:
             InputError: an element the model does not know.
             ModelFileError: as `acepot.load`.
         """
-        data, _, numbers, periodic, threads, backend, device = self._state
-        potential = Potential(acepot.load(data), backend, threads=threads, device=device)
+        data, _, numbers, periodic, threads, backend, device, precision = self._state
+        potential = Potential(acepot.load(data), backend, threads, precision, device)
         self._compute = potential.bind(numbers, periodic).compute
 
     def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
@@ -199,9 +204,10 @@ def _reopened(
     threads: int | None,
     backend: Backend = "native",
     device: str = "cpu",
+    precision: Precision = "double",
 ) -> ACEComputation:
     """A computation from its pickle; its model is read when it is first called."""
-    computation = ACEComputation(data, numbers, periodic, threads, backend, device)
+    computation = ACEComputation(data, numbers, periodic, threads, backend, device, precision)
     if computation.digest != digest:
         raise ModelFileError(
             f"the ACE model in this file is damaged: expected SHA-256 {digest}, "

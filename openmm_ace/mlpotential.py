@@ -6,9 +6,12 @@ OpenMM-ML imports this module when it is imported itself, so it imports nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
+
+if TYPE_CHECKING:
+    from openmm_ace.force import Precision
 
 
 class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
@@ -19,6 +22,7 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
         name: str,
         modelPath: str | None = None,
         threads: int | None = None,
+        precision: Precision = "double",
     ) -> ACEPotentialImpl:
         """Make the potential.
 
@@ -26,6 +30,7 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
             name: "acepot".
             modelPath: path of a model file of any kind that acepot reads.
             threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
+            precision: double, mixed or single, as for `acepot.Potential`.
 
         Raises:
             InputError: no modelPath.
@@ -37,15 +42,16 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
                 'MLPotential("acepot"): expected modelPath, the path of a model file, as in '
                 'MLPotential("acepot", modelPath="model.acepot")'
             )
-        return ACEPotentialImpl(modelPath, threads)
+        return ACEPotentialImpl(modelPath, threads, precision)
 
 
 class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
     """One model file for any number of Systems."""
 
-    def __init__(self, path: str, threads: int | None) -> None:
+    def __init__(self, path: str, threads: int | None, precision: Precision) -> None:
         self._path = path
         self._threads = threads
+        self._precision = precision
 
     def addForces(  # noqa: N802 - OpenMM-ML's name
         self,
@@ -72,11 +78,17 @@ class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
 
         if args:
             raise TypeError(
-                f"acepot: expected no further arguments, got {', '.join(args)}; modelPath and "
-                'threads go to MLPotential("acepot", ...)'
+                f"acepot: expected no further arguments, got {', '.join(args)}; modelPath, "
+                'threads and precision go to MLPotential("acepot", ...)'
             )
         chosen = None if atoms is None else list(atoms)
-        force = create_force(self._path, topology, atoms=chosen, threads=self._threads)
+        force = create_force(
+            self._path,
+            topology,
+            atoms=chosen,
+            threads=self._threads,
+            precision=self._precision,
+        )
         force.setForceGroup(forceGroup)
         system.addForce(force)
 

@@ -96,9 +96,12 @@ def _structure(model: Model, backend: Backend, precision: Precision) -> torch.nn
     if backend not in get_args(Backend):
         raise InputError(f"backend: expected native or torch, got {backend!r}")
     if precision not in get_args(Precision):
-        raise InputError(f"precision: expected double or single, got {precision!r}")
+        raise InputError(
+            f"precision: expected double or single, got {precision!r}; "
+            "mixed is of openmm_ace.create_force"
+        )
     if backend == "native":
-        if precision == "single":
+        if precision != "double":
             raise InputError("precision: the native backend of a TorchForce has double only")
         return NativeStructureModule(model)
     dtype = torch.float32 if precision == "single" else torch.float64

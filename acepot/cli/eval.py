@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from acepot.cli.options import add_keys, keys_by_option, label_keys
+from acepot.cli.options import add_keys, add_precision, keys_by_option, label_keys
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.io.structures import extxyz
@@ -28,6 +28,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", metavar="FILE.extxyz", help="write the predictions to this file")
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
+    add_precision(verb)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
             need_labels=options.report is not None or not options.out,
             say=show,
             threads=options.threads,
+            precision=options.precision,
         )
     if options.out:
         extxyz.write_structures(

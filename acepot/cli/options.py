@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 from acepot.basis.species import atomic_number
 from acepot.errors import InputError
+from acepot.evaluate.precision import Precision
 from acepot.io.structures.labels import WORDS, KeysWanted, LabelKeys
 from acepot.io.structures.scales import EXAMPLES
 
@@ -56,6 +58,17 @@ def _named(option: str, text: str | None, known: Sequence[str], value: str) -> d
             raise InputError(f"{option}: expected {'|'.join(known)}={value}, got {part!r}")
         found[name.strip()] = given.strip()
     return found
+
+
+def add_precision(verb: argparse.ArgumentParser) -> None:
+    """`--precision mixed`."""
+    verb.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="double",
+        help="mixed: neighbours in single precision, the rest in double; what it costs is said "
+        "[double]",
+    )
 
 
 #: A key that was given, as messages say it.

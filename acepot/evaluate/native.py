@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError, MissingDependency
+from acepot.evaluate.bound import BoundEvaluator, BoundStructures
+from acepot.evaluate.concatenated import concatenated
 from acepot.evaluate.precision import Precision, checked_precision
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
+    OutputEnergies,
+    Pullback,
     Quantity,
     Result,
-    Totals,
     named,
-    no_result,
     row_count,
     species_of,
 )
@@ -142,42 +145,130 @@ class NativeEvaluator:
     def evaluate(self, structures: Sequence[Structure], *, committee: bool = False) -> list[Result]:
         """Energies, forces and virials of several structures in one call.
 
+        Ctrl-C ends it: KeyboardInterrupt is raised within a fraction of a second.
+
         Args:
             structures: atoms and cells.
             committee: also evaluate the members of the committee.
 
         Returns:
-            One result a structure; where it is an unknown element, coinciding or too close
-            atoms, or numbers that are not finite, the result says so and the others stand.
+            One result a structure, views of arrays that hold all of them; where it is an unknown
+            element, coinciding or too close atoms, or numbers that are not finite, the result says
+            so and the others stand.
         """
-        return self._each(structures, committee, 0, len(structures))
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        outputs, n = self.tables.members if committee else 1, len(atoms.species)
+        energies, forces = np.empty((outputs, n)), np.empty((outputs, n, 3))
+        virials = np.empty((1, n, 3, 3))
+        virial = np.empty((outputs, len(structures), 3, 3)) if committee else None
+        threads = self._threads(n)
+        failed = self._handle.evaluate(*atoms, threads, outputs, energies, forces, virials, virial)
+        errors = self._errors(structures, failed)
+        rows = enumerate(itertools.pairwise(atoms.first.tolist()))
+        if virial is None:
+            return [
+                Result(energies[0, a:b], forces[0, a:b], virials[0, a:b], None, errors.get(k))
+                for k, (a, b) in rows
+            ]
+        results = []
+        for k, (a, b) in rows:
+            members = CommitteeResult(energies[1:, a:b].sum(axis=1), forces[1:, a:b], virial[1:, k])
+            one = energies[0, a:b], forces[0, a:b], virials[0, a:b]
+            results.append(Result(*one, members, errors.get(k)))
+        return results
 
-    def _each(
-        self, structures: Sequence[Structure], committee: bool, first: int, total: int
-    ) -> list[Result]:
-        """Results of structures `first` and following among a total; each that fails says why."""
-        try:
-            return self._evaluate(structures, committee)
-        except ValueError as error:  # of one of them: find out which
-            if len(structures) == 1:
-                members = self.tables.members - 1 if committee else None
-                said = named(structures[0], error, first if total > 1 else None)
-                return [no_result(structures[0], said, members)]
-        half = len(structures) // 2
-        before = self._each(structures[:half], committee, first, total)
-        return before + self._each(structures[half:], committee, first + half, total)
+    def committee(self, structures: Sequence[Structure]) -> list[OutputEnergies]:
+        """Energies of the model and of its committee, without forces: for a fraction of the time.
 
-    def _evaluate(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
-        atoms = sum(len(s) for s in structures)
-        energies, forces, virials = self._handle.evaluate(
-            [s.positions for s in structures],
-            [species_of(self.tables, s).astype(np.int32) for s in structures],
-            [s.cell for s in structures],
-            [s.pbc.astype(np.int32) for s in structures],
-            max(1, min(self.threads, atoms // _PER_THREAD)),
-            self.tables.members if committee else 1,
+        Args:
+            structures: atoms and cells.
+        """
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        energies = np.empty((self.tables.members, len(atoms.species)))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(len(atoms.species)), len(energies), energies, None, None, None
         )
-        return [_result(*one, committee) for one in zip(energies, forces, virials, strict=True)]
+        errors = self._errors(structures, failed)
+        return [
+            OutputEnergies(energies[:, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def combination(
+        self, structures: Sequence[Structure], weights: Sequence[Floats]
+    ) -> list[Pullback]:
+        """Forces and virials of Σ_m a_m E_m over the model and its M members, for the price of one.
+
+        Args:
+            structures: atoms and cells.
+            weights: a of each structure, the model's first: shape (1 + M,), or (1 + M, n) for a
+                weight of every site.
+
+        Raises:
+            InputError: weights of another shape, or that are not finite.
+        """
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n = len(atoms.species)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        failed = self._handle.evaluate(
+            *atoms, self._threads(n), self.tables.members, None, forces, virials, None,
+            self._weights(structures, weights),
+        )  # fmt: skip
+        errors = self._errors(structures, failed)
+        return [
+            Pullback(forces[0, a:b], virials[0, a:b], errors.get(k))
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def _weights(self, structures: Sequence[Structure], weights: Sequence[Floats]) -> Floats:
+        """Weights in one array: of structures, shape (1 + M, S), or else of sites, (1 + M, N)."""
+        if len(weights) != len(structures):
+            raise InputError(
+                f"weights: expected those of {len(structures)} structures, got {len(weights)}"
+            )
+        arrays = [np.asarray(w, dtype=float) for w in weights]
+        for k, (structure, array) in enumerate(zip(structures, arrays, strict=True)):
+            shapes = (self.tables.members,), (self.tables.members, len(structure))
+            if array.shape not in shapes or not np.isfinite(array).all():
+                raise named(
+                    structure,
+                    InputError(
+                        f"weights: expected finite numbers of shape {shapes[0]} or {shapes[1]}, "
+                        f"got {array.shape}"
+                    ),
+                    k,
+                )
+        if all(array.ndim == 1 for array in arrays):
+            return np.stack(arrays, axis=1)
+        sites = [
+            np.broadcast_to(a[:, None] if a.ndim == 1 else a, (len(a), len(s)))
+            for a, s in zip(arrays, structures, strict=True)
+        ]
+        return np.concatenate(sites, axis=1)
+
+    def _threads(self, atoms: int) -> int:
+        return max(1, min(self.threads, atoms // _PER_THREAD))
+
+    def _errors(
+        self, structures: Sequence[Structure], failed: Sequence[tuple[int, str]]
+    ) -> dict[int, InputError]:
+        """What the engine says about structures, by their number."""
+        errors = {}
+        for number, text in failed:
+            structure, error = structures[number], Exception(text)
+            try:
+                species_of(self.tables, structure)
+            except InputError as unknown:  # in words that name the element
+                error = unknown
+            which = number if len(structures) > 1 else None
+            errors[number] = named(structure, error, which)
+        return errors
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
@@ -186,41 +277,19 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
-        threads = max(1, min(self.threads, len(species) // _PER_THREAD))
-        return BoundEvaluator(self, species, pbc, threads)
+        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
 
+    def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
+        """This evaluator for structures whose elements and periodic directions stay.
 
-class BoundEvaluator:
-    """The native evaluator for atoms whose species and periodic directions stay.
+        Args:
+            structures: one or more; what they hold else does not matter.
 
-    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
-    """
-
-    def __init__(
-        self,
-        evaluator: NativeEvaluator,
-        species: NDArray[np.int64],
-        pbc: NDArray[np.bool_],
-        threads: int,
-    ) -> None:
-        self._evaluator = evaluator
-        self._species = np.ascontiguousarray(species, dtype=np.int32)
-        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
-        self._threads = threads
-        self._shape = (len(species), 3)
-
-    def compute(self, positions: Floats, cell: Floats) -> Totals:
-        """As `Bound`; only what can change from call to call is checked."""
-        if positions.shape != self._shape:
-            raise InputError(
-                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
-                f"got shape {positions.shape}"
-            )
-        evaluate = self._evaluator._handle.evaluate_one
-        try:
-            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        Raises:
+            InputError: no structure, or an element the tables do not have.
+        """
+        threads = self._threads(sum(len(s) for s in structures))
+        return BoundStructures(self._handle, self.tables, structures, threads)
 
 
 class NativeRowBuilder:
@@ -291,13 +360,6 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
-
-
-def _result(energies: Floats, forces: Floats, virials: Floats, committee: bool) -> Result:
-    members = None
-    if committee:
-        members = CommitteeResult(energies[1:].sum(axis=1), forces[1:], virials[1:].sum(axis=1))
-    return Result(energies[0], forces[0], virials[0], members)
 
 
 def _module() -> Any:

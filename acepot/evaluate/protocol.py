@@ -19,7 +19,7 @@ be evaluated does not stop the others: its result says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -118,6 +118,53 @@ class CommitteeResult:
 
 
 @dataclass(frozen=True, eq=False)
+class OutputEnergies:
+    """Energies of a model and of the M members of its committee, without their forces.
+
+    Args:
+        sites: E_i of the model, then of its members, in eV, shape (1 + M, n).
+        error: why this structure could not be evaluated; then all numbers are nan.
+    """
+
+    sites: Floats
+    error: InputError | None = None
+
+    @property
+    def totals(self) -> Floats:
+        """Total energies of the model and of its members in eV, shape (1 + M,)."""
+        return np.asarray(self.sites.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class EnergySpread:
+    """How far the energies of a committee are apart, and which way that grows.
+
+    Args:
+        value: σ, the root-mean-square deviation of the members' total energies from the model's,
+            in eV.
+        forces: -dσ/dr in eV/Å, shape (n, 3).
+        virial: -dσ/dε in eV, shape (3, 3).
+        error: why this structure could not be evaluated; then all numbers are nan.
+    """
+
+    value: float
+    forces: Floats
+    virial: Floats
+    error: InputError | None = None
+
+
+def spread_weights(totals: Floats) -> tuple[float, Floats]:
+    """σ of total energies (1 + M,), the model's first, and its derivatives by each of them.
+
+    Where all members agree the derivatives, which do not exist there, are zero.
+    """
+    away = totals[1:] - totals[0]
+    value = float(np.sqrt(np.mean(away**2)))
+    slopes = away / (len(away) * value) if value > 0 else np.zeros(len(away))
+    return value, np.concatenate(([-slopes.sum()], slopes))
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What a model says about one structure.
 
@@ -163,6 +210,33 @@ class Totals(NamedTuple):
     def energy(self) -> float:
         """Total energy in eV."""
         return float(self.energies.sum())
+
+
+class ManyTotals(NamedTuple):
+    """What samplers need of S structures with N atoms together, one after another.
+
+    Args:
+        energy: total energies in eV, shape (S,).
+        energies: E_i in eV, shape (N,).
+        forces: -dE/dr in eV/Å, shape (N, 3).
+        virials: W = -dE/dε of each structure in eV, shape (S, 3, 3).
+        errors: what is wrong with those structures that could not be evaluated, by their number;
+            their results are nan.
+    """
+
+    energy: Floats
+    energies: Floats
+    forces: Floats
+    virials: Floats
+    errors: Mapping[int, InputError]
+
+    @classmethod
+    def empty(cls, structures: int, atoms: int) -> ManyTotals:
+        """Arrays for the results of so many structures and atoms, with any numbers in them."""
+        return cls(
+            np.empty(structures), np.empty(atoms), np.empty((atoms, 3)),
+            np.empty((structures, 3, 3)), {},
+        )  # fmt: skip
 
 
 class _HasError(Protocol):
@@ -444,6 +518,28 @@ class Bound(Protocol):
         Raises:
             InputError: another number of atoms, positions or results that are not finite,
                 coinciding or too close atoms, a cell without volume.
+        """
+        ...
+
+
+class BoundMany(Protocol):
+    """An evaluator bound to several structures: their elements and periodic directions stay."""
+
+    def compute(
+        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+    ) -> ManyTotals:
+        """Energies, forces and virials of all structures; what is wrong with one stops no other.
+
+        Args:
+            positions: of all atoms, structure after structure, in Å, shape (N, 3).
+            cells: lattice vectors as rows in Å, shape (S, 3, 3).
+            out: takes the results, as `ManyTotals.empty` makes it; None: new arrays.
+
+        Returns:
+            The results; with `out` in its arrays.
+
+        Raises:
+            InputError: arrays of another shape.
         """
         ...
 

@@ -3,7 +3,7 @@
 Any number of weighted rows [A | y] is equivalent, for every solver here, to the triangle of
 its QR decomposition: |A c - y|² = |R c - Qᵀy|² + rest. The accumulator holds that triangle and
 one block of rows, so memory does not grow with the data, and unlike the normal equations it
-keeps the full accuracy: cond(R) = cond(A).
+keeps the full accuracy: cond(R) = cond(A). How a block is eliminated: `elimination`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import lapack
 
-from acepot.errors import ConvergenceError, InputError
+from acepot.errors import InputError
+from acepot.fitting.elimination import Elimination
 
 __all__ = ["Accumulator", "Problem"]
 
-#: Columns that LAPACK eliminates at a time: of 32, 64 and 128 the fastest at K = 1000.
-_PANEL = 32
 #: Rows in a block, if there are fewer columns than that, or more than `_WIDE`: a block of a wide
 #: problem is eliminated in a second or two, at three quarters of the speed of a matrix product.
 _LEAST_ROWS = 512
@@ -38,12 +36,14 @@ class Problem:
         targets: Qᵀy, shape (min(m, K),).
         outside: |y - Q Qᵀy|², the sum of squares that no coefficients can reach.
         rows: m, the number of rows that went in.
+        reflected: how many of them were eliminated by Householder reflections.
     """
 
     triangle: NDArray[np.float64]
     targets: NDArray[np.float64]
     outside: float
     rows: int
+    reflected: int = 0
 
     @property
     def columns(self) -> int:
@@ -72,9 +72,10 @@ class Accumulator:
             if value < 1:
                 raise InputError(f"{name}: expected 1 or more, got {value}")
         self._columns, self._width = columns, columns + targets
-        self._triangle: NDArray[np.float64] | None = None  # of [A | Y], (K + T, K + T)
         # The first full block has a square triangle, or is eliminated against one of zeros.
-        rows = _LEAST_ROWS if self._width > _WIDE else max(self._width, _LEAST_ROWS)
+        wide = self._width > _WIDE
+        rows = _LEAST_ROWS if wide else max(self._width, _LEAST_ROWS)
+        self._eliminated = Elimination(self._width, wide)  # of [A | Y]
         self._block = np.empty((rows, self._width), order="F")
         self._filled = 0
         self._rows = 0
@@ -112,7 +113,7 @@ class Accumulator:
             self._put(matrix, right, scale, slice(start, stop))
             start = stop
             if self._filled == len(self._block):
-                self._triangle = self._eliminate()
+                self._eliminated.take(self._block)
                 self._filled = 0
         self._rows += len(matrix)
 
@@ -157,12 +158,12 @@ class Accumulator:
         columns = self._columns
         if not 0 <= target < self._width - columns:
             raise InputError(f"target: expected 0 to {self._width - columns - 1}, got {target}")
-        full = np.triu(self._eliminate())  # [row, K + T]
+        full = self._whole()  # [row, K + T]
         used = min(self._rows, columns)
         rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
         return Problem(
             np.ascontiguousarray(full[:used, :columns]), full[:used, columns + target].copy(),
-            float(rest @ rest), self._rows,
+            float(rest @ rest), self._rows, self._eliminated.by_reflections(self._filled),
         )  # fmt: skip
 
     @property
@@ -179,10 +180,14 @@ class Accumulator:
         """
         if other._rows == 0:
             return
-        full = np.triu(other._eliminate())
+        full = other._whole()
         split, rows = other._columns, self._rows
         self.add(full[:, columns], full[:, split:])
         self._rows = rows + other._rows
+
+    def _whole(self) -> NDArray[np.float64]:
+        """The triangle of all rows so far."""
+        return self._eliminated.with_rest(self._block[: self._filled])
 
     def copy(self) -> Accumulator:
         """Another one that holds the same rows; either may take more."""
@@ -190,11 +195,10 @@ class Accumulator:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything it holds, as arrays: `restored` goes on from it to the same bits."""
-        none = np.zeros((0, 0))
         return {
             "counts": np.array([self._columns, self._width - self._columns, self._rows]),
-            "triangle": none if self._triangle is None else self._triangle,
             "block": self._block[: self._filled],
+            **self._eliminated.state(),
         }
 
     @classmethod
@@ -205,32 +209,12 @@ class Accumulator:
             InputError: not a state that `state` made.
         """
         columns, targets, rows = (int(n) for n in state["counts"])
-        made, triangle, block = cls(columns, targets), state["triangle"], state["block"]
-        sizes = {"triangle": ((0, 0), (made._width,) * 2), "block": ((len(block), made._width),)}
-        if triangle.shape not in sizes["triangle"] or block.shape not in sizes["block"]:
-            raise InputError(f"state: got shapes {triangle.shape} and {block.shape}")
-        made._triangle = np.asfortranarray(triangle).copy("F") if triangle.size else None
+        made, block = cls(columns, targets), state["block"]
+        if block.shape != (len(block), made._width):
+            raise InputError(f"state: expected {made._width} columns, got shape {block.shape}")
+        made._eliminated.restore(state, rows - len(block))
         if len(block) > len(made._block):  # of a version with longer blocks
             made._block = np.empty_like(made._block, shape=block.shape)
         made._block[: len(block)] = block
         made._filled, made._rows = len(block), rows
         return made
-
-    def _eliminate(self) -> NDArray[np.float64]:
-        """The triangle of what is held; below its diagonal stands nothing of use."""
-        block = self._block[: self._filled]
-        if self._triangle is None and self._width > _WIDE:
-            self._triangle = np.zeros((self._width, self._width), order="F")
-        if self._triangle is None:
-            size = int(lapack.dgeqrf_lwork(*block.shape)[0])
-            factored, _, _, info = lapack.dgeqrf(block, lwork=size)
-            result = factored[: self._width].copy(order="F")
-        elif self._filled == 0:
-            return self._triangle
-        else:
-            panel = min(_PANEL, self._width)
-            result, _, _, info = lapack.dtpqrt(0, panel, self._triangle, block)
-        if info != 0:
-            raise ConvergenceError(f"QR decomposition failed: LAPACK info {info}")
-        triangle: NDArray[np.float64] = result
-        return triangle

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from acepot.errors import InputError
+from acepot.evaluate.precision import Precision
 from acepot.schema import LATER, from_mapping, to_mapping, to_toml
 
 __all__ = [
@@ -119,6 +120,8 @@ class Run:
         seed: of every random number.
         threads: of the evaluator (in LAMMPS: of each rank). Results are the same for the same
             number of threads.
+        precision: of the evaluator: double; mixed, neighbours in single precision and the rest in
+            double; or single. What the other two cost the model is said at the start.
     """
 
     steps: int
@@ -127,6 +130,7 @@ class Run:
     initial_temperature: float | Literal["keep"] | None = None
     seed: int = 0
     threads: int = 1
+    precision: Precision = field(default="double", metadata=LATER)
 
     def __post_init__(self) -> None:
         _between("steps", self.steps, 1, _MOST_STEPS)

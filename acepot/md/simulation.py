@@ -11,6 +11,7 @@ import numpy as np
 
 from acepot.errors import InputError
 from acepot.io.files import naming, replaced
+from acepot.io.registry import load
 from acepot.md import log, snapshot
 from acepot.md.committee import Spread, watch
 from acepot.md.config import MDConfig, dump_config
@@ -18,6 +19,7 @@ from acepot.md.engine import Atoms, EngineKind, Phase, Task
 from acepot.md.engines import names
 from acepot.md.picture import draw
 from acepot.md.start import prepare, source
+from acepot.potential import Potential
 from acepot.run.about import Change
 from acepot.run.checkpoint import CannotGoOnError, Checkpoint
 from acepot.run.figure import require_matplotlib
@@ -87,6 +89,7 @@ def simulate(
             start = "" if last is None else f", from step {last.step}"
             fixed = f" ({held} of them fixed)" if held else ""
             say(f"{kind.name}: {count} atoms{fixed}, {config.ensemble.kind}, {steps} steps{start}")
+            _say_precision(config, say)
             picture.unlink(missing_ok=True)
             begin = -config.run.equilibration if last is None else last.step
             progress = Progress(f"md {kind.name}", steps - begin)
@@ -94,6 +97,13 @@ def simulate(
                 _Simulation(config, home, kind, atoms, last).run(progress, say)
         if plots and not picture.exists():
             draw(log.read(home.path / LOG), count, config.ensemble, picture)
+
+
+def _say_precision(config: MDConfig, say: Callable[[str], None]) -> None:
+    """What less than double precision costs this model."""
+    if (precision := config.run.precision) != "double":
+        potential = Potential(load(config.model), threads=1, precision=precision)
+        say(str(potential.precision_loss))
 
 
 def _begun(

@@ -10,6 +10,7 @@ from typing import Any
 
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
+from acepot.evaluate.precision import Precision
 from acepot.evaluate.protocol import Result
 from acepot.io.files import about, replaced
 from acepot.io.registry import load
@@ -51,6 +52,7 @@ def evaluate_file(
     need_labels: bool,
     say: Callable[[str], None],
     threads: int | None = None,
+    precision: Precision = "double",
 ) -> Evaluation:
     """Evaluate a model on a file of structures.
 
@@ -61,12 +63,15 @@ def evaluate_file(
         need_labels: refuse a file without any.
         say: called with lines for people.
         threads: structures handled at once; None: one per processor.
+        precision: double, mixed or single.
 
     Raises:
         InputError: no labels where they are needed, or structures the model cannot evaluate.
     """
     with about(model):
-        potential = Potential(load(model), threads=threads or processors())
+        potential = Potential(load(model), threads=threads or processors(), precision=precision)
+    if potential.precision_loss is not None:
+        say(str(potential.precision_loss))
     return _evaluated(potential, data, keys, need_labels, say)
 
 

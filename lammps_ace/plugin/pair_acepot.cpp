@@ -49,7 +49,8 @@ void PairACEPot::compute(int eflag, int vflag) {
     if (neighbor->ago == 0) renew_list();
     species.resize(points);
     for (int k = 0; k < points; k++) species[k] = std::max(map[atom->type[atom_of(k)]], 0);
-    energies.resize(centres);
+    const int outputs = wants_uncertainty ? ace_outputs(evaluator.get()) : 1;
+    energies.resize(static_cast<size_t>(outputs) * centres);
     forces.resize(3 * static_cast<size_t>(points));
     const bool by_centre = vflag_global || vflag_atom;
     if (by_centre) virials.resize(9 * static_cast<size_t>(centres));
@@ -57,7 +58,12 @@ void PairACEPot::compute(int eflag, int vflag) {
     ace_results out{};
     out.size = sizeof out;
     out.forces = forces.data();
-    if (eflag_either) out.energies = energies.data();
+    if (eflag_either || wants_uncertainty) out.energies = energies.data();
+    // Energies of all members, forces of the model: in one call.
+    weights.assign(outputs, 0.0);
+    weights[0] = 1;
+    out.outputs = outputs;
+    if (outputs > 1) out.weights = weights.data();
     if (by_centre) out.virials = virials.data();
     if (cvflag_atom) out.centroid_virials = centroids.data();
     if (!evaluate(out)) {
@@ -68,7 +74,7 @@ void PairACEPot::compute(int eflag, int vflag) {
     if (eflag_either) add_energies();
     if (by_centre) add_virials();
     if (cvflag_atom) add_centroid_virials();
-    if (wants_uncertainty) find_uncertainty();
+    if (wants_uncertainty) find_uncertainty(outputs);
 }
 
 // LAMMPS' list as one array, centres first.
@@ -184,19 +190,12 @@ void PairACEPot::add_centroid_virials() {
 }
 
 // sqrt(mean over members of (E_im - E_i)^2): the deviation that ase_ace gives for the sum.
-void PairACEPot::find_uncertainty() {
-    const int outputs = ace_outputs(evaluator.get());
-    members.resize(static_cast<size_t>(outputs) * centres);
+void PairACEPot::find_uncertainty(int outputs) {
     uncertainty.assign(atom->nmax, 0.0);
-    ace_results out{};
-    out.size = sizeof out;
-    out.outputs = outputs;
-    out.energies = members.data();
-    if (!evaluate(out)) return;
     for (int k = 0; k < centres; k++) {
         double sum = 0;
         for (int m = 1; m < outputs; m++)
-            sum += std::pow(members[static_cast<size_t>(m) * centres + k] - members[k], 2);
+            sum += std::pow(energies[static_cast<size_t>(m) * centres + k] - energies[k], 2);
         uncertainty[atom_of(k)] = unit * std::sqrt(sum / (outputs - 1));
     }
 }
@@ -222,5 +221,5 @@ double PairACEPot::memory_usage() {
     };
     return Pair::memory_usage() + bytes(order) + bytes(neighbours) + bytes(first) + bytes(species) +
            bytes(packed) + bytes(energies) + bytes(forces) + bytes(virials) + bytes(centroids) +
-           bytes(members) + bytes(uncertainty);
+           bytes(weights) + bytes(uncertainty);
 }

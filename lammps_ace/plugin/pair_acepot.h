@@ -32,10 +32,12 @@ class PairACEPot : public Pair {
     struct Destroy {
         void operator()(ace_evaluator *e) const { ace_destroy(e); }
     };
-    std::unique_ptr<ace_evaluator, Destroy> evaluator;
+    using Evaluator = std::unique_ptr<ace_evaluator, Destroy>;
+    Evaluator evaluator;
     double unit = 1;  // an eV in LAMMPS' unit of energy; angstrom are LAMMPS' as well
     int wants_uncertainty = 0;
     bool masses_checked = false, with_e0 = true;
+    int precision = ACE_DOUBLE;
 
     // The neighbour list and the order of atoms in it, renewed when LAMMPS renews its own.
     // Point k is LAMMPS' atom order[k]; empty where the two agree. Atoms that `neigh_modify exclude`
@@ -45,10 +47,12 @@ class PairACEPot : public Pair {
     int centres = 0, points = 0;
     // Of one step; vectors grow and never shrink.
     std::vector<int32_t> species;
-    std::vector<double> packed, energies, forces, virials, centroids, members, uncertainty;
+    std::vector<double> packed, energies, forces, virials, centroids, weights, uncertainty;
 
     std::string file_bytes(const char *);
-    void read_model(const char *);
+    void read_model(const char *name, const std::string &bytes);
+    static Evaluator open(const std::string &bytes, int precision);
+    void tell_precision(const std::string &bytes);
     void set_unit();
     void check_masses();
     void check_heat_flux();
@@ -61,7 +65,7 @@ class PairACEPot : public Pair {
     void add_energies();
     void add_virials();
     void add_centroid_virials();
-    void find_uncertainty();
+    void find_uncertainty(int outputs);
     int atom_of(int point) const { return order.empty() ? point : order[point]; }
 };
 

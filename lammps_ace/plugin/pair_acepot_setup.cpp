@@ -1,20 +1,17 @@
 // What the input says: pair_style, pair_coeff and the file of the model.
 // SPDX-License-Identifier: GPL-2.0-only
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 
 #include "atom.h"
 #include "comm.h"
-#include "compute.h"
 #include "elements.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "modify.h"
-#include "neighbor.h"
 #include "pair_acepot.h"
 #include "platform.h"
+#include "precision.h"
 #include "update.h"
 
 using namespace LAMMPS_NS;
@@ -26,18 +23,33 @@ const char *symbol(const ace_evaluator *e, int species) {
     return number > 0 && number < acepot::most_numbers ? acepot::elements[number].symbol : "?";
 }
 
-// Parts by which the mass of an atom type may differ from its element's, and from another's that it
-// is taken for.
-constexpr double wrong_mass = 0.1, same_mass = 0.02;
-
 }  // namespace
 
 void PairACEPot::settings(int narg, char **arg) {
-    if (narg != 0 && (narg != 2 || std::strcmp(arg[0], "e0") != 0))
-        error->all(FLERR, "pair_style acepot: expected no arguments or e0 no, got {}",
-                   utils::join_words(std::vector<std::string>(arg, arg + narg), " "));
-    with_e0 = narg == 0 || utils::logical(FLERR, arg[1], false, lmp);
+    with_e0 = true;
+    const int before = precision;
+    precision = ACE_DOUBLE;
+    for (int k = 0; k < narg; k += 2) {
+        const std::string option = arg[k], value = k + 1 < narg ? arg[k + 1] : "nothing";
+        if (option == "e0" && k + 1 < narg)
+            with_e0 = utils::logical(FLERR, value, false, lmp);
+        else if (option == "precision")
+            precision = acepot::precision_named(value);
+        else
+            error->all(FLERR,
+                       "pair_style acepot: expected e0 no, precision mixed, both or no arguments, "
+                       "got {}",
+                       utils::join_words(std::vector<std::string>(arg, arg + narg), " "));
+        if (precision < 0)
+            error->all(FLERR,
+                       "pair_style acepot: precision: expected double, mixed or single, got {}",
+                       value);
+    }
     set_unit();
+    if (!allocated || precision == before) return;
+    // The model is of another precision: LAMMPS asks for pair_coeff again.
+    for (int i = 1; i <= atom->ntypes; i++)
+        for (int j = 1; j <= atom->ntypes; j++) setflag[i][j] = 0;
 }
 
 // LAMMPS' own number for a kcal/mol, as its other potentials of units metal take it.
@@ -59,7 +71,8 @@ void PairACEPot::coeff(int narg, char **arg) {
                    "pair_coeff of acepot: expected * * FILE and an element or NULL for each of "
                    "{} atom types, got {} arguments",
                    types, narg);
-    read_model(arg[2]);
+    const std::string bytes = file_bytes(arg[2]);
+    read_model(arg[2], bytes);
     masses_checked = false;
     if (!allocated) {
         allocated = 1;
@@ -87,6 +100,7 @@ void PairACEPot::coeff(int narg, char **arg) {
             set += setflag[i][j];
         }
     if (set == 0) error->all(FLERR, "pair_coeff of acepot: every atom type is NULL");
+    if (precision != ACE_DOUBLE) tell_precision(bytes);
 }
 
 // One rank reads, so that a file system sees one reader and not thousands.
@@ -116,10 +130,17 @@ std::string PairACEPot::file_bytes(const char *name) {
     return bytes;
 }
 
-void PairACEPot::read_model(const char *name) {
-    const std::string bytes = file_bytes(name);
-    evaluator.reset(ace_create(reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(),
-                               nullptr));
+PairACEPot::Evaluator PairACEPot::open(const std::string &bytes, int in_precision) {
+    ace_options options{};
+    options.size = sizeof options;
+    options.precision = in_precision;
+    ace_evaluator *made = nullptr;
+    ace_open(reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(), &options, &made);
+    return Evaluator(made);
+}
+
+void PairACEPot::read_model(const char *name, const std::string &bytes) {
+    evaluator = open(bytes, precision);
     // Not all may fail: memory is short on one node, say.
     int good = evaluator != nullptr, all = 0;
     MPI_Allreduce(&good, &all, 1, MPI_INT, MPI_MIN, world);
@@ -129,65 +150,23 @@ void PairACEPot::read_model(const char *name) {
     if (!all) error->all(FLERR, "pair_coeff of acepot: {} failed on another rank", name);
 }
 
-void PairACEPot::init_style() {
-    if (force->newton_pair == 0)
-        error->all(FLERR, "pair_style acepot: expected newton on, got newton off for pairs");
-    // LAMMPS drops pairs with both factors zero from the list that is given to every pair style.
-    if (atom->molecular != Atom::ATOMIC && comm->me == 0)
-        for (int k = 1; k < 4; k++)
-            if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0) {
-                error->warning(FLERR,
-                               "pair_style acepot does not see 1-{} neighbours of bonded atoms; if "
-                               "these have an ACE energy use special_bonds lj/coul 1e-50 1e-50 1e-50",
-                               k + 1);
-                break;
-            }
-    if (!masses_checked) check_masses();
-    masses_checked = true;
-    check_heat_flux();
-    neighbor->add_request(this, NeighConst::REQ_FULL);
-}
-
-// The virials of stress/atom belong to the atom whose energy changes, which gives another flux and
-// no error. LAMMPS does not say which of the two a flux takes.
-void PairACEPot::check_heat_flux() {
-    bool flux = false, stress = false, centroid = false;
-    for (const Compute *compute : modify->get_compute_list()) {
-        flux = flux || std::strcmp(compute->style, "heat/flux") == 0;
-        stress = stress || compute->pressatomflag == 1;
-        centroid = centroid || compute->pressatomflag == 2;
-    }
-    if (!flux || !stress) return;
-    static const char told[] =
-        "of a many-body potential is wrong with stress/atom; give it a compute "
-        "centroid/stress/atom NULL virial";
-    if (!centroid) error->all(FLERR, "pair_style acepot: the compute heat/flux {}", told);
-    if (comm->me == 0)
-        error->warning(FLERR, "pair_style acepot: a compute heat/flux {}, as the input has one",
-                       told);
-}
-
-// Elements in another order than the atom types give wrong numbers and no error; masses tell.
-void PairACEPot::check_masses() {
-    if (comm->me != 0 || !atom->mass) return;
-    for (int t = 1; t <= atom->ntypes; t++) {
-        if (map[t] < 0 || !atom->mass_setflag[t]) continue;
-        const int number = ace_atomic_number(evaluator.get(), map[t]);
-        if (number < 1 || number >= acepot::most_numbers) continue;
-        const auto differs = [&](int z) {
-            return std::abs(atom->mass[t] / acepot::elements[z].mass - 1);
-        };
-        if (differs(number) <= wrong_mass) continue;
-        std::string other;
-        for (int s = 0; s < ace_species(evaluator.get()); s++) {
-            const int z = ace_atomic_number(evaluator.get(), s);
-            if (z > 0 && z < acepot::most_numbers && differs(z) <= same_mass)
-                other = fmt::format(", as {} has", acepot::elements[z].symbol);
-        }
-        error->warning(FLERR,
-                       "pair_coeff of acepot: atom type {} is {} ({} amu), but its mass is {}{}; "
-                       "are the elements in the order of the atom types?",
-                       t, acepot::elements[number].symbol, acepot::elements[number].mass,
-                       atom->mass[t], other);
-    }
+// What a model loses depends on how far its terms cancel, so it is measured.
+void PairACEPot::tell_precision(const std::string &bytes) {
+    if (comm->me != 0) return;
+    const char *name = precision == ACE_MIXED ? "mixed" : "single";
+    std::vector<int> elements;
+    for (int t = 1; t <= atom->ntypes; t++)
+        if (map[t] >= 0) elements.push_back(map[t]);
+    const Evaluator exact = open(bytes, ACE_DOUBLE);
+    const acepot::PrecisionLoss loss =
+        acepot::precision_loss(exact.get(), evaluator.get(), elements);
+    if (loss.measured)
+        utils::logmesg(lmp,
+                       "pair_style acepot: {} precision errs on perturbed crystals by up to "
+                       "{:.1e} eV/atom in energies and by {:.1e} eV/A in forces (largest {:.1e}; "
+                       "the forces are {:.1e} eV/A)\n",
+                       name, loss.energy, loss.forces, loss.largest, loss.scale);
+    else
+        error->warning(FLERR, "pair_style acepot: what {} precision costs is not known: {}", name,
+                       ace_last_error());
 }

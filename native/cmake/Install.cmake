@@ -14,7 +14,7 @@ install(TARGETS ${libraries} EXPORT ace
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ${namelink}
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES include/ace/c_api.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ace)
+install(FILES include/ace/c_api.h include/ace/ace.f90 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ace)
 if(NOT ACE_SHARED)
   return()
 endif()

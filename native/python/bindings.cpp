@@ -1,12 +1,18 @@
 // The only file that knows nanobind: the evaluator for Python.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "ace/concatenated.hpp"
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/input.hpp"
@@ -39,6 +45,37 @@ struct Owned {
     double* data;
 };
 
+// An array of the caller's, to write into.
+template <int dimensions>
+using To = nb::ndarray<double, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+
+template <int dimensions>
+double* place(std::optional<To<dimensions>>& array, const size_t (&shape)[dimensions],
+              const char* name) {
+    if (!array) return nullptr;
+    for (int d = 0; d < dimensions; d++)
+        if (array->shape(d) != shape[d])
+            throw ace::Error(std::string(name) + ": expected " + std::to_string(shape[d]) +
+                             " in dimension " + std::to_string(d) + " of the array, got " +
+                             std::to_string(array->shape(d)));
+    return array->data();
+}
+
+// The thread that Python runs handlers of signals in; in a forked child it is the one that forked.
+std::atomic<unsigned long> main_thread{0};
+
+void find_main_thread() {
+    main_thread = nb::cast<unsigned long>(
+        nb::module_::import_("threading").attr("main_thread")().attr("ident"));
+    pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+}
+
+// Whether the handler of a signal has raised an exception.
+bool signalled(void*) {
+    const nb::gil_scoped_acquire acquire;
+    return PyErr_CheckSignals() != 0;
+}
+
 class Handle {
   public:
     Handle(nb::bytes tables, const std::string& instruction_set,
@@ -50,46 +87,47 @@ class Handle {
 
     std::string instruction_set() const { return evaluator_->instruction_set(); }
 
-    // Lists of positions, species, cells and pbc, one entry a structure; the same lists of
-    // energies [outputs, n], forces [outputs, n, 3] and virials [outputs, n, 3, 3].
-    nb::tuple evaluate(const std::vector<In<double, -1, 3>>& positions,
-                       const std::vector<In<int32_t, -1>>& species,
-                       const std::vector<In<double, 3, 3>>& cells,
-                       const std::vector<In<int32_t, 3>>& pbc, int threads, int outputs) {
-        const size_t count = positions.size();
+    // Structures that follow one another: positions [atoms, 3], species [atoms], first [structures
+    // + 1], cells [structures, 3, 3] and pbc [structures, 3]. Results are written into arrays of the
+    // caller's, None where they are not wanted: energies [outputs, atoms], forces [outputs, atoms,
+    // 3], virials of atoms [1, atoms, 3, 3], which are those of the model, and virial [outputs,
+    // structures, 3, 3]. With weights [outputs, structures] or [outputs, atoms] forces, virials and
+    // virial are of one output, the sum of all with these weights. Returns the structures that could
+    // not be evaluated, and why.
+    nb::list evaluate(In<double, -1, 3> positions, In<int32_t, -1> species, In<int64_t, -1> first,
+                      In<double, -1, 3, 3> cells, In<int32_t, -1, 3> pbc, int threads, int outputs,
+                      std::optional<To<2>> energies, std::optional<To<3>> forces,
+                      std::optional<To<4>> virials, std::optional<To<4>> virial,
+                      std::optional<In<double, -1, -1>> weights) {
+        const size_t count = cells.shape(0), atoms = positions.shape(0), o = outputs;
         check_outputs(outputs);
-        if (species.size() != count || cells.size() != count || pbc.size() != count)
-            throw ace::Error("evaluate: lists of different lengths");
-        std::vector<ace::Structure> in(count);
-        std::vector<ace::Results> out(count);
-        std::vector<Owned> energies, forces, virials;
-        const size_t o = outputs;
-        for (size_t k = 0; k < count; k++) {
-            const size_t n = positions[k].shape(0);
-            if (species[k].shape(0) != n) throw ace::Error("species: expected one per atom");
-            in[k].atoms = in[k].points = static_cast<int>(n);
-            in[k].positions = positions[k].data();
-            in[k].species = species[k].data();
-            in[k].cell = cells[k].data();
-            for (int d = 0; d < 3; d++) in[k].pbc[d] = pbc[k].data()[d];
-            ace::check_input(in[k], threads);
-            energies.emplace_back(std::vector<size_t>{o, n});
-            forces.emplace_back(std::vector<size_t>{o, n, 3});
-            virials.emplace_back(std::vector<size_t>{o, n, 3, 3});
-            out[k] = {outputs, energies[k].data, forces[k].data, virials[k].data};
+        if (first.shape(0) != count + 1 || pbc.shape(0) != count || species.shape(0) != atoms ||
+            first.data()[count] != static_cast<int64_t>(atoms))
+            throw ace::Error("evaluate: arrays do not fit together");
+        ace::Results all;
+        all.outputs = outputs;
+        all.model_virials = true;
+        if (weights) {
+            if (weights->shape(0) != o || (weights->shape(1) != count && weights->shape(1) != atoms))
+                throw ace::Error("weights: expected one for each output and structure or atom");
+            (weights->shape(1) == count ? all.weights : all.site_weights) = weights->data();
         }
-        nb::list e, f, v;
-        for (size_t k = 0; k < count; k++) {
-            e.append(energies[k].numpy());
-            f.append(forces[k].numpy());
-            v.append(virials[k].numpy());
-        }
-        {
-            const nb::gil_scoped_release release;
-            evaluator_->evaluate(in.data(), static_cast<int>(count), threads, out.data());
-            for (size_t k = 0; k < count; k++) ace::check_results(in[k], out[k]);
-        }
-        return nb::make_tuple(e, f, v);
+        const size_t derived = weights ? 1 : o;
+        all.energies = place(energies, {o, atoms}, "energies");
+        all.forces = place(forces, {derived, atoms, 3}, "forces");
+        all.virials = place(virials, {1, atoms, 3, 3}, "virials");
+        all.virial = place(virial, {derived, count, 3, 3}, "virial");
+        std::vector<ace::Structure> in;
+        std::vector<ace::Results> out;
+        ace::split({count, first.data(), positions.data(), species.data(), cells.data(), pbc.data()},
+                   all, in, out);
+        if (count) ace::check_input(in[0], threads);
+        ace::Failures failures;
+        run(in.data(), count, out.data(), threads, &failures);
+        nb::list failed;
+        for (const ace::Failure& failure : failures.all)
+            failed.append(nb::make_tuple(failure.structure, failure.error.what()));
+        return failed;
     }
 
     // One structure without committee or per-atom virials: energies [n], forces [n, 3] and the
@@ -108,11 +146,7 @@ class Handle {
         Owned energies({n}), forces({n, 3}), virial({3, 3});
         Out e = energies.numpy(), f = forces.numpy(), v = virial.numpy();
         const ace::Results out{1, energies.data, forces.data, nullptr, virial.data};
-        {
-            const nb::gil_scoped_release release;
-            evaluator_->evaluate(&in, 1, threads, &out);
-            ace::check_results(in, out);
-        }
+        run(&in, 1, &out, threads, nullptr);
         return nb::make_tuple(e, f, v);
     }
 
@@ -139,11 +173,7 @@ class Handle {
         Owned energies({o, n}), forces({o, points, 3}), virials({o, n, 3, 3});
         Out e = energies.numpy(), f = forces.numpy(), v = virials.numpy();
         const ace::Results out{outputs, energies.data, forces.data, virials.data};
-        {
-            const nb::gil_scoped_release release;
-            evaluator_->evaluate(&in, 1, threads, &out);
-            ace::check_results(in, out);
-        }
+        run(&in, 1, &out, threads, nullptr);
         return nb::make_tuple(e, f, v);
     }
 
@@ -154,6 +184,21 @@ class Handle {
         if (outputs < 1 || outputs > most)
             throw ace::Error("outputs: expected 1 to " + std::to_string(most) + ", got " +
                              std::to_string(outputs));
+    }
+
+    // Without the lock of the interpreter. The main thread of Python, which alone is told of
+    // signals, looks for them now and then: Ctrl-C ends the call.
+    void run(const ace::Structure* in, size_t count, const ace::Results* out, int threads,
+             ace::Failures* failures) {
+        ace::Watch watch(signalled, nullptr);
+        const bool main = PyThread_get_thread_ident() == main_thread;
+        try {
+            const nb::gil_scoped_release release;
+            evaluator_->evaluate(in, static_cast<int>(count), out,
+                                 {threads, main ? &watch : nullptr, failures});
+        } catch (const ace::Interrupted&) {
+            throw nb::python_error();  // that of the handler of the signal
+        }
     }
 
     std::unique_ptr<ace::Evaluator> evaluator_;
@@ -215,6 +260,7 @@ NB_MODULE(_native, module) {
             PyErr_SetString(PyExc_ValueError, e.what());
         }
     });
+    find_main_thread();
     module.attr("most_l") = ace::most_l;
     module.def("instruction_sets", &ace::instruction_sets);
     module.def("built_instruction_sets", &ace::built_instruction_sets);
@@ -223,7 +269,10 @@ NB_MODULE(_native, module) {
              nb::arg("instruction_set"), nb::arg("precision") = "double")
         .def_prop_ro("instruction_set", &Handle::instruction_set)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
-             nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("outputs"))
+             nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
+             nb::arg("outputs"), nb::arg("energies").noconvert().none(),
+             nb::arg("forces").noconvert().none(), nb::arg("virials").noconvert().none(),
+             nb::arg("virial").noconvert().none(), nb::arg("weights") = nb::none())
         .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
              nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),

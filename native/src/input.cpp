@@ -1,5 +1,6 @@
 #include "ace/input.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -34,22 +35,39 @@ void check_list(const Structure& in) {
                             i);
 }
 
-void check_finite(const double* values, int64_t atoms, int width, int outputs, const char* what) {
-    if (!values) return;
-    for (int64_t k = 0; k < atoms * width * outputs; k++)
-        if (!std::isfinite(values[k]))
-            throw Error(std::string(what) + " of atom # is not a finite number",
-                        k / width % atoms, -1, Fault::not_finite);
+// Calls visit(values, count, width, name) for the part of a structure in every array of its results,
+// which holds `width` numbers for each of `count` atoms.
+template <class F>
+void each_result(const Structure& in, const Results& out, F&& visit) {
+    const auto stride = [](size_t given, int own) { return given ? given : static_cast<size_t>(own); };
+    const size_t atoms = stride(out.atom_stride, in.atoms), points = stride(out.point_stride, in.points);
+    const size_t structures = stride(out.structure_stride, 1);
+    for (int o = 0; o < out.outputs; o++) {
+        if (out.energies) visit(out.energies + o * atoms, in.atoms, 1, "the energy of atom #");
+        if (o > 0 && out.combined()) continue;
+        if (out.forces) visit(out.forces + o * points * 3, in.points, 3, "the force of atom #");
+        if (out.virials && !(out.model_virials && o > 0))
+            visit(out.virials + o * atoms * 9, in.atoms, 9, "the virial of atom #");
+        if (out.virial) visit(out.virial + o * structures * 9, 1, 9, "the virial");
+    }
+    if (out.centroid_virials) visit(out.centroid_virials, in.points, 9, "the virial of atom #");
 }
 
 }  // namespace
 
 void check_results(const Structure& in, const Results& out) {
-    check_finite(out.energies, in.atoms, 1, out.outputs, "the energy");
-    check_finite(out.forces, in.points, 3, out.outputs, "the force");
-    check_finite(out.virials, in.atoms, 9, out.outputs, "the virial");
-    check_finite(out.virial, 1, 9, out.outputs, "the virial");
-    check_finite(out.centroid_virials, in.points, 9, 1, "the virial");
+    each_result(in, out, [](const double* values, size_t count, size_t width, const char* what) {
+        for (size_t k = 0; k < count * width; k++)
+            if (!std::isfinite(values[k]))
+                throw Error(std::string(what) + " is not a finite number",
+                            static_cast<int64_t>(k / width), -1, Fault::not_finite);
+    });
+}
+
+void no_results(const Structure& in, const Results& out) {
+    each_result(in, out, [](double* values, size_t count, size_t width, const char*) {
+        std::fill(values, values + count * width, std::nan(""));
+    });
 }
 
 void check_threads(int threads) {

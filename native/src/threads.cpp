@@ -1,15 +1,18 @@
 #include "ace/threads.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <csignal>
 #include <pthread.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+#include "ace/interrupt.hpp"
 
 namespace ace {
 
@@ -68,29 +71,6 @@ bool Lock::orphaned() {
     return was;
 }
 
-namespace {
-
-// Threads started while this is there leave signals to those there were before, so that Ctrl-C
-// interrupts the caller. Faults of their own they still report.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
-            sigdelset(&all, fault);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_;
-};
-
-}  // namespace
-
 struct Threads::Pool {
     std::mutex lock;
     std::condition_variable start, done;
@@ -133,7 +113,13 @@ struct Threads::Pool {
     // gives no more, the caller does their work itself.
     int grow(int wanted) {
         if (static_cast<int>(threads.size()) >= wanted) return wanted;
-        const SignalsBlocked blocked;
+        // Signals are for the threads of the host: these threads inherit that they are blocked, but
+        // for those that a fault of their own raises.
+        sigset_t blocked, before;
+        sigfillset(&blocked);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP})
+            sigdelset(&blocked, fault);
+        pthread_sigmask(SIG_BLOCK, &blocked, &before);
         try {
             while (static_cast<int>(threads.size()) < wanted) {
                 const int t = static_cast<int>(threads.size()) + 1;
@@ -141,6 +127,7 @@ struct Threads::Pool {
             }
         } catch (const std::exception&) {
         }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return std::min(wanted, static_cast<int>(threads.size()));
     }
 
@@ -164,7 +151,7 @@ Threads::~Threads() {
         pool_.release();  // a forked copy: its threads are the parent's
 }
 
-void Threads::call(int count, Action action, void* work) {
+void Threads::call(int count, Action action, void* work, Watch* watch) {
     if (count == 1) return action(work, 0);
     if (pool_ && pool_->owner != getpid()) pool_.release();
     if (!pool_) pool_ = std::make_unique<Pool>();
@@ -183,7 +170,13 @@ void Threads::call(int count, Action action, void* work) {
     pool.guarded(action, work, 0);
     for (int t = helpers + 1; t < count; t++) pool.guarded(action, work, t);
     std::unique_lock<std::mutex> guard(pool.lock);
-    pool.done.wait(guard, [&] { return pool.busy == 0; });
+    const auto finished = [&] { return pool.busy == 0; };
+    while (watch && !pool.done.wait_for(guard, std::chrono::milliseconds(50), finished)) {
+        guard.unlock();
+        watch->stop();
+        guard.lock();
+    }
+    pool.done.wait(guard, finished);
     if (pool.failure) std::rethrow_exception(pool.failure);
 }
 

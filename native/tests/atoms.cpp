@@ -137,10 +137,10 @@ double Answer::energy(int output, int n) const {
 Answer evaluate(Evaluator& evaluator, const Atoms& atoms, int threads, int outputs) {
     const size_t n = atoms.species.size(), o = outputs;
     Answer answer{std::vector<double>(o * n), std::vector<double>(o * n * 3),
-                  std::vector<double>(o * n * 9)};
+                  std::vector<double>(o * n * 9), std::vector<double>(n * 9)};
     const Structure in = atoms.structure();
-    const Results out{outputs, answer.energies.data(), answer.forces.data(),
-                      answer.virials.data()};
+    Results out{outputs, answer.energies.data(), answer.forces.data(), answer.virials.data()};
+    out.centroid_virials = answer.centroid_virials.data();
     evaluator.evaluate(&in, 1, threads, &out);
     return answer;
 }

@@ -51,7 +51,7 @@ Atoms random_atoms(Random& random, int n, int kinds, const int* pbc, double size
 std::vector<Atoms> zoo(uint32_t seed, int kinds);
 
 struct Answer {
-    std::vector<double> energies, forces, virials;  // as in Results
+    std::vector<double> energies, forces, virials, centroid_virials;  // as in Results
     double energy(int output, int n) const;         // sum over the atoms
 };
 

@@ -79,6 +79,41 @@ void virials_of_atoms_are_derivatives() {
     });
 }
 
+// Of the neighbour that moves: the sum over atoms i of r_pi (x) dE_i/dr_p. Where nothing repeats, for
+// then there is one r_pi; everywhere they add up to the virial.
+void centroid_virials_are_derivatives() {
+    everywhere([](Evaluator& model, const Atoms& atoms, const std::string& what) {
+        const int n = atoms.count();
+        const Answer at = evaluate(model, atoms, 1, model.tables().outputs);
+        const double scale = scale_of(at.virials);
+        for (int q = 0; q < 9; q++) {
+            double sums[2] = {0, 0};
+            for (int k = 0; k < n; k++) {
+                sums[0] += at.virials[9 * k + q];
+                sums[1] += at.centroid_virials[9 * k + q];
+            }
+            demand_near(sums[1], sums[0], 1e-11 * scale, what + ", sum of the centroid virials");
+        }
+        if (atoms.pbc[0] || atoms.pbc[1] || atoms.pbc[2]) return;
+        const int p = n / 2;  // one neighbour, every component
+        for (int q = 0; q < 9; q++) {
+            const int a = q / 3, b = q % 3;
+            const double slope = derivative([&](double e) {
+                Atoms moved = atoms;
+                moved.positions[3 * p + b] += e;
+                const Answer there = evaluate(model, moved);
+                double sum = 0;
+                for (int i = 0; i < n; i++)
+                    sum += (atoms.positions[3 * i + a] - atoms.positions[3 * p + a]) *
+                           there.energies[i];
+                return sum;
+            });
+            demand_near(at.centroid_virials[9 * p + q], slope, allowed * scale,
+                        what + ", component " + std::to_string(q));
+        }
+    });
+}
+
 void forces_sum_to_zero() {
     everywhere([](Evaluator& model, const Atoms& atoms, const std::string& what) {
         const Answer at = evaluate(model, atoms);
@@ -109,6 +144,7 @@ int main() {
     using namespace ace::test;
     return run({{"forces are derivatives", forces_are_derivatives},
                 {"virials of atoms are derivatives", virials_of_atoms_are_derivatives},
+                {"centroid virials are derivatives", centroid_virials_are_derivatives},
                 {"forces sum to zero", forces_sum_to_zero},
                 {"an atom alone has its own energy", an_atom_alone_has_its_own_energy}});
 }

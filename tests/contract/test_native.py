@@ -1,6 +1,7 @@
 """The compiled evaluator is held to the oracle: every path, instruction set and thread count."""
 
 import copy
+import logging
 import os
 import pickle
 import zlib
@@ -29,6 +30,9 @@ from acepot.potential import Potential
 from acepot.structure import Structure
 from acepot.tables import Tables
 
+COPPER = Path(__file__).parents[3] / (
+    "shared/data/pace_potentials/cu_pbe_core_rep/Cu-PBE-core-rep.ace"
+)
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*/model.acepot"))
 
 
@@ -208,12 +212,16 @@ def _crystals(model: Model, rng: np.random.Generator) -> Iterator[Structure]:
 
 @pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("which", ["silicon", "oxygen and silicon"])
-def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, caplog):
+@pytest.mark.parametrize("precision", ["mixed", "single"])
+def test_less_precision_keeps_to_its_stated_error(precision, which, isa, monkeypatch, caplog):
     monkeypatch.setenv("ACEPOT_INSTRUCTION_SET", isa)
     model = acepot.load(MODELS[0]) if which == "silicon" else _silicon_oxygen()
-    single = acepot.Potential(model, threads=1, precision="single")
-    stated = single.single_error
+    with caplog.at_level(logging.INFO):
+        single = acepot.Potential(model, threads=1, precision=precision)
+    stated = single.precision_loss
+    assert stated.precision == precision and f"{precision} precision errs" in str(stated)
     assert str(stated) in caplog.text
+    assert (single.single_error is stated) == (precision == "single")
     assert 1e-12 < stated.forces < 1e-3 * stated.scale
     assert stated.forces < stated.largest < 1e-2 * stated.scale
     double = acepot.Potential(model, threads=1)
@@ -228,6 +236,33 @@ def test_single_precision_keeps_to_its_stated_error(which, isa, monkeypatch, cap
     virials = [np.abs(a.virial - b.virial).max() / np.abs(a.virial).max()
                for a, b in zip(exact, rounded, strict=True)]  # fmt: skip
     assert max(virials) < 1e-3
+    for result in rounded:  # what one atom feels the others feel, in double precision
+        assert np.abs(result.forces.sum(axis=0)).max() < 1e-11 * scale * len(result.forces)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_mixed_precision_keeps_the_digits_that_products_would_lose(isa):
+    """Of silicon in diamond, and of copper's file whose terms of 1e3 eV cancel, if it is here."""
+    rng = np.random.default_rng(5)
+    corners = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
+    shifts = np.array(list(np.ndindex(2, 2, 2)))[:, None]
+
+    def crystal(edge: float, basis: np.ndarray, number: int) -> Structure:
+        sites = edge * (shifts + basis).reshape(-1, 3)
+        places = sites + rng.normal(scale=0.06, size=sites.shape)
+        return Structure([number] * len(places), places, 2 * edge * np.eye(3), True)
+
+    cases = [(acepot.load(MODELS[0]), crystal(5.43, np.concatenate((corners, corners + 0.25)), 14))]
+    if COPPER.exists():
+        cases.append((acepot.load(COPPER), crystal(3.63, corners, 29)))
+    for model, structure in cases:
+        exact, mixed = (
+            require(NativeEvaluator(lower(model), 1, isa, p).evaluate([structure]))[0]
+            for p in ("double", "mixed")
+        )
+        assert 0 < np.sqrt(np.mean((mixed.forces - exact.forces) ** 2)) < 3e-6
+        assert 0 < np.abs(mixed.forces - exact.forces).max() < 2e-5
+        assert abs(mixed.energy - exact.energy) < 2e-6 * len(structure)
 
 
 def test_choices_an_evaluator_does_not_have_are_refused():
@@ -238,9 +273,13 @@ def test_choices_an_evaluator_does_not_have_are_refused():
         acepot.Potential(model, evaluator="reference", threads=2)
     with pytest.raises(InputError, match="the reference evaluator has no single precision"):
         acepot.Potential(model, evaluator="reference", precision="single")
+    with pytest.raises(InputError, match="the reference evaluator has no mixed precision"):
+        acepot.Potential(model, evaluator="reference", precision="mixed")
+    with pytest.raises(InputError, match="expected double, mixed or single, got 'half'"):
+        NativeEvaluator(lower(model), precision="half")
     with pytest.raises(InputError, match="expected double, mixed or single, got 'half'"):
         acepot.Potential(model, precision="half")
-    assert acepot.Potential(model).single_error is None
+    assert acepot.Potential(model).precision_loss is None
 
 
 def test_one_call_for_many_structures_is_the_same_as_one_each():
@@ -427,41 +466,31 @@ def test_the_environment_variable_forces_an_instruction_set(monkeypatch):
 
 def test_what_cannot_be_evaluated_is_refused():
     native = NativeEvaluator(lower(_silicon_oxygen()), 2)
-    zeros = np.zeros(2, dtype=np.int64)
     with pytest.raises(InputError, match="atoms 0 and 1 sit at the same point"):
         require(native.evaluate([Structure([8, 8], np.zeros((2, 3)))]))
     with pytest.raises(InputError, match="are 0.05.* A apart; this model's tables begin at 0.1"):
         require(native.evaluate([Structure([8, 8], [[0, 0, 0], [0, 0, 0.05]])]))
     for bad in (np.nan, np.inf, 1e12):
-        with pytest.raises(ValueError, match="atom 1 is not at a finite position"):
-            native._handle.evaluate(
-                [np.array([[0, 0, 0], [0, bad, 1.0]])],
-                [zeros.astype(np.int32)],
-                [np.eye(3)],
-                [np.zeros(3, dtype=np.int32)],
-                1,
-                1,
-            )
-    with pytest.raises(ValueError, match="span no volume"):
-        native._handle.evaluate(
-            [np.zeros((1, 3))],
-            [zeros[:1].astype(np.int32)],
-            [np.ones((3, 3))],
-            [np.ones(3, dtype=np.int32)],
-            1,
-            1,
-        )
+        message = _raw(native, [[0, 0, 0], [0, bad, 1.0]], np.eye(3), 0)
+        assert "atom 1 is not at a finite position" in message
+    assert "span no volume" in _raw(native, [[0, 0, 0]], np.ones((3, 3)), 1)
     with pytest.raises(InputError, match="atom 0 is N, which this model does not know"):
         require(native.evaluate([Structure([7], [[0, 0, 0]])]))
-    with pytest.raises(ValueError, match="unknown species"):
-        native._handle.evaluate(
-            [np.zeros((1, 3))],
-            [np.array([7], dtype=np.int32)],
-            [np.eye(3)],
-            [np.zeros(3, dtype=np.int32)],
-            1,
-            1,
-        )
+    assert "unknown species" in _raw(native, [[0, 0, 0]], np.eye(3), 0, species=7)
+
+
+def _raw(
+    native: NativeEvaluator, positions: list[list[float]], cell: np.ndarray, pbc: int,
+    species: int = 0,
+) -> str:  # fmt: skip
+    """What the compiled evaluator says of a structure that cannot be evaluated."""
+    n = len(positions)
+    (failed,) = native._handle.evaluate(
+        np.array(positions, dtype=float), np.full(n, species, np.int32), np.array([0, n]),
+        cell[None], np.full((1, 3), pbc, np.int32), 1, 1, np.empty((1, n)), None, None, None,
+    )  # fmt: skip
+    assert failed[0] == 0
+    return failed[1]
 
 
 def test_one_bad_structure_does_not_stop_the_others_of_a_batch():

@@ -559,3 +559,16 @@ def test_threads_are_the_evaluators_and_change_no_number() -> None:
     np.testing.assert_allclose(one.get_forces(atoms), two.get_forces(atoms), atol=1e-12)
     with pytest.raises(InputError, match="threads: expected none beside a Potential"):
         ACECalculator(Potential(_model()), threads=1)
+
+
+def test_a_precision_is_the_evaluators_and_says_what_it_costs() -> None:
+    atoms = Atoms("SiOSi", [[0, 0, 0], [1.7, 0.2, 0], [0.3, 2.1, 0.4]], cell=[4, 5, 6], pbc=True)
+    double, mixed = (ACECalculator(_model(), threads=1, precision=p) for p in (None, "mixed"))
+    exact, rounded = double.get_forces(atoms), mixed.get_forces(atoms)
+    assert 0 < np.abs(exact - rounded).max() < 1e-4 * np.abs(exact).max()
+    assert double.potential.precision_loss is None
+    assert mixed.potential.precision_loss.precision == "mixed"
+    with pytest.raises(InputError, match="precision: expected none beside a Potential"):
+        ACECalculator(Potential(_model()), precision="mixed")
+    with pytest.raises(InputError, match="precision: expected double, mixed or single, got 'fast'"):
+        ACECalculator(_model(), precision="fast")

@@ -618,6 +618,11 @@ def test_the_pes_class_is_the_core_single_and_in_batches(tmp_path: Path) -> None
         assert_equal(reply, structure, "batch")
     told = driver(template=f" {path} ", model=str(MODEL), committee=" True", threads="1")
     assert set(json.loads(told(h, places)[3])) > {"committee_pot"}
+    mixed = driver(str(path), str(MODEL), precision=" mixed")(h, places)
+    exact = one(h, places)
+    assert 0 < np.abs(mixed[1] - exact[1]).max() < 1e-5 * np.abs(exact[1]).max()
+    with pytest.raises(InputError, match="precision: expected double, mixed or single, got 'half'"):
+        driver(str(path), str(MODEL), precision="half")
     with pytest.raises(InputError, match="energies: expected True or False, got 'maybe'"):
         driver(str(path), str(MODEL), energies="maybe")
     with pytest.raises(InputError, match="threads: expected a whole number, got 'two'"):

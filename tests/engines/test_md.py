@@ -97,6 +97,19 @@ def test_the_first_row_has_the_numbers_of_the_core(engine: str, make: Make, tmp_
 
 
 @ENGINES
+def test_mixed_precision_is_said_and_differs_by_its_rounding(
+    engine: str, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = []
+    for precision in ("double", "mixed"):
+        simulation = make(run__steps=20, run__precision=precision, ensemble__kind="nve")
+        paths.append(simulation.finish(engine, precision)["potential_eV"])
+        said = capsys.readouterr().out
+        assert ("mixed precision errs on perturbed crystals" in said) == (precision == "mixed")
+    assert 0 < np.abs(paths[0] - paths[1]).max() < 1e-4
+
+
+@ENGINES
 def test_constant_energy_is_the_same_path_in_every_engine(engine: str, make: Make) -> None:
     simulation = make(ensemble__kind="nve")
     here, core = simulation.finish(engine, "run"), simulation.finish("ase", "ase")

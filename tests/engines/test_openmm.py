@@ -464,12 +464,28 @@ def test_openmmml_makes_a_system(water: SimpleNamespace) -> None:
     np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=1e-12 * scale)
 
 
+def test_mixed_precision_is_kept_by_copies_and_xml(water: SimpleNamespace) -> None:
+    numbers = {}
+    for precision in ("double", "mixed"):
+        system = openmm.System()
+        for _ in range(water.topology.getNumAtoms()):
+            system.addParticle(1.0)
+        system.addForce(create_force(water.path, water.topology, threads=1, precision=precision))
+        numbers[precision] = _numbers(_context(system, water.positions))[1]
+        again = _numbers(_context(_through_xml(system), water.positions))[1]
+        np.testing.assert_array_equal(again, numbers[precision])
+    gap = np.abs(numbers["mixed"] - numbers["double"]).max()
+    assert 0 < gap < 1e-4 * np.abs(numbers["double"]).max()
+    with pytest.raises(InputError, match="precision: mixed is of the native evaluator alone"):
+        create_force(water.path, water.topology, backend="torch", precision="mixed")
+
+
 def test_openmmml_says_where_its_arguments_go(water: SimpleNamespace) -> None:
     openmmml = pytest.importorskip("openmmml")
     with pytest.raises(InputError, match=r"expected modelPath.*modelPath=\"model.acepot\""):
         openmmml.MLPotential("acepot")
     potential = openmmml.MLPotential("acepot", modelPath=water.path, threads=1)
-    with pytest.raises(TypeError, match=r"got threads; modelPath and threads go to MLPotential"):
+    with pytest.raises(TypeError, match=r"got threads; modelPath, threads and precision go to"):
         potential.createSystem(water.topology, threads=2)
     assert np.isfinite(
         _numbers(_context(potential.createSystem(water.topology), water.positions))[0]

@@ -182,6 +182,8 @@ def test_mistakes_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "ace.pt"
     with pytest.raises(InputError, match="backend: expected native or torch, got 'gpu'"):
         make(SILICON, ["Si"], path, periodic=False, backend="gpu")
+    with pytest.raises(InputError, match="got 'mixed'; mixed is of openmm_ace.create_force"):
+        make(SILICON, ["Si"], path, periodic=False, precision="mixed")
     with pytest.raises(InputError, match="precision: the native backend"):
         make(SILICON, ["Si"], path, periodic=False, precision="single")
     with pytest.raises(InputError, match="O"):

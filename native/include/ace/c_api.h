@@ -119,10 +119,15 @@ typedef struct ace_results {
     int* status;          /* [structures]: ACE_OK or what is wrong with it */
     char* messages;       /* [structures][message_size]: what is wrong in words, else "" */
     size_t message_size;  /* with the zero that ends them; 256 is ample */
-    /* Of the model alone, not the committee, [points][3][3], eV: the part of the virial by the atom
-     * p that moves, the sum over atoms i of -(r_p - r_i) (x) dE_i/dr_p. Times the velocities it is
-     * the flux of energy that forces carry. Not for `vectors`. */
+    /* Of the first output, [points][3][3], eV: the part of the virial by the atom p that moves, the
+     * sum over atoms i of -(r_p - r_i) (x) dE_i/dr_p. Times its velocity it is the flux of energy that
+     * forces carry. Not for `vectors`. */
     double* centroid_virials;
+    /* [outputs][structures]. With these, forces and virials of all kinds are those of one output, the
+     * sum of all with these weights, for the price of one; energies are of each. 1, 0, 0, ... gives
+     * the forces of the model beside the energies of its committee; (E_m - E) / (members * spread)
+     * those of the spread of its energies, with minus their sum for the model itself. */
+    const double* weights;
 } ace_results;
 
 /* Structures one after another: atoms first[s] to first[s + 1] - 1 are those of structure s. */

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ace/failures.hpp"
+#include "ace/interrupt.hpp"
 #include "ace/tables.hpp"
 
 namespace ace {
@@ -32,6 +34,23 @@ struct Results {
     // -r_ip (x) dE_i/dr_p, [points][3][3]. The flux of potential energy through the forces is its
     // product with the velocities.
     double* centroid_virials = nullptr;
+    // From one output to the next in these arrays, where they belong to several structures: atoms
+    // (of energies and virials), points, structures. 0: the array is this structure's own.
+    size_t atom_stride = 0, point_stride = 0, structure_stride = 0;
+    bool model_virials = false;  // `virials` are of the first output alone
+    // With weights of the outputs, of the structure or of each atom, forces and virials are those of
+    // one output, the sum of all with these weights: for the price of one. Of all structures of a
+    // call or of none.
+    const double* weights = nullptr;       // [output], structure_stride
+    const double* site_weights = nullptr;  // [output][atoms], atom_stride
+
+    bool combined() const { return weights || site_weights; }
+};
+
+struct Options {
+    int threads = 1;
+    Watch* watch = nullptr;        // asked now and then whether to go on
+    Failures* failures = nullptr;  // null: the first one is thrown
 };
 
 class Evaluator {
@@ -39,8 +58,14 @@ class Evaluator {
     virtual ~Evaluator();
     // One object serves one caller at a time (others wait), with as many threads as asked for.
     // Results do not depend on timing, but may differ in rounding between numbers of threads.
-    virtual void evaluate(const Structure* structures, int count, int threads,
-                          const Results* results) = 0;
+    //
+    // A structure that cannot be evaluated, or whose results are not finite, has no number in its
+    // results; the others are what they would be without it.
+    virtual void evaluate(const Structure* structures, int count, const Results* results,
+                          const Options& options) = 0;
+    void evaluate(const Structure* structures, int count, int threads, const Results* results) {
+        evaluate(structures, count, results, {threads});
+    }
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;
 };

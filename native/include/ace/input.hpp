@@ -13,7 +13,10 @@ void check_threads(int threads);
 void check_input(const Structure& in, int threads);
 
 // Throws Error on energies, forces or virials that are not finite: coefficients too large, or
-// atoms so close that powers overflow. The engines' fast arithmetic cannot tell.
+// atoms so close that powers overflow.
 void check_results(const Structure& in, const Results& out);
+
+// Nothing in the results is a number.
+void no_results(const Structure& in, const Results& out);
 
 }  // namespace ace

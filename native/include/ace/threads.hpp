@@ -7,6 +7,8 @@
 
 namespace ace {
 
+class Watch;
+
 // A mutex that a forked child finds open, though a thread of the parent held it: that thread does
 // not exist in the child.
 class Lock {
@@ -35,17 +37,18 @@ class Threads {
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
     // Runs work(0) ... work(count - 1) at once and waits for all; the first exception is passed
-    // on. Survives fork: a child starts threads of its own.
+    // on. Survives fork: a child starts threads of its own. While the caller waits for others it
+    // asks `watch`, which the work has to look at by itself.
     template <class F>
-    void run(int count, F&& work) {
+    void run(int count, F&& work, Watch* watch = nullptr) {
         using Work = std::remove_reference_t<F>;
-        call(count, [](void* it, int t) { (*static_cast<Work*>(it))(t); }, &work);
+        call(count, [](void* it, int t) { (*static_cast<Work*>(it))(t); }, &work, watch);
     }
 
   private:
     // Neither allocates nor copies, unlike std::function.
     using Action = void (*)(void*, int);
-    void call(int count, Action action, void* work);
+    void call(int count, Action action, void* work, Watch* watch);
 
     struct Pool;
     std::unique_ptr<Pool> pool_;

@@ -104,9 +104,10 @@ void evaluate(Evaluator& evaluator, const Neighbours& neighbours, const ace_resu
               Wanted& wanted, Verdicts& verdicts) {
     const Structure in = neighbours.structure();
     Results out = wanted.results(0);
+    const int derived = out.combined() ? 1 : out.outputs;
     std::vector<double> forces;  // on the engine's points
     if (neighbours.vectors() && (given.forces || given.edge_forces)) {
-        forces.resize(static_cast<size_t>(out.outputs) * in.points * 3);
+        forces.resize(static_cast<size_t>(derived) * in.points * 3);
         out.forces = forces.data();
     }
     try {
@@ -119,7 +120,7 @@ void evaluate(Evaluator& evaluator, const Neighbours& neighbours, const ace_resu
         std::fill(forces.begin(), forces.end(), std::numeric_limits<double>::quiet_NaN());
     }
     if (!forces.empty())
-        neighbours.collect(out.outputs, forces.data(), given.forces, given.edge_forces);
+        neighbours.collect(derived, forces.data(), given.forces, given.edge_forces);
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ class Wanted {
         int width;
         bool whole;  // for each structure
         bool wanted;
+        int outputs;
         std::vector<double> between{};
     };
     int64_t place(const Array& array, int64_t s) const;
@@ -38,8 +39,10 @@ class Wanted {
     const int outputs_;
     const std::vector<int64_t> first_;
     double* const energy_;
+    const int derived_;  // outputs of which there are forces and virials
     Array energies_, forces_, virials_, virial_;
     double* const centroids_;  // of one output
+    std::vector<double> weights_;  // [structure][output], empty if there are none
 };
 
 }  // namespace ace::c_api

@@ -1,17 +1,23 @@
-// The structures of one call: their neighbour lists, batches of their atoms, and what threads sum
-// up for them.
+// The structures of one call: their neighbour lists, who evaluates which of their atoms, what
+// threads sum up for them, and what became of each.
 #pragma once
 #include <algorithm>
+#include <atomic>
+#include <climits>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/input.hpp"
 #include "ace/tables.hpp"
 #include "ace/threads.hpp"
-#include "engine/search.hpp"
+#include "engine/division.hpp"
+#include "engine/piece.hpp"
 #include "engine/simd.hpp"
+#include "engine/sums.hpp"
 
 namespace ace::ACE_ISA {
 
@@ -26,11 +32,12 @@ struct Batch {
     const Member* members;
 };
 
-// What one thread adds to forces and virials.
-struct Sums {
-    Scratch<double> forces;     // [output][point][4]
-    Scratch<double> virials;    // [output][piece][9]
-    Scratch<double> centroids;  // of the first output, [3][point][4]
+// Strips of a part that is compact: fewer would differ too much in cost.
+constexpr int least_strips = 16;
+
+// What an atom of one species costs, and each of its neighbours, in the same unit.
+struct Cost {
+    double atom, neighbour;
 };
 
 // Atoms of a structure whose list all threads make, though there are others.
@@ -38,70 +45,81 @@ constexpr int large_structure = 20000;
 
 class Call {
   public:
-    Call(const Tables& tables, double cutoff, int lanes)
-        : tables_(tables), cutoff_(cutoff), lanes_(lanes) {}
+    // `costs`: of each species with one output, for the division of the work.
+    Call(const Tables& tables, double cutoff, int lanes, std::vector<Cost> costs)
+        : tables_(tables), cutoff_(cutoff), lanes_(lanes), costs_(std::move(costs)) {}
 
     // The structures, and how much of the results any of them wants.
-    void set(const Structure* in, int count, const Results* out) {
+    void set(const Structure* in, int count, const Results* out, Watch* watch) {
         while (pieces_.size() < static_cast<size_t>(count))
             pieces_.push_back(std::make_unique<Piece>());
         count_ = count;
-        outputs_ = 0;
-        wanted_ = centroids_ = false;
-        points_ = 0;
+        watch_ = watch;
+        outputs_ = derived_ = 0;
+        wanted_ = failed_ = combined_ = centroids_ = false;
+        points_ = atoms_ = 0;
         for (int k = 0; k < count; k++) {
-            Piece& piece = *pieces_[k];
-            piece.in = in + k;
-            piece.out = out + k;
-            piece.number = k;
-            piece.point = points_;
+            pieces_[k]->set(in + k, out + k, k, points_, atoms_);
             points_ += in[k].points;
+            atoms_ += in[k].atoms;
             outputs_ = std::max(outputs_, out[k].outputs);
+            derived_ = std::max(derived_, pieces_[k]->derived());
+            combined_ = combined_ || out[k].combined();
             centroids_ = centroids_ || out[k].centroid_virials;
-            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial || centroids_;
+            wanted_ = wanted_ || out[k].forces || out[k].virials || out[k].virial ||
+                      out[k].centroid_virials;
         }
     }
 
     // All threads together make the lists of large structures.
     void list_large(Threads& pool, int threads) {
-        for (int k = 0; k < count_; k++)
-            if (is_large(k, threads)) prepare(*pieces_[k], {&pool, threads});
+        for (int k = 0; k < count_ && !stopped(); k++)
+            if (is_large(k, threads)) list(*pieces_[k], {&pool, threads});
     }
 
     // Thread t makes the lists of its other structures, and empties its sums.
     void prepare(int t, int threads, Sums& sums) {
-        for (int k = t; k < count_; k += threads)
-            if (!is_large(k, threads)) prepare(*pieces_[k], {});
-        sums.forces.zero(points_ * 4 * outputs_);
-        sums.virials.zero(static_cast<size_t>(outputs_) * count_ * 9);
-        sums.centroids.zero(centroids_ ? points_ * 4 * 3 : 0);
-    }
-
-    // Atoms of one species, structure by structure in the order of the cell list, as many at a time
-    // as there are lanes.
-    void make_batches() {
-        batches_.clear();
-        members_.clear();
-        for (int s = 0; s < tables_.species; s++) {
-            const int begin = static_cast<int>(members_.size());
-            for (int k = 0; k < count_; k++)
-                for (int i = 0; i < pieces_[k]->in->atoms; i++)
-                    if (tables_.species == 1 || pieces_[k]->species(i) == s)
-                        members_.push_back({k, i});
-            const int end = static_cast<int>(members_.size());
-            for (int at = begin; at < end; at += lanes_)
-                batches_.push_back({s, at, std::min(lanes_, end - at)});
+        for (int k = t; k < count_; k += threads) {
+            if (stopped()) return;
+            if (!is_large(k, threads)) list(*pieces_[k], {});
         }
+        if (!wanted_) return;
+        sums.centroids = centroids_ ? derived_ : -1;
+        sums.forces.open(points_, derived_ + (centroids_ ? 3 : 0), threads);
+        sums.virials.zero(static_cast<size_t>(derived_) * count_ * 9);
     }
 
-    // Visits the batches of thread t: each has one contiguous part of them, so that results do not
-    // depend on timing.
+    // Divides the atoms into parts of about the same cost, one for each thread. They depend on
+    // nothing but the structures.
+    void divide(int threads, Threads& pool) {
+        while (shares_.size() < static_cast<size_t>(threads))
+            shares_.push_back(std::make_unique<Share>());
+        for (const auto& share : shares_) share->spans.clear();
+        if (threads == 1) return shares_[0]->spans.push_back({0, atoms_});
+        samples_.resize(atoms_ / lanes_ + 1);
+        pool.run(threads, [&](int t) { sample(t, threads); });
+        const size_t length = strip_length(threads);
+        if (count_ == 1 && !pieces_[0]->in->first && !pieces_[0]->failed_before(0) &&
+            atoms_ > length * threads * least_strips)
+            divide_compactly(threads, length);
+        else
+            divide_in_order(threads);
+    }
+
+    // Calls visit(batch) for the batches of thread t, until the call is stopped. A visit throws
+    // Error, before it has added to anything, if something is wrong with one of its atoms: then
+    // their structures fail, and other structures' atoms are visited again without them.
     template <class F>
-    void each_batch(int t, int threads, F&& visit) {
-        const size_t count = batches_.size();
-        for (size_t k = count * t / threads; k < count * (t + 1) / threads; k++) {
-            const Range& range = batches_[k];
-            visit(Batch{range.species, range.count, members_.data() + range.begin});
+    void each_batch(int t, F&& visit) {
+        Share& share = *shares_[t];
+        make_batches(share);
+        for (const Range& range : share.batches) {
+            if (stopped()) return;
+            const Batch batch{range.species, range.count, share.members.data() + range.begin};
+            if (!failed_.load(std::memory_order_relaxed))
+                attempt(batch, visit);
+            else
+                attempt(sound(batch, share.sound), visit);
         }
     }
 
@@ -109,31 +127,100 @@ class Call {
     // `sums_of(u)` are those of thread u.
     template <class F>
     void reduce(int t, int threads, F&& sums_of) {
+        if (!wanted_) return;
+        const size_t pages = (points_ + ForceRows::page_points - 1) / ForceRows::page_points;
+        const size_t begin = pages * t / threads * ForceRows::page_points;
+        const size_t end = std::min(points_, pages * (t + 1) / threads * ForceRows::page_points);
+        for (int k = piece_at(begin, &Piece::point); k < count_; k++) {
+            Piece& piece = *pieces_[k];
+            if (piece.point >= end) break;
+            if (piece.failed_before(0)) continue;
+            if (double* to = piece.out->forces)
+                for (int o = 0; o < piece.derived(); o++)
+                    reduce_rows(piece, o, to + 3 * piece.point_row(o), 3, begin, end, threads, sums_of);
+            if (double* to = piece.out->centroid_virials)
+                for (int d = 0; d < 3; d++)
+                    reduce_rows(piece, derived_ + d, to + 3 * d, 9, begin, end, threads, sums_of);
+        }
+        if (t == 0)
+            for (int k = 0; k < count_; k++)
+                if (pieces_[k]->out->virial) reduce_virial(*pieces_[k], threads, sums_of);
+    }
+
+    // What went wrong, to the caller's list or, without one, the first of it as an exception.
+    // `first` is the number of the first structure in the caller's order.
+    void finish(int first, Failures* failures) {
+        if (watch_) watch_->check();
         for (int k = 0; k < count_; k++) {
-            if (pieces_[k]->out->centroid_virials)
-                reduce_centroids(*pieces_[k], t, threads, sums_of);
-            for (int o = 0; o < pieces_[k]->out->outputs; o++) {
-                if (pieces_[k]->out->forces) reduce_forces(*pieces_[k], o, t, threads, sums_of);
-                if (t == 0 && pieces_[k]->out->virial)
-                    reduce_virial(*pieces_[k], o, threads, sums_of);
+            Piece& piece = *pieces_[k];
+            if (!piece.error && piece.doubtful.load(std::memory_order_relaxed)) {
+                try {
+                    check_results(*piece.in, *piece.out);
+                } catch (const Error& error) {
+                    fail(piece, INT_MAX - 1, error);
+                }
             }
+            if (!piece.error) continue;
+            no_results(*piece.in, *piece.out);
+            if (!failures) throw *piece.error;
+            failures->add(first + k, *piece.error);
         }
     }
 
     Piece& piece(const Member& member) { return *pieces_[member.piece]; }
     int structures() const { return count_; }
-    size_t points() const { return points_; }
     int outputs() const { return outputs_; }           // the most that a structure wants
     bool wants_derivatives() const { return wanted_; }  // forces or virials
+    bool combined() const { return combined_; }         // these are of one sum of outputs
+    bool wants_energies() const {
+        for (int k = 0; k < count_; k++)
+            if (pieces_[k]->out->energies) return true;
+        return false;
+    }
+
+    // The weights of outputs that all structures and atoms share, [output]; empty: they differ.
+    std::vector<double> shared_weights() const {
+        std::vector<double> first;
+        for (int k = 0; k < count_; k++) {
+            const Piece& piece = *pieces_[k];
+            if (!piece.out->weights || piece.out->site_weights) return {};
+            if (k > 0 && piece.out->outputs != static_cast<int>(first.size())) return {};
+            for (int o = 0; o < piece.out->outputs; o++) {
+                const double weight = piece.out->weights[piece.structure_row(o)];
+                if (k == 0) first.push_back(weight);
+                if (weight != first[o]) return {};
+            }
+        }
+        return first;
+    }
 
   private:
     struct Range {
         int species, begin, count;
     };
+    // Atoms of one thread, among those of all structures, and their batches.
+    struct Share {
+        std::vector<Span> spans;
+        std::vector<Member> members;
+        std::vector<Range> batches;
+        std::vector<Member> sound;
+        std::vector<Run> runs;
+    };
+
+    bool stopped() { return watch_ && watch_->stop(); }
 
     // Whether the threads would wait for the one that makes its list.
     bool is_large(int k, int threads) const {
         return threads > 1 && (count_ == 1 || pieces_[k]->in->atoms > large_structure);
+    }
+
+    // A structure that has no list fails.
+    void list(Piece& piece, const Team& team) {
+        try {
+            prepare(piece, team);
+        } catch (const Error& error) {
+            fail(piece, -1, error);
+        }
     }
 
     void prepare(Piece& piece, const Team& team) {
@@ -148,53 +235,194 @@ class Call {
                               team);
     }
 
+    // The structure of the atom or point with this number among those of all.
+    int piece_at(size_t number, size_t Piece::*first) const {
+        int low = 0, high = count_;
+        while (high - low > 1) {
+            const int middle = (low + high) / 2;
+            ((*pieces_[middle]).*first <= number ? low : high) = middle;
+        }
+        return low;
+    }
+
+    // Calls visit(piece, begin, end) for the structures and the atoms in them that lie between two
+    // numbers among the atoms of all; failed ones are left out.
     template <class F>
-    void reduce_forces(const Piece& piece, int o, int t, int threads, F&& sums_of) {
-        const size_t points = piece.in->points;
-        for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++) {
-            double f[3] = {0, 0, 0};
-            for (int u = 0; u < threads; u++) {
-                const double* from = &sums_of(u).forces[(o * points_ + piece.point + p) * 4];
-                for (int d = 0; d < 3; d++) f[d] += from[d];
+    void each_part(size_t begin, size_t end, F&& visit) {
+        for (int k = piece_at(begin, &Piece::atom); k < count_; k++) {
+            Piece& piece = *pieces_[k];
+            if (piece.atom >= end) break;
+            if (piece.failed_before(0)) continue;
+            const size_t from = std::max(begin, piece.atom) - piece.atom;
+            const size_t to = std::min<size_t>(end - piece.atom, piece.in->atoms);
+            visit(piece, static_cast<int>(from), static_cast<int>(to));
+        }
+    }
+
+    // Atoms in the order of structures and their cell lists: contiguous parts.
+    void divide_in_order(int threads) {
+        double total = 0;
+        for (double& sample : samples_) sample = total += sample;
+        size_t begin = 0;
+        for (int t = 0; t < threads; t++) {
+            size_t end = atoms_;
+            if (t + 1 < threads) {
+                const auto at = std::lower_bound(samples_.begin(), samples_.end(),
+                                                 total * (t + 1) / threads);
+                end = std::min<size_t>((at - samples_.begin()) * lanes_, atoms_);
             }
-            double* to =
-                piece.out->forces + (o * points + piece.original(static_cast<int>(p))) * 3;
-            for (int d = 0; d < 3; d++) to[d] = f[d];
+            shares_[t]->spans.push_back({begin, end});
+            begin = end;
+        }
+    }
+
+    void divide_compactly(int threads, size_t length) {
+        const Cells& cells = pieces_[0]->cells;
+        strips_.clear();
+        for (size_t begin = 0; begin < atoms_; begin += length) {
+            const size_t end = std::min(atoms_, begin + length);
+            const int middle = cells.place(static_cast<int>((begin + end) / 2));
+            double cost = 0;
+            for (size_t k = begin; k < end; k += lanes_) cost += samples_[k / lanes_];
+            strips_.push_back({{begin, end}, {cells.x[middle], cells.y[middle]}, cost});
+        }
+        std::vector<std::vector<Span>*> parts;
+        for (int t = 0; t < threads; t++) parts.push_back(&shares_[t]->spans);
+        halve(strips_.data(), strips_.data() + strips_.size(), parts.data(), threads);
+    }
+
+    // Short enough for parts of the same cost, long enough to be few.
+    size_t strip_length(int threads) const {
+        const size_t most = atoms_ / (static_cast<size_t>(threads) * 128);
+        return std::max<size_t>(32, most / 32 * 32);
+    }
+
+    // Costs of every so many atoms: neighbours are about as many as points in the cells in reach,
+    // which are some three times the ball.
+    void sample(int t, int threads) {
+        const size_t count = samples_.size(), begin = count * t / threads,
+                     end = count * (t + 1) / threads;
+        std::fill(samples_.begin() + begin, samples_.begin() + end, 0.0);
+        std::vector<Run>& runs = shares_[t]->runs;
+        each_part(begin * lanes_, std::min(end * lanes_, atoms_), [&](Piece& piece, int from, int to) {
+            const int first = static_cast<int>(piece.atom % lanes_);
+            for (int i = from + (lanes_ - (first + from) % lanes_) % lanes_; i < to; i += lanes_) {
+                const Cost& cost = costs_[piece.species(i)];
+                samples_[(piece.atom + i) / lanes_] = cost.atom + cost.neighbour * near(piece, i, runs);
+            }
+        });
+    }
+
+    double near(const Piece& piece, int i, std::vector<Run>& runs) const {
+        if (piece.in->first) return static_cast<double>(piece.in->first[i + 1] - piece.in->first[i]);
+        piece.cells.runs(i, runs);
+        double points = 0;
+        for (const Run& run : runs) points += run.end - run.begin;
+        return points / 3;
+    }
+
+    // Atoms of one species, structure by structure in the order of the cell list, as many at a time
+    // as there are lanes.
+    void make_batches(Share& share) {
+        share.batches.clear();
+        share.members.clear();
+        for (int s = 0; s < tables_.species; s++) {
+            const int begin = static_cast<int>(share.members.size());
+            for (const Span& span : share.spans)
+                each_part(span.begin, span.end, [&](Piece& piece, int from, int to) {
+                    for (int i = from; i < to; i++)
+                        if (tables_.species == 1 || piece.species(i) == s)
+                            share.members.push_back({piece.number, i});
+                });
+            const int end = static_cast<int>(share.members.size());
+            for (int at = begin; at < end; at += lanes_)
+                share.batches.push_back({s, at, std::min(lanes_, end - at)});
         }
     }
 
     template <class F>
-    void reduce_centroids(const Piece& piece, int t, int threads, F&& sums_of) {
-        const size_t points = piece.in->points;
-        for (size_t p = points * t / threads; p < points * (t + 1) / threads; p++)
+    void attempt(const Batch& batch, F&& visit) {
+        try {
+            if (batch.count > 0) visit(batch);
+        } catch (const Error& error) {
+            const Member* first = batch.members;
+            if (batch.count == 1) return fail(piece(*first), first->index, error);
+            for (int a = 0; a < batch.count; a++)
+                if (!piece(first[a]).failed_before(first[a].index))
+                    attempt(Batch{batch.species, 1, first + a}, visit);
+        }
+    }
+
+    // A batch without the atoms after the first bad one of a structure. None before it is left out:
+    // which atom a failure names does not depend on timing.
+    Batch sound(const Batch& batch, std::vector<Member>& kept) {
+        kept.clear();
+        for (int a = 0; a < batch.count; a++)
+            if (!piece(batch.members[a]).failed_before(batch.members[a].index))
+                kept.push_back(batch.members[a]);
+        return {batch.species, static_cast<int>(kept.size()), kept.data()};
+    }
+
+    // The first bad atom of a structure, -1 for its list, says what is wrong with it.
+    void fail(Piece& piece, int index, const Error& error) {
+        const std::lock_guard<std::mutex> guard(failing_);
+        if (piece.failed.load(std::memory_order_relaxed) <= index) return;
+        piece.failed.store(index, std::memory_order_relaxed);
+        piece.error = std::make_unique<Error>(error);
+        failed_.store(true, std::memory_order_relaxed);
+    }
+
+    // Sums of the rows of one output: three numbers for each point, `apart` from one point to the
+    // next, into an array of the structure's.
+    template <class F>
+    void reduce_rows(Piece& piece, int o, double* to, size_t apart, size_t begin, size_t end,
+                     int threads, F&& sums_of) {
+        begin = std::max(begin, piece.point);
+        end = std::min(end, piece.point + piece.in->points);
+        bool finite = true;
+        while (begin < end) {
+            const size_t page = begin / ForceRows::page_points;
+            const size_t page_begin = page * ForceRows::page_points;
+            const size_t page_end = std::min(end, page_begin + ForceRows::page_points);
+            for (; begin < page_end; begin++) {
+                double f[3] = {0, 0, 0};
+                for (int u = 0; u < threads; u++)
+                    if (const double* rows = sums_of(u).forces.page(page, o))
+                        for (int d = 0; d < 3; d++) f[d] += rows[4 * (begin - page_begin) + d];
+                double* at = to + piece.original(static_cast<int>(begin - piece.point)) * apart;
+                for (int d = 0; d < 3; d++) at[d] = f[d];
+                finite = finite && is_finite(f[0]) && is_finite(f[1]) && is_finite(f[2]);
+            }
+        }
+        if (!finite) piece.doubt();
+    }
+
+    template <class F>
+    void reduce_virial(Piece& piece, int threads, F&& sums_of) {
+        for (int o = 0; o < piece.derived(); o++)
             for (int d = 0; d < 9; d++) {
                 double sum = 0;
                 for (int u = 0; u < threads; u++)
-                    sum += sums_of(u).centroids[(d / 3 * points_ + piece.point + p) * 4 + d % 3];
-                const size_t to = piece.original(static_cast<int>(p));
-                piece.out->centroid_virials[9 * to + d] = sum;
+                    sum += sums_of(u).virials[(size_t(o) * count_ + piece.number) * 9 + d];
+                piece.out->virial[piece.structure_row(o) * 9 + d] = sum;
+                if (!is_finite(sum)) piece.doubt();
             }
-    }
-
-    template <class F>
-    void reduce_virial(const Piece& piece, int o, int threads, F&& sums_of) {
-        for (int d = 0; d < 9; d++) {
-            double sum = 0;
-            for (int u = 0; u < threads; u++)
-                sum += sums_of(u).virials[(static_cast<size_t>(o) * count_ + piece.number) * 9 + d];
-            piece.out->virial[9 * o + d] = sum;
-        }
     }
 
     const Tables& tables_;
     const double cutoff_;
     const int lanes_;
+    const std::vector<Cost> costs_;
     std::vector<std::unique_ptr<Piece>> pieces_;
-    std::vector<Member> members_;
-    std::vector<Range> batches_;
-    int count_ = 0, outputs_ = 0;
-    size_t points_ = 0;
-    bool wanted_ = false, centroids_ = false;
+    std::vector<std::unique_ptr<Share>> shares_;
+    std::vector<double> samples_;
+    std::vector<Strip> strips_;
+    Watch* watch_ = nullptr;
+    int count_ = 0, outputs_ = 0, derived_ = 0;
+    size_t points_ = 0, atoms_ = 0;
+    bool wanted_ = false, combined_ = false, centroids_ = false;
+    std::atomic<bool> failed_{false};
+    std::mutex failing_;
 };
 
 }  // namespace ace::ACE_ISA

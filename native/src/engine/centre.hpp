@@ -35,6 +35,9 @@ struct Centre {
     std::vector<A> norms, pull_norms, clebsch_gordan;
     // As plan.coefficients, densities_at_once densities after the other.
     std::vector<std::vector<std::vector<A>>> coefficients;
+    // Of a linear model with a committee: densities_at_once outputs after the other, as if they were
+    // densities.
+    std::vector<std::vector<A>> bundles;
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
     // Vectors of T have as many lanes as those of A, or twice as many.
@@ -49,6 +52,9 @@ struct Centre {
                 coefficients.back().push_back(some_of(c, tables.densities, p));
             std::vector<double>().swap(c);
         }
+        if (!tables.embeddings.present && tables.outputs > 1)
+            for (int o = 0; o < tables.outputs; o += densities_at_once)
+                bundles.push_back(bundle(o, std::min(tables.outputs, o + densities_at_once)));
         for (const Source& source : plan.sources) {
             intervals.emplace_back();
             for (int z = 0; z < tables.species; z++) add(tables, centre, source, z);
@@ -64,6 +70,13 @@ struct Centre {
         std::vector<A> out;
         for (size_t k = 0; k < c.size(); k += densities)
             for (int p = first; p < end; p++) out.push_back(static_cast<A>(c[k + p]));
+        return out;
+    }
+
+    std::vector<A> bundle(int begin, int end) const {
+        std::vector<A> out;
+        for (size_t k = 0; k < coefficients[0][0].size(); k++)
+            for (int o = begin; o < end; o++) out.push_back(coefficients[o][0][k]);
         return out;
     }
 

@@ -7,9 +7,11 @@
 //   products   nodes, then the bilinear form; the adjoint of all A's
 //   forces     sums over n of a R and a R', tile by tile, then the angular part
 #pragma once
-#include <cstring>
+#include <memory>
+#include <vector>
 
 #include "engine/call.hpp"
+#include "engine/committee_stage.hpp"
 #include "engine/couple.hpp"
 #include "engine/force_stage.hpp"
 #include "engine/geometry.hpp"
@@ -29,16 +31,40 @@ class Energies {
 
     explicit Energies(const Shared<T, A>& shared)
         : tables_(shared.tables), centres_(shared.centres), cutoff_(shared.cutoff), pairs_(shared),
-          products_(shared), forces_(shared) {}
+          products_(shared), forces_(shared), committee_(shared) {}
+
+    // Before the batches of a call.
+    void prepare(const Call& call) { committee_.prepare(call); }
 
     void batch(Call& call, const Batch& b, Work& w) const {
         const Centre<T, A>& c = *centres_[b.species];
         const V* x = variables(call, b, c, w);
+        if (!call.wants_derivatives()) return committee_.energies(call, b, c, w, x);
+        for (int a = 0; a < b.count; a++) forces_.rows(w, a);
+        if (call.combined()) {
+            committee_.combination(call, b, c, w, x);
+            const int densities = call.outputs() * tables_.densities;
+            return forces(call, b, c, w, 0, x, {w.slopes.data(), 0, densities});
+        }
         for (int o = 0; o < call.outputs(); o++) {
             V slope[most_densities] = {};
-            energies(b, c, w, o, x, slope);
-            if (call.wants_derivatives()) derivatives(call, b, c, w, o, x, slope);
+            output(b, c, w, o, x, slope);
+            forces(call, b, c, w, o, x, {slope, o * tables_.densities, tables_.densities});
         }
+    }
+
+    // Multiplications of the stages, for each species.
+    std::vector<Cost> costs() const {
+        std::vector<Cost> out;
+        for (const auto& centre : centres_) {
+            const Plan& plan = centre->plan;
+            double form = 0;
+            for (const Block& b : plan.blocks)
+                form += 2.0 * b.rows * b.columns * b.width * tables_.densities;
+            out.push_back({form + 8.0 * static_cast<double>(plan.ops.size()) + 4 * plan.variables,
+                           10.0 * plan.columns + 4.0 * plan.used + 100});
+        }
+        return out;
     }
 
   private:
@@ -61,45 +87,33 @@ class Energies {
         return x;
     }
 
-    // Energies of one output, and their slopes by the densities. A linear model's adjoints are made
-    // in the same pass.
-    void energies(const Batch& b, const Centre<T, A>& c, Work& w, int output, const V* x,
-                  V* slope) const {
+    // Energies of one output, their slopes by the densities, and the adjoints of all variables. A
+    // linear model's are made in the same pass.
+    void output(const Batch& b, const Centre<T, A>& c, Work& w, int o, const V* x, V* slope) const {
         const Plan& plan = c.plan;
-        w.adjoints.need(plan.variables);
+        V* adjoint = cleared(w, plan);
         V rho[most_densities];
         if (!tables_.embeddings.present) {
-            V* adjoint = w.adjoints.data();
-            std::memset(static_cast<void*>(adjoint), 0, sizeof(V) * plan.variables);
-            rho[0] = form_linear<A>(plan, c.coefficients[output][0].data(), x, adjoint);
-        } else {
-            w.rows.need(plan.kept * tables_.densities);
-            products_.forward(c, output, x, w.rows.data(), rho);
+            rho[0] = form_linear<A>(plan, c.coefficients[o][0].data(), x, adjoint);
+            products_.energies(b, w, o, rho, slope);
+            return;
         }
-        for (int a = 0; a < b.count; a++) {
-            double lane[most_densities] = {}, pull[most_densities] = {};
-            for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
-            const double energy = products_.energy(b.species, w.atoms[a], output, lane, pull);
-            for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<A>(pull[p]);
-            const Piece& piece = *w.atoms[a].piece;
-            if (piece.out->energies && output < piece.out->outputs)
-                piece.out->energies[static_cast<size_t>(output) * piece.in->atoms +
-                                    piece.original(w.atoms[a].index)] =
-                    energy + tables_.e0[b.species];
-        }
+        w.rows.need(plan.kept * tables_.densities);
+        products_.forward(c, o, x, w.rows.data(), rho);
+        products_.energies(b, w, o, rho, slope);
+        products_.backward(c, o, x, w.rows.data(), adjoint, slope);
     }
 
-    void derivatives(Call& call, const Batch& b, const Centre<T, A>& c, Work& w, int output,
-                     const V* x, const V* slope) const {
+    // What these adjoints add to forces and virials.
+    void forces(Call& call, const Batch& b, const Centre<T, A>& c, Work& w, int o, const V* x,
+                const Slopes<V>& slopes) const {
         V* adjoint = w.adjoints.data();
-        if (tables_.embeddings.present)
-            products_.backward(c, output, x, w.rows.data(), adjoint, slope);
         uncouple<A>(c.plan, c.clebsch_gordan.data(), x, adjoint);
         nodes_backward(c.plan, x, adjoint);
         forces_.adjoints(c, w, adjoint);
         for (int a = 0; a < b.count; a++)
-            if (output < w.atoms[a].piece->out->outputs)
-                forces_.forces(c, w, a, output, slope, call.points(), call.structures());
+            if (o < w.atoms[a].piece->derived())
+                forces_.forces(c, w, a, o, slopes, call.structures());
     }
 
     const Tables& tables_;
@@ -108,6 +122,7 @@ class Energies {
     const PairStage<T, A> pairs_;
     const ProductStage<T, A> products_;
     const ForceStage<T, A> forces_;
+    CommitteeStage<T, A> committee_;
 };
 
 }  // namespace ace::ACE_ISA

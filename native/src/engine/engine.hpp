@@ -10,6 +10,7 @@
 
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "ace/interrupt.hpp"
 #include "ace/threads.hpp"
 #include "engine/call.hpp"
 #include "engine/energies.hpp"
@@ -25,24 +26,31 @@ constexpr int group_atoms = 256;
 // What a call works with and leaves for the next one.
 template <class T, class A>
 struct Job {
+    Energies<T, A> energies;
     Call call;
-    const Energies<T, A> energies;
     std::vector<std::unique_ptr<Workspace<T, A>>> work;
 
     explicit Job(const Shared<T, A>& shared)
-        : call(shared.tables, shared.cutoff, Workspace<T, A>::batch), energies(shared) {}
+        : energies(shared),
+          call(shared.tables, shared.cutoff, Workspace<T, A>::batch, energies.costs()) {}
 
-    void evaluate(const Structure* in, int count, int threads, const Results* out, Threads& pool) {
-        call.set(in, count, out);
+    void evaluate(const Structure* in, int count, int threads, const Results* out, Watch* watch,
+                  Threads& pool) {
+        call.set(in, count, out, watch);
         while (work.size() < static_cast<size_t>(threads))
             work.push_back(std::make_unique<Workspace<T, A>>());
         call.list_large(pool, threads);
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
-        call.make_batches();
-        pool.run(threads, [&](int t) {
-            call.each_batch(t, threads,
-                            [&](const Batch& b) { energies.batch(call, b, *work[t]); });
-        });
+        if (watch) watch->check();
+        call.divide(threads, pool);
+        energies.prepare(call);
+        pool.run(
+            threads,
+            [&](int t) {
+                call.each_batch(t, [&](const Batch& b) { energies.batch(call, b, *work[t]); });
+            },
+            watch);
+        if (watch) watch->check();
         pool.run(threads, [&](int t) {
             call.reduce(t, threads, [&](int u) -> Sums& { return work[u]->sums; });
         });
@@ -58,19 +66,25 @@ class Engine final : public Evaluator {
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
 
-    void evaluate(const Structure* in, int count, int threads, const Results* out) override {
+    using Evaluator::evaluate;
+    void evaluate(const Structure* in, int count, const Results* out,
+                  const Options& options) override {
         const std::lock_guard<Lock> guard(lock_);
         // Left as it is: a thread of the parent was in the middle of it.
         if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
+        const int threads = options.threads;
         if (threads < 1) throw Error("evaluate: expected at least one thread");
         for (int k = 0; k < count; k++)
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
                 throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
                             " committee members");
+            else if (out[k].combined() != out[0].combined())
+                throw Error("evaluate: expected weights of all structures or of none");
         for (int begin = 0, end = 0; begin < count; begin = end) {
             for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
                 atoms += in[end].atoms;
-            job_->evaluate(in + begin, end - begin, threads, out + begin, pool_);
+            job_->evaluate(in + begin, end - begin, threads, out + begin, options.watch, pool_);
+            job_->call.finish(begin, options.failures);
         }
     }
 

@@ -8,7 +8,14 @@
 namespace ace::ACE_ISA {
 
 // Folded columns of every radial table (Tables has at most four) and the core density.
-constexpr int most_direct = 4 * most_densities + 1;
+constexpr int most_direct = 4 * most_columns + 1;
+
+// dE/d(density), for densities from `first` on among those of all outputs.
+template <class V>
+struct Slopes {
+    const V* of;
+    int first, count;
+};
 
 template <class T, class A = T>
 class ForceStage {
@@ -41,18 +48,35 @@ class ForceStage {
             }
     }
 
-    // Of atom a of the batch, for one output; `points` and `structures` are those of all pieces.
-    void forces(const Centre<T, A>& c, Work& w, int a, int output, const VA* slope, size_t points,
+    // Where the forces of the neighbours of atom a go, for all outputs.
+    void rows(Work& w, int a) const {
+        Atom& atom = w.atoms[a];
+        if (!w.sums.forces.paged()) return;
+        const size_t count = static_cast<size_t>(atom.groups[tables_.species]) * W;
+        atom.row.need(count);
+        w.sums.forces.rows_of(atom.piece->point, atom.neighbour.data(), count, atom.row.data());
+        w.sums.forces.row_of(atom.piece->point + atom.index);
+    }
+
+    // Of atom a of the batch, for one output; `structures` are those of all pieces.
+    void forces(const Centre<T, A>& c, Work& w, int a, int output, const Slopes<VA>& slopes,
                 int structures) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
-        const size_t row = output * points + atom.piece->point;
-        Buffers buffers{w.sums.forces.data() + 4 * row, nullptr, 4 * points};
-        if (output == 0 && atom.piece->out->centroid_virials)
-            buffers.centroids = w.sums.centroids.data() + 4 * atom.piece->point;
-        Pairs direct = pairs(plan, atom, a, output, slope);
-        V sums[12 + W] = {};  // force, virial
+        const bool paged = w.sums.forces.paged();
+        const auto rows = [&](int of) {
+            return w.sums.forces.rows(of) + (paged ? 0 : 4 * atom.piece->point);
+        };
+        Buffers buffers{rows(output), nullptr, 0, (paged ? atom.row : atom.neighbour).data()};
+        if (output == 0 && atom.piece->out->centroid_virials) {
+            buffers.centroids = rows(w.sums.centroids);
+            buffers.stride = w.sums.forces.rows(1) - w.sums.forces.rows(0);
+        }
+        Pairs direct = pairs(plan, atom, a, slopes);
+        using D = Simd<double>;
+        D::V sums[12 + D::W] = {};  // force, virial
+        V virial[9] = {};
         for (int z = 0; z < tables_.species; z++) {
             const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
                                                     plan.components;
@@ -62,24 +86,28 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
+                pull<2>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums, virial,
                         angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums,
+                pull<1>(plan, tiles, atom, v, adjoint, direct, inverse, buffers, sums, virial,
                         angular_.pull_one[plan.lmax]);
         }
-        A total[12 + W];
-        for (int k = 0; k < 12; k += batch)
-            Simd<A>::store(total + k, sums_over_lanes<A>(sums + k));
-        double* own = buffers.forces + 4 * static_cast<size_t>(atom.index);
+        double total[12 + D::W];
+        for (int k = 0; k < 9; k++) sums[3 + k] = in_double(virial[k]);
+        for (int k = 0; k < 12; k += D::W) D::store(total + k, D::sums(sums + k));
+        Piece& piece = *atom.piece;
+        double* own = w.sums.forces.rows(output) +
+                      4 * static_cast<size_t>(w.sums.forces.row_of(piece.point + atom.index));
         for (int k = 0; k < 3; k++) own[k] += total[k];
-        const Piece& piece = *atom.piece;
         double* sum = w.sums.virials.data() + (static_cast<size_t>(output) * structures + piece.number) * 9;
         for (int d = 0; d < 9; d++) sum[d] -= total[3 + d];
-        if (piece.out->virials) {
-            double* to = piece.out->virials + (static_cast<size_t>(output) * piece.in->atoms +
-                                               piece.original(atom.index)) * 9;
-            for (int d = 0; d < 9; d++) to[d] = -static_cast<double>(total[3 + d]);
+        if (piece.out->virials && !(piece.out->model_virials && output > 0)) {
+            double* at = piece.out->virials +
+                         (piece.atom_row(output) + piece.original(atom.index)) * 9;
+            for (int d = 0; d < 9; d++) {
+                at[d] = -total[3 + d];
+                if (!is_finite(at[d])) piece.doubt();
+            }
         }
     }
 
@@ -87,7 +115,8 @@ class ForceStage {
     // Rows of four that neighbours add to; `centroids` is null where nobody asks for them.
     struct Buffers {
         double *forces, *centroids;
-        size_t stride;  // from one row of the tensors to the next
+        size_t stride;        // from one row of the tensors to the next
+        const int32_t* rows;  // of each neighbour
     };
 
     // Columns that enter the energy directly: place, dE/d(column), and the first vector of
@@ -97,24 +126,24 @@ class ForceStage {
         T weight[most_direct];
     };
 
-    Pairs pairs(const Plan& plan, const Atom& atom, int a, int output, const VA* slope) const {
+    Pairs pairs(const Plan& plan, const Atom& atom, int a, const Slopes<VA>& slopes) const {
         Pairs out;
-        const int P = tables_.densities;
         for (const Direct& direct : plan.directs) {
             const bool core = direct.column.kind == Column::core;
-            if (!core && direct.column.index / P != output) continue;
+            const int density = direct.column.index - slopes.first;
+            if (!core && (density < 0 || density >= slopes.count)) continue;
             out.source[out.count] = direct.source;
             out.place[out.count] = direct.place;
             out.weight[out.count++] =
-                static_cast<T>(core ? atom.core_weight : slope[direct.column.index % P][a]);
+                static_cast<T>(core ? atom.core_weight : slopes.of[density][a]);
         }
         return out;
     }
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, T inverse_step, const Buffers& buffers, V* sums,
-                         F angular) const {
+                         const Pairs& direct, T inverse_step, const Buffers& buffers,
+                         Simd<double>::V* force, V* virial, F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -139,20 +168,21 @@ class ForceStage {
                     fz = along * z[u] + gz * inverse;
             const V r = distances<T>(&atom.distance[static_cast<size_t>(v) * W]);
             const V rx = r * x[u], ry = r * y[u], rz = r * z[u];
-            sums[0] += fx;
-            sums[1] += fy;
-            sums[2] += fz;
             // All nine: symmetric only where the products are invariant.
-            sums[3] += rx * fx;
-            sums[4] += rx * fy;
-            sums[5] += rx * fz;
-            sums[6] += ry * fx;
-            sums[7] += ry * fy;
-            sums[8] += ry * fz;
-            sums[9] += rz * fx;
-            sums[10] += rz * fy;
-            sums[11] += rz * fz;
-            const int32_t* to = atom.neighbour.data() + static_cast<size_t>(v) * W;
+            virial[0] += rx * fx;
+            virial[1] += rx * fy;
+            virial[2] += rx * fz;
+            virial[3] += ry * fx;
+            virial[4] += ry * fy;
+            virial[5] += ry * fz;
+            virial[6] += rz * fx;
+            virial[7] += rz * fy;
+            virial[8] += rz * fz;
+            // In double, as scattered, so that all forces together are zero.
+            force[0] += in_double(fx);
+            force[1] += in_double(fy);
+            force[2] += in_double(fz);
+            const int32_t* to = buffers.rows + static_cast<size_t>(v) * W;
             scatter(buffers.forces, to, fx, fy, fz);
             if (buffers.centroids) {
                 scatter(buffers.centroids, to, rx * fx, rx * fy, rx * fz);

@@ -23,8 +23,8 @@ constexpr int rows_at_once(int rows, int P, int K) {
     return rows;
 }
 
-// Some rows and variables of a block forward: u = C x_column (kept), rho += x_row u.
-template <class T, int rows, int P, int K, class V = typename Simd<T>::V>
+// Some rows and variables of a block forward: u = C x_column (if kept), rho += x_row u.
+template <class T, int rows, int P, int K, bool kept, class V = typename Simd<T>::V>
 ACE_INLINE void part_forward(const Plan& plan, const Block& b, int r0, int k0,
                              const T* __restrict c, const V* __restrict x, V* __restrict u,
                              V* __restrict rho) {
@@ -54,17 +54,17 @@ ACE_INLINE void part_forward(const Plan& plan, const Block& b, int r0, int k0,
 #pragma GCC unroll 4
             for (int k = 0; k < K; k++) {
                 rho[p] += row[k] * sum[r][p][k];
-                u[((r0 + r) * P + p) * b.width + k0 + k] = sum[r][p][k];
+                if constexpr (kept) u[((r0 + r) * P + p) * b.width + k0 + k] = sum[r][p][k];
             }
     }
 }
 
-template <class T, int R, int P, class V = typename Simd<T>::V>
+template <class T, int R, int P, bool kept, class V = typename Simd<T>::V>
 ACE_INLINE void block_forward(const Plan& plan, const Block& b, const T* c, const V* x, V* u,
                               V* rho) {
     each_part(b.width, [&](int k0, auto K) ACE_LAMBDA {
         for (int r0 = 0; r0 < R; r0 += rows_at_once(R, P, K()))
-            part_forward<T, R, P, K()>(plan, b, r0, k0, c, x, u, rho);
+            part_forward<T, R, P, K(), kept>(plan, b, r0, k0, c, x, u, rho);
     });
 }
 
@@ -116,15 +116,15 @@ ACE_INLINE void block_backward(const Plan& plan, const Block& b, const T* __rest
     }
 }
 
-template <class T, int P, class V = typename Simd<T>::V>
+template <class T, int P, bool kept = true, class V = typename Simd<T>::V>
 void form_forward(const Plan& plan, const T* c, const V* x, V* u, V* rho) {
     V r[P] = {};
     for (const Block& b : plan.blocks) {
         const T* bc = c + b.coefficient * P;
         switch (b.rows) {
-            case 1: block_forward<T, 1, P>(plan, b, bc, x, u, r); break;
-            case 2: block_forward<T, 2, P>(plan, b, bc, x, u, r); break;
-            default: block_forward<T, 4, P>(plan, b, bc, x, u, r); break;
+            case 1: block_forward<T, 1, P, kept>(plan, b, bc, x, u, r); break;
+            case 2: block_forward<T, 2, P, kept>(plan, b, bc, x, u, r); break;
+            default: block_forward<T, 4, P, kept>(plan, b, bc, x, u, r); break;
         }
         u += b.rows * P * b.width;
     }

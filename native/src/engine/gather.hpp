@@ -19,7 +19,7 @@ void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>
                  Part part, int r_step, int y_step, typename Simd<T>::V* __restrict sums,
                  A* __restrict out) {
     using V = typename Simd<T>::V;
-    constexpr int W = Simd<A>::W, padded = (N * K + W - 1) / W * W;
+    constexpr int W = summed_together<T, A>, padded = (N * K + W - 1) / W * W;
     V a[padded];
 #pragma GCC unroll 48
     for (int q = 0; q < padded; q++) a[q] = V{};
@@ -41,7 +41,7 @@ void gather_tile(const typename Simd<T>::V* __restrict r, const typename Simd<T>
     }
     if (part.last) {
 #pragma GCC unroll 32
-        for (int q = 0; q < padded; q += W) Simd<A>::store(out + q, sums_over_lanes<A>(a + q));
+        for (int q = 0; q < padded; q += W) store_sums<T, A>(out + q, a + q);
     } else {
 #pragma GCC unroll 32
         for (int q = 0; q < N * K; q++) sums[q] = a[q];

@@ -48,7 +48,7 @@ class PairStage {
     // A's as variables x of the plan, and the sums of what enters the energy directly.
     void sums(const Centre<T, A>& c, Work& w, int count, bool committee, VA* x) const {
         const int total = c.plan.components * tables_.species;
-        w.components.need(static_cast<size_t>(batch) * total + batch);
+        w.components.need(static_cast<size_t>(batch) * total + W);
         for (int a = 0; a < count; a++) one_particle(c.plan, w, a, total, committee);
         if (count < batch)
             std::fill(w.components.data() + static_cast<size_t>(count) * total,
@@ -131,7 +131,7 @@ class PairStage {
             for (int v = atom.groups[z]; v < end; v++)
                 sum += atom.radial[static_cast<size_t>(v) * plan.columns + direct.place];
             (direct.column.kind == Column::core ? atom.core : atom.folded[direct.column.index]) +=
-                Simd<A>::total(folded_lanes<A>(sum));
+                Simd<double>::total(in_double(sum));
         }
     }
 

@@ -1,7 +1,6 @@
 // The bilinear form of several densities, and energies from these.
 #pragma once
-#include <cstring>
-
+#include "engine/call.hpp"
 #include "engine/form.hpp"
 #include "engine/shared.hpp"
 #include "engine/workspace.hpp"
@@ -19,30 +18,55 @@ class ProductStage {
         : tables_(shared.tables), curves_(shared.curves) {}
 
     void forward(const Centre<T, A>& c, int output, const V* x, V* rows, V* rho) const {
-        for (int p = 0; p < tables_.densities; p += densities_at_once) {
-            const A* coefficients = c.coefficients[output][p / densities_at_once].data();
-            V* u = rows + c.plan.kept * p;
-            switch (tables_.densities - p) {
-                case 1: form_forward<A, 1>(c.plan, coefficients, x, u, rho + p); break;
-                case 2: form_forward<A, 2>(c.plan, coefficients, x, u, rho + p); break;
-                case 3: form_forward<A, 3>(c.plan, coefficients, x, u, rho + p); break;
-                default: form_forward<A, 4>(c.plan, coefficients, x, u, rho + p); break;
-            }
+        for (int p = 0; p < tables_.densities; p += densities_at_once)
+            some_forward<true>(c.plan, tables_.densities - p,
+                               c.coefficients[output][p / densities_at_once].data(), x,
+                               rows + c.plan.kept * p, rho + p);
+    }
+
+    // Adds to the adjoints w.
+    void backward(const Centre<T, A>& c, int output, const V* x, const V* rows, V* w,
+                  const V* slope) const {
+        for (int p = 0; p < tables_.densities; p += densities_at_once)
+            some_backward(c.plan, tables_.densities - p,
+                          c.coefficients[output][p / densities_at_once].data(), x,
+                          rows + c.plan.kept * p, w, slope + p);
+    }
+
+    // Up to densities_at_once of `count` densities.
+    template <bool kept>
+    static void some_forward(const Plan& plan, int count, const A* coefficients, const V* x,
+                             V* rows, V* rho) {
+        switch (count) {
+            case 1: form_forward<A, 1, kept>(plan, coefficients, x, rows, rho); break;
+            case 2: form_forward<A, 2, kept>(plan, coefficients, x, rows, rho); break;
+            case 3: form_forward<A, 3, kept>(plan, coefficients, x, rows, rho); break;
+            default: form_forward<A, 4, kept>(plan, coefficients, x, rows, rho); break;
+        }
+    }
+    static void some_backward(const Plan& plan, int count, const A* coefficients, const V* x,
+                              const V* rows, V* w, const V* slope) {
+        switch (count) {
+            case 1: form_backward<A, 1>(plan, coefficients, x, rows, w, slope); break;
+            case 2: form_backward<A, 2>(plan, coefficients, x, rows, w, slope); break;
+            case 3: form_backward<A, 3>(plan, coefficients, x, rows, w, slope); break;
+            default: form_backward<A, 4>(plan, coefficients, x, rows, w, slope); break;
         }
     }
 
-    void backward(const Centre<T, A>& c, int output, const V* x, const V* rows, V* w,
-                  const V* slope) const {
-        std::memset(static_cast<void*>(w), 0, sizeof(V) * c.plan.variables);
-        for (int p = 0; p < tables_.densities; p += densities_at_once) {
-            const A* coefficients = c.coefficients[output][p / densities_at_once].data();
-            const V* u = rows + c.plan.kept * p;
-            switch (tables_.densities - p) {
-                case 1: form_backward<A, 1>(c.plan, coefficients, x, u, w, slope + p); break;
-                case 2: form_backward<A, 2>(c.plan, coefficients, x, u, w, slope + p); break;
-                case 3: form_backward<A, 3>(c.plan, coefficients, x, u, w, slope + p); break;
-                default: form_backward<A, 4>(c.plan, coefficients, x, u, w, slope + p); break;
-            }
+    // Energies of the atoms of a batch, for one output, from their densities, and the slopes of these.
+    void energies(const Batch& b, Workspace<T, A>& w, int output, const V* rho, V* slope) const {
+        for (int a = 0; a < b.count; a++) {
+            double lane[most_densities] = {}, pull[most_densities] = {};
+            for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
+            const double found = energy(b.species, w.atoms[a], output, lane, pull);
+            for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<A>(pull[p]);
+            Piece& piece = *w.atoms[a].piece;
+            if (output >= piece.out->outputs) continue;
+            if (!is_finite(found)) piece.doubt();
+            if (piece.out->energies)
+                piece.out->energies[piece.atom_row(output) + piece.original(w.atoms[a].index)] =
+                    found + tables_.e0[b.species];
         }
     }
 

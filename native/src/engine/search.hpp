@@ -7,22 +7,10 @@
 #include "ace/cells.hpp"
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
+#include "engine/piece.hpp"
 #include "engine/simd.hpp"
 
 namespace ace::ACE_ISA {
-
-// One structure of a call, with the neighbours of its atoms at hand. Atoms are numbered in the
-// order of the cell list; with a caller's list in the caller's order.
-struct Piece {
-    const Structure* in = nullptr;
-    const Results* out = nullptr;
-    int number = 0;    // among the pieces
-    size_t point = 0;  // its first point among those of all pieces
-    Cells cells;
-
-    int original(int k) const { return in->first ? k : cells.original(k); }
-    int species(int k) const { return in->species[original(k)]; }
-};
 
 // Where found neighbours go: vectors to them in angstrom, their numbers, their species.
 struct Found {

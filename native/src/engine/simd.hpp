@@ -76,6 +76,23 @@ struct Simd {
         }
     }
 
+    // Sums over the lanes within 128 bits of L vectors, in the 128 bits that they come from.
+    static ACE_INLINE V folded(const V* r) {
+        if constexpr (L == 2) {
+            return low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
+        } else {
+            const V a = low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
+            const V b = low(r[2], r[3], lanes()) + high(r[2], r[3], lanes());
+            return half<0>(a, b, lanes()) + half<1>(a, b, lanes());
+        }
+    }
+    // The two halves of a added, then those of b.
+    template <size_t... q>
+    static ACE_INLINE V halves(V a, V b, std::index_sequence<q...>) {
+        return __builtin_shufflevector(a, b, int(q < W / 2 ? q : q + W / 2)...) +
+               __builtin_shufflevector(a, b, int(q < W / 2 ? q + W / 2 : q + W)...);
+    }
+
     static ACE_INLINE T total(V v) {
         T s = 0;
 #pragma GCC unroll 16
@@ -140,16 +157,6 @@ struct Simd {
             r[0] = t[0];
         }
     }
-
-    static ACE_INLINE V folded(const V* r) {
-        if constexpr (L == 2) {
-            return low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
-        } else {
-            const V a = low(r[0], r[1], lanes()) + high(r[0], r[1], lanes());
-            const V b = low(r[2], r[3], lanes()) + high(r[2], r[3], lanes());
-            return half<0>(a, b, lanes()) + half<1>(a, b, lanes());
-        }
-    }
 };
 
 // A vector as numbers of its type or of less precision.
@@ -170,25 +177,32 @@ ACE_INLINE Simd<double>::V widened(Simd<float>::V v, int half, std::index_sequen
     return __builtin_convertvector(part, Simd<double>::V);
 }
 
-// Lanes added up in A: first of those that do not fit a vector of A, if any, then Simd<A>'s.
-template <class A, class V>
-ACE_INLINE typename Simd<A>::V folded_lanes(V v) {
-    if constexpr (std::is_same_v<V, typename Simd<A>::V>) {
-        return v;
-    } else {
-        const auto lanes = Simd<double>::lanes();
-        return widened(v, 0, lanes) + widened(v, 1, lanes);
-    }
+// A vector as one of double: lanes that do not fit are added to others.
+ACE_INLINE Simd<double>::V in_double(Simd<double>::V v) { return v; }
+ACE_INLINE Simd<double>::V in_double(Simd<float>::V v) {
+    const auto lanes = Simd<double>::lanes();
+    return widened(v, 0, lanes) + widened(v, 1, lanes);
 }
-template <class A, class V>
-ACE_INLINE typename Simd<A>::V sums_over_lanes(const V* from) {
-    if constexpr (std::is_same_v<V, typename Simd<A>::V>) {
-        return Simd<A>::sums(from);
+
+// How many vectors of T have their lanes summed up in A together.
+template <class T, class A>
+constexpr int summed_together = std::is_same_v<T, A> || Simd<A>::W < 4 ? Simd<T>::W : Simd<A>::W;
+
+// The sums over the lanes of so many vectors. From float to double the four lanes of 128 bits are
+// added in float, the rest in double: all in double would cost as much as the sums over neighbours.
+template <class T, class A>
+ACE_INLINE void store_sums(A* to, const typename Simd<T>::V* from) {
+    if constexpr (std::is_same_v<T, A>) {
+        Simd<A>::store(to, Simd<A>::sums(from));
+    } else if constexpr (summed_together<T, A> == 8) {
+        using D = Simd<double>;
+        D::store(to, D::halves(in_double(Simd<T>::folded(from)),
+                               in_double(Simd<T>::folded(from + 4)), D::lanes()));
+    } else if constexpr (Simd<A>::W == 4) {
+        Simd<A>::store(to, in_double(Simd<T>::folded(from)));
     } else {
-        typename Simd<A>::V t[Simd<A>::W];
-#pragma GCC unroll 16
-        for (int q = 0; q < Simd<A>::W; q++) t[q] = folded_lanes<A>(from[q]);
-        return Simd<A>::sums(t);
+        const typename Simd<T>::V sums = Simd<T>::sums(from);
+        for (int q = 0; q < 4; q++) to[q] = sums[q];
     }
 }
 

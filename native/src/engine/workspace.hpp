@@ -6,6 +6,7 @@
 #include "engine/call.hpp"
 #include "engine/search.hpp"
 #include "engine/simd.hpp"
+#include "engine/sums.hpp"
 
 namespace ace::ACE_ISA {
 
@@ -26,7 +27,7 @@ struct Neighbourhood {
     int index = 0;  // in the piece
     Scratch<T> x, y, z, inverse;
     Scratch<double> distance;
-    Scratch<int32_t> neighbour;
+    Scratch<int32_t> neighbour, row;  // row: of its forces, where they are not by points
     Scratch<typename Simd<T>::V> radial, slope;
     std::vector<int> groups;  // first neighbour vector of each species, and their end
     std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
@@ -50,7 +51,7 @@ struct Workspace {
     Scratch<int32_t> keys, places;
     std::vector<Run> runs;
     Scratch<V> harmonics, accumulator;
-    Scratch<VA> variables, adjoints, rows;
+    Scratch<VA> variables, adjoints, rows, densities, slopes;
     Scratch<A> components;
     Scratch<T> pulls;
     Sums sums;

@@ -341,6 +341,15 @@ def test_eval_without_a_file_to_write_prints_the_table(fitted: Path, here: Path,
     assert "bare.xyz: " in run("eval", "Si/model.acepot", "bare.xyz").error()
 
 
+def test_eval_in_mixed_precision_says_what_it_costs(fitted: Path, here: Path, run: Run) -> None:
+    assert run("eval", "Si/model.acepot", "test.xyz", "--out", "p.xyz").status == 0
+    said = run("eval", "Si/model.acepot", "test.xyz", "--out", "q.xyz", "--precision", "mixed")
+    assert "mixed precision errs on perturbed crystals by up to" in said.out
+    (exact, _), (mixed, _) = extxyz.read("p.xyz"), extxyz.read("q.xyz")
+    text = (here / "p.xyz").read_text(), (here / "q.xyz").read_text()
+    assert len(exact) == len(mixed) and text[0] != text[1]
+
+
 def test_eval_refuses_targets_before_the_work(fitted: Path, here: Path, run: Run) -> None:
     before = {path: path.read_bytes() for path in (here / "test.xyz", fitted / "model.acepot")}
     model = ("eval", "Si/model.acepot", "test.xyz")

@@ -1,0 +1,95 @@
+"""The compiled evaluator bound to atoms that stay: nothing is made anew from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.errors import InputError
+from acepot.evaluate.concatenated import concatenated
+from acepot.evaluate.protocol import Floats, ManyTotals, Totals, named, species_of
+from acepot.structure import Structure
+from acepot.tables import Tables
+
+
+class BoundEvaluator:
+    """The native evaluator for atoms whose species and periodic directions stay.
+
+    Made by `NativeEvaluator.bind`. Several threads may call it; they wait for each other.
+    """
+
+    def __init__(
+        self,
+        handle: Any,
+        species: NDArray[np.int64],
+        pbc: NDArray[np.bool_],
+        threads: int,
+    ) -> None:
+        self._handle = handle
+        self._species = np.ascontiguousarray(species, dtype=np.int32)
+        self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
+        self._threads = threads
+        self._shape = (len(species), 3)
+
+    def compute(self, positions: Floats, cell: Floats) -> Totals:
+        """As `Bound`; only what can change from call to call is checked."""
+        if positions.shape != self._shape:
+            raise InputError(
+                f"positions: expected those of the {self._shape[0]} atoms that were bound, "
+                f"got shape {positions.shape}"
+            )
+        evaluate = self._handle.evaluate_one
+        try:
+            return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+
+class BoundStructures:
+    """The native evaluator for several structures whose species and periodic directions stay.
+
+    Made by `NativeEvaluator.bind_many`. Several threads may call it; they wait for each other.
+    """
+
+    def __init__(
+        self, handle: Any, tables: Tables, structures: Sequence[Structure], threads: int
+    ) -> None:
+        if not structures:
+            raise InputError("structures: expected at least one, got none")
+        for number, structure in enumerate(structures):
+            try:
+                species_of(tables, structure)
+            except InputError as error:
+                raise named(structure, error, number) from None
+        self._handle = handle
+        self._atoms = concatenated(tables, structures)
+        self._names = tuple(s.name or f"structure {k}" for k, s in enumerate(structures))
+        self._threads = threads
+
+    def compute(
+        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+    ) -> ManyTotals:
+        """As `BoundMany`; only what can change from call to call is checked."""
+        _, species, first, bound_cells, pbc = self._atoms
+        for name, array, shape in (
+            ("positions", positions, (len(species), 3)),
+            ("cells", cells, bound_cells.shape),
+        ):
+            if array.shape != shape:
+                raise InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")
+        totals = ManyTotals.empty(len(cells), len(species)) if out is None else out
+        try:
+            failed = self._handle.evaluate(
+                positions, species, first, cells, pbc, self._threads, 1,
+                totals.energies[None], totals.forces[None], None, totals.virials[None],
+            )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"out: expected arrays as ManyTotals.empty makes them: {error}"
+            ) from None
+        np.add.reduceat(totals.energies, first[:-1], out=totals.energy)
+        errors = {k: InputError(f"{self._names[k]}: {text}") for k, text in failed}
+        return totals._replace(errors=errors)
