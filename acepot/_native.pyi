@@ -12,6 +12,10 @@ class Evaluator:
     def __init__(self, tables: bytes, instruction_set: str, precision: str = "double") -> None: ...
     @property
     def instruction_set(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def is_energy(self) -> bool: ...
     def evaluate(
         self,
         positions: Floats,
@@ -37,31 +41,38 @@ class Evaluator:
     ) -> tuple[Floats, Floats, Floats]: ...
     def values(
         self,
-        positions: list[Floats],
-        species: list[NDArray[np.int32]],
-        cells: list[Floats],
-        pbc: list[NDArray[np.int32]],
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
         threads: int,
-    ) -> list[Floats]: ...
+        out: Floats,
+    ) -> list[tuple[int, str]]: ...
     def jvp(
         self,
-        positions: list[Floats],
-        species: list[NDArray[np.int32]],
-        cells: list[Floats],
-        pbc: list[NDArray[np.int32]],
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
         threads: int,
-        displacements: list[Floats],
-        strains: list[Floats],
-    ) -> list[Floats]: ...
+        displacements: Floats,
+        strains: Floats,
+        out: Floats,
+    ) -> list[tuple[int, str]]: ...
     def pullback(
         self,
-        positions: list[Floats],
-        species: list[NDArray[np.int32]],
-        cells: list[Floats],
-        pbc: list[NDArray[np.int32]],
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
         threads: int,
-        adjoints: list[Floats],
-    ) -> tuple[list[Floats], list[Floats]]: ...
+        adjoints: Floats,
+        forces: Floats | None,
+        virials: Floats | None,
+    ) -> list[tuple[int, str]]: ...
     def evaluate_list(
         self,
         positions: Floats,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,6 @@ from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
 from acepot.voigt import from_voigt
-
-R = TypeVar("R")
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
@@ -107,7 +105,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model or basis; `evaluate` and `bind` are of models of energies alone.
+        tables: a lowered model or basis; energies are of models of true scalars alone.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -200,7 +198,7 @@ class NativeEvaluator:
             structures: atoms and cells.
 
         Raises:
-            InputError: as `evaluate`.
+            InputError: Tables of a basis, or of something that is no energy.
         """
         self._require_energy("committee")
         if not structures:
@@ -227,7 +225,7 @@ class NativeEvaluator:
                 weight of every site.
 
         Raises:
-            InputError: weights of another shape, or that are not finite; as `evaluate`.
+            InputError: weights of another shape, or that are not finite; Tables that are no energy.
         """
         self._require_energy("combination")
         if not structures:
@@ -271,6 +269,128 @@ class NativeEvaluator:
         ]
         return np.concatenate(sites, axis=1)
 
+    # -------------------------------------------------------------- site outputs
+
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C."""
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        out = np.empty((len(atoms.species), self._width))
+        failed = self._handle.values(*atoms, self._threads(len(out)), out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed))
+
+    def jvp(
+        self,
+        structures: Sequence[Structure],
+        displacements: Sequence[Floats | None],
+        strains: Sequence[Floats | None] | None = None,
+    ) -> list[Sites]:
+        """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
+        given = strains_of(structures, displacements, strains)
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        u, along = np.zeros((len(atoms.species), 3)), np.zeros((len(structures), 3, 3))
+        wrong = {}
+        for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist())):
+            try:
+                u[a:b], along[k] = displacement_of(structures[k], displacements[k], given[k])
+            except InputError as error:
+                wrong[k] = self._named(structures, k, error)
+        out = np.empty((len(u), self._width))
+        failed = self._handle.jvp(*atoms, self._threads(len(out)), u, along, out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed) | wrong)
+
+    def pullback(
+        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
+    ) -> list[Pullback]:
+        """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
+        if len(structures) != len(adjoints):
+            raise InputError("pullback: expected adjoints for each structure")
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n, given, wrong = len(atoms.species), [], {}
+        for k, (structure, adjoint) in enumerate(zip(structures, adjoints, strict=True)):
+            try:
+                given.append(adjoint_sites(self.tables, structure, adjoint))
+            except InputError as error:
+                given.append(np.zeros((len(structure), self._width)))
+                wrong[k] = self._named(structures, k, error)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        together = given[0] if len(given) == 1 else np.concatenate(given)
+        failed = self._handle.pullback(*atoms, self._threads(n), together, forces, virials)
+        errors = self._errors(structures, failed) | wrong
+        return [
+            no_pullback(structures[k], errors[k])
+            if k in errors
+            else Pullback(forces[0, a:b], virials[0, a:b])
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def rows(
+        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
+    ) -> list[StructureRows]:
+        """Design rows of sums over sites of the functions (see `SiteEvaluator`).
+
+        Compiled are those of true scalars over all sites alike, as fits of energies need them. Of
+        tensors, and with weights of sites, they are the oracle's, which is much slower.
+        """
+        weighted = weights is not None and any(w is not None for w in weights)
+        if weighted or not self.tables.is_scalar or self.tables.functions == 0:
+            return ReferenceEvaluator(self.tables).rows(structures, weights)
+        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
+        made = []
+        for k, structure in enumerate(structures):
+            out = np.empty((7 + 3 * len(structure), self.tables.functions), order="F")
+            try:
+                builder.fill(structure, ("energy", "forces", "virial"), out)
+            except InputError as error:
+                made.append(StructureRows((), self._named(structures, k, error)))
+                continue
+            virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
+            made.append(StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),)))
+        return made
+
+    @property
+    def _width(self) -> int:
+        """Number of values of a site, components counted."""
+        pairs = zip(self.tables.widths, self.tables.irreps, strict=True)
+        return sum(width * irrep.dim for width, irrep in pairs)
+
+    def _sites(
+        self,
+        structures: Sequence[Structure],
+        out: Floats,
+        first: NDArray[np.int64],
+        errors: dict[int, InputError],
+    ) -> list[Sites]:
+        """Values of shape (N, width) as one array for each structure and irrep."""
+        shapes = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
+        bounds = list(itertools.pairwise(itertools.accumulate([0] + [w * d for w, d in shapes])))
+        made = []
+        for k, (a, b) in enumerate(itertools.pairwise(first.tolist())):
+            if k in errors:
+                made.append(no_sites(self.tables, structures[k], errors[k]))
+                continue
+            parts = zip(bounds, shapes, strict=True)
+            made.append(Sites(tuple(out[a:b, i:j].reshape(b - a, *s) for (i, j), s in parts)))
+        return made
+
+    # -------------------------------------------------------------- steps
+
+    def _require_energy(self, verb: str) -> None:
+        if not self.tables.is_energy:
+            raise InputError(
+                f"{verb}: only models of true scalars have an energy; use values and pullback"
+            )
+
+    @staticmethod
+    def _named(structures: Sequence[Structure], number: int, error: Exception) -> InputError:
+        """An error that names its structure."""
+        return named(structures[number], error, number if len(structures) > 1 else None)
+
     def _threads(self, atoms: int) -> int:
         return max(1, min(self.threads, atoms // _PER_THREAD))
 
@@ -285,112 +405,8 @@ class NativeEvaluator:
                 species_of(self.tables, structure)
             except InputError as unknown:  # in words that name the element
                 error = unknown
-            which = number if len(structures) > 1 else None
-            errors[number] = named(structure, error, which)
+            errors[number] = self._named(structures, number, error)
         return errors
-
-    # -------------------------------------------------------------- site outputs
-
-    def values(self, structures: Sequence[Structure]) -> list[Sites]:
-        """y_io of every site (see `SiteEvaluator`)."""
-
-        def compute(some: slice) -> list[Sites]:
-            return self._sites(self._handle.values(*self._atoms(structures[some])))
-
-        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
-
-    def jvp(
-        self,
-        structures: Sequence[Structure],
-        displacements: Sequence[Floats | None],
-        strains: Sequence[Floats | None] | None = None,
-    ) -> list[Sites]:
-        """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
-        along = strains_of(structures, displacements, strains)
-
-        def compute(some: slice) -> list[Sites]:
-            chosen = zip(structures[some], displacements[some], along[some], strict=True)
-            motions = [displacement_of(*one) for one in chosen]
-            u, e = ([np.ascontiguousarray(m[k]) for m in motions] for k in (0, 1))
-            return self._sites(self._handle.jvp(*self._atoms(structures[some]), u, e))
-
-        return _each(structures, compute, lambda s, e: no_sites(self.tables, s, e))
-
-    def pullback(
-        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
-    ) -> list[Pullback]:
-        """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
-        if len(structures) != len(adjoints):
-            raise InputError("pullback: expected adjoints for each structure")
-
-        def compute(some: slice) -> list[Pullback]:
-            chosen = zip(structures[some], adjoints[some], strict=True)
-            given = [adjoint_sites(self.tables, s, a) for s, a in chosen]
-            found = self._handle.pullback(*self._atoms(structures[some]), given)
-            return [Pullback(*one) for one in zip(*found, strict=True)]
-
-        return _each(structures, compute, no_pullback)
-
-    def rows(
-        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
-    ) -> list[StructureRows]:
-        """Design rows of sums over sites of the functions (see `SiteEvaluator`).
-
-        Compiled are those of true scalars over all sites alike, as fits of energies need them. Of
-        tensors, and with weights of sites, they are the oracle's, which is much slower.
-        """
-        weighted = weights is not None and any(w is not None for w in weights)
-        if weighted or not self.tables.is_scalar or self.tables.functions == 0:
-            return ReferenceEvaluator(self.tables).rows(structures, weights)
-        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
-        count = self.tables.functions
-
-        def compute(some: slice) -> list[StructureRows]:
-            made = []
-            for structure in structures[some]:
-                n = len(structure)
-                out = np.empty((7 + 3 * n, count), order="F")
-                builder.fill(structure, ("energy", "forces", "virial"), out)
-                virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
-                made.append(
-                    StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),))
-                )
-            return made
-
-        return _each(structures, compute, lambda _s, e: StructureRows((), e))
-
-    # -------------------------------------------------------------- steps
-
-    def _require_energy(self, verb: str) -> None:
-        if not self.tables.is_energy:
-            raise InputError(
-                f"{verb}: only models of true scalars have an energy; use values and pullback"
-            )
-
-    def _atoms(self, structures: Sequence[Structure]) -> tuple[object, ...]:
-        """What the compiled part is told of structures, and the number of threads."""
-        atoms = sum(len(s) for s in structures)
-        return (
-            [s.positions for s in structures],
-            [species_of(self.tables, s).astype(np.int32) for s in structures],
-            [s.cell for s in structures],
-            [s.pbc.astype(np.int32) for s in structures],
-            self._threads(atoms),
-        )
-
-    def _sites(self, arrays: Sequence[Floats]) -> list[Sites]:
-        """Arrays of shape (n, rows) as one array for each irrep."""
-        widths = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
-        bounds = np.cumsum([0] + [w * dim for w, dim in widths])
-        return [
-            Sites(
-                tuple(
-                    array[:, begin:end].reshape(len(array), *shape)
-                    for begin, end, shape in zip(bounds[:-1], bounds[1:], widths, strict=True)
-                )
-            )
-            for array in arrays
-        ]
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
         """This evaluator for atoms whose species and periodic directions stay.
@@ -400,7 +416,7 @@ class NativeEvaluator:
             pbc: periodic directions, shape (3,).
         """
         self._require_energy("bind")
-        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
+        return BoundEvaluator(self, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
         """This evaluator for structures whose elements and periodic directions stay.
@@ -413,7 +429,7 @@ class NativeEvaluator:
         """
         self._require_energy("bind_many")
         threads = self._threads(sum(len(s) for s in structures))
-        return BoundStructures(self._handle, self.tables, structures, threads)
+        return BoundStructures(self, self.tables, structures, threads)
 
 
 class NativeRowBuilder:
@@ -484,32 +500,6 @@ class NativeRowBuilder:
             )
         except ValueError as error:
             raise named(structure, error) from None
-
-
-def _each(
-    structures: Sequence[Structure],
-    compute: Callable[[slice], list[R]],
-    failed: Callable[[Structure, InputError], R],
-) -> list[R]:
-    """The results of structures in as few calls as can be; each that fails says why.
-
-    Args:
-        structures: atoms and cells.
-        compute: the results of some of them.
-        failed: the result that says what is wrong with one.
-    """
-
-    def some(first: int, stop: int) -> list[R]:
-        try:
-            return compute(slice(first, stop))
-        except ValueError as error:  # of one of them: find out which
-            if stop - first == 1:
-                which = first if len(structures) > 1 else None
-                return [failed(structures[first], named(structures[first], error, which))]
-        half = (first + stop) // 2
-        return some(first, half) + some(half, stop)
-
-    return some(0, len(structures))
 
 
 def _module() -> Any:

@@ -32,12 +32,10 @@ __all__ = ["Elimination", "Metric"]
 Floats = NDArray[np.float64]
 #: Columns that reflections eliminate at a time: of 32, 64 and 128 the fastest at K = 1000.
 _PANEL = 32
-#: Columns that a triangular solve does at a time; the rest of it is matrix products.
-_SOLVED = 128
 #: Rows, in units of the columns, from which a triangle is a metric for others.
 _SETTLED = 2
 #: Largest |p|² of a row, and largest sum of squares of a column of P, before T is renewed.
-_NEAR, _GROWN = 1e2, 1e3
+_NEAR, _GROWN = 1e4, 1e4
 #: A diagonal element of T below this part of its column is rounding, and is made as large.
 _ROUNDED = 4 * float(np.finfo(float).eps)
 
@@ -47,34 +45,24 @@ class Metric:
     """Rows as seen from a triangle T: P = B T⁻¹.
 
     Args:
-        panels: for each range of columns its first and last, T above the diagonal, T at it.
-        unseen: columns of T that are zero; rows are, too, in these.
+        triangle: T, with a 1 on the diagonal of columns that are zero.
+        unseen: these columns; rows are zero in them, too.
     """
 
-    panels: list[tuple[int, int, Floats, Floats]]
+    triangle: Floats
     unseen: NDArray[np.intp]
 
     @classmethod
     def of(cls, triangle: Floats) -> Metric:
         """That of a triangle without zeros on its diagonal but for columns that are zero."""
-        size, unseen = len(triangle), np.flatnonzero(~triangle.any(axis=0))
-        panels: list[tuple[int, int, Floats, Floats]] = []
-        for start in range(0, size, _SOLVED):
-            stop = min(start + _SOLVED, size)
-            above, at = (triangle[a:b, start:stop] for a, b in ((0, start), (start, stop)))
-            panels.append((start, stop, above.copy(order="F"), at.copy(order="F")))
-            zero = unseen[(start <= unseen) & (unseen < stop)] - start
-            panels[-1][3][zero, zero] = 1.0
-        return cls(panels, unseen)
+        unseen = np.flatnonzero(~triangle.any(axis=0))
+        regular = np.array(triangle, order="F")
+        regular[unseen, unseen] = 1.0
+        return cls(regular, unseen)
 
     def seen(self, block: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """P of a block, whose rows that are far are zero, and which these are."""
-        rows = block.copy(order="F")
-        for start, stop, above, at in self.panels:
-            place = rows[:, start:stop]
-            if start:
-                blas.dgemm(-1.0, rows[:, :start], above, beta=1.0, c=place, overwrite_c=1)
-            blas.dtrsm(1.0, at, place, side=1, overwrite_b=1)
+        rows: Floats = blas.dtrsm(1.0, self.triangle, block, side=1)
         with np.errstate(over="ignore", invalid="ignore"):
             far = ~(np.einsum("ij,ij->i", rows, rows) <= _NEAR)  # also what is not a number
         if len(self.unseen):

@@ -153,7 +153,7 @@ void a_call_ends_when_it_is_told_to() {
     const auto made = evaluator("linear", best_instruction_set());
     const Atoms atoms = zoo(3, made->tables().species)[3];
     const Answer before = test::evaluate(*made, atoms);
-    const std::vector<Structure> in(2000000, atoms.structure());
+    const std::vector<Structure> in(400000, atoms.structure());
     const std::vector<Results> out(in.size());
     for (int threads = 1; threads <= 3; threads++) {
         Asked asked;

@@ -22,9 +22,9 @@ void all_verbs(Evaluator& model, const Atoms& atoms) {
     const double* const from = values.data();
     const Motion motion{atoms.positions.data(), nullptr};
     const Results out{1, nullptr, forces.data(), virials.data()};
-    model.values(&in, 1, 1, &to);
-    model.pullback(&in, 1, 1, &from, &out);
-    model.jvp(&in, 1, 1, &motion, &to);
+    model.values(&in, 1, &to, {});
+    model.pullback(&in, 1, &from, &out, {});
+    model.jvp(&in, 1, &motion, &to, {});
     if (model.tables().is_energy()) evaluate(model, atoms);
 }
 

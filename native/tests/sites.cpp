@@ -30,7 +30,7 @@ Doubles values_of(Evaluator& model, const Atoms& atoms, int threads = 1) {
     Doubles out(static_cast<size_t>(atoms.count()) * model.tables().rows());
     const Structure in = atoms.structure();
     double* const to = out.data();
-    model.values(&in, 1, threads, &to);
+    model.values(&in, 1, &to, {threads});
     return out;
 }
 
@@ -57,7 +57,7 @@ Doubles jvp_of(Evaluator& model, const Atoms& atoms, const Direction& along, int
     const Structure in = atoms.structure();
     const Motion motion{along.u.data(), along.strain.data()};
     double* const to = out.data();
-    model.jvp(&in, 1, threads, &motion, &to);
+    model.jvp(&in, 1, &motion, &to, {threads});
     return out;
 }
 
@@ -103,7 +103,7 @@ void pullback_is_the_adjoint_of_jvp() {
         const double* const from = a.data();
         const Results out{1, nullptr, forces.data(), virials.data(), virial.data()};
         for (const int threads : {1, 3}) {
-            model.pullback(&in, 1, threads, &from, &out);
+            model.pullback(&in, 1, &from, &out, {threads});
             double left = 0, right = 0, size = 1e-3;
             for (size_t k = 0; k < a.size(); k++) {
                 left += a[k] * y[k];
@@ -164,10 +164,10 @@ void a_list_gives_what_a_cell_does() {
         const Doubles values = values_of(*model, atoms), slopes = jvp_of(*model, atoms, along);
         Doubles found(static_cast<size_t>(owned) * rows), adjoint(values.size(), 0.0);
         double* const to = found.data();
-        model->values(&in, 1, 2, &to);
+        model->values(&in, 1, &to, {2});
         for (size_t k = 0; k < found.size(); k++)
             demand_near(found[k], values[k], 1e-12 * scale_of(values), name + ": values");
-        model->jvp(&in, 1, 2, &motion, &to);
+        model->jvp(&in, 1, &motion, &to, {2});
         for (size_t k = 0; k < found.size(); k++)
             demand_near(found[k], slopes[k], 1e-12 * scale_of(slopes), name + ": jvp");
         // Of adjoints that are zero for the ghosts, forces on ghosts included.
@@ -176,8 +176,8 @@ void a_list_gives_what_a_cell_does() {
         const double* const from = adjoint.data();
         const Structure whole = atoms.structure();
         const Results results[2] = {{1, nullptr, forces[0].data()}, {1, nullptr, forces[1].data()}};
-        model->pullback(&in, 1, 2, &from, &results[0]);
-        model->pullback(&whole, 1, 2, &from, &results[1]);
+        model->pullback(&in, 1, &from, &results[0], {2});
+        model->pullback(&whole, 1, &from, &results[1], {2});
         for (int k = 0; k < 3 * n; k++)
             demand_near(forces[0][k], forces[1][k], 1e-12 * scale_of(forces[1]), name + ": forces");
     }

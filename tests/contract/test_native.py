@@ -19,6 +19,7 @@ from acepot.basis.embedding import Embedding, Nonlinear
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
+from acepot.evaluate.concatenated import concatenated
 from acepot.evaluate.native import NativeEvaluator, available_threads, instruction_sets
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
@@ -550,10 +551,17 @@ def test_tables_of_tensors_have_a_byte_form_that_the_library_does_not_take_for_a
             ("w_imaginary", "weights_imaginary"), ("factors", "factors"),
         ):  # fmt: skip
             np.testing.assert_array_equal(arrays[f"products0.{name}"], getattr(products, field))
-        with pytest.raises(ValueError, match="tables: version 4, this library reads 1 and 3"):
-            from acepot._native import Evaluator
-
-            Evaluator(data, "baseline", "double")
+        evaluator, structure = NativeEvaluator(one, 1), structures_of((14,))["slab"]
+        for verb in (evaluator.evaluate, evaluator.committee):
+            with pytest.raises(InputError, match="only models of true scalars have an energy"):
+                verb([structure])
+        with pytest.raises(InputError, match="bind: only models of true scalars have an energy"):
+            evaluator.bind(np.zeros(1, dtype=int), np.zeros(3, dtype=bool))
+        atoms = concatenated(one, [structure])
+        energies = np.empty((1, len(structure)))
+        said = "these tables are a (basis of 0e, 1o, 1e|model of 10 values a site, of 0e, 1o, 1e);"
+        with pytest.raises(ValueError, match=f"outputs: expected|{said}"):
+            evaluator._handle.evaluate(*atoms, 1, 1, energies, None, None, None)
     assert outputs.products[0].weights_imaginary.any()
 
 

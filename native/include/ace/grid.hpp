@@ -37,7 +37,7 @@ inline size_t part(size_t count, int t, int parts) { return count * t / parts; }
 
 // Where the points are, and how far a search reaches, rounding of the coordinates included.
 struct Box {
-    double low[3], high[3], reach;
+    double low[3], high[3], cutoff, reach;
 };
 
 class Grid {

@@ -15,10 +15,12 @@ void check_input(const Structure& in, int threads);
 // Throws Error on energies, forces or virials that are not finite: coefficients too large, or
 // atoms so close that powers overflow.
 void check_results(const Structure& in, const Results& out);
-// The same of values of sites, [atoms][rows].
-void check_values(const Structure& in, int rows, const double* values);
 
 // Nothing in the results is a number.
 void no_results(const Structure& in, const Results& out);
+
+// The same of values of sites, [atoms][rows].
+void check_values(const Structure& in, int rows, const double* values);
+void no_values(const Structure& in, int rows, double* values);
 
 }  // namespace ace

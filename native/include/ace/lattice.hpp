@@ -9,11 +9,11 @@ struct Lattice {
     // that are not finite and on periodic vectors that span no volume.
     Lattice(const double* cell, const int* pbc);
 
-    // Shortest vectors (Minkowski-reduced) along periodic directions, unit vectors normal to all
-    // of these along the others.
+    // Along periodic directions the shortest vectors (Minkowski-reduced), or the given ones where
+    // these are little longer; along the others unit vectors normal to all of these.
     double vectors[3][3];
     double dual[3][3];  // dual[k] . vectors[j] is 1 for j = k, else 0
-    double height[3];   // between layers of lattice points
+    double height[3] = {};  // between layers of lattice points
     bool periodic[3];
 
     // Moves a position into the cell along periodic directions, and gives its coordinates in it.
@@ -21,6 +21,7 @@ struct Lattice {
 
   private:
     void reduce();
+    bool complete();
 };
 
 }  // namespace ace

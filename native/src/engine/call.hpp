@@ -45,7 +45,7 @@ constexpr int large_structure = 20000;
 
 class Call {
   public:
-    // `costs`: of each species, for the division of the work; empty: the same for all.
+    // `costs`: of each species with one output, for the division of the work.
     Call(const Tables& tables, double cutoff, int lanes, std::vector<Cost> costs)
         : tables_(tables), cutoff_(cutoff), lanes_(lanes), costs_(std::move(costs)) {}
 
@@ -73,7 +73,7 @@ class Call {
 
     // All threads together make the lists of large structures.
     void list_large(Threads& pool, int threads) {
-        for (int k = 0; k < count_; k++)
+        for (int k = 0; k < count_ && !stopped(); k++)
             if (is_large(k, threads)) list(*pieces_[k], {&pool, threads});
     }
 
@@ -150,18 +150,26 @@ class Call {
     // What went wrong, to the caller's list or, without one, the first of it as an exception.
     // `first` is the number of the first structure in the caller's order.
     void finish(int first, Failures* failures) {
+        finish(
+            first, failures, [](const Piece& p) { check_results(*p.in, *p.out); },
+            [](const Piece& p) { no_results(*p.in, *p.out); });
+    }
+    // The same of other results: check(piece) throws Error if some are not finite, clear(piece)
+    // makes all of them no numbers.
+    template <class Check, class Clear>
+    void finish(int first, Failures* failures, Check&& check, Clear&& clear) {
         if (watch_) watch_->check();
         for (int k = 0; k < count_; k++) {
             Piece& piece = *pieces_[k];
             if (!piece.error && piece.doubtful.load(std::memory_order_relaxed)) {
                 try {
-                    check_results(*piece.in, *piece.out);
+                    check(piece);
                 } catch (const Error& error) {
                     fail(piece, INT_MAX - 1, error);
                 }
             }
             if (!piece.error) continue;
-            no_results(*piece.in, *piece.out);
+            clear(piece);
             if (!failures) throw *piece.error;
             failures->add(first + k, *piece.error);
         }
@@ -306,7 +314,7 @@ class Call {
         each_part(begin * lanes_, std::min(end * lanes_, atoms_), [&](Piece& piece, int from, int to) {
             const int first = static_cast<int>(piece.atom % lanes_);
             for (int i = from + (lanes_ - (first + from) % lanes_) % lanes_; i < to; i += lanes_) {
-                const Cost cost = costs_.empty() ? Cost{1000, 100} : costs_[piece.species(i)];
+                const Cost& cost = costs_[piece.species(i)];
                 samples_[(piece.atom + i) / lanes_] = cost.atom + cost.neighbour * near(piece, i, runs);
             }
         });

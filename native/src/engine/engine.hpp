@@ -89,25 +89,27 @@ class Engine final : public Evaluator {
         });
     }
 
-    void values(const Structure* in, int count, int threads, double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.values(in + begin, size, threads, out + begin, pool_);
+    void values(const Structure* in, int count, double* const* out,
+                const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.values(in + begin, size, out + begin, begin, options, pool_);
         });
     }
 
-    void jvp(const Structure* in, int count, int threads, const Motion* motions,
-             double* const* out) override {
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.jvp(in + begin, size, threads, motions + begin, out + begin, pool_);
+    void jvp(const Structure* in, int count, const Motion* motions, double* const* out,
+             const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.jvp(in + begin, size, motions + begin, out + begin, begin, options, pool_);
         });
     }
 
-    void pullback(const Structure* in, int count, int threads, const double* const* adjoints,
-                  const Results* out) override {
+    void pullback(const Structure* in, int count, const double* const* adjoints,
+                  const Results* out, const Options& options) override {
         for (int k = 0; k < count; k++)
-            if (out[k].outputs != 1) throw Error("pullback: expected results of one output");
-        with_sites(in, count, threads, [&](SiteJob<T, A>& job, int begin, int size) {
-            job.pullback(in + begin, size, threads, adjoints + begin, out + begin, pool_);
+            if (out[k].outputs != 1 || out[k].energies || out[k].combined())
+                throw Error("pullback: expected results of one output without energies or weights");
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.pullback(in + begin, size, adjoints + begin, out + begin, begin, options, pool_);
         });
     }
 
@@ -131,16 +133,16 @@ class Engine final : public Evaluator {
     }
 
     template <class F>
-    void with_sites(const Structure* in, int count, int threads, F f) {
+    void with_sites(const Structure* in, int count, const Options& options, F f) {
         const std::lock_guard<Lock> guard(lock_);
         restore();
-        if (threads < 1) throw Error("expected at least one thread");
+        if (options.threads < 1) throw Error("expected at least one thread");
         if (tables_.rows() > most_rows)
             throw Error("more than " + std::to_string(most_rows) +
                         " values of a site are not supported, got " +
                         std::to_string(tables_.rows()));
         if (!sites_) sites_ = std::make_unique<SiteJob<T, A>>(shared_);
-        each_group(in, count, threads,
+        each_group(in, count, options.threads,
                    [&](int begin, int size) { f(*sites_, begin, size); });
     }
 

@@ -50,7 +50,7 @@ class SiteJvp {
         for (int k = 0; k < c.plan.linear * tables_.species; k++)
             x[c.plan.linear_first + k] = {VA{}, w.tangents[c.plan.linear_first + k]};
         sites_.interior(s, x);
-        w.values.need(sites_.padded);
+        sites_.need_values(w);
         sums_forward(s.site, s.coefficients.data(), x, w.values.data());
         sites_.put_values(b, w, out);
     }

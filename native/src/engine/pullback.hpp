@@ -17,10 +17,10 @@ class SitePullback {
     // `adjoints`: [atoms][rows] of every structure of the call.
     void batch(Call& call, const Batch& b, SiteWork<T, A>& w,
                const double* const* adjoints) const {
-        if (!call.wants_derivatives()) return;
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
         sites_.neighbours(call, b, c, w, {true, true}, {false, true});
+        for (int a = 0; a < b.count; a++) forces_.rows(w, a);
         const VA* x = sites_.variables(b, s, w, false);
         sites_.get_adjoints(b, w, adjoints);
         w.adjoints.zero(c.plan.variables);
@@ -33,7 +33,6 @@ class SitePullback {
         sites_.linear.adjoints(c, w, g);
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].core_weight = w.atoms[a].nearest_weight = 0;
-            forces_.rows(w, a);
             forces_.forces(c, w, a, 0, {nullptr, 0, 0}, call.structures(),
                            sites_.linear.of_atom(c, w, a, sites_.tables.species));
         }

@@ -15,7 +15,7 @@ class SiteValues {
         sites_.neighbours(call, b, s.centre, w, {true, false}, {true, false});
         auto* x = sites_.variables(b, s, w, true);
         sites_.linear.sums(s.centre, w, b.count, false, x);
-        w.values.need(sites_.padded);
+        sites_.need_values(w);
         sums_forward(s.site, s.coefficients.data(), x, w.values.data());
         sites_.put_values(b, w, out);
     }

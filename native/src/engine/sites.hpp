@@ -2,6 +2,8 @@
 // between the lanes and the caller's arrays.
 #pragma once
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -30,6 +32,26 @@ struct SiteCentre {
     SiteCentre(const Tables& tables, int s)
         : site(tables, s, Centre<T, A>::widths()), centre(std::move(site.plan), tables, s),
           coefficients(site.coefficients.begin(), site.coefficients.end()) {}
+};
+
+// Whether some numbers are not finite, in fast arithmetic, which takes every number for finite.
+template <class A>
+struct NotFinite {
+    using Bits = std::conditional_t<std::is_same_v<A, double>, int64_t, int32_t>;
+    typedef Bits I __attribute__((vector_size(BYTES), may_alias));
+    static constexpr Bits exponent =
+        std::is_same_v<A, double> ? Bits(0x7ff) << (sizeof(A) == 8 ? 52 : 0) : Bits(0x7f800000);
+    I all = {};
+    ACE_INLINE void look(typename Simd<A>::V v) {
+        I bits;
+        std::memcpy(&bits, &v, sizeof bits);
+        all |= (bits & exponent) == exponent;
+    }
+    bool found() const {
+        for (int q = 0; q < Simd<A>::W; q++)
+            if (all[q]) return true;
+        return false;
+    }
 };
 
 template <class T, class A>
@@ -63,6 +85,18 @@ struct Sites {
           cutoff(shared.cutoff), pairs(shared), linear(tables) {
         for (int s = 0; s < tables.species; s++)
             centres.push_back(std::make_unique<SiteCentre<T, A>>(tables, s));
+    }
+
+    // Multiplications of the stages, for each species.
+    std::vector<Cost> costs() const {
+        std::vector<Cost> out;
+        for (const auto& s : centres) {
+            const Plan& plan = s->centre.plan;
+            out.push_back({8.0 * static_cast<double>(plan.ops.size()) + 4 * plan.variables +
+                               2.0 * static_cast<double>(s->coefficients.size()),
+                           10.0 * plan.columns + 4.0 * plan.used + 100});
+        }
+        return out;
     }
 
     // Neighbours of the atoms of a batch and their radial functions.
@@ -100,14 +134,20 @@ struct Sites {
                static_cast<size_t>(atom.piece->original(atom.index)) * rows;
     }
 
+    void need_values(Work& w) const {
+        w.values.need(padded);
+        for (int k = rows; k < padded; k++) w.values[k] = VA{};
+    }
+
     // From w.values to the caller's arrays.
     void put_values(const Batch& b, Work& w, double* const* out) const {
         double* to[batch];
         for (int a = 0; a < b.count; a++) to[a] = row_of<double*>(out, w.atoms[a]);
+        NotFinite<A> some;
         for (int k = 0; k < padded; k += batch) {
             VA t[batch];
 #pragma GCC unroll 16
-            for (int q = 0; q < batch; q++) t[q] = w.values[k + q];
+            for (int q = 0; q < batch; q++) some.look(t[q] = w.values[k + q]);
             S::transpose(t);
             const int count = std::min(batch, rows - k);
             for (int a = 0; a < b.count; a++) {
@@ -119,6 +159,8 @@ struct Sites {
                 for (int q = 0; q < count; q++) to[a][k + q] = t[a][q];
             }
         }
+        if (some.found())
+            for (int a = 0; a < b.count; a++) w.atoms[a].piece->doubt();
     }
 
     // From the caller's arrays to w.values; 0 for lanes without an atom.

@@ -99,6 +99,7 @@ Box Cells::fold(int n, const double* positions, const Lattice& lattice, const Te
     Box box;
     double far = cutoff_;
     for (int d = 0; d < 3; d++) far = std::max({far, std::abs(all.low[d]), std::abs(all.high[d])});
+    box.cutoff = cutoff_;
     box.reach = cutoff_ + rounding * far;
     for (int d = 0; d < 3; d++) {
         box.low[d] = all.low[d] - box.reach;

@@ -16,7 +16,7 @@ constexpr int buckets_of_thread = 8;
 
 bool Grid::lay(const Box& box, size_t points) {
     // Cells of 0.6 of the reach (measured: 0.5 to 0.75).
-    const double edge = 0.6 * box.reach;
+    const double edge = 0.6 * box.cutoff;
     double cells = 1;
     for (int d = 0; d < 3; d++) cells *= std::max(1.0, std::ceil((box.high[d] - box.low[d]) / edge));
     if (cells > 8.0 * points + 512 || cells > 2e9) return false;

@@ -89,7 +89,23 @@ Lattice::Lattice(const double* cell, const int* pbc) {
             if (!(std::abs(v) < 1e8))
                 throw Error("cell: expected vectors of finite length below 1e8 A");
     }
+    double given[3][3], heights = 1;
+    std::copy(&vectors[0][0], &vectors[0][0] + 9, &given[0][0]);
+    const bool sound = complete();
+    for (const double h : height) heights *= h;
+    std::copy(&given[0][0], &given[0][0] + 9, &vectors[0][0]);
     reduce();
+    if (!complete()) refuse();
+    double most = 1;
+    for (const double h : height) most *= h;
+    // Results keep their last bits in cells that are little sheared, or not at all.
+    if (!sound || heights < 0.5 * most) return;
+    std::copy(&given[0][0], &given[0][0] + 9, &vectors[0][0]);
+    complete();
+}
+
+// What follows from the periodic vectors; false where these span no volume.
+bool Lattice::complete() {
     for (int k = 0; k < 3; k++)
         if (!periodic[k]) normal(vectors[(k + 1) % 3], vectors[(k + 2) % 3], vectors[k]);
     for (int k = 0; k < 3; k++) {
@@ -97,10 +113,11 @@ Lattice::Lattice(const double* cell, const int* pbc) {
         const double volume = dot(vectors[k], dual[k]);
         if (!(std::abs(volume) >
               1e-8 * length(vectors[0]) * length(vectors[1]) * length(vectors[2])))
-            refuse();
+            return false;
         height[k] = std::abs(volume) / length(dual[k]);
         for (double& v : dual[k]) v /= volume;
     }
+    return true;
 }
 
 void Lattice::fold(const double* position, double* inside, double* fraction) const {
