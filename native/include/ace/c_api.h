@@ -222,7 +222,6 @@ typedef struct ace_sites {
     size_t message_size;
 } ace_sites;
 
-/* `stop` of the structures is asked between them. */
 ACE_API int ace_evaluate_sites(ace_evaluator* evaluator, const ace_structures* structures,
                                const ace_sites* sites);
 

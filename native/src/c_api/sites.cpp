@@ -1,6 +1,5 @@
 // Values of sites, their derivatives, and what adjoints of them mean for the atoms.
-#include <algorithm>
-#include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,53 +26,45 @@ class Sites {
 
     const ace_sites& out() const { return out_; }
 
-    // What is wanted of `count` structures from `begin` on.
-    void evaluate(int begin, int count) {
-        for (int s = begin; s < begin + count; s++) check_input(in_[s], structures_.threads());
-        if (out_.values) {
-            const std::vector<double*> to = places(out_.values, begin, count);
-            evaluator_.values(&in_[begin], count, structures_.threads(), to.data());
-            for (int k = 0; k < count; k++) check_values(in_[begin + k], rows_, to[k]);
-        }
-        if (out_.derivatives) derive(begin, count);
-        if (pulls()) pull(begin, count);
+    // What is wanted of all structures.
+    void evaluate(const Options& options) {
+        if (out_.values)
+            evaluator_.values(in_.data(), count(), places(out_.values).data(), options);
+        if (out_.derivatives) derive(options);
+        if (pulls()) pull(options);
     }
 
     // Nothing about this structure is a number.
     void no_numbers(int s) const {
-        const int64_t begin = structures_.first()[s], n = structures_.atoms(s);
         for (double* to : {out_.values, out_.derivatives})
-            if (to) std::fill_n(to + begin * rows_, n * rows_, std::nan(""));
+            if (to) no_values(in_[s], rows_, to + structures_.first()[s] * rows_);
         if (pulls()) no_results(in_[s], results(s));
     }
 
   private:
+    int count() const { return static_cast<int>(in_.size()); }
     bool pulls() const { return out_.forces || out_.virial || out_.virials; }
 
     template <class T>
-    std::vector<T*> places(T* all, int begin, int count) const {
+    std::vector<T*> places(T* all) const {
         std::vector<T*> found;
-        for (int k = 0; k < count; k++)
-            found.push_back(all + structures_.first()[begin + k] * rows_);
+        for (int s = 0; s < count(); s++) found.push_back(all + structures_.first()[s] * rows_);
         return found;
     }
 
-    void derive(int begin, int count) {
+    void derive(const Options& options) {
         std::vector<Motion> motions;
-        for (int s = begin; s < begin + count; s++)
+        for (int s = 0; s < count(); s++)
             motions.push_back({moved(out_.displacements, 3 * structures_.first()[s]),
                                moved(out_.strains, 9 * s)});
-        const std::vector<double*> to = places(out_.derivatives, begin, count);
-        evaluator_.jvp(&in_[begin], count, structures_.threads(), motions.data(), to.data());
-        for (int k = 0; k < count; k++) check_values(in_[begin + k], rows_, to[k]);
+        evaluator_.jvp(in_.data(), count(), motions.data(), places(out_.derivatives).data(),
+                       options);
     }
 
-    void pull(int begin, int count) {
+    void pull(const Options& options) {
         std::vector<Results> to;
-        for (int s = begin; s < begin + count; s++) to.push_back(results(s));
-        const std::vector<const double*> from = places(out_.adjoints, begin, count);
-        evaluator_.pullback(&in_[begin], count, structures_.threads(), from.data(), to.data());
-        for (int k = 0; k < count; k++) check_results(in_[begin + k], to[k]);
+        for (int s = 0; s < count(); s++) to.push_back(results(s));
+        evaluator_.pullback(in_.data(), count(), places(out_.adjoints).data(), to.data(), options);
     }
 
     Results results(int s) const {
@@ -91,24 +82,6 @@ class Sites {
     const int rows_;
     std::vector<Structure> in_;
 };
-
-// All at once; one by one if that fails, so that it is known which of them it was, and where the
-// caller may want to stop.
-void evaluate(Sites& sites, int count, Verdicts& verdicts, Watch* watch) {
-    if (!watch) try {
-            return sites.evaluate(0, count);
-        } catch (const Error&) {
-        }
-    for (int s = 0; s < count; s++) {
-        if (watch && watch->stop()) watch->check();
-        try {
-            sites.evaluate(s, 1);
-        } catch (const Error& error) {
-            sites.no_numbers(s);
-            verdicts.fail(s, error);
-        }
-    }
-}
 
 }  // namespace
 }  // namespace ace::c_api
@@ -144,7 +117,15 @@ int ace_evaluate_sites(ace_evaluator* e, const ace_structures* given, const ace_
         Verdicts verdicts(structures.count(), sites.out().status, sites.out().messages,
                           sites.out().message_size);
         Stop stop(structures.given().stop, structures.given().stop_context);
-        evaluate(sites, static_cast<int>(structures.count()), verdicts, stop.watch());
+        ace::Failures failures;
+        sites.evaluate({structures.threads(), stop.watch(), &failures});
+        std::map<int, ace::Error> failed;  // of each structure the first
+        for (const ace::Failure& failure : failures.all)
+            failed.emplace(failure.structure, failure.error);
+        for (const auto& [structure, error] : failed) {
+            sites.no_numbers(structure);
+            verdicts.fail(structure, error);
+        }
         verdicts.finish();
     });
 }
