@@ -67,7 +67,8 @@ def symbols(file: Path) -> Iterator[tuple[str, str]]:
 
 def with_its_locals_renamed(file: Path) -> Path:
     """The same object, whose local functions cannot be mistaken for others' of these names."""
-    pairs = [f"{name} {file.stem}:{name}\n" for name, kind in symbols(file) if kind == "t"]
+    # Two files of an instruction set may each have a local function of one name.
+    pairs = {f"{name} {file.stem}:{name}\n" for name, kind in symbols(file) if kind == "t"}
     names, renamed = file.with_suffix(".names"), file.with_suffix(".renamed")
     names.write_text("".join(pairs), encoding="utf-8")
     run("objcopy", f"--redefine-syms={names}", file, renamed)
