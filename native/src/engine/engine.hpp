@@ -40,6 +40,7 @@ struct Job {
         call.set(in, count, out, watch);
         while (work.size() < static_cast<size_t>(threads))
             work.push_back(std::make_unique<Workspace<T, A>>());
+        call.list_large(pool, threads);
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         if (watch) watch->check();
         call.divide(threads, pool);

@@ -60,6 +60,7 @@ class SiteJob {
         const int threads = options.threads;
         while (work_.size() < static_cast<size_t>(threads))
             work_.push_back(std::make_unique<SiteWork<T, A>>());
+        call_.list_large(pool, threads);
         pool.run(threads, [&](int t) { call_.prepare(t, threads, work_[t]->sums); });
         if (options.watch) options.watch->check();
         call_.divide(threads, pool);
