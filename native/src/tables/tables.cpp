@@ -218,7 +218,8 @@ Products read_products(const Reader& in, const std::string& name, const Tables& 
     p.terms = in.dimension(name + ".factors", 'i', 2, 0);
     p.order = in.dimension(name + ".factors", 'i', 2, 1);
     require(p.order <= 6, name + ": orders up to 6 are supported");
-    require(p.terms <= most_products, name + " has too many products");
+    require(p.terms <= most_products, "more than " + std::to_string(int(most_products)) +
+                                          " products are not supported");
     p.weights = read_weights(in, name + ".weights", tables, p.terms, false);
     if (tables.tensors)
         p.weights_imaginary = read_weights(in, name + ".w_imaginary", tables, p.terms, true);
