@@ -23,12 +23,12 @@ class BoundEvaluator:
 
     def __init__(
         self,
-        handle: Any,
+        evaluator: Any,
         species: NDArray[np.int64],
         pbc: NDArray[np.bool_],
         threads: int,
     ) -> None:
-        self._handle = handle
+        self._evaluator = evaluator  # which copies and pickles itself, as its handle cannot
         self._species = np.ascontiguousarray(species, dtype=np.int32)
         self._pbc = np.ascontiguousarray(pbc, dtype=np.int32)
         self._threads = threads
@@ -41,7 +41,7 @@ class BoundEvaluator:
                 f"positions: expected those of the {self._shape[0]} atoms that were bound, "
                 f"got shape {positions.shape}"
             )
-        evaluate = self._handle.evaluate_one
+        evaluate = self._evaluator._handle.evaluate_one
         try:
             return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
         except ValueError as error:
@@ -55,7 +55,7 @@ class BoundStructures:
     """
 
     def __init__(
-        self, handle: Any, tables: Tables, structures: Sequence[Structure], threads: int
+        self, evaluator: Any, tables: Tables, structures: Sequence[Structure], threads: int
     ) -> None:
         if not structures:
             raise InputError("structures: expected at least one, got none")
@@ -64,7 +64,7 @@ class BoundStructures:
                 species_of(tables, structure)
             except InputError as error:
                 raise named(structure, error, number) from None
-        self._handle = handle
+        self._evaluator = evaluator  # which copies and pickles itself, as its handle cannot
         self._atoms = concatenated(tables, structures)
         self._names = tuple(s.name or f"structure {k}" for k, s in enumerate(structures))
         self._threads = threads
@@ -82,7 +82,7 @@ class BoundStructures:
                 raise InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")
         totals = ManyTotals.empty(len(cells), len(species)) if out is None else out
         try:
-            failed = self._handle.evaluate(
+            failed = self._evaluator._handle.evaluate(
                 positions, species, first, cells, pbc, self._threads, 1,
                 totals.energies[None], totals.forces[None], None, totals.virials[None],
             )  # fmt: skip

@@ -416,7 +416,7 @@ class NativeEvaluator:
             pbc: periodic directions, shape (3,).
         """
         self._require_energy("bind")
-        return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
+        return BoundEvaluator(self, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
         """This evaluator for structures whose elements and periodic directions stay.
@@ -429,7 +429,7 @@ class NativeEvaluator:
         """
         self._require_energy("bind_many")
         threads = self._threads(sum(len(s) for s in structures))
-        return BoundStructures(self._handle, self.tables, structures, threads)
+        return BoundStructures(self, self.tables, structures, threads)
 
 
 class NativeRowBuilder:

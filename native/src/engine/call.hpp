@@ -73,7 +73,7 @@ class Call {
 
     // All threads together make the lists of large structures.
     void list_large(Threads& pool, int threads) {
-        for (int k = 0; k < count_; k++)
+        for (int k = 0; k < count_ && !stopped(); k++)
             if (is_large(k, threads)) list(*pieces_[k], {&pool, threads});
     }
 

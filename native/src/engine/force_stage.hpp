@@ -87,11 +87,11 @@ class ForceStage {
                 direct.end[q] = atom.ends[direct.source[q] * tables_.species + z];
             int v = atom.groups[z];
             for (; v + 1 < end; v += 2)
-                pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums, virial,
-                        angular_.pull_two[plan.lmax]);
+                pull<2>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
+                        virial, angular_.pull_two[plan.lmax]);
             if (v < end)
-                pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums, virial,
-                        angular_.pull_one[plan.lmax]);
+                pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
+                        virial, angular_.pull_one[plan.lmax]);
             linear += plan.linear;
         }
         double total[12 + D::W];
@@ -143,7 +143,7 @@ class ForceStage {
     }
 
     // The sum of slopes times their weights.
-    static ACE_INLINE V weighted(const V* slopes, const T* weights, int count) {
+    static ACE_INLINE V along(const V* slopes, const T* weights, int count) {
         V sum[2] = {};
         int k = 0;
         for (; k + 1 < count; k += 2)
@@ -154,8 +154,9 @@ class ForceStage {
 
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, const T* linear, T inverse_step, const Buffers& buffers,
-                         Simd<double>::V* force, V* virial, F angular) const {
+                         const Pairs& direct, const T* linear, T inverse_step,
+                         const Buffers& buffers, Simd<double>::V* force, V* virial,
+                         F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
         const V *slopes = atom.slope.data() + at;
         const auto lanes = [&](Scratch<T>& from) {
@@ -171,7 +172,7 @@ class ForceStage {
                 if (v < direct.end[q])
                     radial += slopes[u * plan.columns + direct.place[q]] * direct.weight[q];
             for (const Linear& some : plan.linears)
-                radial += weighted(slopes + u * plan.columns + some.place, linear + some.at, some.count);
+                radial += along(slopes + u * plan.columns + some.place, linear + some.at, some.count);
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);

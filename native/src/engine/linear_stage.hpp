@@ -69,13 +69,13 @@ class LinearStage {
 
     static void add(const V* from, int step, int begin, int end, int padded, A* out) {
         from += static_cast<size_t>(begin) * step;
-        constexpr int some = summed_together<T, A>;
-        for (int k = 0; k < padded; k += some) {
-            V sum[some] = {};
+        constexpr int together = summed_together<T, A>;
+        for (int k = 0; k < padded; k += together) {
+            V sum[together] = {};
             const V* at = from + k;
             for (int v = begin; v < end; v++, at += step)
 #pragma GCC unroll 16
-                for (int q = 0; q < some; q++) sum[q] += at[q];
+                for (int q = 0; q < together; q++) sum[q] += at[q];
             store_sums<T, A>(out + k, sum);
         }
     }

@@ -34,7 +34,9 @@ class Scratch {
         if (count) std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
     }
     T* data() { return data_; }
+    const T* data() const { return data_; }
     T& operator[](size_t k) { return data_[k]; }
+    const T& operator[](size_t k) const { return data_[k]; }
 
   private:
     T* data_ = nullptr;

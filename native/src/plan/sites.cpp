@@ -25,6 +25,8 @@ class Compiler {
           nodes_(out.plan, tables, terms_, layout_), sums_(tables.rows()) {}
 
     void run() {
+        // A form of no entries, which the engine reads for every output.
+        out_.plan.coefficients.resize(tables_.outputs);
         add_folded();
         add_invariants();
         for (const SiteTerm& term : given_)

@@ -1,122 +1,163 @@
-// From the atoms of a batch to B_k, the virial, the forces on the atoms themselves and what the
-// force rows of their neighbours need. Included by rows/engine.hpp.
+// From W atoms of one species to B_k, the virial, the forces on the atoms themselves, and what the
+// force rows of their neighbours need of them.
 #pragma once
+#include <cstddef>
+#include <vector>
 
-// What all calls share and nobody changes.
-struct Shared {
-    const Tables tables;
-    const std::vector<Family> families;
-    const Geometry geometry;
-    std::vector<std::unique_ptr<RowPlan>> plans;
+#include "rows/products.hpp"
+#include "rows/shared.hpp"
+#include "rows/tile.hpp"
+#include "rows/walk.hpp"
 
-    explicit Shared(Tables given)
-        : tables(std::move(given)), families(ace::families(tables)), geometry(tables, families) {
-        for (int s = 0; s < tables.species; s++)
-            plans.push_back(std::make_unique<RowPlan>(tables, families, s));
-    }
-};
+namespace ace::ACE_ISA::rows {
 
-// Atoms of one species in one block; each has the lane of its place.
+// Atoms of one species that follow each other.
 struct Batch {
     int species, begin, count;
-    int block() const { return begin / W; }
-    int lane() const { return begin % W; }
 };
 
-// What is kept of a batch until the force rows of its neighbours are visited.
-struct Finished {
-    Site sites[W];
-    Buffer<V> forces;  // on the atoms themselves, [function of the species][xyz]
-    size_t bytes = 0;
-};
+// Of the six components of a function's virial.
+constexpr int virial_vectors = (6 + W - 1) / W;
 
 // A thread's, for one batch after the other.
 class BatchStage {
   public:
-    // Sums over all batches: [function], lanes apart; [function][virial_vectors].
-    Buffer<V> energy, virial;
+    Tile tiles[W / tile_sites];
+    Scratch<V> own;             // forces on the atoms, [function of the species][xyz]
+    Scratch<V> energy, virial;  // sums over all batches: [function]; [function][virial_vectors]
 
     void begin(const Shared& shared) {
-        energy.zeroed(shared.tables.functions);
-        virial.zeroed(static_cast<size_t>(shared.tables.functions) * virial_vectors);
+        energy.zero(shared.tables.functions);
+        virial.zero(static_cast<size_t>(shared.tables.functions) * virial_vectors);
     }
 
-    void finish(const Shared& shared, const Cells& cells, const Order& order, const Batch& batch,
-                bool forces, bool virials, Finished& to) {
+    // Finds the neighbours. False if neither they nor the atoms are in the slab.
+    bool find(const Shared& shared, const Piece& piece, const Order& order, const Batch& batch,
+              const Slab& slab) {
+        bool any = false;
+        for (int k = 0; k < batch.count; k++) {
+            Tile& tile = tiles[k / tile_sites];
+            tile.count = k % tile_sites + 1;
+            Site& site = tile.sites[k % tile_sites];
+            site.place = batch.begin + k;
+            shared.geometry.collect(site, piece, order, work_);
+            any = any || slab.holds(site.place);
+            for (const int target : site.target) any = any || slab.holds(target);
+        }
+        used_ = (batch.count + tile_sites - 1) / tile_sites;
+        return any;
+    }
+
+    int tiles_used() const { return used_; }
+
+    // Everything else. Atoms outside the slab have no part in energies, virials and own forces.
+    void finish(const Shared& shared, const Piece& piece, const Order& order, const Batch& batch,
+                const Slab& slab, bool forces, bool virials) {
         const RowPlan& plan = *shared.plans[batch.species];
-        sites(shared, cells, order, batch, virials, to);
-        V* x = variables_.need(plan.variables);
-        shared.geometry.turn(plan, sums_.data(), batch.lane(), batch.lane() + batch.count, x,
-                             moments_.data());
-        products(plan, x);
+        const bool inside = slab.holds(batch.begin);
+        variables_.need(plan.variables);
+        V* x = variables_.data();
+        for (int t = 0; t < used_; t++) shared.geometry.arrange(tiles[t], order, slab);
+        if (virials && inside) sums<true>(shared, piece, order, batch, x);
+        else sums<false>(shared, piece, order, batch, x);
+        x[plan.one] = S::set(1);
+        multiply(plan, x);
+        values(plan, x, batch.count, inside);
         if (!forces && !virials) return;
-        // Whole vectors at the end: rows are turned into columns later.
-        const int pairs = plan.slopes.size();
-        V* weights = weights_.need((pairs + W - 1) / W * W);
-        for (int p = 0; p < pairs; p++) weights[p] = sum(plan.slopes, p, x);
-        V* own = forces ? to.forces.zeroed(3 * plan.functions.size()) : nullptr;
-        if (virials) whole<0>(plan, own);
-        else whole<moment_move>(plan, own);
-        if (forces) keep(plan, batch, to);
+        weights_.need(plan.weights.size());
+        for (int p = 0; p < plan.weights.size(); p++) weights_[p] = sum(plan.weights, p, x);
+        own.zero(3 * plan.functions.size());
+        if (inside) {
+            if (virials) whole<moment_count>(plan);
+            else whole<moments_without_virial>(plan);
+        }
+        if (forces) keep(shared, plan, batch);
     }
 
   private:
-    void sites(const Shared& shared, const Cells& cells, const Order& order, const Batch& batch,
-               bool virials, Finished& to) {
+    Site& site(int k) { return tiles[k / tile_sites].sites[k % tile_sites]; }
+
+    // A's and moments.
+    template <bool virial>
+    void sums(const Shared& shared, const Piece& piece, const Order& order, const Batch& batch,
+              V* a) {
         const Geometry& geometry = shared.geometry;
-        const Pattern& last = shared.plans[batch.species]->patterns.back();
-        const int columns = last.begin + shared.families.back().columns + last.kept;
-        moments_.need(static_cast<size_t>(columns) * moment_count);
-        sums_.need(static_cast<size_t>(geometry.columns()) * W * sum_vectors);
+        const size_t columns = geometry.columns();
+        moments_.need(columns * moment_count);
+        sums_.need(columns * W * sum_vectors(virial));
         for (int k = 0; k < batch.count; k++) {
-            Site& site = to.sites[k];
-            site.place = batch.begin + k;
-            geometry.fill(site, cells, order, scratch_);
-            V* sums = sums_.data() + (batch.lane() + k) * sum_vectors;
-            if (virials) geometry.sum<true>(site, scratch_, sums);
-            else geometry.sum<false>(site, scratch_, sums);
+            geometry.fill(site(k), piece, order, work_);
+            geometry.sum<virial>(site(k), work_, sums_.data() + k * sum_vectors(virial));
         }
+        geometry.turn<virial>(sums_.data(), batch.count, a, moments_.data());
     }
 
-    __attribute__((noinline)) void products(const RowPlan& plan, V* x) {
-        x[plan.one] = V{} + 1.0;
-        multiply(plan, x);
+    __attribute__((noinline)) void values(const RowPlan& plan, V* x, int count, bool inside) {
+        V present = V{};
+        for (int k = 0; k < count; k++) present[k] = inside;
         for (int f = 0; f < plan.values.size(); f++) {
             const V value = sum(plan.values, f, x);
-            energy.data()[plan.functions[f]] += value;
+            energy[plan.functions[f]] += value * present;
             if (plan.value_place[f] >= 0) x[plan.value_place[f]] = value;
         }
     }
 
-    // The sums over all neighbours, atoms in their lanes.
-    template <int begin>
-    __attribute__((noinline)) void whole(const RowPlan& plan, V* forces) {
-        const LaneWeights weights{weights_.data()};
-        const ToWhole<begin> to{virial.data(), forces, plan.number.data()};
-        for (size_t f = 0; f < plan.patterns.size(); f++) {
-            const Pattern& pattern = plan.patterns[f];
-            V* rows = moments_.data() + static_cast<size_t>(pattern.begin) * moment_count;
-            walk<1, moment_count - begin, moment_count>(pattern, rows + begin, weights, to);
+    // The sums over all neighbours: to own forces, and to the virial, with the lanes summed up.
+    template <int width>
+    __attribute__((noinline)) void whole(const RowPlan& plan) {
+        for (const Program& program : plan.programs) {
+            slots_.need(static_cast<size_t>(program.slots) * width);
+            walk_moments<width>(
+                program, weights_.data(), moments_.data(), slots_.data(),
+                [&](int function, const V* sum) ACE_LAMBDA {
+                    V* out = own.data() + static_cast<size_t>(3) * plan.number[function];
+#pragma GCC unroll 3
+                    for (int q = 0; q < 3; q++) out[q] += sum[q];
+                    if constexpr (width == moment_count) {
+                        V padded[virial_vectors * W] = {};
+#pragma GCC unroll 6
+                        for (int q = 0; q < 6; q++) padded[q] = sum[3 + q];
+#pragma GCC unroll 3
+                        for (int v = 0; v < virial_vectors; v++)
+                            virial[static_cast<size_t>(function) * virial_vectors + v] +=
+                                S::sums(padded + v * W);
+                    }
+                });
         }
     }
 
-    // Weights atom by atom.
-    void keep(const RowPlan& plan, const Batch& batch, Finished& to) {
-        const int pairs = plan.slopes.size();
-        to.bytes = 3 * sizeof(V) * plan.functions.size();
-        for (int k = 0; k < batch.count; k++) {
-            to.sites[k].weights.need((pairs + W - 1) / W * W);
-            to.bytes += to.sites[k].bytes(pairs);
+    // What neighbours need of the weights, atom by atom; the sign is that of forces.
+    __attribute__((noinline)) void keep(const Shared& shared, const RowPlan& plan,
+                                        const Batch& batch) {
+        const int padded = (plan.kept + W - 1) / W * W;  // whole vectors: rows become columns
+        kept_.need(padded);
+        const double y = 0.28209479177387814;  // Y_00
+        for (const Program& program : plan.programs) {
+            for (const Rest& rest : program.rests) {
+                V w[2 * most_l + 1];
+                for (int m = 0; m <= 2 * rest.l; m++) w[m] = -weights_[rest.weight + m];
+                if (rest.l) shared.geometry.harmonics().lower(rest.l, w, &kept_[rest.kept]);
+                else kept_[rest.kept] = y * w[0];
+            }
+            for (const Result& r : program.results) {
+                const V* w = &weights_[r.weight];
+                V* out = &kept_[r.kept];
+                if (r.parent >= 0) *out++ = *w++;
+                if (r.channel >= 0) *out = -y * *w;
+            }
         }
-        for (int p = 0; p < pairs; p += W) {
-            V* columns = weights_.data() + p;
-            transpose(columns);
-            for (int k = 0; k < batch.count; k++)
-                *reinterpret_cast<V*>(to.sites[k].weights.data() + p) = columns[batch.lane() + k];
+        for (int k = 0; k < batch.count; k++) site(k).kept.need(padded);
+        for (int p = 0; p < padded; p += W) {
+            V* columns = &kept_[p];
+            S::transpose(columns);
+            for (int k = 0; k < batch.count; k++) S::store(&site(k).kept[p], columns[k]);
         }
     }
 
-    Geometry::Scratch scratch_;
-    Buffer<V> variables_, weights_;  // atoms in lanes: x of the plan; dB_k/dA_v, [pair]
-    Buffer<V> sums_, moments_;       // [column][lane][sum_vectors]; [column, kept][moment_count]
+    Geometry::Work work_;
+    int used_ = 0;
+    Scratch<V> variables_, weights_, kept_, slots_;  // atoms in the lanes
+    Scratch<V> sums_, moments_;  // [column][atom][sum_vectors]; [column][moment_count]
 };
+
+}  // namespace ace::ACE_ISA::rows

@@ -1,6 +1,12 @@
-// Real harmonics of a vector of neighbours with their gradients, and sums over lanes. Included
-// by rows/engine.hpp in the namespace of an instruction set.
+// Real harmonics of vectors of neighbours, and their gradients.
 #pragma once
+#include <cmath>
+#include <vector>
+
+#include "ace/limits.hpp"
+#include "rows/vectors.hpp"
+
+namespace ace::ACE_ISA::rows {
 
 // Y_lm of unit vectors, lm = l^2 + l + m (docs/conventions.md, "Harmonics"), and the gradients of
 // r^l Y_lm there. With F_lm = r^(l-m) d^m P_l/dz^m (x + i y)^m and n = l + m:
@@ -37,17 +43,27 @@ class Harmonics {
         }
     }
 
-    // Writes gradient[3 * lm + d] up to some l from the values.
-    ACE_INLINE void gradients(int lmax, const V* value, V* out) const {
-        for (int lm = 0; lm < (lmax + 1) * (lmax + 1); lm++) gradient(lm, value, out + 3 * lm);
-    }
-
     // The gradient of one of them.
     ACE_INLINE void gradient(int lm, const V* value, V* out) const {
         const Slope& t = slopes_[lm];
         out[0] = t.x[0] * value[t.up] + t.x[1] * value[t.down];
         out[1] = t.y[0] * value[t.up_other] + t.y[1] * value[t.down_other];
         out[2] = t.z * value[t.same];
+    }
+
+    // From the 2l + 1 numbers w of a rest, l > 0, to those with which grad sum_m w_m r^l Y_lm is a sum
+    // of Y one l below: [m][xyz].
+    void lower(int l, const V* w, V* out) const {
+        for (int k = 0; k < 3 * (2 * l - 1); k++) out[k] = V{};
+        V* to = out - 3 * (l - 1) * (l - 1);
+        for (int m = 0; m <= 2 * l; m++) {
+            const Slope& t = slopes_[l * l + m];
+            if (t.x[0] != 0) to[3 * t.up] += t.x[0] * w[m];
+            if (t.x[1] != 0) to[3 * t.down] += t.x[1] * w[m];
+            if (t.y[0] != 0) to[3 * t.up_other + 1] += t.y[0] * w[m];
+            if (t.y[1] != 0) to[3 * t.down_other + 1] += t.y[1] * w[m];
+            if (t.z != 0) to[3 * t.same + 2] += t.z * w[m];
+        }
     }
 
   private:
@@ -111,61 +127,4 @@ class Harmonics {
     std::vector<Slope> slopes_;
 };
 
-template <int step, size_t... lane>
-ACE_INLINE V swap(V v, std::index_sequence<lane...>) {
-    return __builtin_shufflevector(v, v, int(lane ^ step)...);
-}
-
-template <int step, int high, size_t... lane>
-ACE_INLINE V mix(V a, V b, std::index_sequence<lane...>) {
-    return __builtin_shufflevector(
-        a, b,
-        (high ? ((lane & step) ? int(W + lane) : int(lane + step))
-              : ((lane & step) ? int(W + lane - step) : int(lane)))...);
-}
-
-// The sum of the parts of `span` lanes of a vector, in each of them.
-ACE_INLINE V repeats(V v, int span) {
-    const auto lanes = std::make_index_sequence<W>();
-    if constexpr (W > 4)
-        if (span <= 4) v += swap<4>(v, lanes);
-    if constexpr (W > 2)
-        if (span <= 2) v += swap<2>(v, lanes);
-    if (span <= 1) v += swap<1>(v, lanes);
-    return v;
-}
-
-// Rows become columns.
-template <int step = 1>
-ACE_INLINE void transpose(V* r) {
-    if constexpr (step < W) {
-        const auto lanes = std::make_index_sequence<W>();
-#pragma GCC unroll 16
-        for (int i = 0; i < W; i++)
-            if (!(i & step)) {
-                const V a = r[i], b = r[i + step];
-                r[i] = mix<step, 0>(a, b, lanes);
-                r[i + step] = mix<step, 1>(a, b, lanes);
-            }
-        transpose<2 * step>(r);
-    }
-}
-
-// The sums over the lanes of `count` vectors, at most W, as one vector that repeats them: every
-// step halves their number.
-template <int count = W, int step = 1>
-ACE_INLINE V lane_sums(V* t) {
-    if constexpr (count == 1) {
-        if constexpr (step < W) t[0] += swap<step>(t[0], std::make_index_sequence<W>());
-        if constexpr (step < W) return lane_sums<1, 2 * step>(t);
-        return t[0];
-    } else {
-        const auto lanes = std::make_index_sequence<W>();
-#pragma GCC unroll 16
-        for (int i = 0; i < count / 2; i++) {
-            const V a = t[2 * i], b = t[2 * i + 1];
-            t[i] = mix<step, 0>(a, b, lanes) + mix<step, 1>(a, b, lanes);
-        }
-        return lane_sums<count / 2, 2 * step>(t);
-    }
-}
+}  // namespace ace::ACE_ISA::rows

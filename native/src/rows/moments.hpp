@@ -1,5 +1,21 @@
-// Sums over the neighbours of one atom. Included by rows/engine.hpp.
+// Sums over the neighbours of one atom.
 #pragma once
+#include <vector>
+
+#include "rows/harmonics.hpp"
+#include "rows/tile.hpp"
+#include "rows/vectors.hpp"
+
+namespace ace::ACE_ISA::rows {
+
+// Sums over the neighbours, per A: A itself, dA/dr_x, dA/dr_y, dA/dr_z and, if virials are wanted,
+// -r_x dA/dr_y in the order xx yy zz yz xz xy.
+constexpr int sum_count = 10, sums_without_virial = 4;
+constexpr int sum_vectors(bool virial) {
+    return ((virial ? sum_count : sums_without_virial) + W - 1) / W;
+}
+// All of them but A, for W atoms in the lanes.
+constexpr int moment_count = 9, moments_without_virial = 3;
 
 // What A_lm is made of at one vector of neighbours: with k = u Y and h = grad(r^l Y) - l k, where
 // r = 1, dA/dr = R/r h + R' k, and A = R/r (r Y).
@@ -11,50 +27,60 @@ struct Pieces {
 inline void pieces(const Harmonics& harmonics, const Site& site, const std::vector<int>& used,
                    int l, int lm, const V* distance, Pieces* to) {
     for (const int q : used) {
-        const V *u = site.unit(q), y = site.harmonic(q)[lm];
-        harmonics.gradient(lm, site.harmonic(q), to->across);
+        const V *u = site.unit(q), *y = u + 3;
+        harmonics.gradient(lm, y, to->across);
         for (int d = 0; d < 3; d++) {
-            to->along[d] = u[d] * y;
+            to->along[d] = u[d] * y[lm];
             to->across[d] -= double(l) * to->along[d];
         }
-        to->value = distance[q] * y;
+        to->value = distance[q] * y[lm];
         to++;
     }
 }
 
-// All sums of one A over vectors q: R/r and R' [q][2], positions [xyz][q], `step` apart.
-template <bool virial>
-ACE_INLINE void moments(const std::vector<int>& used, const V* radial, const V* at,
-                        size_t step, const Pieces* p, V* out) {
-    V t[sum_vectors * W] = {};
+// As many shells at once as registers hold the sums of.
+constexpr int shells_at_once(bool virial) { return virial ? (W == 8 ? 2 : 1) : (W == 8 ? 4 : 2); }
+
+// All sums of M A's that differ in the radial function, over vectors q: R/r and R' [q][2],
+// positions [xyz][q], `step` apart.
+template <bool virial, int M>
+ACE_INLINE void moments(const std::vector<int>& used, const V* const* radial, const V* at,
+                        size_t step, const Pieces* p, V* const* out) {
+    constexpr int vectors = sum_vectors(virial);
+    V t[M][vectors * W] = {};
     for (const int q : used) {
-        const V value = radial[2 * q], slope = radial[2 * q + 1];
-        t[sum_value] += value * p->value;
-        if constexpr (virial) {
-            const V x = at[q], y = at[step + q], z = at[2 * step + q];
-            const V dx = value * p->across[0] + slope * p->along[0],
-                    dy = value * p->across[1] + slope * p->along[1],
-                    dz = value * p->across[2] + slope * p->along[2];
-            t[0] -= x * dx;
-            t[1] -= y * dy;
-            t[2] -= z * dz;
-            t[3] -= y * dz;
-            t[4] -= x * dz;
-            t[5] -= x * dy;
-            t[6] += dx;
-            t[7] += dy;
-            t[8] += dz;
-        } else {
+#pragma GCC unroll 4
+        for (int n = 0; n < M; n++) {
+            const V value = radial[n][2 * q], slope = radial[n][2 * q + 1];
+            t[n][0] += value * p->value;
+            if constexpr (virial) {
+                const V x = at[q], y = at[step + q], z = at[2 * step + q];
+                const V dx = value * p->across[0] + slope * p->along[0],
+                        dy = value * p->across[1] + slope * p->along[1],
+                        dz = value * p->across[2] + slope * p->along[2];
+                t[n][1] += dx;
+                t[n][2] += dy;
+                t[n][3] += dz;
+                t[n][4] -= x * dx;
+                t[n][5] -= y * dy;
+                t[n][6] -= z * dz;
+                t[n][7] -= y * dz;
+                t[n][8] -= x * dz;
+                t[n][9] -= x * dy;
+            } else {
 #pragma GCC unroll 3
-            for (int d = 0; d < 3; d++) {
-                t[sum_move + d] += value * p->across[d];
-                t[sum_move + d] += slope * p->along[d];
+                for (int d = 0; d < 3; d++) {
+                    t[n][1 + d] += value * p->across[d];
+                    t[n][1 + d] += slope * p->along[d];
+                }
             }
         }
         p++;
     }
+#pragma GCC unroll 4
+    for (int n = 0; n < M; n++)
 #pragma GCC unroll 8
-    for (int k = 0; k < sum_count / W; k++) out[k] = lane_sums<W>(t + k * W);
-    if constexpr (sum_count % W != 0)
-        out[sum_vectors - 1] = lane_sums<sum_count % W>(t + sum_count / W * W);
+        for (int k = 0; k < vectors; k++) out[n][k] = S::sums(t[n] + k * W);
 }
+
+}  // namespace ace::ACE_ISA::rows

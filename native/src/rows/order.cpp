@@ -1,10 +1,11 @@
+#include "rows/order.hpp"
+
 #include <algorithm>
 #include <utility>
 
 #include "ace/lattice.hpp"
-#include "rows/plan.hpp"
 
-namespace ace {
+namespace ace::rows {
 namespace {
 
 // Positions moved into the cell along periodic directions.
@@ -44,7 +45,7 @@ void bisect(const std::vector<double>& at, std::vector<int>& order, int begin, i
 }  // namespace
 
 std::vector<int> compact_order(const double* positions, const double* cell, const int* pbc,
-                               const int32_t* species, int atoms, int lanes) {
+                               const int32_t* species, int atoms, int run) {
     std::vector<int> order(atoms);
     for (int i = 0; i < atoms; i++) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
@@ -53,10 +54,10 @@ std::vector<int> compact_order(const double* positions, const double* cell, cons
     for (int begin = 0; begin < atoms;) {
         int end = begin;
         while (end < atoms && species[order[end]] == species[order[begin]]) end++;
-        bisect(at, order, begin, end, lanes);
+        bisect(at, order, begin, end, run);
         begin = end;
     }
     return order;
 }
 
-}  // namespace ace
+}  // namespace ace::rows

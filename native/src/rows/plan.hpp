@@ -1,65 +1,72 @@
-// What the row builder executes for one central species, compiled once from the Tables: products
-// of A's as interior nodes, and the fixed pattern of B_k and dB_k/dA_v in them.
+// What the row builder executes for one central species, compiled once from the Tables.
+//
+// The derivative of a function B in the A's of one shell (one radial function, one l) is 2l + 1
+// numbers, made of the other factors of its products: a *rest*. Functions that differ only in the
+// radial function of that shell have it in common, so everything that depends on m is done once for
+// all of them: with the numbers w of a rest, a neighbour at r u with radial function R feels
+//   dB/dr = R/r t + R' s u,   s = sum_m w_m Y_m(u),   t = sum_m w_m grad Y_m(u)
+// summed over the function's shells (its *terms*).
 #pragma once
 #include <cstdint>
 #include <vector>
 
 #include "ace/tables.hpp"
+#include "rows/families.hpp"
+#include "rows/nodes.hpp"
 
-namespace ace {
-
-// x[re] + i x[im] = (x[a_re] + i x[a_im]) (x[b_re] +- i x[b_im]); places that are -1 are zero.
-struct Node {
-    enum Kind { real, scaled, complex, conjugate, complex_re, conjugate_re };
-    int kind, level, a_re, a_im, b_re, b_im, re, im;
-};
-
-struct NodeRange {
-    int kind, begin, end;
-};
+namespace ace::rows {
 
 // Sparse sums: result r = sum of coefficient[e] x[place[e]] over e from first[r] to first[r + 1].
 struct Sums {
     std::vector<int> first{0}, place;
     std::vector<double> coefficient;
     int size() const { return static_cast<int>(first.size()) - 1; }
+    void add(int at, double c) {
+        place.push_back(at);
+        coefficient.push_back(c);
+    }
+    void end() { first.push_back(static_cast<int>(place.size())); }
 };
 
-// One channel and l, its first A, and that one's number within its family.
-struct Shell {
-    int channel, l, v, column;
+// The first of 2l + 1 weights, and the first of the numbers kept of it for neighbours.
+struct Rest {
+    int l, weight, kept;
 };
 
-// The A's of one neighbour species and of radial tables that end at one distance.
-struct Family {
-    int begin, columns;  // `begin`: number of columns of the families before
-    int lmax;
-    std::vector<Shell> shells;
+// One shell of a function: its rest, numbered within the chunk, its channel, and its first column.
+struct Term {
+    int rest, channel, column;
 };
-// By species, and for each by number of the distance.
-std::vector<Family> families(const Tables& tables);
 
-// The number of the distance at which each radial table ends, whatever the pair of species.
-std::vector<int> reaches(const Tables& tables);
-
-// A function's derivative in one family: a sum over columns, which are A's or derivatives of other
-// functions. Others take theirs from it at once: `multiples` are w dB, `products` w dA + w' dB.
+// The derivative of one function: the sum of its terms, those with l = 0 last. If the function is
+// an A with l = 0 times another, its parent, it is weight[0] dB_parent + weight[1] dA instead;
+// where one of the two does not depend on the neighbours in question, parent or channel is -1.
 struct Result {
     int function;
-    int place;  // the column that it is to later results, or -1
-    int columns, multiples, products;
+    int terms, radial_terms;  // how many of the next terms; the latter have l = 0
+    int slot, parent;         // where it is kept for others, and where theirs is; or -1
+    int channel, column;      // of dA
+    int weight, kept;         // the first weight, and the first kept number
+    int leaves;               // how many of the next are taken from it, and no others from them
 };
 
-// The pairs (k, v) of one family, in the order of their weights: for every result its columns, its
-// multiples, and two for each of its products.
-struct Pattern {
-    int begin = 0;    // columns and kept results of the families before
-    int kept = 0;     // results that are columns, numbered from `columns` of the family on
-    int weights = 0;  // number of the first weight
-    int parents = 0;  // results that others are taken from or are kept; they come first
+// Functions that share rests come together, so that these stay in the nearest cache.
+struct Chunk {
+    int first_rest, end_rest, first_result, end_result;
+    int first_term, first_position;
+};
+
+// The derivatives in the A's of one family.
+struct Program {
+    int begin = 0;  // columns of the families before
+    int slots = 0, most_rests = 0;
+    std::vector<Chunk> chunks;
+    std::vector<Rest> rests;  // of every chunk, by l
+    std::vector<Term> terms;
     std::vector<Result> results;
-    std::vector<int> column;    // of each result, then of its products
-    std::vector<int> function;  // of each result's multiples and products
+    // Force rows hold the results in their order, and begin each chunk at a whole vector of any
+    // instruction set: the function of every position, or -1.
+    std::vector<int> positions;
 };
 
 struct RowPlan {
@@ -69,17 +76,13 @@ struct RowPlan {
     int one = 0;        // place of the constant 1
     std::vector<Node> nodes;
     std::vector<NodeRange> ranges;
-    std::vector<int> functions;      // those that this species has, ascending
-    std::vector<int> number;         // of every function in `functions`
-    Sums values;                     // B_k of `functions`
-    std::vector<int> value_place;    // where B_k goes if others need it, or -1
-    Sums slopes;                     // dB_k/dA_v, numbered through all patterns
-    std::vector<Pattern> patterns;   // by family
+    std::vector<int> functions;     // those that this species has, ascending
+    std::vector<int> number;        // of every function in `functions`
+    Sums values;                    // B_k of `functions`
+    std::vector<int> value_place;   // where B_k goes if others need it, or -1
+    Sums weights;
+    int kept = 0;                   // how many numbers are kept of an atom for its neighbours
+    std::vector<Program> programs;  // by family
 };
 
-// Internal order of atoms: by species, and close together in space within each run of `lanes`.
-// Returns the caller's index of every place.
-std::vector<int> compact_order(const double* positions, const double* cell, const int* pbc,
-                               const int32_t* species, int atoms, int lanes);
-
-}  // namespace ace
+}  // namespace ace::rows

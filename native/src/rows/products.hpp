@@ -1,6 +1,9 @@
-// Products of A's and the sparse sums in them, W atoms across the lanes. Included by
-// rows/engine.hpp.
+// Products of A's and the sparse sums in them, W atoms across the lanes.
 #pragma once
+#include "rows/plan.hpp"
+#include "rows/vectors.hpp"
+
+namespace ace::ACE_ISA::rows {
 
 inline void multiply(const RowPlan& plan, V* __restrict x) {
     for (const NodeRange& range : plan.ranges) {
@@ -39,9 +42,11 @@ inline void multiply(const RowPlan& plan, V* __restrict x) {
     }
 }
 
-ACE_INLINE V sum(const Sums& sums, int row, const V* x) {
+ACE_INLINE V sum(const ace::rows::Sums& sums, int row, const V* x) {
     V out = V{};
     for (int e = sums.first[row]; e < sums.first[row + 1]; e++)
         out += sums.coefficient[e] * x[sums.place[e]];
     return out;
 }
+
+}  // namespace ace::ACE_ISA::rows

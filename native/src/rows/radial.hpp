@@ -1,5 +1,12 @@
-// Radial functions of vectors of neighbours. Included by rows/engine.hpp.
+// Radial functions of vectors of neighbours.
 #pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "ace/tables.hpp"
+#include "rows/vectors.hpp"
+
+namespace ace::ACE_ISA::rows {
 
 // One radial table of one ordered pair of species, its rows padded to whole vectors.
 struct Grid {
@@ -7,9 +14,9 @@ struct Grid {
     int bins;
     bool refuse;                   // pairs closer than `begin` are an error
     int first, channels, padded;   // first channel, their number, and that in whole vectors
-    Buffer<V> rows;                // [bin][6][padded], and a bin of zeros
     double last;                   // t of the last knot
     Knots knots;                   // empty: bin after bin, all of length 1
+    Scratch<V> rows;               // [bin][6][padded], and a bin of zeros
 
     Grid(const RadialTable& t, int pair, int first_channel)
         : begin(t.begin[pair]), inverse(1.0 / t.spacing[pair]), bins(t.count[pair]),
@@ -17,8 +24,8 @@ struct Grid {
           padded((t.channels + W - 1) / W), last(t.knot(pair, t.count[pair])), knots(t, pair) {
         const double end = t.end(pair);
         reach = end * end;
-        double* to = reinterpret_cast<double*>(
-            rows.zeroed((static_cast<size_t>(bins) + 1) * 6 * padded));
+        rows.zero((static_cast<size_t>(bins) + 1) * 6 * padded);
+        double* to = reinterpret_cast<double*>(rows.data());
         for (int row = 0; row < 6 * bins; row++)
             std::copy_n(t.row(pair, row / 6) + static_cast<size_t>(row % 6) * channels, channels,
                         to + static_cast<size_t>(row) * padded * W);
@@ -64,8 +71,8 @@ struct Grid {
                     df[k] = df[k] * u[k] + f[k];
                     f[k] = f[k] * u[k] + row[k][n * padded + c];
                 }
-            transpose(f);
-            transpose(df);
+            S::transpose(f);
+            S::transpose(df);
             const int count = std::min(W, channels - c * W);
             for (int k = 0; k < count; k++, to += 2, also += 2 * step) {
                 to[0] = also[0] = over * f[k];
@@ -74,3 +81,5 @@ struct Grid {
         }
     }
 };
+
+}  // namespace ace::ACE_ISA::rows

@@ -260,7 +260,7 @@ void read_irreps(const Reader& in, Tables& t) {
         t.densities += made * (2 * l + 1);
     }
     t.outputs = outputs.empty() ? 0 : in.dimension("products0.weights", 'd', 3, 0);
-    require(t.outputs <= most_outputs && (outputs.empty() || t.outputs >= 1) &&
+    require(t.outputs <= most_outputs && (outputs.empty() || (t.outputs >= 1 && t.densities >= 1)) &&
                 int64_t(t.outputs) * t.densities <= most_values,
             "impossible number of members");
     require(!in.has("embedding.weight") && !in.has("core.begin"),

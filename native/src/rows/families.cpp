@@ -1,0 +1,47 @@
+#include "rows/families.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ace::rows {
+namespace {
+
+bool end_alike(const RadialTable& a, const RadialTable& b) {
+    for (size_t p = 0; p < a.begin.size(); p++) {
+        const int pair = static_cast<int>(p);
+        if (std::abs(b.end(pair) - a.end(pair)) > 1e-9 * a.end(pair)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::vector<int> reaches(const Tables& tables) {
+    std::vector<int> out;
+    int count = 0;
+    for (const RadialTable& t : tables.radial) {
+        size_t k = 0;
+        while (k < out.size() && !end_alike(t, tables.radial[k])) k++;
+        out.push_back(k < out.size() ? out[k] : count++);
+    }
+    return out;
+}
+
+std::vector<Family> families(const Tables& tables) {
+    const std::vector<int> reach = reaches(tables);
+    const int count = 1 + *std::max_element(reach.begin(), reach.end());
+    std::vector<Family> out(tables.species * count, {0, 0, 0, {}});
+    for (int v = 0; v < static_cast<int>(tables.a_l.size()); v += 2 * tables.a_l[v] + 1) {
+        int table = 0;
+        for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
+            c -= tables.radial[table].channels;
+        Family& family = out[tables.a_species[v] * count + reach[table]];
+        family.shells.push_back({tables.a_channel[v], tables.a_l[v], v, family.columns});
+        family.columns += 2 * tables.a_l[v] + 1;
+        family.lmax = std::max(family.lmax, tables.a_l[v]);
+    }
+    for (size_t f = 1; f < out.size(); f++) out[f].begin = out[f - 1].begin + out[f - 1].columns;
+    return out;
+}
+
+}  // namespace ace::rows
