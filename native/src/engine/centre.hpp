@@ -60,7 +60,7 @@ struct Centre {
                 coefficients.back().push_back(some_of(c, tables.densities, p));
             std::vector<double>().swap(c);
         }
-        if (!tables.embeddings.present && tables.outputs > 1)
+        if (!tables.embeddings.present && coefficients.size() > 1)  // not in plans of site values
             for (int o = 0; o < tables.outputs; o += densities_at_once)
                 bundles.push_back(bundle(o, std::min(tables.outputs, o + densities_at_once)));
         for (const Source& source : plan.sources) {
