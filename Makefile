@@ -92,7 +92,7 @@ $(TORCHFORCE)/made: Makefile constraints.txt
 	test -e $@ || test $$free -gt 8388608 || { \
 	    echo "test-torchforce: 8 GB are needed in build/, $$((free / 1048576)) GB are free"; exit 1; }
 	$(PYTHON) -m venv $(TORCHFORCE)
-	grep -i -E '^(numpy|scipy|pyyaml|vesin|vesin-torch|pytest|cmake|ninja)==' constraints.txt > $(TORCHFORCE)/constraints.txt
+	grep -i -E '^(numpy|scipy|pyyaml|vesin-torch|pytest|cmake|ninja)==' constraints.txt > $(TORCHFORCE)/constraints.txt
 	$(TORCHFORCE)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --constraint $(TORCHFORCE)/constraints.txt torch==2.12.1 \
 	    acellera-openmmtorch-cpu==1.10 openmm==8.5.2 vesin-torch cmake ninja pytest

@@ -12,6 +12,10 @@ class Evaluator:
     def __init__(self, tables: bytes, instruction_set: str, precision: str = "double") -> None: ...
     @property
     def instruction_set(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def is_energy(self) -> bool: ...
     def evaluate(
         self,
         positions: Floats,
@@ -35,6 +39,40 @@ class Evaluator:
         pbc: NDArray[np.int32],
         threads: int,
     ) -> tuple[Floats, Floats, Floats]: ...
+    def values(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+        out: Floats,
+    ) -> list[tuple[int, str]]: ...
+    def jvp(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+        displacements: Floats,
+        strains: Floats,
+        out: Floats,
+    ) -> list[tuple[int, str]]: ...
+    def pullback(
+        self,
+        positions: Floats,
+        species: NDArray[np.int32],
+        first: NDArray[np.int64],
+        cells: Floats,
+        pbc: NDArray[np.int32],
+        threads: int,
+        adjoints: Floats,
+        forces: Floats | None,
+        virials: Floats | None,
+    ) -> list[tuple[int, str]]: ...
     def evaluate_list(
         self,
         positions: Floats,

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot import lattice
 from acepot.errors import InputError
 from acepot.structure import Structure
 
-#: Images of a cell that are looked at one by one, and of atoms at once.
-_MOST_SHIFTS, _MOST_IMAGES = 100_000, 5_000_000
+#: Layers of a lattice that are looked at one by one, and images of atoms at once.
+_MOST_LAYERS, _MOST_IMAGES = 100_000, 5_000_000
 #: Neighbours of an atom, as in the native library (native/include/ace/cells.hpp), and edges of a
 #: structure: 3 GB in this list.
 _MOST_NEIGHBOURS, _MOST_EDGES = 100_000, 30_000_000
 #: The part of a cube that a ball in it fills, by the number of directions.
 _BALL = (1.0, 1.0, 0.7854, 0.5236)
-#: How far atoms may be apart along a direction that does not repeat where others do, in cut-offs:
-#: the library that finds neighbours ends the process beyond some thousands.
-_FARTHEST = 100
+#: Å; atoms that are nearer are at the same point: coordinates of images are rounded.
+_SAME_POINT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,48 +57,97 @@ def build(structure: Structure, cutoff: float) -> Edges:
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"cutoff: expected a positive length in Å, got {cutoff}")
-    _check_extent(structure, cutoff)
     _check_density(structure, cutoff)
-    # Here, because vesin imports torch wherever it is installed: seconds that most runs can save.
-    import vesin
+    from scipy.spatial import cKDTree
 
-    calculator = vesin.NeighborList(cutoff=float(cutoff), full_list=True, n_threads=1)
-    centre, neighbour, shift, vector = calculator.compute(
-        points=structure.positions,
-        box=_complete_cell(structure),
-        periodic=structure.pbc,
-        quantities="ijSD",
+    images = _images(structure, cutoff)
+    # A tree takes atoms that are far apart and cells of any shape in its stride.
+    near = cKDTree(images.places).sparse_distance_matrix(
+        cKDTree(images.positions), cutoff * (1 + 1e-9) + _SAME_POINT, output_type="ndarray"
     )
-    order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], neighbour, centre))
-    centre = centre[order].astype(np.int64)
-    neighbour = neighbour[order].astype(np.int64)
-    vector = vector[order]
-    if len(vector) and (squared := np.einsum("ed,ed->e", vector, vector)).min() == 0.0:
+    centre, image = near["i"], near["j"]
+    neighbour = images.atom[image]
+    vector = images.positions[image] - images.places[centre]
+    inner = images.shift[image]
+    squared = np.einsum("ed,ed->e", vector, vector)
+    kept = (squared < cutoff**2) & ((centre != neighbour) | inner.any(axis=1))
+    centre, neighbour, vector, squared = (a[kept] for a in (centre, neighbour, vector, squared))
+    shift = (inner[kept] + images.turns[centre] - images.turns[neighbour]) @ images.sums
+    if len(vector) and squared.min() <= _SAME_POINT**2:
         edge = int(squared.argmin())
-        raise InputError(
-            f"{_where(structure)}atoms {centre[edge]} and {neighbour[edge]} sit at the same point"
-        )
+        pair = sorted((int(centre[edge]), int(neighbour[edge])))
+        raise InputError(f"{_where(structure)}atoms {pair[0]} and {pair[1]} sit at the same point")
+    order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], neighbour, centre))
+    centre, neighbour = centre[order].astype(np.int64), neighbour[order]
     first = np.searchsorted(centre, np.arange(len(structure) + 1))
-    return Edges(centre, neighbour, vector, shift[order].astype(np.int32), first)
+    return Edges(centre, neighbour, vector[order], shift[order].astype(np.int32), first)
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Atoms folded into the cell of shortest vectors, and their images near that cell.
+
+    Args:
+        places: where the atoms are in the cell in Å, shape (n, 3).
+        turns: lattice vectors by which they were moved there, shape (n, 3).
+        sums: the lattice vectors as multiples of the structure's own, shape (3, 3).
+        positions: of the images, the atoms among them, in Å, shape (m, 3).
+        atom: whose image it is, shape (m,).
+        shift: lattice vectors from that atom's place, shape (m, 3).
+    """
+
+    places: NDArray[np.float64]
+    turns: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    atom: NDArray[np.int64]
+    shift: NDArray[np.int64]
+
+
+def _images(structure: Structure, reach: float) -> _Images:
+    """All images within reach of the box around the atoms, once these are folded."""
+    cell, sums = _short_cell(structure)
+    inverse = np.linalg.inv(cell)
+    fractions = structure.positions @ inverse
+    turns = np.floor(fractions) * structure.pbc
+    fractions -= turns
+    places = structure.positions - turns @ cell
+    atom, shift = np.arange(len(structure)), np.zeros((len(structure), 3), np.int64)
+    for k in np.flatnonzero(structure.pbc):
+        # Layers of the lattice are 1/|column of the inverse| apart.
+        within = reach * np.linalg.norm(inverse[:, k]) + 1e-9
+        layers = np.ceil(within)
+        if not len(atom) * min(2 * within, 2 * layers + 1) < _MOST_IMAGES + 100 * len(
+            structure
+        ) or (layers > _MOST_LAYERS):
+            raise InputError(
+                f"{_where(structure)}cell: its layers are too near to each other to look "
+                f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}; "
+                "has the cell collapsed?"
+            )
+        parts = []
+        for s in range(-int(layers), int(layers) + 1):
+            moved = fractions[atom, k] + s
+            parts.append(((moved >= -within) & (moved <= 1 + within), s))
+        shift = np.concatenate(
+            [shift[kept] + s * np.eye(3, dtype=np.int64)[k] for kept, s in parts]
+        )
+        atom = np.concatenate([atom[kept] for kept, _ in parts])
+    positions = places[atom] + shift @ cell
+    low, high = places.min(axis=0) - reach, places.max(axis=0) + reach
+    seen = ((positions >= low - _SAME_POINT) & (positions <= high + _SAME_POINT)).all(axis=1)
+    return _Images(places, turns.astype(np.int64), sums, positions[seen], atom[seen], shift[seen])
+
+
+def _short_cell(structure: Structure) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The cell by shortest vectors, and these as multiples of the structure's own."""
+    short, sums = lattice.reduced(structure.cell, structure.pbc)
+    return lattice.complete(short, structure.pbc), sums
 
 
 def _where(structure: Structure) -> str:
     """The name of a structure before a message; callers with several say which has none."""
     return f"{structure.name}: " if structure.name else ""
-
-
-def _check_extent(structure: Structure, cutoff: float) -> None:
-    periodic = structure.pbc
-    if not periodic.any() or periodic.all():
-        return
-    along = structure.positions @ _complete_cell(structure)[~periodic].T  # unit vectors
-    extent = float(np.ptp(along, axis=0).max())
-    if extent > _FARTHEST * max(cutoff, 1.0):
-        raise InputError(
-            f"{_where(structure)}atoms are {extent:.4g} Å apart along a direction "
-            f"that does not repeat; expected at most {_FARTHEST * max(cutoff, 1.0):.4g} Å, "
-            "or no periodic direction at all"
-        )
 
 
 def _check_density(structure: Structure, cutoff: float) -> None:
@@ -107,7 +156,7 @@ def _check_density(structure: Structure, cutoff: float) -> None:
     As many neighbours are expected as there are atoms on average within the cut-off of a place in
     a box around all of them.
     """
-    cell, periodic = _complete_cell(structure), structure.pbc
+    (cell, _), periodic = _short_cell(structure), structure.pbc
     inverse = np.linalg.inv(cell)
     layers = 1 / np.linalg.norm(inverse, axis=0)  # distances of the faces
     extent = np.ptp(structure.positions @ inverse, axis=0) * layers
@@ -138,66 +187,17 @@ def nearest(structure: Structure, reach: float) -> dict[tuple[int, int], float]:
     """
     from scipy.spatial import cKDTree
 
-    cell, periodic = _reduced(_complete_cell(structure), structure.pbc), structure.pbc
-    inverse = np.linalg.inv(cell)
-    fractions = np.floor(structure.positions @ inverse) * periodic
-    places = structure.positions - fractions @ cell
-    # Layers of the lattice are 1/|column of the inverse| apart.
-    layers = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) * periodic
-    count = float(np.prod(2.0 * layers + 1))
-    if count > _MOST_SHIFTS or count * len(structure) > _MOST_IMAGES + 100 * len(structure):
-        raise InputError(
-            f"{_where(structure)}cell: its layers are too near to each other to look "
-            f"for neighbours within {reach:g} Å, got {structure.cell.tolist()}; "
-            "has the cell collapsed?"
-        )
-    shifts = np.stack(
-        np.meshgrid(*[np.arange(-n, n + 1) for n in layers], indexing="ij"), axis=-1
-    ).reshape(-1, 3)
-    moves, low, high = shifts @ cell, places.min(axis=0) - reach, places.max(axis=0) + reach
-    moves = moves[(np.abs(moves) <= high - low).all(axis=1)]
-    images = (places + moves[:, None]).reshape(-1, 3)
-    near = ((images >= low) & (images <= high)).all(axis=1)
-    images, numbers = images[near], np.tile(structure.numbers, len(moves))[near]
+    images = _images(structure, reach)
+    numbers = structure.numbers[images.atom]
     kinds = np.unique(structure.numbers).tolist()
     found: dict[tuple[int, int], float] = {}
     for b in kinds:
-        tree = cKDTree(images[numbers == b])
+        tree = cKDTree(images.positions[numbers == b])
         for a in (a for a in kinds if a <= b):
             # Of its own kind an atom is the nearest to itself.
-            least, _ = tree.query(places[structure.numbers == a], k=[2 if a == b else 1])
-            if (length := float(least.min())) == 0.0:
+            least, _ = tree.query(images.places[structure.numbers == a], k=[2 if a == b else 1])
+            if (length := float(least.min())) <= _SAME_POINT:
                 build(structure, reach)  # names the atoms
             if length < reach:
                 found[a, b] = length
     return found
-
-
-def _reduced(cell: NDArray[np.float64], periodic: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Shorter vectors of the same lattice: each loses whole multiples of the others."""
-    cell = np.array(cell)
-    repeated = np.flatnonzero(periodic)
-    for _ in range(100):
-        before = cell.copy()
-        for i in repeated:
-            for j in repeated:
-                if i != j:
-                    cell[i] -= np.round(cell[i] @ cell[j] / (cell[j] @ cell[j])) * cell[j]
-        if np.array_equal(before, cell):
-            break
-    return cell
-
-
-def _complete_cell(structure: Structure) -> NDArray[np.float64]:
-    """The cell with its non-periodic rows replaced by unit vectors normal to the rest.
-
-    The library inverts the cell even along directions that do not repeat, where users
-    leave zeros or values that happen to be dependent.
-    """
-    cell = np.array(structure.cell)
-    periodic = structure.pbc
-    if periodic.all():
-        return cell
-    _, _, basis = np.linalg.svd(cell[periodic]) if periodic.any() else (0, 0, np.eye(3))
-    cell[~periodic] = basis[int(periodic.sum()) :]
-    return cell

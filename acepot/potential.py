@@ -245,29 +245,38 @@ class Potential:
 
 def site_evaluator(
     model: Model | TensorModel | Basis,
-    evaluator: Literal["reference", "torch"] = "reference",
+    evaluator: Literal["native", "torch", "reference"] = "native",
     device: str = "cpu",
+    threads: int | None = None,
 ) -> SiteEvaluator:
     """Values, derivatives, adjoints and design rows of site outputs.
 
     Args:
         model: its outputs are evaluated; or a basis, whose functions are.
-        evaluator: reference (numpy, the oracle) or torch (for its devices).
-        device: where torch computes: cpu, cuda, cuda:1 …
+        evaluator: native (compiled, fast), torch (for its devices) or reference (numpy, the
+            oracle).
+        device: where torch computes: cpu, cuda, cuda:1 …; the others know cpu alone.
+        threads: of the native evaluator, as for `Potential`.
 
     Raises:
-        MissingDependency: torch, and there is none.
+        MissingDependency: native, and the extension was not built; torch, and there is none.
         InputError: a choice there is not.
     """
+    if threads is not None and evaluator != "native":
+        raise InputError(f"threads: of the native evaluator alone, not of {evaluator}")
     if evaluator == "torch":
         from acepot.evaluate.torch.evaluator import TorchEvaluator
 
         return TorchEvaluator(lower(model), device)
-    if evaluator != "reference" or device != "cpu":
+    if evaluator not in ("native", "reference") or device != "cpu":
         raise InputError(
-            f"evaluator: expected reference (on cpu) or torch, got {evaluator!r} on {device!r}"
+            "evaluator: expected native or reference (on cpu) or torch, got "
+            f"{evaluator!r} on {device!r}"
         )
-    return ReferenceEvaluator(lower(model))
+    tables = lower(model)
+    return (
+        ReferenceEvaluator(tables) if evaluator == "reference" else NativeEvaluator(tables, threads)
+    )
 
 
 def descriptors(
@@ -287,7 +296,7 @@ def descriptors(
         InputError: an element the basis does not have, coinciding or too close atoms.
     """
     owned = basis.basis if isinstance(basis, (Model, TensorModel)) else basis
-    found = ReferenceEvaluator(lower(owned)).values(structures)
+    found = NativeEvaluator(lower(owned)).values(structures)
     return [sites.values for sites in require(found)]
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acepot import lattice
 from acepot.errors import InputError
 
 #: A cell whose volume is below this fraction of the product of its edges is called flat.
 _FLAT = 1e-8
+#: Å; unless its lattice has vectors no shorter: then the cell is only sheared by many of them.
+_SHORTEST = 0.1
 #: Å, as far as the evaluators place atoms.
 _LONGEST = 1e8
 
@@ -176,6 +179,9 @@ class Structure:
                 f"{where}cell: expected vectors shorter than {_LONGEST:g} Å, "
                 f"got {periodic.tolist()}"
             )
+        if not sound:
+            short, _ = lattice.reduced(self.cell, self.pbc)
+            sound = np.linalg.norm(short[self.pbc], axis=1).min() > _SHORTEST
         if not sound:
             raise InputError(
                 f"{where}cell: its periodic vectors {periodic.tolist()} span no volume; "

@@ -1,6 +1,6 @@
-"""Speed of the native evaluator: against the prototype, in small cells, with threads, at scale.
+"""Speed of the native evaluator: of large and small cells, committees, threads, at scale.
 
-    OMP_NUM_THREADS=1 python benchmarks/kernel.py [--rounds 7] [--parts copper small threads large]
+    OMP_NUM_THREADS=1 python benchmarks/kernel.py [--rounds 7] [--parts copper small ...]
 
 Energies, forces and virial from positions, neighbour list included, as engines call it.
 PROTOTYPE is a folder with the sources of the kernel prototype, which has no virial and is handed
@@ -187,6 +187,31 @@ def small(options: argparse.Namespace, isa: str) -> None:
         print(f"{name}, {isa}, µs/atom (speed relative to 4,000 atoms): {', '.join(shares)}")
 
 
+def committee(options: argparse.Namespace, isa: str) -> None:
+    """Sixteen members: all their forces, their energies alone, forces of one weighted sum."""
+    model, rng = load(SILICON), np.random.default_rng(1)
+    size = model.coefficients.shape[2]
+    members = model.coefficients[:1] * (1 + 0.01 * rng.normal(size=(17, 1, size)))
+    native = NativeEvaluator(lower(Model(model.basis, members, model.e0)), 1, isa)
+    structures = [fcc((10, 10, 10), (14,))]
+    weights = [rng.normal(size=17)]
+    calls = {
+        "plain": lambda: native.evaluate(structures),
+        "all members": lambda: native.evaluate(structures, committee=True),
+        "energies of members": lambda: native.committee(structures),
+        "sum of outputs": lambda: native.combination(structures, weights),
+    }
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(options.rounds):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call()
+            times[name].append(1e6 * (time.perf_counter() - begin) / len(structures[0]))
+    middle = {name: statistics.median(found) for name, found in times.items()}
+    shares = (f"{n} {t:.2f} ({t / middle['plain']:.2f})" for n, t in middle.items())
+    print(f"16 members, {isa}, µs/atom (relative to the model alone): {', '.join(shares)}")
+
+
 def threads(options: argparse.Namespace, isa: str) -> None:
     """Two threads against two processes with one thread each, alternating."""
     tables = lower(load(SILICON))
@@ -232,7 +257,7 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = ["copper", "small", "threads", "large"]
+    parts = ["copper", "small", "committee", "threads", "large"]
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--parts", nargs="+", choices=parts, default=parts)
     options.add_argument("--data", type=Path, default=SHARED / "data")
@@ -245,6 +270,8 @@ def main() -> None:
                 copper(chosen, isa, Path(folder))
             if "small" in chosen.parts:
                 small(chosen, isa)
+            if "committee" in chosen.parts:
+                committee(chosen, isa)
             if "threads" in chosen.parts:
                 threads(chosen, isa)
         if "large" in chosen.parts:

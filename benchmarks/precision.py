@@ -6,8 +6,9 @@ errors: of forces, and of energies of atoms, in crystals with thermal displaceme
 of energies, forces and virial from positions, list included; the three precisions take turns in one
 process. nve: after 2 ps of Langevin dynamics in double, each precision goes on from the same
 positions and velocities at constant energy, 1 fs a step; the slope is that of a line fitted to the
-total energy. Potentials whose folders are absent are left out. The folder gets a CSV of the total
-energies and a PNG.
+total energy; the folder gets a CSV of the total energies and a PNG. With --pyace PYTHON, an
+interpreter that has python-ace: its recursive evaluator in turn with ours, on copper. Potentials
+whose folders are absent are left out.
 """
 
 from __future__ import annotations
@@ -119,6 +120,31 @@ def timed(native: NativeEvaluator, tables: Tables, structure: Structure) -> Call
     return call
 
 
+def beside_pyace(options: argparse.Namespace, isa: str, rounds: int) -> None:
+    """Least and median CPU times, and their ratios to ours in double, mixed and single."""
+    file = options.data / "pace_potentials" / "cu_pbe_core_rep" / "Cu-PBE-core-rep.ace"
+    command = [options.pyace, Path(__file__).parent / "pyace_worker.py", file, "5"]
+    tables, structure = lower(read_pace(file)), fcc((5, 5, 5))
+    natives = [NativeEvaluator(tables, 1, isa, precision) for precision in PRECISIONS]
+    calls = [timed(native, tables, structure) for native in natives]
+    found = []
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as worker:
+        for _ in range(rounds):
+            print(file=worker.stdin, flush=True)
+            theirs = [float(word) for word in worker.stdout.readline().split()]
+            found.append([*theirs, *(min(call() for _ in range(5)) for call in calls)])
+        worker.stdin.close()
+    times = np.array(found).T
+    for name, one in zip(("with its list", "its C++ alone"), times[:2], strict=True):
+        ratios = ", ".join(
+            f"{p} {one.min() / t.min():.1f} ({statistics.median(one / t):.1f})"
+            for p, t in zip(PRECISIONS, times[2:], strict=True)
+        )
+        print(f"python-ace, recursive, {name}: least {one.min():.0f} µs/atom; acepot, {isa}, list "
+              f"included, is so many times as fast (medians): {ratios}", flush=True)  # fmt: skip
+
+
 class Dynamics:
     """Velocity Verlet in numpy, with and without a Langevin thermostat."""
 
@@ -211,10 +237,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = ["errors", "speed", "nve"]
-    options.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    options.add_argument("--parts", nargs="+", choices=parts, default=parts, metavar="PART")
     options.add_argument("--rounds", type=int, default=41)
     options.add_argument("--ps", type=float, default=100.0)
     options.add_argument("--out", type=Path, help="folder for a CSV and a PNG of nve")
+    options.add_argument("--pyace", type=Path, metavar="PYTHON", help="compare with python-ace")
     options.add_argument("--data", type=Path, default=SHARED / "data")
     options.add_argument("--prototype", type=Path, default=SHARED / "prototype" / "kernel")
     chosen = options.parse_args()
@@ -226,6 +253,9 @@ def main() -> None:
                         errors(case, isa)
                     if "speed" in chosen.parts:
                         speed(case, isa, chosen.rounds)
+    if chosen.pyace:
+        for isa in [isa for isa in ("avx512", "avx2") if isa in instruction_sets()]:
+            beside_pyace(chosen, isa, chosen.rounds)
     if "nve" in chosen.parts:
         found = nve(chosen)
         if chosen.out:

@@ -3,7 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/sites.py [--rounds 5] [--atoms 64]
 
 Silicon, perturbed diamond, the shipped model's basis (L = 0) and vectors and tensors of a smaller
-one. Neighbour lists included; the oracle and torch on a processor, calls in turn, medians.
+one. Neighbour lists included; the native evaluator, the oracle and torch on a processor, calls in
+turn, medians of the CPU time of the calling thread. Then, of the native evaluator alone, the ratios
+that matter to what is built on site outputs, with the median over the rounds of each ratio.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import acepot
+from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.torch.evaluator import TorchEvaluator
@@ -45,11 +48,100 @@ def main() -> None:
         )
     )
     print(f"{len(structure)} atoms; µs per atom, and relative to energies and forces")
-    for name, kind in (("oracle", ReferenceEvaluator), ("torch", TorchEvaluator)):
+    for name, kind in (
+        ("native", one_thread), ("oracle", ReferenceEvaluator), ("torch", TorchEvaluator)
+    ):  # fmt: skip
         alone = first_member(energy)
         report(name, f"L = 0, {energy.functions} functions", kind, alone, structure, given.rounds)
         sizes = ", ".join(f"{n} {i}" for n, i in zip(tensors.sizes, tensors.irreps, strict=True))
         report(name, f"functions {sizes}", kind, tensors, structure, given.rounds)
+    print("native: the median of ratios")
+    for what, tables in (("the shipped model", first_member(energy)), ("0e alone", scalars())):
+        ratios(what, tables, structure, 4 * given.rounds)
+    tensor_ratios(structure, 4 * given.rounds)
+
+
+def one_thread(tables: Tables) -> NativeEvaluator:
+    """The native evaluator in one thread."""
+    return NativeEvaluator(tables, 1)
+
+
+def single(irrep: str) -> Tables:
+    """A basis of one irrep without pair functions."""
+    spec = acepot.BasisSpec(
+        ("Si",), order=3, degree=12, cutoff=5.0, irreps=(irrep,), pair={"degree": 0}
+    )
+    return acepot.lower(acepot.resolve(spec))
+
+
+def scalars() -> Tables:
+    """A model of scalars without pair functions."""
+    tables = single("0e")
+    return tables.read_out(np.random.default_rng(1).normal(size=(1, 1, tables.functions)))
+
+
+def alternate(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """CPU times of several calls in turn, s, shape (rounds,) each."""
+    for call in work.values():
+        call()
+    times: dict[str, list[float]] = {key: [] for key in work}
+    for _ in range(rounds):
+        for key, call in work.items():
+            begin = time.thread_time()
+            call()
+            times[key].append(time.thread_time() - begin)
+    return {key: np.array(found) for key, found in times.items()}
+
+
+def drawn(tables: Tables, structure: acepot.Structure) -> list[np.ndarray]:
+    """Random adjoints."""
+    rng = np.random.default_rng(1)
+    pairs = zip(tables.widths, tables.irreps, strict=True)
+    return [rng.normal(size=(len(structure), w, i.dim)) for w, i in pairs]
+
+
+def ratios(what: str, tables: Tables, structure: acepot.Structure, rounds: int) -> None:
+    """What the verbs cost beside energies and forces of the same basis."""
+    model, basis = one_thread(tables), one_thread(tables.basis)
+    rng = np.random.default_rng(1)
+    sixteen = one_thread(tables.read_out(rng.normal(size=(1, 16, tables.functions))))
+    u = rng.normal(size=structure.positions.shape)
+    of_model, of_basis = drawn(tables, structure), drawn(tables.basis, structure)
+    found = alternate(
+        {
+            "energies and forces": lambda: require(model.evaluate([structure])),
+            "values": lambda: require(basis.values([structure])),
+            "values of 16 outputs": lambda: require(sixteen.values([structure])),
+            "jvp": lambda: require(basis.jvp([structure], [u])),
+            "pullback of one output": lambda: require(model.pullback([structure], [of_model])),
+            "pullback of all functions": lambda: require(basis.pullback([structure], [of_basis])),
+        },
+        rounds,
+    )
+    for verb, unit in (
+        ("values", "energies and forces"),
+        ("values of 16 outputs", "values"),
+        ("jvp", "values"),
+        ("pullback of one output", "energies and forces"),
+        ("pullback of all functions", "energies and forces"),
+    ):
+        ratio = statistics.median(found[verb] / found[unit])
+        print(f"{what}, {tables.functions} functions: {verb}, {ratio:.2f} x {unit}", flush=True)
+
+
+def tensor_ratios(structure: acepot.Structure, rounds: int) -> None:
+    """What values of tensors cost beside those of as many scalars."""
+    kinds = ("0e", "1o", "1e", "2e", "3o", "4e")
+    made = {name: one_thread(single(name)) for name in kinds}
+    work = {
+        name: (lambda evaluator=one: require(evaluator.values([structure])))
+        for name, one in made.items()
+    }
+    found = alternate(work, rounds)
+    per = {name: found[name] / one.tables.functions for name, one in made.items()}
+    for name, one in made.items():
+        ratio = statistics.median(per[name] / per["0e"])
+        print(f"{one.tables.functions} of {name}: {ratio:.2f} x values of as many of 0e")
 
 
 def first_member(tables: Tables) -> Tables:
@@ -61,7 +153,7 @@ def first_member(tables: Tables) -> Tables:
 def report(
     name: str,
     what: str,
-    kind: Callable[[Tables], ReferenceEvaluator | TorchEvaluator],
+    kind: Callable[[Tables], ReferenceEvaluator | TorchEvaluator | NativeEvaluator],
     tables: Tables,
     structure: acepot.Structure,
     rounds: int,
@@ -83,15 +175,8 @@ def report(
         "pullback": lambda: require(every.pullback([structure], [adjoint])),
         "rows": lambda: require(every.rows([structure])),
     }
-    times: dict[str, list[float]] = {key: [] for key in work}
-    for call in work.values():
-        call()
-    for _ in range(rounds):
-        for key, call in work.items():
-            begin = time.perf_counter()
-            call()
-            times[key].append(1e6 * (time.perf_counter() - begin) / len(structure))
-    medians = {key: statistics.median(found) for key, found in times.items()}
+    times = alternate(work, rounds)
+    medians = {key: 1e6 * statistics.median(t) / len(structure) for key, t in times.items()}
     unit = medians.get("energies and forces", medians["values"])
     parts = ", ".join(f"{key} {value:.0f} ({value / unit:.2f})" for key, value in medians.items())
     print(f"{name}, {what}: {parts}", flush=True)

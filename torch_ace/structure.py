@@ -6,6 +6,9 @@ from vesin_torch import NeighborList
 
 from acepot.evaluate.torch.module import AceModule
 
+#: Cut-offs; the library that finds neighbours ends the process far beyond, and is slow before.
+_FARTHEST = 10_000
+
 
 class StructureModule(torch.nn.Module):
     """Energies and forces of atoms in a cell.
@@ -22,6 +25,7 @@ class StructureModule(torch.nn.Module):
         super().__init__()
         self.edges = edges
         self.cutoff = edges.cutoff
+        self.farthest = _FARTHEST
 
     def forward(
         self, species: Tensor, positions: Tensor, cell: Tensor, pbc: Tensor
@@ -37,6 +41,13 @@ class StructureModule(torch.nn.Module):
         Returns:
             E_i in eV, shape (n,), and forces in eV/Å, shape (n, 3), in the type of the module.
         """
+        extent = positions.detach().amax(dim=0) - positions.detach().amin(dim=0)
+        lengths = torch.where(pbc, cell.detach().square().sum(dim=1).sqrt(), extent)
+        if float(lengths.max()) > self.farthest * self.cutoff:
+            raise ValueError(
+                f"positions and cell: {float(lengths.max())} A long, expected at most "
+                f"{self.farthest * self.cutoff} A, within which neighbours can be found"
+            )
         found = NeighborList(cutoff=self.cutoff, full_list=True).compute(
             points=positions.detach(), box=cell.detach(), periodic=pbc, quantities="ijD"
         )

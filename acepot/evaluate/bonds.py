@@ -22,8 +22,8 @@ from acepot.basis.harmonics import real_harmonics
 from acepot.basis.irrep import Irrep
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
+from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import Floats, Ints, Pullback, Sites, each, require, species_of
-from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import BondModel
 from acepot.neighbours import build
@@ -300,7 +300,7 @@ class BondEvaluator:
 
     def __init__(self, model: BondModel) -> None:
         self.model = model
-        self._sites = ReferenceEvaluator(lower(model.basis))
+        self._sites = NativeEvaluator(lower(model.basis))
         self._couplings = [
             BondCoupling(self._sites.tables, model.bonds, irrep) for irrep in model.irreps
         ]

@@ -22,13 +22,23 @@ from acepot.evaluate.protocol import (
     Pullback,
     Quantity,
     Result,
+    SiteRows,
+    Sites,
+    StructureRows,
+    adjoint_sites,
+    displacement_of,
     named,
+    no_pullback,
+    no_sites,
     row_count,
     species_of,
+    strains_of,
 )
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.structure import Structure
 from acepot.tables import Tables
+from acepot.voigt import from_voigt
 
 #: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
 VARIABLE = "ACEPOT_INSTRUCTION_SET"
@@ -95,7 +105,7 @@ class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 
     Args:
-        tables: a lowered model of true scalars.
+        tables: a lowered model or basis; energies are of models of true scalars alone.
         threads: how many to use; None: as `available_threads`.
         instruction_set: avx512, avx2, baseline or neon; None: the environment variable
             ACEPOT_INSTRUCTION_SET, else the best.
@@ -116,8 +126,6 @@ class NativeEvaluator:
         precision: Precision = "double",
     ) -> None:
         module = _module()
-        if not tables.is_energy:
-            raise InputError("native: only models of true scalars have an energy; use reference")
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         checked_precision(precision)
@@ -155,7 +163,11 @@ class NativeEvaluator:
             One result a structure, views of arrays that hold all of them; where it is an unknown
             element, coinciding or too close atoms, or numbers that are not finite, the result says
             so and the others stand.
+
+        Raises:
+            InputError: Tables of a basis, or of something that is no energy.
         """
+        self._require_energy("evaluate")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -184,7 +196,11 @@ class NativeEvaluator:
 
         Args:
             structures: atoms and cells.
+
+        Raises:
+            InputError: Tables of a basis, or of something that is no energy.
         """
+        self._require_energy("committee")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -209,8 +225,9 @@ class NativeEvaluator:
                 weight of every site.
 
         Raises:
-            InputError: weights of another shape, or that are not finite.
+            InputError: weights of another shape, or that are not finite; Tables that are no energy.
         """
+        self._require_energy("combination")
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
@@ -252,6 +269,128 @@ class NativeEvaluator:
         ]
         return np.concatenate(sites, axis=1)
 
+    # -------------------------------------------------------------- site outputs
+
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C."""
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        out = np.empty((len(atoms.species), self._width))
+        failed = self._handle.values(*atoms, self._threads(len(out)), out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed))
+
+    def jvp(
+        self,
+        structures: Sequence[Structure],
+        displacements: Sequence[Floats | None],
+        strains: Sequence[Floats | None] | None = None,
+    ) -> list[Sites]:
+        """Derivatives of the values along displacements and strains (see `SiteEvaluator`)."""
+        given = strains_of(structures, displacements, strains)
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        u, along = np.zeros((len(atoms.species), 3)), np.zeros((len(structures), 3, 3))
+        wrong = {}
+        for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist())):
+            try:
+                u[a:b], along[k] = displacement_of(structures[k], displacements[k], given[k])
+            except InputError as error:
+                wrong[k] = self._named(structures, k, error)
+        out = np.empty((len(u), self._width))
+        failed = self._handle.jvp(*atoms, self._threads(len(out)), u, along, out)
+        return self._sites(structures, out, atoms.first, self._errors(structures, failed) | wrong)
+
+    def pullback(
+        self, structures: Sequence[Structure], adjoints: Sequence[Sequence[Floats]]
+    ) -> list[Pullback]:
+        """Forces and virials of a loss with given adjoints (see `SiteEvaluator`)."""
+        if len(structures) != len(adjoints):
+            raise InputError("pullback: expected adjoints for each structure")
+        if not structures:
+            return []
+        atoms = concatenated(self.tables, structures)
+        n, given, wrong = len(atoms.species), [], {}
+        for k, (structure, adjoint) in enumerate(zip(structures, adjoints, strict=True)):
+            try:
+                given.append(adjoint_sites(self.tables, structure, adjoint))
+            except InputError as error:
+                given.append(np.zeros((len(structure), self._width)))
+                wrong[k] = self._named(structures, k, error)
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        together = given[0] if len(given) == 1 else np.concatenate(given)
+        failed = self._handle.pullback(*atoms, self._threads(n), together, forces, virials)
+        errors = self._errors(structures, failed) | wrong
+        return [
+            no_pullback(structures[k], errors[k])
+            if k in errors
+            else Pullback(forces[0, a:b], virials[0, a:b])
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def rows(
+        self, structures: Sequence[Structure], weights: Sequence[Floats | None] | None = None
+    ) -> list[StructureRows]:
+        """Design rows of sums over sites of the functions (see `SiteEvaluator`).
+
+        Compiled are those of true scalars over all sites alike, as fits of energies need them. Of
+        tensors, and with weights of sites, they are the oracle's, which is much slower.
+        """
+        weighted = weights is not None and any(w is not None for w in weights)
+        if weighted or not self.tables.is_scalar or self.tables.functions == 0:
+            return ReferenceEvaluator(self.tables).rows(structures, weights)
+        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
+        made = []
+        for k, structure in enumerate(structures):
+            out = np.empty((7 + 3 * len(structure), self.tables.functions), order="F")
+            try:
+                builder.fill(structure, ("energy", "forces", "virial"), out)
+            except InputError as error:
+                made.append(StructureRows((), self._named(structures, k, error)))
+                continue
+            virial = from_voigt(out[-6:].T).transpose(1, 2, 0)[None, :, :, None]
+            made.append(StructureRows((SiteRows(out[None, :1], out[None, 1:-6, None], virial),)))
+        return made
+
+    @property
+    def _width(self) -> int:
+        """Number of values of a site, components counted."""
+        pairs = zip(self.tables.widths, self.tables.irreps, strict=True)
+        return sum(width * irrep.dim for width, irrep in pairs)
+
+    def _sites(
+        self,
+        structures: Sequence[Structure],
+        out: Floats,
+        first: NDArray[np.int64],
+        errors: dict[int, InputError],
+    ) -> list[Sites]:
+        """Values of shape (N, width) as one array for each structure and irrep."""
+        shapes = [(w, i.dim) for w, i in zip(self.tables.widths, self.tables.irreps, strict=True)]
+        bounds = list(itertools.pairwise(itertools.accumulate([0] + [w * d for w, d in shapes])))
+        made = []
+        for k, (a, b) in enumerate(itertools.pairwise(first.tolist())):
+            if k in errors:
+                made.append(no_sites(self.tables, structures[k], errors[k]))
+                continue
+            parts = zip(bounds, shapes, strict=True)
+            made.append(Sites(tuple(out[a:b, i:j].reshape(b - a, *s) for (i, j), s in parts)))
+        return made
+
+    # -------------------------------------------------------------- steps
+
+    def _require_energy(self, verb: str) -> None:
+        if not self.tables.is_energy:
+            raise InputError(
+                f"{verb}: only models of true scalars have an energy; use values and pullback"
+            )
+
+    @staticmethod
+    def _named(structures: Sequence[Structure], number: int, error: Exception) -> InputError:
+        """An error that names its structure."""
+        return named(structures[number], error, number if len(structures) > 1 else None)
+
     def _threads(self, atoms: int) -> int:
         return max(1, min(self.threads, atoms // _PER_THREAD))
 
@@ -266,8 +405,7 @@ class NativeEvaluator:
                 species_of(self.tables, structure)
             except InputError as unknown:  # in words that name the element
                 error = unknown
-            which = number if len(structures) > 1 else None
-            errors[number] = named(structure, error, which)
+            errors[number] = self._named(structures, number, error)
         return errors
 
     def bind(self, species: NDArray[np.int64], pbc: NDArray[np.bool_]) -> BoundEvaluator:
@@ -277,6 +415,7 @@ class NativeEvaluator:
             species: species index of every atom, shape (n,).
             pbc: periodic directions, shape (3,).
         """
+        self._require_energy("bind")
         return BoundEvaluator(self._handle, species, pbc, self._threads(len(species)))
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundStructures:
@@ -288,6 +427,7 @@ class NativeEvaluator:
         Raises:
             InputError: no structure, or an element the tables do not have.
         """
+        self._require_energy("bind_many")
         threads = self._threads(sum(len(s) for s in structures))
         return BoundStructures(self._handle, self.tables, structures, threads)
 

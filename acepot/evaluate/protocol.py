@@ -351,8 +351,8 @@ def no_result(structure: Structure, error: InputError, members: int | None = Non
     return Result(np.full(n, np.nan), forces, virials, committee, error)
 
 
-def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]) -> Floats:
-    """Adjoints of the site values of one structure as one array, shape (rows, n).
+def adjoint_sites(tables: Tables, structure: Structure, adjoint: Sequence[Floats]) -> Floats:
+    """Adjoints of the site values of one structure as one array, shape (n, rows).
 
     Rows run over irreps, in each over outputs (or functions), in each over M = -L … L.
 
@@ -371,7 +371,13 @@ def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]
         raise InputError(
             f"adjoint: expected finite numbers of shapes {shapes}, got {[a.shape for a in arrays]}"
         )
-    return np.concatenate([a.reshape(n, a.shape[1] * a.shape[2]).T for a in arrays])
+    parts = [a.reshape(n, a.shape[1] * a.shape[2]) for a in arrays]
+    return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+
+def adjoint_rows(tables: Tables, structure: Structure, adjoint: Sequence[Floats]) -> Floats:
+    """As `adjoint_sites`, shape (rows, n)."""
+    return np.asarray(adjoint_sites(tables, structure, adjoint).T)
 
 
 def _numbers(name: str, value: Any) -> Floats:

@@ -27,53 +27,42 @@ from scipy.linalg import blas, lapack
 
 from acepot.errors import ConvergenceError, InputError
 
-__all__ = ["Elimination"]
+__all__ = ["Elimination", "Metric"]
 
 Floats = NDArray[np.float64]
 #: Columns that reflections eliminate at a time: of 32, 64 and 128 the fastest at K = 1000.
 _PANEL = 32
-#: Columns that a triangular solve does at a time; the rest of it is matrix products.
-_SOLVED = 128
 #: Rows, in units of the columns, from which a triangle is a metric for others.
 _SETTLED = 2
 #: Largest |p|² of a row, and largest sum of squares of a column of P, before T is renewed.
-_NEAR, _GROWN = 1e2, 1e3
+_NEAR, _GROWN = 1e4, 1e4
 #: A diagonal element of T below this part of its column is rounding, and is made as large.
 _ROUNDED = 4 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class _Metric:
+class Metric:
     """Rows as seen from a triangle T: P = B T⁻¹.
 
     Args:
-        panels: for each range of columns its first and last, T above the diagonal, T at it.
-        unseen: columns of T that are zero; rows are, too, in these.
+        triangle: T, with a 1 on the diagonal of columns that are zero.
+        unseen: these columns; rows are zero in them, too.
     """
 
-    panels: list[tuple[int, int, Floats, Floats]]
+    triangle: Floats
     unseen: NDArray[np.intp]
 
     @classmethod
-    def of(cls, triangle: Floats, unseen: NDArray[np.intp]) -> _Metric:
+    def of(cls, triangle: Floats) -> Metric:
         """That of a triangle without zeros on its diagonal but for columns that are zero."""
-        size, panels = len(triangle), []
-        for start in range(0, size, _SOLVED):
-            stop = min(start + _SOLVED, size)
-            above, at = (triangle[a:b, start:stop] for a, b in ((0, start), (start, stop)))
-            panels.append((start, stop, above.copy(order="F"), at.copy(order="F")))
-            zero = unseen[(start <= unseen) & (unseen < stop)] - start
-            panels[-1][3][zero, zero] = 1.0
-        return cls(panels, unseen)
+        unseen = np.flatnonzero(~triangle.any(axis=0))
+        regular = np.array(triangle, order="F")
+        regular[unseen, unseen] = 1.0
+        return cls(regular, unseen)
 
     def seen(self, block: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """P of a block, whose rows that are far are zero, and which these are."""
-        rows = block.copy(order="F")
-        for start, stop, above, at in self.panels:
-            place = rows[:, start:stop]
-            if start:
-                blas.dgemm(-1.0, rows[:, :start], above, beta=1.0, c=place, overwrite_c=1)
-            blas.dtrsm(1.0, at, place, side=1, overwrite_b=1)
+        rows: Floats = blas.dtrsm(1.0, self.triangle, block, side=1)
         with np.errstate(over="ignore", invalid="ignore"):
             far = ~(np.einsum("ij,ij->i", rows, rows) <= _NEAR)  # also what is not a number
         if len(self.unseen):
@@ -97,7 +86,7 @@ class Elimination:
         self._triangle: Floats | None = None  # T
         self._gram: Floats | None = None  # PᵀP, its upper half
         self._aside = np.zeros((0, columns))
-        self._metric: _Metric | None = None
+        self._metric: Metric | None = None
         self.rows = 0
         self.reflected = 0
 
@@ -113,14 +102,22 @@ class Elimination:
             self._project(block)
         self.rows += len(block)
 
-    def with_rest(self, block: Floats) -> Floats:
-        """The triangle of all rows and those of a block, which may be few; it is not changed.
+    def completed(self, block: Floats) -> Floats:
+        """The triangle of all rows and those of a block, which are then taken.
+
+        A block before any other is not: it may have fewer rows than columns.
 
         Returns:
             Shape (columns, columns), or as many rows as there were if these are fewer.
         """
         rest = np.concatenate([self._aside, block]) if len(self._aside) else block
-        return np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        whole = np.triu(_reflected(self._renewed(), rest, self._from_zeros))
+        if self.rows > 0:
+            self._triangle, self._gram, self._metric = np.asfortranarray(whole), None, None
+            self._aside = self._aside[:0]
+            self.rows += len(block)
+            self.reflected += len(rest)
+        return whole
 
     def by_reflections(self, rest: int) -> int:
         """How many rows a triangle with so many more is made of by reflections."""
@@ -196,13 +193,13 @@ class Elimination:
         renewed: Floats = blas.dtrmm(1.0, root, self._triangle)
         return renewed
 
-    def _settled(self) -> _Metric:
+    def _settled(self) -> Metric:
         """The metric of T, whose columns that are zero get rows that are zero.
 
         A column of zeros leaves a row of T without a diagonal element. What stands in that row
         goes into those below it.
         """
-        triangle = np.asfortranarray(self._triangle)
+        triangle = np.array(self._triangle, order="F")
         norms = np.linalg.norm(triangle, axis=0)
         unseen = np.flatnonzero(norms == 0)
         if triangle[unseen].any():
@@ -214,7 +211,7 @@ class Elimination:
         fixed = np.where(least > 0, np.copysign(least, diagonal), diagonal)
         triangle[np.diag_indices_from(triangle)] = fixed
         self._triangle = triangle
-        return _Metric.of(triangle, unseen)
+        return Metric.of(triangle)
 
 
 def _reflected(triangle: Floats | None, block: Floats, from_zeros: bool) -> Floats:

@@ -147,6 +147,8 @@ class Fit:
         if (virials := self.assembled.virials) is not None:
             report["virials"] = virials.report
         report["restraint"] = "on" if restrained(self.recipe) else "off"
+        rows = self.assembled.rows
+        report["elimination"] = {"rows": rows.rows, "by reflections": rows.reflected}
         report["solver"] = _solver_report(self.recipe.solver, self.solution)
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}
         return report

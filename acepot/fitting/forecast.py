@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas
 
 from acepot.errors import InputError
+from acepot.fitting.elimination import Metric
 from acepot.run.memory import free_memory
 from acepot.run.progress import clock
 
@@ -31,7 +32,7 @@ _NEGLIGIBLE = 100_000_000
 _EACH = 40_000
 #: Operations: of compressing a row, in functions²; of decomposing the triangle, in functions³.
 #: The latter counts what takes as long as so many operations of the former.
-_ROW, _SOLVE = 2.0, 16.0
+_ROW, _SOLVE = 2.0, 21.0
 #: Columns of the probe, and rows that it eliminates.
 _PROBE, _PROBE_ROWS = 1000, 128
 #: Seconds that are spent on timing the rows of structures.
@@ -116,12 +117,12 @@ def nominal(functions: int, rows: int) -> float:
 def _operations_in_second(columns: int) -> float:
     """The speed of eliminating rows here and now."""
     generator = np.random.default_rng(0)
-    triangle = np.asfortranarray(np.triu(generator.normal(size=(columns, columns))))
+    triangle = np.triu(generator.normal(size=(columns, columns))) + columns * np.eye(columns)
     block = np.asfortranarray(generator.normal(size=(_PROBE_ROWS, columns)))
-    taken = []
+    metric, taken = Metric.of(triangle), []
     for _ in range(3):  # the first wakes the threads
         begin = time.perf_counter()
-        lapack.dtpqrt(0, min(32, columns), triangle, block)
+        blas.dsyrk(1.0, metric.seen(block)[0], trans=1)
         taken.append(time.perf_counter() - begin)
     return _ROW * _PROBE_ROWS * columns**2 / max(min(taken), 1e-6)
 

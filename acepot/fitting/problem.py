@@ -36,14 +36,12 @@ class Problem:
         targets: Qᵀy, shape (min(m, K),).
         outside: |y - Q Qᵀy|², the sum of squares that no coefficients can reach.
         rows: m, the number of rows that went in.
-        reflected: how many of them were eliminated by Householder reflections.
     """
 
     triangle: NDArray[np.float64]
     targets: NDArray[np.float64]
     outside: float
     rows: int
-    reflected: int = 0
 
     @property
     def columns(self) -> int:
@@ -158,18 +156,23 @@ class Accumulator:
         columns = self._columns
         if not 0 <= target < self._width - columns:
             raise InputError(f"target: expected 0 to {self._width - columns - 1}, got {target}")
-        full = self._whole()  # [row, K + T]
+        full = self._finished()  # [row, K + T]
         used = min(self._rows, columns)
         rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
         return Problem(
             np.ascontiguousarray(full[:used, :columns]), full[:used, columns + target].copy(),
-            float(rest @ rest), self._rows, self._eliminated.by_reflections(self._filled),
+            float(rest @ rest), self._rows,
         )  # fmt: skip
 
     @property
     def rows(self) -> int:
         """How many rows were added."""
         return self._rows
+
+    @property
+    def reflected(self) -> int:
+        """How many rows are, or would be, eliminated by Householder reflections."""
+        return self._eliminated.by_reflections(self._filled)
 
     def absorb(self, other: Accumulator, columns: NDArray[np.intp]) -> None:
         """Add all rows of another one, as its triangle stands for them.
@@ -180,14 +183,17 @@ class Accumulator:
         """
         if other._rows == 0:
             return
-        full = other._whole()
+        full = other._finished()
         split, rows = other._columns, self._rows
         self.add(full[:, columns], full[:, split:])
         self._rows = rows + other._rows
 
-    def _whole(self) -> NDArray[np.float64]:
-        """The triangle of all rows so far."""
-        return self._eliminated.with_rest(self._block[: self._filled])
+    def _finished(self) -> NDArray[np.float64]:
+        """The triangle of all rows so far, which then stands for those in the block, too."""
+        full = self._eliminated.completed(self._block[: self._filled])
+        if self._eliminated.rows > 0:
+            self._filled = 0
+        return full
 
     def copy(self) -> Accumulator:
         """Another one that holds the same rows; either may take more."""

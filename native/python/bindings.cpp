@@ -87,6 +87,10 @@ class Handle {
 
     std::string instruction_set() const { return evaluator_->instruction_set(); }
 
+    // Values of a site, and whether there are energies.
+    int rows() const { return evaluator_->tables().rows(); }
+    bool is_energy() const { return evaluator_->tables().is_energy(); }
+
     // Structures that follow one another: positions [atoms, 3], species [atoms], first [structures
     // + 1], cells [structures, 3, 3] and pbc [structures, 3]. Results are written into arrays of the
     // caller's, None where they are not wanted: energies [outputs, atoms], forces [outputs, atoms,
@@ -128,6 +132,56 @@ class Handle {
         for (const ace::Failure& failure : failures.all)
             failed.append(nb::make_tuple(failure.structure, failure.error.what()));
         return failed;
+    }
+
+    // The values of the sites of structures as above are written into `out` [atoms, rows]. Returns
+    // the structures that could not be evaluated, and why.
+    nb::list values(In<double, -1, 3> positions, In<int32_t, -1> species, In<int64_t, -1> first,
+                    In<double, -1, 3, 3> cells, In<int32_t, -1, 3> pbc, int threads, To<2> out) {
+        const std::vector<ace::Structure> in =
+            structures(positions, species, first, cells, pbc, threads);
+        const std::vector<double*> to = sites(out.data(), out.shape(0), out.shape(1), first);
+        return run(threads, [&](const ace::Options& options) {
+            evaluator_->values(in.data(), static_cast<int>(in.size()), to.data(), options);
+        });
+    }
+
+    // Their derivatives along displacements [atoms, 3] and strains [structures, 3, 3].
+    nb::list jvp(In<double, -1, 3> positions, In<int32_t, -1> species, In<int64_t, -1> first,
+                 In<double, -1, 3, 3> cells, In<int32_t, -1, 3> pbc, int threads,
+                 In<double, -1, 3> displacements, In<double, -1, 3, 3> strains, To<2> out) {
+        const std::vector<ace::Structure> in =
+            structures(positions, species, first, cells, pbc, threads);
+        if (displacements.shape(0) != positions.shape(0) || strains.shape(0) != in.size())
+            throw ace::Error("jvp: arrays do not fit together");
+        std::vector<ace::Motion> motions;
+        for (size_t k = 0; k < in.size(); k++)
+            motions.push_back({displacements.data() + 3 * first.data()[k], strains.data() + 9 * k});
+        const std::vector<double*> to = sites(out.data(), out.shape(0), out.shape(1), first);
+        return run(threads, [&](const ace::Options& options) {
+            evaluator_->jvp(in.data(), static_cast<int>(in.size()), motions.data(), to.data(),
+                            options);
+        });
+    }
+
+    // Forces [1, atoms, 3] and virials [1, atoms, 3, 3] of adjoints [atoms, rows].
+    nb::list pullback(In<double, -1, 3> positions, In<int32_t, -1> species, In<int64_t, -1> first,
+                      In<double, -1, 3, 3> cells, In<int32_t, -1, 3> pbc, int threads,
+                      In<double, -1, -1> adjoints, std::optional<To<3>> forces,
+                      std::optional<To<4>> virials) {
+        const size_t atoms = positions.shape(0);
+        ace::Results all;
+        all.forces = place(forces, {1, atoms, 3}, "forces");
+        all.virials = place(virials, {1, atoms, 3, 3}, "virials");
+        std::vector<ace::Results> out;
+        const std::vector<ace::Structure> in =
+            structures(positions, species, first, cells, pbc, threads, all, &out);
+        const std::vector<const double*> from =
+            sites(adjoints.data(), adjoints.shape(0), adjoints.shape(1), first);
+        return run(threads, [&](const ace::Options& options) {
+            evaluator_->pullback(in.data(), static_cast<int>(in.size()), from.data(), out.data(),
+                                 options);
+        });
     }
 
     // One structure without committee or per-atom virials: energies [n], forces [n, 3] and the
@@ -178,6 +232,35 @@ class Handle {
     }
 
   private:
+    static std::vector<ace::Structure> structures(
+        const In<double, -1, 3>& positions, const In<int32_t, -1>& species,
+        const In<int64_t, -1>& first, const In<double, -1, 3, 3>& cells,
+        const In<int32_t, -1, 3>& pbc, int threads, const ace::Results& all = {},
+        std::vector<ace::Results>* results = nullptr) {
+        const size_t count = cells.shape(0), atoms = positions.shape(0);
+        if (first.shape(0) != count + 1 || pbc.shape(0) != count || species.shape(0) != atoms ||
+            first.data()[count] != static_cast<int64_t>(atoms))
+            throw ace::Error("arrays do not fit together");
+        std::vector<ace::Structure> in;
+        std::vector<ace::Results> none;
+        ace::split({count, first.data(), positions.data(), species.data(), cells.data(), pbc.data()},
+                   all, in, results ? *results : none);
+        if (count) ace::check_input(in[0], threads);
+        return in;
+    }
+
+    // Where the values of the sites of each structure lie.
+    template <class P>
+    std::vector<P*> sites(P* data, size_t atoms, size_t width, const In<int64_t, -1>& first) const {
+        const size_t rows = evaluator_->tables().rows(), count = first.shape(0) - 1;
+        if (width != rows || static_cast<int64_t>(atoms) != first.data()[count])
+            throw ace::Error("values of sites: expected " + std::to_string(rows) +
+                             " for each atom, got " + std::to_string(width));
+        std::vector<P*> out;
+        for (size_t k = 0; k < count; k++) out.push_back(data + first.data()[k] * rows);
+        return out;
+    }
+
     // Before arrays are made for them.
     void check_outputs(int outputs) const {
         const int most = evaluator_->tables().outputs;
@@ -188,17 +271,32 @@ class Handle {
 
     // Without the lock of the interpreter. The main thread of Python, which alone is told of
     // signals, looks for them now and then: Ctrl-C ends the call.
-    void run(const ace::Structure* in, size_t count, const ace::Results* out, int threads,
-             ace::Failures* failures) {
+    template <class F>
+    static void run(int threads, ace::Failures* failures, F&& verb) {
         ace::Watch watch(signalled, nullptr);
         const bool main = PyThread_get_thread_ident() == main_thread;
         try {
             const nb::gil_scoped_release release;
-            evaluator_->evaluate(in, static_cast<int>(count), out,
-                                 {threads, main ? &watch : nullptr, failures});
+            verb(ace::Options{threads, main ? &watch : nullptr, failures});
         } catch (const ace::Interrupted&) {
             throw nb::python_error();  // that of the handler of the signal
         }
+    }
+    void run(const ace::Structure* in, size_t count, const ace::Results* out, int threads,
+             ace::Failures* failures) {
+        run(threads, failures, [&](const ace::Options& options) {
+            evaluator_->evaluate(in, static_cast<int>(count), out, options);
+        });
+    }
+    // The structures that fail, and why.
+    template <class F>
+    static nb::list run(int threads, F&& verb) {
+        ace::Failures failures;
+        run(threads, &failures, std::forward<F>(verb));
+        nb::list failed;
+        for (const ace::Failure& failure : failures.all)
+            failed.append(nb::make_tuple(failure.structure, failure.error.what()));
+        return failed;
     }
 
     std::unique_ptr<ace::Evaluator> evaluator_;
@@ -268,11 +366,23 @@ NB_MODULE(_native, module) {
         .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"), nb::arg("precision") = "double")
         .def_prop_ro("instruction_set", &Handle::instruction_set)
+        .def_prop_ro("rows", &Handle::rows)
+        .def_prop_ro("is_energy", &Handle::is_energy)
         .def("evaluate", &Handle::evaluate, nb::arg("positions"), nb::arg("species"),
              nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
              nb::arg("outputs"), nb::arg("energies").noconvert().none(),
              nb::arg("forces").noconvert().none(), nb::arg("virials").noconvert().none(),
              nb::arg("virial").noconvert().none(), nb::arg("weights") = nb::none())
+        .def("values", &Handle::values, nb::arg("positions"), nb::arg("species"),
+             nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
+             nb::arg("out").noconvert())
+        .def("jvp", &Handle::jvp, nb::arg("positions"), nb::arg("species"), nb::arg("first"),
+             nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"), nb::arg("displacements"),
+             nb::arg("strains"), nb::arg("out").noconvert())
+        .def("pullback", &Handle::pullback, nb::arg("positions"), nb::arg("species"),
+             nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
+             nb::arg("adjoints"), nb::arg("forces").noconvert().none(),
+             nb::arg("virials").noconvert().none())
         .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
              nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),

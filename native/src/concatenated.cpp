@@ -16,7 +16,7 @@ Structure structure(const Concatenated& in, size_t k) {
     out.species = in.species + begin;
     if (!in.cells || !in.pbc) return out;
     out.cell = in.cells + 9 * k;
-    for (int d = 0; d < 3; d++) out.pbc[d] = in.pbc[3 * k + d];
+    for (int d = 0; d < 3; d++) out.pbc[d] = in.pbc[3 * k + d] != 0;
     return out;
 }
 

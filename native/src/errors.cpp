@@ -1,13 +1,18 @@
 #include "ace/errors.hpp"
 
+#include <algorithm>
+
 namespace ace {
 
 Error::Error(const std::string& what, Fault fault) : std::runtime_error(what), fault(fault) {}
 
+// Two atoms in ascending order, whichever of them was looked at first.
 Error::Error(const std::string& words, int64_t first, int64_t second, Fault fault)
-    : std::runtime_error(named(words, first, second)),
+    : std::runtime_error(second >= 0 ? named(words, std::min(first, second), std::max(first, second))
+                                     : named(words, first, second)),
       words(words),
-      atoms{first, second},
+      atoms{second >= 0 ? std::min(first, second) : first,
+            second >= 0 ? std::max(first, second) : second},
       fault(fault) {}
 
 Error::~Error() = default;

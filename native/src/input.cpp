@@ -70,6 +70,17 @@ void no_results(const Structure& in, const Results& out) {
     });
 }
 
+void check_values(const Structure& in, int rows, const double* values) {
+    for (int64_t k = 0; k < int64_t(in.atoms) * rows; k++)
+        if (!std::isfinite(values[k]))
+            throw Error("a value of atom # is not a finite number", k / rows, -1,
+                        Fault::not_finite);
+}
+
+void no_values(const Structure& in, int rows, double* values) {
+    std::fill(values, values + static_cast<size_t>(in.atoms) * rows, std::nan(""));
+}
+
 void check_threads(int threads) {
     if (threads < 1 || threads > most_threads)
         throw Error("threads: expected 1 to " + text(most_threads) + ", got " + text(threads));

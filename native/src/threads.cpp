@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -71,6 +72,29 @@ bool Lock::orphaned() {
     return was;
 }
 
+namespace {
+
+// Threads started while this is there leave signals to those there were before, so that Ctrl-C
+// interrupts the caller. Faults of their own they still report.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
+            sigdelset(&all, fault);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_;
+};
+
+}  // namespace
+
 struct Threads::Pool {
     std::mutex lock;
     std::condition_variable start, done;
@@ -113,13 +137,7 @@ struct Threads::Pool {
     // gives no more, the caller does their work itself.
     int grow(int wanted) {
         if (static_cast<int>(threads.size()) >= wanted) return wanted;
-        // Signals are for the threads of the host: these threads inherit that they are blocked, but
-        // for those that a fault of their own raises.
-        sigset_t blocked, before;
-        sigfillset(&blocked);
-        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP})
-            sigdelset(&blocked, fault);
-        pthread_sigmask(SIG_BLOCK, &blocked, &before);
+        const SignalsBlocked blocked;
         try {
             while (static_cast<int>(threads.size()) < wanted) {
                 const int t = static_cast<int>(threads.size()) + 1;
@@ -127,7 +145,6 @@ struct Threads::Pool {
             }
         } catch (const std::exception&) {
         }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return std::min(wanted, static_cast<int>(threads.size()));
     }
 

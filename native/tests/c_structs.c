@@ -76,7 +76,7 @@ static void cutoffs(void) {
 }
 
 static void precisions(void) {
-    static const int lower[] = {ACE_SINGLE};
+    static const int lower[] = {ACE_SINGLE, ACE_MIXED};
     double exact[N], rough[N];
     demand(ace_evaluate(e, N, positions, species, cell, pbc, 1, 1, exact, NULL, NULL) == 0, "double");
     for (size_t k = 0; k < sizeof lower / sizeof *lower; k++) {
@@ -169,6 +169,82 @@ static void together(void) {
             demand(ace_evaluate_structures(e, &in, &out) == ACE_OK, "four structures");
             for (int s = 0; s < 4; s++) demand(as_alone(&in, s, outputs), "each as alone");
         }
+}
+
+/* Forces and virials with weights are the sums of those of the outputs. */
+static void combined(void) {
+    ace_structures in = four();
+    double weights[OUT * 4], each[OUT * ATOMS], sums[2][ATOMS * 3], tensors[2][4 * 9],
+        parts[2][ATOMS * 9];
+    ace_results out = everything(OUT);
+    for (int k = 0; k < OUT * 4; k++) weights[k] = 0.3 * k - 1 + 0.01 * k * k;
+    for (int k = 0; k < OUT * ATOMS; k++) each[k] = 0.7 - 0.05 * k;
+    demand(ace_evaluate_structures(e, &in, &out) == ACE_OK, "outputs one by one");
+    memset(sums, 0, sizeof sums);
+    memset(tensors, 0, sizeof tensors);
+    memset(parts, 0, sizeof parts);
+    for (int o = 0; o < OUT; o++)
+        for (int s = 0; s < 4; s++) {
+            const double w = weights[4 * o + s];
+            for (int k = 3 * (int)first[s]; k < 3 * first[s + 1]; k++)
+                sums[0][k] += w * forces[3 * ATOMS * o + k];
+            for (int k = 9 * s; k < 9 * s + 9; k++) tensors[0][k] += w * virial[36 * o + k];
+            for (int i = (int)first[s]; i < first[s + 1]; i++)
+                for (int k = 9 * i; k < 9 * i + 9; k++)
+                    parts[0][k] += w * virials[9 * ATOMS * o + k],
+                        parts[1][k] += each[o * ATOMS + i] * virials[9 * ATOMS * o + k];
+        }
+    memcpy(each, energies, sizeof each);
+    out.forces = sums[1], out.virial = tensors[1], out.virials = virials;
+    out.weights = weights;
+    demand(ace_evaluate_structures(e, &in, &out) == ACE_OK &&
+               near_by(sums[0], sums[1], 3 * ATOMS, 1e-11) &&
+               near_by(tensors[0], tensors[1], 36, 1e-11) &&
+               near_by(parts[0], virials, 9 * ATOMS, 1e-11) &&
+               near_by(each, energies, OUT * ATOMS, 1e-11),
+           "weights of outputs");
+    for (int k = 0; k < OUT * ATOMS; k++) each[k] = 0.7 - 0.05 * k;
+    out.weights = NULL, out.site_weights = each;
+    demand(ace_evaluate_structures(e, &in, &out) == ACE_OK &&
+               near_by(parts[1], virials, 9 * ATOMS, 1e-11),
+           "weights of every atom");
+}
+
+static int asked;
+static int stop(void* context) {
+    asked++;
+    return *(int*)context;
+}
+
+/* A call of some seconds goes on, or ends before its time. */
+static void stopped(void) {
+    enum { MANY = 60000 };
+    static double places[3 * MANY], results[MANY];
+    static int32_t kinds[MANY];
+    static int64_t all[2] = {0, MANY};
+    double box[9] = {0};
+    int32_t repeats[3] = {1, 1, 1};
+    int end = 1;
+    ace_structures in;
+    ace_results out;
+    memset(&in, 0, sizeof in);
+    memset(&out, 0, sizeof out);
+    for (int i = 0; i < MANY; i++) {
+        places[3 * i] = 1.5 * (i % 40) + 0.1 * sin(i);
+        places[3 * i + 1] = 1.5 * (i / 40 % 40) + 0.1 * sin(2.0 * i);
+        places[3 * i + 2] = 1.5 * (i / 1600) + 0.1 * sin(3.0 * i);
+        kinds[i] = i % 2;
+    }
+    box[0] = box[4] = 60, box[8] = 1.5 * (MANY / 1600 + 1);
+    in.size = sizeof in, in.structures = 1, in.first = all, in.positions = places;
+    in.species = kinds, in.cells = box, in.pbc = repeats, in.threads = 2;
+    in.stop = stop, in.stop_context = &end;
+    out.size = sizeof out, out.energies = results;
+    for (int turn = 0; turn < 50 && asked == 0; turn++) ace_evaluate_structures(e, &in, &out);
+    demand(asked == 1 && ace_last_status() == ACE_ERROR_INTERRUPTED, "a call ends when told so");
+    end = 0;
+    demand(ace_evaluate_structures(e, &in, &out) == ACE_OK && isfinite(results[MANY - 1]),
+           "and the evaluator goes on");
 }
 
 static void some_wanted(void) {
@@ -485,6 +561,8 @@ int main(void) {
     cutoffs();
     precisions();
     together();
+    combined();
+    stopped();
     some_wanted();
     weighted();
     one_bad();

@@ -29,7 +29,7 @@ ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 ROWS = (
     ("acepot.errors", "acepot._native"),
     ("acepot.schema", "acepot.units", "acepot.voigt", "acepot.io.files", "acepot.ownership"),
-    ("acepot.run",),
+    ("acepot.run", "acepot.lattice"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.tabulation",),
@@ -92,7 +92,6 @@ PUBLIC = (
 )
 #: Who may import packages from outside that must stay in one place.
 ONLY_IN = {
-    "vesin": ("acepot.neighbours",),
     "matplotlib": ("acepot.run.figure", "acepot.report"),
     "ase": ("acepot.io.structures.datasets", "ase_ace"),
     "openmm": ("openmm_ace",),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
+from acepot.lattice import reduced
 from acepot.neighbours import Edges, build, nearest
 from acepot.structure import Structure
 
@@ -242,8 +243,61 @@ def test_coinciding_atoms_are_named_by_the_shortest_distances():
         nearest(Structure([8, 14], np.zeros((2, 3))), 4.0)
 
 
-def test_atoms_too_far_apart_in_a_slab_are_refused_instead_of_ending_the_process():
-    far = Structure([14, 14], [[0, 0, 0], [1e4, 0, 1.0]], 2.5 * np.eye(3), [False, False, True])
-    with pytest.raises(InputError, match="1e\\+04 Å apart along a direction that does not repeat"):
-        build(far, 5.0)
-    assert len(build(Structure([14, 14], [[0, 0, 0], [1e4, 0, 1.0]]), 5.0).centre) == 0
+@pytest.mark.parametrize("pbc", PERIODICITIES)
+def test_atoms_that_are_far_apart_and_long_cells_have_their_neighbours(pbc):
+    """Two pairs 1e6 Å apart along all directions; the library's cells would fill the memory."""
+    cell = np.array([[4.0, 0.5, 0.0], [0.2, 5.0, 0.3], [1e6, 2e5, 1e6]])
+    far = 0.5 * cell[2]
+    places = [[0.1, 0.2, 0.3], [1.3, 0.9, 1.4], far, far + [0.4, 1.1, 0.9]]
+    near = build(Structure([14, 8], places[:2], cell, pbc), 5.0)
+    edges = build(Structure([14, 8, 14, 8], places, cell, pbc), 5.0)
+    assert len(edges.centre) >= 2 * len(near.centre) > 0
+    for name in ("centre", "neighbour", "shift", "vector"):
+        mine = getattr(edges, name)[: len(near.centre)]
+        np.testing.assert_array_equal(mine, getattr(near, name), name)
+    back = {
+        (int(i), int(j), *map(int, s))
+        for i, j, s in zip(edges.centre, edges.neighbour, edges.shift, strict=True)
+    }
+    assert back == {(j, i, -a, -b, -c) for i, j, a, b, c in back}
+
+
+@pytest.mark.parametrize("pbc", [p for p in PERIODICITIES if sum(p) > 1])
+def test_equivalent_cells_have_the_same_neighbours(pbc):
+    rng = np.random.default_rng([38, *map(int, pbc)])
+    for size in (2.5, 6.0):
+        plain = _structure(rng, pbc, size, 1.0)
+        for _ in range(4):
+            steps = np.tril(rng.integers(-300, 300, (3, 3)), -1) + np.eye(3, dtype=int)
+            order = rng.permutation(3)
+            steps = steps[order][:, order] * np.outer(pbc, pbc)  # unimodular
+            np.fill_diagonal(steps, 1)
+            sheared = Structure(plain.numbers, plain.positions, steps @ plain.cell, pbc)
+            want, got = build(plain, 5.0), build(sheared, 5.0)
+            named = [
+                sorted(
+                    zip(e.centre, e.neighbour, *(e.shift @ m).T, *np.round(e.vector, 6).T,
+                        strict=True)
+                )
+                for e, m in ((want, np.eye(3, dtype=int)), (got, steps))
+            ]  # fmt: skip
+            np.testing.assert_allclose(named[0], named[1], atol=2e-6)
+            assert len(want.centre) == len(got.centre) > 0
+
+
+def test_the_reduced_cell_is_as_short_as_any_and_a_multiple_of_the_given_one():
+    rng = np.random.default_rng(39)
+    for _ in range(60):
+        cell = _cell(rng, 4.0)
+        steps = np.tril(rng.integers(-50, 50, (3, 3)), -1) + np.eye(3, dtype=int)
+        short, sums = reduced(steps.T @ cell, np.array([True] * 3))
+        assert round(np.linalg.det(sums)) in (-1, 1)
+        np.testing.assert_allclose(sums @ steps.T @ cell, short, atol=1e-9)
+        trials = np.array(list(product((-2, -1, 0, 1, 2), repeat=3)))
+        lengths = np.linalg.norm(trials @ short, axis=1)
+        for k in range(3):
+            # Minkowski: no vector that completes a basis of the lattice is shorter.
+            others = lengths[trials[:, k] == 1]
+            assert others.min() >= np.linalg.norm(short[k]) * (1 - 1e-8)
+    kept = np.diag([3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(reduced(kept, np.array([True] * 3))[0], kept)

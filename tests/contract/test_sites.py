@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from acepot.basis.pace_family import ChebExpCos, ChebPow, SBessel
 from acepot.basis.radial import Jacobi, Legendre, Orthonormal
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
@@ -29,6 +31,12 @@ EQUIVARIANCE = 1e-11
 DIFFERENCE = 1e-7
 #: Of ⟨a, J u⟩ = ⟨Jᵀ a, u⟩, relative to the sum of magnitudes. Measured: 3e-15.
 ADJOINT = 1e-12
+
+#: Every evaluator that is held to the laws; torch is held to the oracle elsewhere.
+EVALUATORS: dict[str, Callable[[Tables], ReferenceEvaluator | NativeEvaluator]] = {
+    "reference": ReferenceEvaluator,
+    "native": partial(NativeEvaluator, threads=2),
+}
 
 ALL_L = tuple(f"{l}{p}" for l in range(5) for p in "eo")  # noqa: E741 - the field's own symbol
 ELEMENTS = {
@@ -69,6 +77,14 @@ def largest(arrays: tuple[np.ndarray, ...]) -> float:
     return max(float(np.abs(a).max(initial=0.0)) for a in arrays)
 
 
+@pytest.fixture(params=EVALUATORS)
+def evaluator_of(
+    request: pytest.FixtureRequest,
+) -> Callable[[Tables], ReferenceEvaluator | NativeEvaluator]:
+    """Makes an evaluator of Tables."""
+    return EVALUATORS[request.param]
+
+
 # ------------------------------------------------------------------ laws
 
 
@@ -84,9 +100,9 @@ def test_every_irrep_has_functions_of_several_orders_or_is_empty_by_rule(count):
 
 @pytest.mark.parametrize("family", RADIALS)
 @pytest.mark.parametrize("count", ELEMENTS)
-def test_values_turn_with_wigner_d(structures_of, rotation, wigner, count, family):
+def test_values_turn_with_wigner_d(structures_of, rotation, wigner, count, family, evaluator_of):
     spec = basis(count, radial=RADIALS[family])
-    evaluator = ReferenceEvaluator(lower(spec))
+    evaluator = evaluator_of(lower(spec))
     rng = np.random.default_rng([3, count])
     for structure in chosen(structures_of(spec.numbers)):
         (before,) = require(evaluator.values([structure]))
@@ -116,9 +132,11 @@ def difference(values: Callable[[float], tuple[np.ndarray, ...]]) -> tuple[np.nd
 
 @pytest.mark.parametrize("family", RADIALS)
 @pytest.mark.parametrize("count", ELEMENTS)
-def test_jvp_is_the_derivative_along_displacements_and_strain(structures_of, count, family):
+def test_jvp_is_the_derivative_along_displacements_and_strain(
+    structures_of, count, family, evaluator_of
+):
     tables = model_tables(basis(count, radial=RADIALS[family]), count, members=2)
-    evaluator = ReferenceEvaluator(tables)
+    evaluator = evaluator_of(tables)
     rng = np.random.default_rng([4, count])
     for structure in chosen(structures_of(tuple(tables.numbers.tolist()))):
         u, strain = rng.normal(size=(len(structure), 3)), rng.normal(size=(3, 3)) / 3
@@ -139,10 +157,10 @@ def test_jvp_is_the_derivative_along_displacements_and_strain(structures_of, cou
 
 @pytest.mark.parametrize("family", RADIALS)
 @pytest.mark.parametrize("count", ELEMENTS)
-def test_pullback_is_the_adjoint_of_jvp(structures_of, count, family):
+def test_pullback_is_the_adjoint_of_jvp(structures_of, count, family, evaluator_of):
     tables = model_tables(basis(count, radial=RADIALS[family]), count, outputs=3, members=2)
     for one in (tables, tables.basis):
-        evaluator = ReferenceEvaluator(one)
+        evaluator = evaluator_of(one)
         rng = np.random.default_rng([5, count])
         structures = chosen(structures_of(tuple(tables.numbers.tolist())))
         u = [rng.normal(size=(len(s), 3)) for s in structures]
@@ -164,9 +182,9 @@ def test_pullback_is_the_adjoint_of_jvp(structures_of, count, family):
 
 
 @pytest.mark.parametrize("count", ELEMENTS)
-def test_pullback_is_the_finite_difference_of_a_loss(structures_of, count):
+def test_pullback_is_the_finite_difference_of_a_loss(structures_of, count, evaluator_of):
     tables = model_tables(basis(count), count)
-    evaluator = ReferenceEvaluator(tables)
+    evaluator = evaluator_of(tables)
     structure = structures_of(tuple(tables.numbers.tolist()))["triclinic"]
     rng = np.random.default_rng([6, count])
     weights = [
@@ -202,15 +220,17 @@ def test_pullback_is_the_finite_difference_of_a_loss(structures_of, count):
 
 
 @pytest.mark.parametrize("count", ELEMENTS)
-def test_several_outputs_over_one_set_of_a_are_the_separate_ones(structures_of, count):
-    together = ReferenceEvaluator(lower(basis(count)))
+def test_several_outputs_over_one_set_of_a_are_the_separate_ones(
+    structures_of, count, evaluator_of
+):
+    together = evaluator_of(lower(basis(count)))
     structures = chosen(structures_of(tuple(together.tables.numbers.tolist())))
     joint = require(together.values(structures))
     for number, irrep in enumerate(together.tables.irreps):
         more = {"irreps": (), "total_l": irrep.l, "parity": irrep.parity}
         if str(irrep) != "0e":
             more["constant"] = False
-        separate = ReferenceEvaluator(lower(basis(count, **more)))
+        separate = evaluator_of(lower(basis(count, **more)))
         assert separate.tables.sizes == (together.tables.sizes[number],)
         for one, other in zip(joint, require(separate.values(structures)), strict=True):
             size = max(np.abs(other.values[0]).max(initial=0.0), 1e-3)
@@ -218,11 +238,11 @@ def test_several_outputs_over_one_set_of_a_are_the_separate_ones(structures_of, 
             assert error < 1e-13, f"{irrep}: {error:.1e}"
 
 
-def test_the_constant_function_is_one_on_every_atom_of_its_element(structures_of):
+def test_the_constant_function_is_one_on_every_atom_of_its_element(structures_of, evaluator_of):
     spec = basis(2)
     tables = lower(spec)
     structure = structures_of(spec.numbers)["slab"]
-    (sites,) = require(ReferenceEvaluator(tables).values([structure]))
+    (sites,) = require(evaluator_of(tables).values([structure]))
     columns = sites.values[0][..., 0]
     constant = [k for k in range(columns.shape[1]) if set(columns[:, k]) <= {0.0, 1.0}]
     assert len(constant) >= 2
@@ -234,23 +254,23 @@ def test_the_constant_function_is_one_on_every_atom_of_its_element(structures_of
 # ------------------------------------------------------------------ readers
 
 
-def test_outputs_are_coefficients_times_functions(structures_of):
+def test_outputs_are_coefficients_times_functions(structures_of, evaluator_of):
     tables = model_tables(basis(2), 9, outputs=3, members=2)
     rng = np.random.default_rng(9)
     coefficients = [rng.normal(size=(2, 3, n)) for n in tables.sizes]
     structure = structures_of((8, 14))["molecule"]
-    (functions,) = require(ReferenceEvaluator(tables.basis).values([structure]))
-    (outputs,) = require(ReferenceEvaluator(tables).values([structure]))
+    (functions,) = require(evaluator_of(tables.basis).values([structure]))
+    (outputs,) = require(evaluator_of(tables).values([structure]))
     for c, b, y in zip(coefficients, functions.values, outputs.values, strict=True):
         expected = np.einsum("mok,nkx->nmox", c, b).reshape(y.shape)
         np.testing.assert_allclose(y, expected, atol=1e-12 * max(np.abs(expected).max(), 1))
 
 
-def test_an_energy_is_a_reader_of_site_outputs(any_case):
+def test_an_energy_is_a_reader_of_site_outputs(any_case, evaluator_of):
     """E_i = E0 + y_i, and forces and virials the pullback of ones."""
     evaluator = any_case.evaluator
     tables = any_case.tables.read_out(any_case.model.coefficients[:1])
-    alone = ReferenceEvaluator(tables)
+    alone = evaluator_of(tables)
     for structure in any_case.structures.values():
         (result,) = require(evaluator.evaluate([structure]))
         (sites,) = require(alone.values([structure]))
@@ -261,14 +281,14 @@ def test_an_energy_is_a_reader_of_site_outputs(any_case):
         np.testing.assert_allclose(pulled.virials, result.virials, atol=1e-12)
 
 
-def test_one_pullback_serves_a_whole_committee(any_case):
+def test_one_pullback_serves_a_whole_committee(any_case, evaluator_of):
     """The adjoint of a combination of members is their sum: the bias of active learning."""
     structure = any_case.structures["triclinic"]
     (result,) = require(any_case.evaluator.evaluate([structure], committee=True))
     members = any_case.tables.members
     weight = np.linspace(0.3, -0.8, members)
     adjoint = np.tile(weight[:, None], (len(structure), 1, 1))
-    (pulled,) = require(any_case.evaluator.pullback([structure], [[adjoint]]))
+    (pulled,) = require(evaluator_of(any_case.tables).pullback([structure], [[adjoint]]))
     expected = weight[0] * result.forces + np.einsum(
         "m,mnx->nx", weight[1:], result.committee.forces
     )
@@ -303,24 +323,25 @@ def test_rows_are_derivatives_of_weighted_sums_of_sites(structures_of, count):
 # ------------------------------------------------------------------ one bad structure
 
 
-def test_one_bad_structure_does_not_stop_the_others(any_case):
+def test_one_bad_structure_does_not_stop_the_others(any_case, evaluator_of):
+    evaluator = evaluator_of(any_case.tables)
     good = any_case.structures["molecule"]
     unknown = Structure([92, 92], [[0, 0, 0], [0, 0, 2.0]], name="uranium")
     same = Structure(good.numbers[:1].repeat(2), np.zeros((2, 3)), name="twice")
     batch = [good, unknown, same, good]
-    results = any_case.evaluator.evaluate(batch)
+    results = evaluator.evaluate(batch)
     assert [r.error is None for r in results] == [True, False, False, True]
     assert str(results[1].error).startswith("uranium: atom 0 is U, which this model does not know")
     assert "twice: atoms 0 and 1 sit at the same point" in str(results[2].error)
     assert np.isnan(results[1].energy) and np.isnan(results[2].forces).all()
     np.testing.assert_array_equal(results[0].forces, results[3].forces)
-    sites = any_case.evaluator.values(batch)
+    sites = evaluator.values(batch)
     assert [s.error is None for s in sites] == [True, False, False, True]
     assert sites[1].values[0].shape == (2, any_case.tables.widths[0], 1)
     adjoints = [[np.ones((len(s), any_case.tables.widths[0], 1))] for s in batch]
-    pulled = any_case.evaluator.pullback(batch, adjoints)
+    pulled = evaluator.pullback(batch, adjoints)
     assert [p.error is None for p in pulled] == [True, False, False, True]
-    moved = any_case.evaluator.jvp(batch, [None] * 4)
+    moved = evaluator.jvp(batch, [None] * 4)
     assert [m.error is None for m in moved] == [True, False, False, True]
     with pytest.raises(InputError, match="uranium: atom 0 is U"):
         require(results)
@@ -335,9 +356,9 @@ def test_one_bad_structure_does_not_stop_the_others(any_case):
         (lambda e, s: e.rows([s], [np.ones(3)]), "weights: expected finite numbers of shape"),
     ],
 )
-def test_what_does_not_fit_a_structure_is_named(case_named, verb, message):
+def test_what_does_not_fit_a_structure_is_named(case_named, verb, message, evaluator_of):
     case = case_named("order-1")
-    (result,) = verb(case.evaluator, case.structures["slab"])
+    (result,) = verb(evaluator_of(case.tables), case.structures["slab"])
     assert message in str(result.error) and str(result.error).startswith("slab: ")
 
 
@@ -381,8 +402,9 @@ def test_several_outputs_are_no_energy(structures_of):
     spec = basis(1, irreps=(), constant=False)
     tables = lower(spec)
     two = tables.read_out(np.ones((1, 2, tables.functions)))
-    with pytest.raises(InputError, match="only models of true scalars have an energy"):
-        ReferenceEvaluator(two).evaluate([structures_of((14,))["slab"]])
+    for evaluator in EVALUATORS.values():
+        with pytest.raises(InputError, match="only models of true scalars have an energy"):
+            evaluator(two).evaluate([structures_of((14,))["slab"]])
     torch = pytest.importorskip("acepot.evaluate.torch.evaluator", exc_type=ImportError)
     with pytest.raises(InputError, match="only models of true scalars have an energy"):
         torch.TorchEvaluator(two).evaluate([structures_of((14,))["slab"]])
@@ -396,7 +418,9 @@ def test_bases_of_nothing_or_of_constants_alone_are_evaluated(structures_of):
     constant = {"irreps": ("0e",), "constant": True, "degree": 0.0}
     alone = lower(resolve(BasisSpec(**fields | constant)))
     alone = alone.read_out(np.array([[[2.5]]]))
-    for evaluator in (ReferenceEvaluator, torch.TorchEvaluator):
+    for evaluator in (*EVALUATORS.values(), torch.TorchEvaluator):
+        (empty,) = require(evaluator(nothing).values([structure]))
+        assert empty.values[0].shape == (len(structure), 0, 1)
         (rows,) = require(evaluator(nothing).rows([structure]))
         assert rows.irreps[0].forces.shape == (1, 3 * len(structure), 1, 0)
         (sites,) = require(evaluator(alone).values([structure]))
@@ -411,9 +435,11 @@ def test_numbers_that_are_not_finite_are_said_by_every_evaluator(structures_of):
     huge = tables.read_out(np.full((1, 1, tables.functions), 1e308))
     structure = structures_of((14,))["triclinic"]
     torch = pytest.importorskip("acepot.evaluate.torch.evaluator", exc_type=ImportError)
-    for evaluator in (ReferenceEvaluator(huge), torch.TorchEvaluator(huge)):
-        (result,) = evaluator.evaluate([structure])
+    for kind in (*EVALUATORS.values(), torch.TorchEvaluator):
+        (result,) = kind(huge).evaluate([structure])
         assert "finite" in str(result.error) and np.isnan(result.energy)
+        (sites,) = kind(huge).values([structure])
+        assert "finite" in str(sites.error) and np.isnan(sites.values[0]).all()
 
 
 def test_arrays_of_strains_and_weights_are_taken(structures_of):
@@ -425,8 +451,8 @@ def test_arrays_of_strains_and_weights_are_taken(structures_of):
     assert len(require(evaluator.rows([structure], np.ones((1, 1, len(structure)))))) == 1
 
 
-def test_what_is_no_number_does_not_stop_a_batch(structures_of):
-    evaluator = ReferenceEvaluator(model_tables(basis(1), 1))
+def test_what_is_no_number_does_not_stop_a_batch(structures_of, evaluator_of):
+    evaluator = evaluator_of(model_tables(basis(1), 1))
     structure = structures_of((14,))["slab"]
     bad, good = evaluator.jvp([structure] * 2, ["here", None])
     assert "displacement: expected numbers" in str(bad.error) and good.error is None

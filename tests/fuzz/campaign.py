@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mutations import mutant
@@ -72,12 +73,11 @@ def _tables(data: bytes) -> str:
 
     try:
         evaluator = _native.Evaluator(data, instruction_sets()[-1], "double")
+        first, pbc = np.array([0, 4]), np.array([[1, 0, 1]], np.int32)
         for species in (np.zeros(4, np.int32), np.array([0, 1, 0, 1], np.int32)):
-            found = evaluator.evaluate(
-                [POSITIONS], [species], [CELL], [np.array([1, 0, 1], np.int32)], 1, 1
-            )
-            if not all(np.isfinite(one).all() for (one,) in found):
-                return "numbers that are not finite"
+            atoms = (POSITIONS, species, first, CELL[None], pbc, 1)
+            if _fails(evaluator, atoms):
+                return "refused"
     except ValueError:
         return "refused"
     try:  # nonlinear models have none
@@ -88,6 +88,21 @@ def _tables(data: bytes) -> str:
     except ValueError:
         pass
     return "accepted"
+
+
+def _fails(evaluator: Any, atoms: tuple[object, ...]) -> bool:
+    """Whether some verb refuses, or its numbers would not be finite."""
+    sites = np.zeros((4, evaluator.rows))
+    adjoints, along = np.ones_like(sites), np.zeros_like(sites)
+    forces, virials = np.zeros((1, 4, 3)), np.zeros((1, 4, 3, 3))
+    failed = evaluator.values(*atoms, sites)
+    failed += evaluator.pullback(*atoms, adjoints, forces, virials)
+    failed += evaluator.jvp(*atoms, POSITIONS, CELL[None], along)
+    if evaluator.is_energy:
+        failed += evaluator.evaluate(*atoms, 1, np.zeros((1, 4)), forces, virials, None)
+    if not failed and not all(np.isfinite(a).all() for a in (sites, along, forces, virials)):
+        raise AssertionError("numbers that are not finite")
+    return bool(failed)
 
 
 # ---------------------------------------------------------------- forked workers

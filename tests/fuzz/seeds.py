@@ -210,6 +210,27 @@ def _linear() -> Model:
     return Model(spec, np.concatenate((own, members))[:, None], np.array([-1.5, -2.25]))
 
 
+def _tensors() -> Tables:
+    """Two members of one scalar and two vectors, with the constant function."""
+    spec = resolve(
+        BasisSpec(
+            ("O", "Si"),
+            order=2,
+            degree=(2.0, 2.0),
+            wl=0.5,
+            cutoff=3.4,
+            r0=1.8,
+            irreps=("0e", "1o"),
+            constant=True,
+            pair=Pair(degree=0),
+        )
+    )
+    basis, rng = lower(spec), np.random.default_rng(7)
+    return basis.read_out(
+        [rng.normal(size=(2, o, n)) for o, n in zip((1, 2), basis.sizes, strict=True)]
+    )
+
+
 def _explicit() -> Model:
     radial = tuple(
         tuple(
@@ -277,9 +298,10 @@ def _of_pace(text: bytes, width: float) -> bytes:
 
 @cache
 def tables() -> dict[str, bytes]:
-    """Tables by name: linear with a pair part and a committee, and every core repulsion."""
+    """Tables by name: linear with pairs and a committee, tensors, and every core repulsion."""
     return {
         "linear": _coarse(lower(_linear()), 1.25 * _COARSE),
+        "tensors": _coarse(_tensors(), 2 * _COARSE),
         "density": _of_pace(_pace("ChebExpCos", "density"), _COARSE),
         "distance": _of_pace(_pace("ChebPow", "distance"), _COARSE),
         "zbl": _of_pace(_pace("ChebExpCos", "zbl"), _COARSE),

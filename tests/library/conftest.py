@@ -22,6 +22,9 @@ COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 def members(body: str) -> Iterator[tuple[str, Any]]:
     """Names and types of the members of a struct."""
     for declaration in COMMENT.sub("", body).split(";"):
+        if callback := re.match(r"\s*int \(\*(\w+)\)", declaration):
+            yield callback[1], ctypes.c_void_p
+            continue
         kind, _, names = declaration.strip().removeprefix("const ").partition(" ")
         for name in filter(None, names.split(",")):
             pointer = "*" in kind + name

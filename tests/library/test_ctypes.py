@@ -221,9 +221,10 @@ def test_damaged_tables_are_refused(ace: Any, case: Any, bad: str) -> None:
 PUBLISHED = {
     "ace_options": "size instruction_set precision",
     "ace_results": "size outputs energy energies forces virial virials edge_forces status messages "
-    "message_size",
-    "ace_structures": "size structures first positions species cells pbc threads",
-    "ace_neighbours": "size atoms points species first neighbours positions vectors threads",
+    "message_size centroid_virials weights site_weights",
+    "ace_structures": "size structures first positions species cells pbc threads stop stop_context",
+    "ace_neighbours": "size atoms points species first neighbours positions vectors threads stop "
+    "stop_context",
     "ace_rows": "size data stride energy forces virial status messages message_size",
 }
 

@@ -276,10 +276,10 @@ def _fitted(design: Floats, target: Floats) -> tuple[Floats, Floats]:
     noise = 0.0
     for _ in range(4):
         scaled = design / scale * weights[:, None]
-        _, values, right = np.linalg.svd(scaled.T @ scaled)
-        kept = values > _DAMPING**2 * values[0]
+        values, vectors = np.linalg.eigh(scaled.T @ scaled)
+        kept = values > _DAMPING**2 * values[-1]
         inverse = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
-        half = (right.T * inverse) / scale[:, None]
+        half = (vectors * inverse) / scale[:, None]
         coefficients = half @ (half.T @ ((design * weights[:, None]).T @ (target * weights)))
         left = np.abs(target - design @ coefficients)
         noise = 1.48 * float(np.median(left[target != 0.0]))

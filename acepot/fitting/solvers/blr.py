@@ -22,6 +22,8 @@ __all__ = ["BLR"]
 _TINY = 1e-2
 #: Part of the sum of squares that is left which rounding may have in it.
 _HARMLESS = 1e-6
+#: Rounding of singular values, in units of what the prior adds to them, that is corrected.
+_COARSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,26 @@ class _State:
         error = ROUNDING**2 * float(lengths @ lengths)
         return error > _HARMLESS * problem.residual(solution.coefficients)
 
+    def _correction(
+        self, problem: Problem, coefficients: Floats, root: Floats, noise: float, prior: float
+    ) -> Floats:
+        """A step of Newton's method from coefficients that the decomposition gives.
+
+        Singular values are off by rounding of the largest: with it coefficients of copper are off
+        by 1.5e-5 of their standard deviation, after a step by 1e-8, as the triangle itself is.
+
+        Args:
+            problem: the rows.
+            coefficients: shape (K,).
+            root: rows whose sum of squares is the covariance of γ c, shape (K, K).
+            noise: variance of the error of a row.
+            prior: variance of γ c beforehand.
+        """
+        left = problem.targets - problem.triangle @ coefficients
+        slope = (left @ problem.triangle) / self.gamma / noise
+        slope -= self.gamma * coefficients / prior
+        return (root @ slope) @ root / self.gamma
+
     def _solved(self, problem: Problem, spectrum: Spectrum, damping: float | None) -> Solution:
         """The solution by a decomposition."""
         left, singular, right = spectrum.left, spectrum.singular, spectrum.right
@@ -111,6 +133,11 @@ class _State:
         coefficients = shrunk @ right[: len(singular)] / self.gamma
         precision = np.full(problem.columns, 1 / prior)
         precision[: len(singular)] += singular**2 / noise
+        rounding = float(np.finfo(float).eps) * singular[0]
+        if spectrum.whole and rounding > _COARSE * math.sqrt(noise / prior):
+            coefficients += self._correction(
+                problem, coefficients, right / np.sqrt(precision)[:, None], noise, prior
+            )
         floors = [
             name for name, v in (("prior", prior), ("noise", noise)) if v <= floor**2 * ROUNDED
         ]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 from acepot.errors import InputError
 
@@ -96,6 +95,8 @@ def reached(functions: Functions, cutoff: float) -> float:
 
 def _series(functions: Functions, cutoff: float, what: str) -> tuple[Floats, Floats, Floats]:
     """Chebyshev coefficients, a bound of what is left out from each k on, largest values."""
+    from scipy.fft import dct  # here: it is a tenth of the start of every command
+
     nodes = np.cos(np.pi * np.arange(_SAMPLES + 1) / _SAMPLES)
     with np.errstate(all="ignore"):
         values = functions(cutoff * (1.0 + nodes) / 2.0)

@@ -9,7 +9,7 @@ module ace
   integer(c_int), parameter :: ace_ok = 0, ace_error_argument = 1, ace_error_tables = 2, &
     ace_error_too_close = 3, ace_error_not_finite = 4, ace_error_too_dense = 5, &
     ace_error_memory = 6, ace_error_instruction_set = 7, ace_error_threads = 8, &
-    ace_error_structures = 10, ace_error_internal = 99
+    ace_error_interrupted = 9, ace_error_structures = 10, ace_error_internal = 99
   integer(c_int), parameter :: ace_double = 0, ace_single = 1, ace_mixed = 2
 
   ! Each begins with its size, as c_sizeof(struct) says; everything else is null or 0 at first.
@@ -26,7 +26,8 @@ module ace
     type(c_ptr) :: virial = c_null_ptr, virials = c_null_ptr, edge_forces = c_null_ptr
     type(c_ptr) :: status = c_null_ptr, messages = c_null_ptr
     integer(c_size_t) :: message_size = 0
-    type(c_ptr) :: centroid_virials = c_null_ptr, weights = c_null_ptr
+    type(c_ptr) :: centroid_virials = c_null_ptr
+    type(c_ptr) :: weights = c_null_ptr, site_weights = c_null_ptr
   end type
 
   type, bind(c) :: ace_structures
@@ -35,6 +36,8 @@ module ace
     type(c_ptr) :: first = c_null_ptr, positions = c_null_ptr, species = c_null_ptr
     type(c_ptr) :: cells = c_null_ptr, pbc = c_null_ptr
     integer(c_int) :: threads = 0
+    type(c_funptr) :: stop = c_null_funptr
+    type(c_ptr) :: stop_context = c_null_ptr
   end type
 
   type, bind(c) :: ace_neighbours
@@ -43,6 +46,8 @@ module ace
     type(c_ptr) :: species = c_null_ptr, first = c_null_ptr, neighbours = c_null_ptr
     type(c_ptr) :: positions = c_null_ptr, vectors = c_null_ptr
     integer(c_int) :: threads = 0
+    type(c_funptr) :: stop = c_null_funptr
+    type(c_ptr) :: stop_context = c_null_ptr
   end type
 
   type, bind(c) :: ace_rows

@@ -46,6 +46,7 @@ typedef enum ace_status {
     ACE_ERROR_MEMORY = 6,
     ACE_ERROR_INSTRUCTION_SET = 7, /* this machine or this library lacks it */
     ACE_ERROR_THREADS = 8,         /* the system starts no more of them */
+    ACE_ERROR_INTERRUPTED = 9,     /* the host said stop */
     ACE_ERROR_STRUCTURES = 10,     /* some of several structures; `status` tells which and why */
     ACE_ERROR_INTERNAL = 99
 } ace_status;
@@ -119,15 +120,16 @@ typedef struct ace_results {
     int* status;          /* [structures]: ACE_OK or what is wrong with it */
     char* messages;       /* [structures][message_size]: what is wrong in words, else "" */
     size_t message_size;  /* with the zero that ends them; 256 is ample */
-    /* Of the first output, [points][3][3], eV: the part of the virial by the atom p that moves, the
-     * sum over atoms i of -(r_p - r_i) (x) dE_i/dr_p. Times its velocity it is the flux of energy that
-     * forces carry. Not for `vectors`. */
+    /* Of the first output, or of the sum with weights, [points][3][3], eV: the part of the virial by
+     * the atom p that moves, the sum over atoms i of -(r_p - r_i) (x) dE_i/dr_p. Times its velocity
+     * it is the flux of energy that forces carry. Not for `vectors`. */
     double* centroid_virials;
-    /* [outputs][structures]. With these, forces and virials of all kinds are those of one output, the
-     * sum of all with these weights, for the price of one; energies are of each. 1, 0, 0, ... gives
-     * the forces of the model beside the energies of its committee; (E_m - E) / (members * spread)
-     * those of the spread of its energies, with minus their sum for the model itself. */
-    const double* weights;
+    /* With weights, forces and virials of all kinds are those of one output, the sum of all with
+     * these weights, for the price of one; energies are of each. 1, 0, 0, ... gives the forces of the
+     * model beside the energies of its committee; (E_m - E) / (members * spread) those of the spread
+     * of its energies, with minus their sum for the model itself. */
+    const double* weights;      /* [outputs][structures], or null */
+    const double* site_weights; /* [outputs][atoms], or null: each atom's energy has weights */
 } ace_results;
 
 /* Structures one after another: atoms first[s] to first[s + 1] - 1 are those of structure s. */
@@ -140,6 +142,10 @@ typedef struct ace_structures {
     const double* cells;     /* [structures][3][3], A; null: nothing repeats */
     const int32_t* pbc;      /* [structures][3], not 0: repeats; null: nothing does */
     int threads;             /* 0 is 1 */
+    /* Asked some ten times a second by the thread that made the call, or null. If it does not return
+     * 0 the call ends with ACE_ERROR_INTERRUPTED, and results are incomplete. */
+    int (*stop)(void* stop_context);
+    void* stop_context;
 } ace_structures;
 
 /* Energies, forces and virials of structures; the library finds the neighbours.
@@ -162,6 +168,8 @@ typedef struct ace_neighbours {
     const double* positions;   /* [points][3], A; or */
     const double* vectors;     /* [edges][3], A: from the atom to this neighbour */
     int threads;               /* 0 is 1 */
+    int (*stop)(void* stop_context); /* as in ace_structures */
+    void* stop_context;
 } ace_neighbours;
 
 /* The same for a list. Points are checked, the lengths of arrays cannot be. `edge_forces` are for

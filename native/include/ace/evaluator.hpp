@@ -47,6 +47,12 @@ struct Results {
     bool combined() const { return weights || site_weights; }
 };
 
+// A direction that the positions of a structure move along; null: they do not.
+struct Motion {
+    const double* displacements = nullptr;  // [points][3], A
+    const double* strain = nullptr;         // [3][3], r -> r (1 + strain), vectors as rows
+};
+
 struct Options {
     int threads = 1;
     Watch* watch = nullptr;        // asked now and then whether to go on
@@ -66,6 +72,19 @@ class Evaluator {
     void evaluate(const Structure* structures, int count, int threads, const Results* results) {
         evaluate(structures, count, results, {threads});
     }
+
+    // Values of sites (docs/conventions.md, "Site outputs"), of Tables of any kind, energies or not:
+    // `values` of every structure, [atoms][Tables::rows].
+    virtual void values(const Structure* structures, int count, double* const* values,
+                        const Options& options) = 0;
+    // Their derivatives along a motion of each structure.
+    virtual void jvp(const Structure* structures, int count, const Motion* motions,
+                     double* const* derivatives, const Options& options) = 0;
+    // The forces and virials of a loss with these derivatives by the values. Results have one output;
+    // their energies are left alone.
+    virtual void pullback(const Structure* structures, int count, const double* const* adjoints,
+                          const Results* results, const Options& options) = 0;
+
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;
 };

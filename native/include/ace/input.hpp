@@ -19,4 +19,8 @@ void check_results(const Structure& in, const Results& out);
 // Nothing in the results is a number.
 void no_results(const Structure& in, const Results& out);
 
+// The same of values of sites, [atoms][rows].
+void check_values(const Structure& in, int rows, const double* values);
+void no_values(const Structure& in, int rows, double* values);
+
 }  // namespace ace

@@ -25,12 +25,20 @@ struct Source {
     bool narrow, committee;       // committee: needed by its members only
     std::vector<Column> columns;  // without padding
     int first = 0, padded = 0;    // first column in the stored R; number with padding
+    bool linear = false;          // of Plan::linears
 };
 
 // A column that enters the energy directly: its source, and its place in the stored R.
 struct Direct {
     int source, place;
     Column column;
+};
+
+// Columns whose sums over neighbours enter values of sites by themselves only, so that values need
+// no slopes of them and derivatives nothing else: `count` from column `place` on. Their sums over
+// the neighbours of a species follow each other from `at` on, with padding.
+struct Linear {
+    int place, count, padded, at;
 };
 
 // A rank-one product with l = 0: adds weight times a channel to the folded columns.
@@ -59,8 +67,10 @@ struct Op {
     enum Kind { real_real, real_complex, product, mixed, product_real, mixed_real, kinds };
     int kind, level, a_re, a_im, b_re, b_im, out_re, out_im;
 };
+// `last`: no other operation needs what these make.
 struct OpRange {
     int kind, begin, end;
+    bool last;
 };
 
 // Shells a and b of A's coupled to up to most_coupled L of one parity, L descending: x[place] on is
@@ -92,11 +102,16 @@ struct Widths {
 
 class Plan {
   public:
+    Plan() = default;
+    // Of energies.
     Plan(const Tables& tables, int centre, const Widths& widths);
 
     std::vector<Source> sources;
     std::vector<Fold> folds;
     std::vector<Direct> directs;
+    std::vector<Linear> linears;
+    int linear = 0;        // sums of all of them for one species
+    int linear_first = 0;  // the first of them, times Y_00, among the variables: [species][sum]
     int columns = 0;  // of all sources, with padding
     std::vector<Tile> tiles;
     int lmax = 0;
@@ -119,6 +134,32 @@ class Plan {
     std::vector<int> row_places, column_places;
     std::vector<std::vector<double>> coefficients;  // [output]: [entry][row][density]
     size_t kept = 0;  // variables of the rows of all blocks together
+};
+
+// x[out] = the dot product of `width` consecutive variables from `left` and from `right` on.
+struct DotProduct {
+    int width, left, right, out;
+};
+
+// Up to most_summed values of a site that are sums over the same variables:
+// y[row] = sum over columns of c x[column].
+constexpr int most_summed = 8;
+struct SumBlock {
+    int rows, row, columns, column;  // where they begin in SitePlan::rows and SitePlan::columns
+    size_t coefficient;              // of the first entry; [column][row]
+};
+
+// What the engine executes for the values of sites (Tables::rows) of one central species: the plan
+// without a bilinear form, then dot products, then sums.
+class SitePlan {
+  public:
+    SitePlan(const Tables& tables, int centre, const Widths& widths);
+
+    Plan plan;
+    std::vector<DotProduct> dots;
+    std::vector<SumBlock> sums;
+    std::vector<int> rows, columns;
+    std::vector<double> coefficients;
 };
 
 }  // namespace ace

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace ace {
@@ -52,13 +53,22 @@ struct Knots {
 };
 
 // The products of one central species; factors are padded with the number of one-particle
-// functions. Linear models also say which functions they are summed into, for the row builder.
+// functions, and nothing else is the constant 1. All but nonlinear models also say which functions
+// they are summed into.
 struct Products {
     int terms = 0, order = 0;
     std::vector<int32_t> factors;  // [term][order]
     std::vector<double> weights;   // [output][density][term]
-    std::vector<int32_t> function, term;  // of every coefficient; empty if not given
-    std::vector<double> coefficient;
+    std::vector<double> weights_imaginary;  // the same, or empty: zero
+    std::vector<int32_t> function, term;    // of every coefficient; empty if not given
+    std::vector<double> coefficient, imaginary;  // the latter empty: zero
+};
+
+// Functions, or outputs, of one L and parity (1 or -1).
+struct Irrep {
+    int l, parity;
+    int functions, outputs;  // the latter of one member
+    int dim() const { return 2 * l + 1; }
 };
 
 struct Embeddings {
@@ -70,8 +80,12 @@ struct Embeddings {
 };
 
 struct Tables {
+    // outputs: the model and its committee, or 0 for a basis; densities: values of a site in each
+    // of them, those of tensors component by component.
     int species = 0, outputs = 1, densities = 1, lmax = 0;
-    int functions = 0;  // 0 if the functions are not given
+    int functions = 0;  // component by component; 0 if the functions are not given
+    bool tensors = false;  // or anything else that is no model of true scalars
+    std::vector<Irrep> irreps;
     std::vector<int32_t> numbers;
     std::vector<double> cutoff, e0;
     std::vector<RadialTable> radial;
@@ -81,6 +95,13 @@ struct Tables {
     std::vector<RadialTable> core;  // none or one
 
     double longest_cutoff() const;
+    // Whether energies can be made of them: of one density, or of several in an embedding.
+    bool is_energy() const;
+    // Values of a site: over irreps, in each over outputs of all members (of a basis: over
+    // functions), in each over M.
+    int rows() const;
+    // What they hold, for messages: "a basis of 0e, 1o", "a model of 2e".
+    std::string description() const;
     // Reads the byte form; throws Error on anything that does not fit together.
     static Tables read(const unsigned char* data, size_t size);
 };

@@ -7,6 +7,7 @@
 
 #include "ace/c_api.h"
 #include "ace/errors.hpp"
+#include "ace/interrupt.hpp"
 
 namespace ace::c_api {
 
@@ -34,6 +35,8 @@ int guarded(F&& action) {
         return last_failure().set(ACE_ERROR_MEMORY, "not enough memory");
     } catch (const Error& e) {
         return last_failure().set(e);
+    } catch (const Interrupted&) {
+        return last_failure().set(ACE_ERROR_INTERRUPTED, "interrupted: the caller said stop");
     } catch (const std::system_error& e) {
         return last_failure().set(ACE_ERROR_THREADS, e.what());
     } catch (const std::exception& e) {

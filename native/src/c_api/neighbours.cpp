@@ -101,26 +101,23 @@ Error Neighbours::named(const Error& error) const {
 namespace {
 
 void evaluate(Evaluator& evaluator, const Neighbours& neighbours, const ace_results& given,
-              Wanted& wanted, Verdicts& verdicts) {
+              const Wanted& wanted, Verdicts& verdicts, Watch* watch) {
     const Structure in = neighbours.structure();
-    Results out = wanted.results(0);
-    const int derived = out.combined() ? 1 : out.outputs;
+    Results out = wanted.all();
     std::vector<double> forces;  // on the engine's points
     if (neighbours.vectors() && (given.forces || given.edge_forces)) {
-        forces.resize(static_cast<size_t>(derived) * in.points * 3);
+        forces.resize(static_cast<size_t>(wanted.derived()) * in.points * 3);
         out.forces = forces.data();
     }
     try {
         check_input(in, neighbours.threads());
-        evaluator.evaluate(&in, 1, neighbours.threads(), &out);
-        check_results(in, out);
+        evaluator.evaluate(&in, 1, &out, {neighbours.threads(), watch, nullptr});
     } catch (const Error& error) {
+        no_results(in, out);
         verdicts.fail(0, neighbours.named(error));
-        wanted.no_numbers(0);
-        std::fill(forces.begin(), forces.end(), std::numeric_limits<double>::quiet_NaN());
     }
     if (!forces.empty())
-        neighbours.collect(derived, forces.data(), given.forces, given.edge_forces);
+        neighbours.collect(wanted.derived(), forces.data(), given.forces, given.edge_forces);
 }
 
 }  // namespace
@@ -137,13 +134,12 @@ extern "C" int ace_evaluate_neighbours(ace_evaluator* e, const ace_neighbours* g
         if (out.edge_forces && !neighbours.vectors())
             throw ace::Error("results.edge_forces: only neighbours with vectors have them");
         if (out.centroid_virials && neighbours.vectors())
-            throw ace::Error("results.centroid_virials: only neighbours with positions have them");
+            throw ace::Error("results.centroid_virials: neighbours with vectors have none");
         Verdicts verdicts(1, out.status, out.messages, out.message_size);
-        ace_results direct = out;
-        if (neighbours.vectors()) direct.forces = nullptr;
-        Wanted wanted(direct, ace_outputs(e), {0, neighbours.atoms()});
-        evaluate(evaluator, neighbours, out, wanted, verdicts);
-        wanted.deliver();
+        const Wanted wanted(out, ace_outputs(e), {0, neighbours.atoms()});
+        Stop stop(neighbours.given().stop, neighbours.given().stop_context);
+        evaluate(evaluator, neighbours, out, wanted, verdicts, stop.watch());
+        wanted.sum();
         verdicts.finish();
     });
 }

@@ -16,6 +16,7 @@ class Neighbours {
     int threads() const { return in_.threads ? in_.threads : 1; }
     int64_t atoms() const { return in_.atoms; }
     bool vectors() const { return in_.vectors != nullptr; }
+    const ace_neighbours& given() const { return in_; }
     // As the engine takes it: with vectors every neighbour is a point of its own, seen from its
     // atom in the origin.
     Structure structure() const;

@@ -1,5 +1,4 @@
-// Results where callers want them. The engine writes each structure's outputs one after another,
-// callers have each output's structures one after another: in between lies an array of ours.
+// Where a caller's results go, as the engine takes it.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,37 +11,40 @@ namespace ace::c_api {
 class Wanted {
   public:
     // Structure s has atoms first[s] to first[s + 1] - 1. Throws Error on outputs that the model,
-    // with `outputs`, does not have.
-    Wanted(const ace_results& given, int outputs, std::vector<int64_t> first);
+    // with `most`, does not have.
+    Wanted(const ace_results& given, int most, std::vector<int64_t> first);
+    Wanted(const Wanted&) = delete;
+    Wanted& operator=(const Wanted&) = delete;
 
-    // Where the engine writes what belongs to a structure.
-    Results results(int64_t s);
-    // What belongs to it is no number.
-    void no_numbers(int64_t s);
-    // To where the caller wants it.
-    void deliver();
+    // The arrays of all structures, without strides.
+    const Results& all() const { return all_; }
+    // Outputs in forces and virials.
+    int derived() const { return all_.combined() ? 1 : all_.outputs; }
+    // Energies of structures out of those of atoms.
+    void sum() const;
 
   private:
-    // One quantity: `width` numbers for each of the atoms, or for each structure.
-    struct Array {
-        double* to;
-        int width;
-        bool whole;  // for each structure
-        bool wanted;
-        int outputs;
-        std::vector<double> between{};
-    };
-    int64_t place(const Array& array, int64_t s) const;
-    double* at(Array& array, int64_t s);
-    double* centroids(int64_t s) const;
-
-    const int outputs_;
     const std::vector<int64_t> first_;
     double* const energy_;
-    const int derived_;  // outputs of which there are forces and virials
-    Array energies_, forces_, virials_, virial_;
-    double* const centroids_;  // of one output
-    std::vector<double> weights_;  // [structure][output], empty if there are none
+    std::vector<double> energies_;  // of atoms, if the caller does not want them
+    Results all_;
+};
+
+// The caller's function that says when to stop.
+class Stop {
+  public:
+    Stop(int (*ask)(void*), void* context) : ask_(ask), context_(context), watch_(asked, this) {}
+    // Null if there is no function.
+    Watch* watch() { return ask_ ? &watch_ : nullptr; }
+
+  private:
+    static bool asked(void* stop) {
+        const Stop& it = *static_cast<Stop*>(stop);
+        return it.ask_(it.context_) != 0;
+    }
+    int (*const ask_)(void*);
+    void* const context_;
+    Watch watch_;
 };
 
 }  // namespace ace::c_api

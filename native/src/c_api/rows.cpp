@@ -2,8 +2,10 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "ace/input.hpp"
+#include "results.hpp"
 #include "structures.hpp"
 #include "verdicts.hpp"
 
@@ -57,14 +59,19 @@ extern "C" int ace_fill_rows(ace_evaluator* e, const ace_structures* given, cons
             throw ace::Error("rows.data: expected an array, got null");
         for (int64_t s = 0; s < structures.count(); s++) matrix(out, s, structures.atoms(s));
         Verdicts verdicts(structures.count(), out.status, out.messages, out.message_size);
+        std::vector<ace::Structure> in;
+        std::vector<ace::Results> none;
+        structures.split({}, in, none);
+        Stop stop(structures.given().stop, structures.given().stop_context);
         for (int64_t s = 0; s < structures.count(); s++) {
-            const ace::Structure one = structures[s];
+            const ace::Structure& one = in[s];
             const ace::RowMatrix to = matrix(out, s, structures.atoms(s));
             try {
                 ace::check_input(one, structures.threads());
                 ace::Crystal crystal{one.atoms, one.positions, one.species, one.cell, {}};
                 for (int k = 0; k < 3; k++) crystal.pbc[k] = one.pbc[k];
                 builder.fill(crystal, structures.threads(), to);
+                if (stop.watch() && stop.watch()->stop()) stop.watch()->check();
             } catch (const ace::Error& error) {
                 verdicts.fail(s, error);
                 no_numbers(to, builder.functions(), structures.atoms(s));

@@ -1,6 +1,8 @@
 // Structures of a caller, one after another in its arrays.
 #pragma once
-#include "ace/evaluator.hpp"
+#include <vector>
+
+#include "ace/concatenated.hpp"
 #include "model.hpp"
 #include "sized.hpp"
 
@@ -12,14 +14,16 @@ class Structures {
     explicit Structures(const ace_structures* given);
 
     int64_t count() const { return in_.structures; }
-    int64_t begin(int64_t s) const { return in_.first[s]; }
-    int64_t atoms() const { return count() ? in_.first[count()] : 0; }
-    int64_t atoms(int64_t s) const { return begin(s + 1) - begin(s); }
+    int64_t atoms(int64_t s) const { return first_[s + 1] - first_[s]; }
+    const std::vector<int64_t>& first() const { return first_; }
     int threads() const { return in_.threads ? in_.threads : 1; }
-    Structure operator[](int64_t s) const;
+    const ace_structures& given() const { return in_; }
+    // Structures, and where results go, for an evaluator.
+    void split(const Results& all, std::vector<Structure>& in, std::vector<Results>& out) const;
 
   private:
     ace_structures in_;
+    std::vector<int64_t> first_;
 };
 
 }  // namespace ace::c_api

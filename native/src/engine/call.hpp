@@ -40,6 +40,9 @@ struct Cost {
     double atom, neighbour;
 };
 
+// Atoms of a structure whose list all threads make, though there are others.
+constexpr int large_structure = 20000;
+
 class Call {
   public:
     // `costs`: of each species with one output, for the division of the work.
@@ -68,15 +71,17 @@ class Call {
         }
     }
 
-    // Thread t makes the lists of its structures, and empties its sums.
+    // All threads together make the lists of large structures.
+    void list_large(Threads& pool, int threads) {
+        for (int k = 0; k < count_; k++)
+            if (is_large(k, threads)) list(*pieces_[k], {&pool, threads});
+    }
+
+    // Thread t makes the lists of its other structures, and empties its sums.
     void prepare(int t, int threads, Sums& sums) {
         for (int k = t; k < count_; k += threads) {
             if (stopped()) return;
-            try {
-                prepare(*pieces_[k]);
-            } catch (const Error& error) {
-                fail(*pieces_[k], -1, error);
-            }
+            if (!is_large(k, threads)) list(*pieces_[k], {});
         }
         if (!wanted_) return;
         sums.centroids = centroids_ ? derived_ : -1;
@@ -145,18 +150,26 @@ class Call {
     // What went wrong, to the caller's list or, without one, the first of it as an exception.
     // `first` is the number of the first structure in the caller's order.
     void finish(int first, Failures* failures) {
+        finish(
+            first, failures, [](const Piece& p) { check_results(*p.in, *p.out); },
+            [](const Piece& p) { no_results(*p.in, *p.out); });
+    }
+    // The same of other results: check(piece) throws Error if some are not finite, clear(piece)
+    // makes all of them no numbers.
+    template <class Check, class Clear>
+    void finish(int first, Failures* failures, Check&& check, Clear&& clear) {
         if (watch_) watch_->check();
         for (int k = 0; k < count_; k++) {
             Piece& piece = *pieces_[k];
             if (!piece.error && piece.doubtful.load(std::memory_order_relaxed)) {
                 try {
-                    check_results(*piece.in, *piece.out);
+                    check(piece);
                 } catch (const Error& error) {
                     fail(piece, INT_MAX - 1, error);
                 }
             }
             if (!piece.error) continue;
-            no_results(*piece.in, *piece.out);
+            clear(piece);
             if (!failures) throw *piece.error;
             failures->add(first + k, *piece.error);
         }
@@ -204,7 +217,20 @@ class Call {
 
     bool stopped() { return watch_ && watch_->stop(); }
 
-    void prepare(Piece& piece) {
+    // Whether the threads would wait for the one that makes its list.
+    bool is_large(int k, int threads) const {
+        return threads > 1 && (count_ == 1 || pieces_[k]->in->atoms > large_structure);
+    }
+
+    void list(Piece& piece, const Team& team) {
+        try {
+            make_list(piece, team);
+        } catch (const Error& error) {
+            fail(piece, -1, error);
+        }
+    }
+
+    void make_list(Piece& piece, const Team& team) {
         const Structure& in = *piece.in;
         for (int i = 0; i < in.points; i++)
             if (in.species[i] < 0 || in.species[i] >= tables_.species)
@@ -212,7 +238,8 @@ class Call {
         if (in.first)
             check_positions(in.points, in.positions);
         else
-            piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species, cutoff_);
+            piece.cells.build(in.atoms, in.positions, in.cell, in.pbc, in.species, cutoff_,
+                              team);
     }
 
     // The structure of the atom or point with this number among those of all.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ace/errors.hpp"
@@ -41,8 +42,15 @@ struct Centre {
     std::vector<std::vector<Interval<T>>> intervals;  // [source][neighbour]
 
     // Vectors of T have as many lanes as those of A, or twice as many.
+    static Widths widths() {
+        return {Simd<T>::W, tile_radials, tile_components, pull_components};
+    }
+
     Centre(const Tables& tables, int centre)
-        : plan(tables, centre, {Simd<T>::W, tile_radials, tile_components, pull_components}),
+        : Centre(Plan(tables, centre, widths()), tables, centre) {}
+
+    Centre(Plan made, const Tables& tables, int centre)
+        : plan(std::move(made)),
           norms(plan.norms.begin(), plan.norms.end()),
           pull_norms(plan.pull_norms.begin(), plan.pull_norms.end()),
           clebsch_gordan(plan.clebsch_gordan.begin(), plan.clebsch_gordan.end()) {

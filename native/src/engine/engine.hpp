@@ -15,6 +15,7 @@
 #include "engine/call.hpp"
 #include "engine/energies.hpp"
 #include "engine/shared.hpp"
+#include "engine/site_job.hpp"
 #include "engine/workspace.hpp"
 
 namespace ace::ACE_ISA {
@@ -39,6 +40,7 @@ struct Job {
         call.set(in, count, out, watch);
         while (work.size() < static_cast<size_t>(threads))
             work.push_back(std::make_unique<Workspace<T, A>>());
+        call.list_large(pool, threads);
         pool.run(threads, [&](int t) { call.prepare(t, threads, work[t]->sums); });
         if (watch) watch->check();
         call.divide(threads, pool);
@@ -69,28 +71,85 @@ class Engine final : public Evaluator {
     void evaluate(const Structure* in, int count, const Results* out,
                   const Options& options) override {
         const std::lock_guard<Lock> guard(lock_);
-        // Left as it is: a thread of the parent was in the middle of it.
-        if (lock_.orphaned()) job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
+        restore();
         const int threads = options.threads;
         if (threads < 1) throw Error("evaluate: expected at least one thread");
+        if (!tables_.is_energy())
+            throw Error("evaluate: only models of true scalars have an energy; these tables are " +
+                        tables_.description() + "; use values and pullback");
         for (int k = 0; k < count; k++)
             if (out[k].outputs < 1 || out[k].outputs > tables_.outputs)
                 throw Error("evaluate: this model has " + std::to_string(tables_.outputs - 1) +
                             " committee members");
             else if (out[k].combined() != out[0].combined())
                 throw Error("evaluate: expected weights of all structures or of none");
-        for (int begin = 0, end = 0; begin < count; begin = end) {
-            for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
-                atoms += in[end].atoms;
-            job_->evaluate(in + begin, end - begin, threads, out + begin, options.watch, pool_);
+        each_group(in, count, threads, [&](int begin, int size) {
+            job_->evaluate(in + begin, size, threads, out + begin, options.watch, pool_);
             job_->call.finish(begin, options.failures);
-        }
+        });
+    }
+
+    void values(const Structure* in, int count, double* const* out,
+                const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.values(in + begin, size, out + begin, begin, options, pool_);
+        });
+    }
+
+    void jvp(const Structure* in, int count, const Motion* motions, double* const* out,
+             const Options& options) override {
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.jvp(in + begin, size, motions + begin, out + begin, begin, options, pool_);
+        });
+    }
+
+    void pullback(const Structure* in, int count, const double* const* adjoints,
+                  const Results* out, const Options& options) override {
+        for (int k = 0; k < count; k++)
+            if (out[k].outputs != 1 || out[k].energies || out[k].combined())
+                throw Error("pullback: expected results of one output without energies or weights");
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.pullback(in + begin, size, adjoints + begin, out + begin, begin, options, pool_);
+        });
     }
 
   private:
+    // What a forked child finds half changed is left as it is: a thread of the parent was in the
+    // middle of it.
+    void restore() {
+        if (!lock_.orphaned()) return;
+        job_.release(), job_ = std::make_unique<Job<T, A>>(shared_);
+        sites_.release();
+    }
+
+    // Calls f(first structure, how many) for those that are evaluated together.
+    template <class F>
+    static void each_group(const Structure* in, int count, int threads, F f) {
+        for (int begin = 0, end = 0; begin < count; begin = end) {
+            for (int atoms = 0; end < count && atoms / threads < group_atoms; end++)
+                atoms += in[end].atoms;
+            f(begin, end - begin);
+        }
+    }
+
+    template <class F>
+    void with_sites(const Structure* in, int count, const Options& options, F f) {
+        const std::lock_guard<Lock> guard(lock_);
+        restore();
+        if (options.threads < 1) throw Error("expected at least one thread");
+        if (tables_.rows() > most_rows)
+            throw Error("more than " + std::to_string(most_rows) +
+                        " values of a site are not supported, got " +
+                        std::to_string(tables_.rows()));
+        if (!sites_) sites_ = std::make_unique<SiteJob<T, A>>(shared_);
+        each_group(in, count, options.threads,
+                   [&](int begin, int size) { f(*sites_, begin, size); });
+    }
+
     const Tables tables_;
     const Shared<T, A> shared_;
     std::unique_ptr<Job<T, A>> job_;
+    std::unique_ptr<SiteJob<T, A>> sites_;  // null until asked for
     Threads pool_;
     Lock lock_;
 };
@@ -100,8 +159,9 @@ class Engine final : public Evaluator {
 #ifdef ACE_MAKE
 namespace ace {
 std::unique_ptr<Evaluator> ACE_MAKE(Tables tables, Precision precision) {
-    if (tables.densities > ACE_ISA::most_densities ||
-        tables.outputs * tables.densities > ACE_ISA::most_columns)
+    if (tables.is_energy() &&
+        (tables.densities > ACE_ISA::most_densities ||
+         tables.outputs * tables.densities > ACE_ISA::most_columns))
         throw Error("tables: up to " + std::to_string(ACE_ISA::most_densities) +
                     " densities and " + std::to_string(ACE_ISA::most_columns - 1) +
                     " committee members are supported");

@@ -199,9 +199,11 @@ V form_linear(const Plan& plan, const T* c, const V* x, V* w) {
     return rho;
 }
 
+// `all`: those too that no other node needs.
 template <class V>
-void nodes_forward(const Plan& plan, V* __restrict x) {
+void nodes_forward(const Plan& plan, V* __restrict x, bool all = true) {
     for (const OpRange& range : plan.op_ranges) {
+        if (range.last && !all) continue;
         const Op *o = &plan.ops[range.begin], *end = o + (range.end - range.begin);
         switch (range.kind) {
             case Op::real_real:

@@ -11,6 +11,11 @@ namespace ace::ACE_ISA {
 // but are read while in the first (measured).
 constexpr int harmonics_bytes = 28 * 1024;
 
+// What is wanted of radial functions.
+struct Wanted {
+    bool values = true, slopes = true;
+};
+
 template <class T, class A = T>
 class PairStage {
   public:
@@ -24,13 +29,17 @@ class PairStage {
     explicit PairStage(const Shared<T, A>& shared)
         : tables_(shared.tables), tiles_(shared.tiles), angular_(shared.angular) {}
 
-    // Radial functions, with those of a committee or without, of the first `count` atoms.
-    void radial(const Centre<T, A>& c, Work& w, int count, bool committee) const {
+    // Radial functions and their slopes, with those of a committee or without, of the first `count`
+    // atoms. For site values not all are needed.
+    void radial(const Centre<T, A>& c, Work& w, int count, bool committee,
+                Wanted wanted = {}, Wanted linear = {}) const {
         const Plan& plan = c.plan;
         for (int a = 0; a < count; a++)
             w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
         for (size_t s = 0; s < plan.sources.size(); s++) {
             if (plan.sources[s].committee && !committee) continue;
+            if (plan.sources[s].padded == 0) continue;
+            const Wanted here = plan.sources[s].linear ? linear : wanted;
             for (int z = 0; z < tables_.species; z++) {
                 const int which = static_cast<int>(s) * tables_.species + z;
                 int most = 0;
@@ -40,7 +49,7 @@ class PairStage {
                     most = std::max(most, atom.ends[which] - atom.groups[z]);
                 }
                 // In step over the batch, so that the same rows of the table stay close.
-                for (int q = 0; q < most; q++) step(c, w, count, static_cast<int>(s), z, q);
+                for (int q = 0; q < most; q++) step(c, w, count, int(s), z, q, here);
             }
         }
     }
@@ -53,12 +62,31 @@ class PairStage {
         if (count < batch)
             std::fill(w.components.data() + static_cast<size_t>(count) * total,
                       w.components.data() + static_cast<size_t>(batch) * total, A(0));
-        transpose(c, w, total, x);
+        transpose(c, w.components.data(), x);
+    }
+
+    // From [atom][component of every species] to variables x of the plan.
+    void transpose(const Centre<T, A>& c, const A* components, VA* x) const {
+        const int total = c.plan.components * tables_.species;
+        for (int z = 0; z < tables_.species; z++)
+            for (int k = 0; k < c.plan.components; k += batch) {
+                const int at = z * c.plan.components + k;
+                VA* to = x + z * c.plan.components;
+                const int* places = c.plan.places.data() + k;
+                VA t[batch];
+#pragma GCC unroll 16
+                for (int q = 0; q < batch; q++)
+                    t[q] = Simd<A>::load(components + static_cast<size_t>(q) * total + at);
+                Simd<A>::transpose(t);
+#pragma GCC unroll 16
+                for (int q = 0; q < batch; q++) to[places[q]] = t[q] * c.norms[k + q];
+            }
     }
 
   private:
     // The q-th vector of neighbours of species z of every atom of the batch, from one source.
-    void step(const Centre<T, A>& c, Work& w, int count, int s, int z, int q) const {
+    void step(const Centre<T, A>& c, Work& w, int count, int s, int z, int q,
+              Wanted wanted) const {
         const Source& source = c.plan.sources[s];
         const Interval<T>& interval = c.intervals[s][z];
         int found = 0;
@@ -78,8 +106,12 @@ class PairStage {
         }
         if (source.narrow)
             Radial<T>::narrow(source.padded, interval, w.located, found);
+        else if (wanted.values && wanted.slopes)
+            Radial<T>::template wide<true, true>(source.padded, interval, w.located, found);
+        else if (wanted.values)
+            Radial<T>::template wide<true, false>(source.padded, interval, w.located, found);
         else
-            Radial<T>::wide(source.padded, interval, w.located, found);
+            Radial<T>::template wide<false, true>(source.padded, interval, w.located, found);
     }
 
     void one_particle(const Plan& plan, Work& w, int a, int total, bool committee) const {
@@ -89,7 +121,8 @@ class PairStage {
         w.harmonics.need(static_cast<size_t>(chunk) * width);
         w.accumulator.need(plan.components + W);
         V *y = w.harmonics.data(), *acc = w.accumulator.data();
-        std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
+        if (!plan.directs.empty())
+            std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
         atom.core = 0;
         for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];
@@ -133,22 +166,6 @@ class PairStage {
             (direct.column.kind == Column::core ? atom.core : atom.folded[direct.column.index]) +=
                 Simd<double>::total(in_double(sum));
         }
-    }
-
-    void transpose(const Centre<T, A>& c, Work& w, int total, VA* x) const {
-        for (int z = 0; z < tables_.species; z++)
-            for (int k = 0; k < c.plan.components; k += batch) {
-                const int at = z * c.plan.components + k;
-                VA* to = x + z * c.plan.components;
-                const int* places = c.plan.places.data() + k;
-                VA t[batch];
-#pragma GCC unroll 16
-                for (int q = 0; q < batch; q++)
-                    t[q] = Simd<A>::load(w.components.data() + static_cast<size_t>(q) * total + at);
-                Simd<A>::transpose(t);
-#pragma GCC unroll 16
-                for (int q = 0; q < batch; q++) to[places[q]] = t[q] * c.norms[k + q];
-            }
     }
 
     const Tables& tables_;

@@ -65,6 +65,8 @@ struct Radial {
         return some != 0;
     }
 
+    // With the values, the slopes, or both.
+    template <bool values, bool slopes>
     static void wide(int columns, const Interval<T>& t, const Located<T>* located, int count) {
         for (int a = 0; a < count; a++) {
             const Located<T>& here = located[a];
@@ -85,15 +87,18 @@ struct Radial {
                     p = p * x[q] + S::load(at + 4 * W);
 #pragma GCC unroll 4
                     for (int power = 3; power >= 0; power--) {
-                        g = g * x[q] + p;
-                        p = p * x[q] + S::load(at + power * W);
+                        if (slopes) g = g * x[q] + p;
+                        if (values || power > 0) p = p * x[q] + S::load(at + power * W);
                     }
                     f[q] = p;
                     d[q] = g;
                 }
-                S::transpose(f);
+                if (values) {
+                    S::transpose(f);
 #pragma GCC unroll 16
-                for (int q = 0; q < W; q++) value[q] = f[q];
+                    for (int q = 0; q < W; q++) value[q] = f[q];
+                }
+                if (!slopes) continue;
                 S::transpose(d);
                 if (t.scale != 1)
                     for (int q = 0; q < W; q++) d[q] *= t.scale;

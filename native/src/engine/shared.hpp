@@ -20,7 +20,9 @@ struct Shared {
     const AngularTable<T, most_l> angular;
     std::vector<Curve> curves;  // [species * densities + density]
 
+    // Without centres for tables that are no energy.
     explicit Shared(const Tables& given) : tables(given), cutoff(given.longest_cutoff()) {
+        if (!tables.is_energy()) return;
         for (size_t k = 0; k < tables.embeddings.exponent.size(); k++)
             curves.emplace_back(tables.embeddings.shifted[k / tables.densities] != 0,
                                 tables.embeddings.exponent[k]);

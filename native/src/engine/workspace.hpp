@@ -52,8 +52,8 @@ struct Workspace {
     std::vector<Run> runs;
     Scratch<V> harmonics, accumulator;
     Scratch<VA> variables, adjoints, rows, densities, slopes;
-    Scratch<A> components;
-    Scratch<T> pulls;
+    Scratch<A> components, linear;
+    Scratch<T> pulls, linear_pulls;
     Sums sums;
 };
 

@@ -3,63 +3,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <numeric>
 #include <string>
 
 #include "ace/errors.hpp"
+#include "ace/lattice.hpp"
 
 namespace ace {
 namespace {
 
 // 0.4 GB of images.
 constexpr double most_images = 5e6;
-// Most layers of cells that a cut-off reaches: the box of all cells is at least two cut-offs wide,
-// so cells are at least 0.46 of one.
-constexpr int most_reach = 3;
-
-void cross(const double* a, const double* b, double* out) {
-    out[0] = a[1] * b[2] - a[2] * b[1];
-    out[1] = a[2] * b[0] - a[0] * b[2];
-    out[2] = a[0] * b[1] - a[1] * b[0];
-}
-
-double dot(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
-double length(const double* a) { return std::sqrt(dot(a, a)); }
-
-// A unit vector normal to both (or to the first, if the second is zero).
-void normal(const double* a, const double* b, double* out) {
-    cross(a, b, out);
-    if (length(out) == 0) {
-        const double* one = length(a) > 0 ? a : b;
-        const int small = std::abs(one[0]) < std::abs(one[1])
-                              ? (std::abs(one[0]) < std::abs(one[2]) ? 0 : 2)
-                              : (std::abs(one[1]) < std::abs(one[2]) ? 1 : 2);
-        double axis[3] = {0, 0, 0};
-        axis[small] = 1;
-        cross(one, axis, out);
-        if (length(out) == 0) std::memcpy(out, axis, sizeof axis);
-    }
-    const double norm = length(out);
-    for (int d = 0; d < 3; d++) out[d] /= norm;
-}
-
-// The cell with rows that do not repeat replaced by unit vectors normal to the others.
-void complete(const double* cell, const int* pbc, double h[3][3]) {
-    for (int k = 0; k < 3; k++)
-        for (int d = 0; d < 3; d++) h[k][d] = pbc[k] ? cell[3 * k + d] : 0.0;
-    for (int k = 0; k < 9; k++)
-        if (!(std::abs((&h[0][0])[k]) < 1e8))
-            throw Error("cell: expected vectors of finite length below 1e8 A");
-    for (int k = 0; k < 3; k++)
-        if (!pbc[k]) normal(h[(k + 1) % 3], h[(k + 2) % 3], h[k]);
-    double n[3];
-    cross(h[1], h[2], n);
-    const double volume = std::abs(dot(h[0], n));
-    if (!(volume > 1e-8 * length(h[0]) * length(h[1]) * length(h[2])))
-        throw Error("cell: its periodic vectors span no volume");
-}
+// A thread takes no fewer atoms: to wake it takes as long as a hundred of them.
+constexpr int least_atoms = 2000;
+// Relative error of the coordinates of a point, and of what is reckoned from them.
+constexpr double rounding = 2e-15;
 
 }  // namespace
 
@@ -85,85 +42,80 @@ void check_positions(int n, const double* positions) {
 }
 
 void Cells::build(int n, const double* positions, const double* cell, const int* pbc,
-                  const int32_t* species, double cutoff) {
+                  const int32_t* species, double cutoff, const Team& team) {
     if (n == 0) {
-        for (std::vector<int>* v : {&first_, &centre_, &original_}) v->clear();
+        for (std::vector<int>* v : {&centre_, &original_}) v->clear();
         return;
     }
-    check_positions(n, positions);
     if (!(cutoff >= 1e-3 && cutoff <= 1e3)) throw Error("cells: expected a cut-off of 0.001 to 1000 A");
     cutoff_ = cutoff;
-    images(n, positions, cell, pbc);
-    sort(n, species);
+    const Team few{team.pool, std::max(1, std::min(team.threads, n / least_atoms))};
+    if (shares_.size() < static_cast<size_t>(few.threads)) shares_.resize(few.threads);
+    const Lattice lattice(cell, pbc);
+    const Box box = fold(n, positions, lattice, few);
+    check_density(n, lattice);
+    add_images(n, lattice, box, few);
+    sparse_ = !grid_.lay(box, points_.size());
+    if (sparse_) columns_.sort(box, points_, order_);
+    else grid_.sort(points_, order_, few);
+    number(n, species, few);
 }
 
-void Cells::images(int n, const double* positions, const double* cell, const int* pbc) {
-    double h[3][3], recip[3][3], height[3];
-    complete(cell, pbc, h);
-    for (int k = 0; k < 3; k++) {
-        cross(h[(k + 1) % 3], h[(k + 2) % 3], recip[k]);
-        const double volume = dot(h[k], recip[k]);
-        height[k] = std::abs(volume) / length(recip[k]);
-        for (double& v : recip[k]) v /= volume;
-    }
+// Atoms into the cell; the box around them that a search reaches.
+Box Cells::fold(int n, const double* positions, const Lattice& lattice, const Team& team) {
     points_.resize(n);
     fraction_.resize(static_cast<size_t>(3) * n);
-    for (int i = 0; i < n; i++) {
-        Image& p = points_[i];
-        p.atom = i;
-        for (int d = 0; d < 3; d++) p.at[d] = positions[3 * size_t(i) + d];
-        for (int k = 0; k < 3; k++) {
-            const double f = dot(recip[k], positions + 3 * size_t(i));
-            const double shift = pbc[k] ? std::floor(f) : 0.0;
-            fraction_[3 * size_t(i) + k] = f - shift;
-            for (int d = 0; d < 3; d++) p.at[d] -= shift * h[k][d];
+    team.run([&](int t) {
+        Share& s = shares_[t];
+        s.finite = true;
+        for (int d = 0; d < 3; d++) {
+            s.low[d] = s.least[d] = HUGE_VAL;
+            s.high[d] = s.most[d] = -HUGE_VAL;
+        }
+        const size_t end = part(n, t + 1, team.threads);
+        for (size_t i = part(n, t, team.threads); i < end; i++) {
+            double *at = points_[i].at, *f = &fraction_[3 * i];
+            points_[i].atom = static_cast<int>(i);
+            lattice.fold(positions + 3 * i, at, f);
+            for (int d = 0; d < 3; d++) {
+                s.finite = s.finite && std::abs(positions[3 * i + d]) < 1e8;
+                s.low[d] = std::min(s.low[d], at[d]);
+                s.high[d] = std::max(s.high[d], at[d]);
+                s.least[d] = std::min(s.least[d], f[d]);
+                s.most[d] = std::max(s.most[d], f[d]);
+            }
+        }
+    });
+    Share& all = shares_[0];
+    for (int t = 0; t < team.threads; t++) {
+        if (!shares_[t].finite) check_positions(n, positions);
+        for (int d = 0; d < 3; d++) {
+            all.low[d] = std::min(all.low[d], shares_[t].low[d]);
+            all.high[d] = std::max(all.high[d], shares_[t].high[d]);
+            all.least[d] = std::min(all.least[d], shares_[t].least[d]);
+            all.most[d] = std::max(all.most[d], shares_[t].most[d]);
         }
     }
-    check_density(n, height, pbc);
-    // About as many points as the loop below makes, at 70 bytes each.
-    double expected = n;
-    for (int k = 0; k < 3; k++) expected *= pbc[k] ? 1 + 2 * cutoff_ / height[k] : 1.0;
-    if (!(expected - n < most_images + 4.0 * n && expected < 2e9))
-        throw Error("cell: more than " + std::to_string(static_cast<long>(most_images)) +
-                    " periodic images within the cut-off; its vectors are too short or too skewed; "
-                    "has the cell collapsed?");
-    points_.reserve(static_cast<size_t>(expected));
-    for (int i = 0; i < n; i++) {
-        const double* f = &fraction_[3 * size_t(i)];
-        // How far an image may be shifted and still lie within the cut-off of the cell.
-        int low[3], high[3];
-        for (int k = 0; k < 3; k++) {
-            const double reach = cutoff_ / height[k] + 1e-9;
-            low[k] = pbc[k] ? -static_cast<int>(std::floor(reach + f[k])) : 0;
-            high[k] = pbc[k] ? static_cast<int>(std::floor(reach + 1 - f[k])) : 0;
-        }
-        for (int a = low[0]; a <= high[0]; a++)
-            for (int b = low[1]; b <= high[1]; b++)
-                for (int c = low[2]; c <= high[2]; c++) {
-                    if (a == 0 && b == 0 && c == 0) continue;
-                    Image p = points_[i];
-                    for (int d = 0; d < 3; d++) p.at[d] += a * h[0][d] + b * h[1][d] + c * h[2][d];
-                    points_.push_back(p);
-                }
+    Box box;
+    double far = cutoff_;
+    for (int d = 0; d < 3; d++) far = std::max({far, std::abs(all.low[d]), std::abs(all.high[d])});
+    box.cutoff = cutoff_;
+    box.reach = cutoff_ + rounding * far;
+    for (int d = 0; d < 3; d++) {
+        box.low[d] = all.low[d] - box.reach;
+        box.high[d] = all.high[d] + box.reach;
     }
+    return box;
 }
 
 // As many atoms as there are on average within the cut-off of a place in a box around all of them.
-void Cells::check_density(int n, const double* height, const int* pbc) const {
+void Cells::check_density(int n, const Lattice& lattice) const {
     double neighbours = n, inside = 1;
     int filled = 0;
     for (int k = 0; k < 3; k++) {
-        double size = height[k];
-        if (!pbc[k]) {
-            const auto along = [&](int i) { return fraction_[3 * size_t(i) + k] * height[k]; };
-            double low = along(0), high = low;
-            for (int i = 1; i < n; i++) {
-                low = std::min(low, along(i));
-                high = std::max(high, along(i));
-            }
-            size = high - low;
-        }
-        if (!pbc[k] && !(size > 2 * cutoff_)) continue;
+        const double size = lattice.height[k] *
+                            (lattice.periodic[k] ? 1 : shares_[0].most[k] - shares_[0].least[k]);
+        if (!lattice.periodic[k] && !(size > 2 * cutoff_)) continue;
         neighbours *= 2 * cutoff_ / size;
         inside = ++filled == 3 ? 0.5236 : filled == 2 ? 0.7854 : 1.0;  // of a ball in its cube
     }
@@ -171,113 +123,95 @@ void Cells::check_density(int n, const double* height, const int* pbc) const {
     if (!(neighbours < most_neighbours)) crowded(-1, neighbours, cutoff_);
 }
 
-void Cells::sort(int n, const int32_t* kinds) {
-    double high[3];
-    for (int d = 0; d < 3; d++) {
-        low_[d] = high[d] = points_[0].at[d];
-        for (int i = 1; i < n; i++) {
-            low_[d] = std::min(low_[d], points_[i].at[d]);
-            high[d] = std::max(high[d], points_[i].at[d]);
+// Images that an atom can see.
+void Cells::add_images(int n, const Lattice& lattice, const Box& box, const Team& team) {
+    // About as many points as the loop below makes, at 70 bytes each.
+    double expected = n;
+    for (int k = 0; k < 3; k++)
+        expected *= lattice.periodic[k] ? 1 + 2 * cutoff_ / lattice.height[k] : 1.0;
+    if (!(expected - n < most_images + 4.0 * n && expected < 2e9))
+        throw Error("cell: more than " + std::to_string(static_cast<long>(most_images)) +
+                    " periodic images within the cut-off; its vectors are too short or too skewed; "
+                    "has the cell collapsed?");
+    points_.reserve(static_cast<size_t>(expected));
+    team.run([&](int t) {
+        std::vector<Image>& images = team.threads == 1 ? points_ : shares_[t].images;
+        if (team.threads > 1) images.clear();
+        const auto& h = lattice.vectors;
+        const size_t end = part(n, t + 1, team.threads);
+        for (size_t i = part(n, t, team.threads); i < end; i++) {
+            // How far an image may be shifted and still lie within the cut-off of the cell.
+            int low[3], high[3];
+            for (int k = 0; k < 3; k++) {
+                const double f = fraction_[3 * i + k], reach = box.reach / lattice.height[k] + 1e-9;
+                low[k] = lattice.periodic[k] ? -static_cast<int>(std::floor(reach + f)) : 0;
+                high[k] = lattice.periodic[k] ? static_cast<int>(std::floor(reach + 1 - f)) : 0;
+            }
+            for (int a = low[0]; a <= high[0]; a++)
+                for (int b = low[1]; b <= high[1]; b++)
+                    for (int c = low[2]; c <= high[2]; c++) {
+                        if (a == 0 && b == 0 && c == 0) continue;
+                        Image p = points_[i];
+                        bool seen = true;
+                        for (int d = 0; d < 3; d++) {
+                            p.at[d] += a * h[0][d] + b * h[1][d] + c * h[2][d];
+                            seen = seen && p.at[d] >= box.low[d] && p.at[d] <= box.high[d];
+                        }
+                        if (seen) images.push_back(p);
+                    }
         }
-        low_[d] -= cutoff_ * (1 + 1e-12);
-        high[d] += cutoff_ * (1 + 1e-12);
-    }
-    // Cells of 0.6 of the cut-off (measured: 0.5 to 0.75), larger where a few atoms are far apart.
-    double edge = 0.6 * cutoff_;
-    const auto cells_of = [&](double size) {
-        double cells = 1;
-        for (int d = 0; d < 3; d++) cells *= std::ceil((high[d] - low_[d]) / size);
-        return cells;
-    };
-    while (cells_of(edge) > 8.0 * points_.size() + 512) edge *= 1.3;
-    for (int d = 0; d < 3; d++) {
-        count_[d] = std::max(1, static_cast<int>(std::ceil((high[d] - low_[d]) / edge)));
-        step_[d] = (high[d] - low_[d]) / count_[d];
-        reach_[d] = static_cast<int>(std::ceil(cutoff_ / step_[d] * (1 + 1e-12)));
-    }
-    const int cells = count_[0] * count_[1] * count_[2];
-    first_.assign(cells + 1, 0);
-    bin_.resize(points_.size());
-    size_t kept = 0;
-    const double inverse[3] = {1 / step_[0], 1 / step_[1], 1 / step_[2]};
-    for (const Image& p : points_) {
-        int q[3];
-        bool inside = true;
-        for (int d = 0; d < 3; d++) {
-            const double t = (p.at[d] - low_[d]) * inverse[d];
-            inside = inside && t >= 0 && t < count_[d];
-            q[d] = inside ? static_cast<int>(t) : 0;
-        }
-        if (!inside) continue;  // an image that no atom can see
-        bin_[kept] = (q[0] * count_[1] + q[1]) * count_[2] + q[2];
-        first_[bin_[kept] + 1]++;
-        points_[kept++] = p;
-    }
-    points_.resize(kept);
-    for (int c = 0; c < cells; c++) first_[c + 1] += first_[c];
+    });
+    for (int t = 0; t < team.threads && team.threads > 1; t++)
+        points_.insert(points_.end(), shares_[t].images.begin(), shares_[t].images.end());
+}
+
+// Numbers atoms by their place, and puts the points there.
+void Cells::number(int n, const int32_t* kinds, const Team& team) {
+    const size_t count = points_.size();
     for (std::vector<double>* v : {&x, &y, &z}) {
-        v->resize(kept + 16);
-        std::fill(v->begin() + kept, v->end(), 1e300);
+        v->resize(count + 16);
+        std::fill(v->begin() + count, v->end(), 1e300);
     }
     for (std::vector<int32_t>* v : {&owner, &species}) {
-        v->resize(kept + 16);
-        std::fill(v->begin() + kept, v->end(), 0);
+        v->resize(count + 16);
+        std::fill(v->begin() + count, v->end(), 0);
     }
-    next_.assign(first_.begin(), first_.end() - 1);
-    place_.resize(kept);
-    for (size_t p = 0; p < kept; p++) place_[p] = next_[bin_[p]]++;
-    // Real atoms come first in points_: number them by their place.
-    original_.resize(n);
-    centre_.resize(n);
-    number_.resize(n);
-    std::iota(original_.begin(), original_.end(), 0);
-    std::sort(original_.begin(), original_.end(),
-              [&](int a, int b) { return place_[a] < place_[b]; });
-    for (int k = 0; k < n; k++) {
-        number_[original_[k]] = k;
-        centre_[k] = place_[original_[k]];
-    }
-    for (size_t p = 0; p < kept; p++) {
-        const Image& point = points_[p];
-        const int at = place_[p];
-        x[at] = point.at[0];
-        y[at] = point.at[1];
-        z[at] = point.at[2];
-        owner[at] = number_[point.atom];
-        species[at] = kinds[point.atom];
-    }
+    for (std::vector<int>* v : {&original_, &centre_, &number_}) v->resize(n);
+    team.run([&](int t) {
+        int atoms = 0;
+        const size_t end = part(count, t + 1, team.threads);
+        for (size_t k = part(count, t, team.threads); k < end; k++) atoms += order_[k] < n;
+        shares_[t].atoms = atoms;
+    });
+    team.run([&](int t) {
+        int next = 0;
+        for (int u = 0; u < t; u++) next += shares_[u].atoms;
+        const size_t end = part(count, t + 1, team.threads);
+        for (size_t k = part(count, t, team.threads); k < end; k++) {
+            const Image& point = points_[order_[k]];
+            x[k] = point.at[0];
+            y[k] = point.at[1];
+            z[k] = point.at[2];
+            species[k] = kinds[point.atom];
+            if (order_[k] >= n) continue;
+            original_[next] = order_[k];
+            centre_[next] = static_cast<int>(k);
+            number_[order_[k]] = next++;
+        }
+    });
+    team.run([&](int t) {
+        const size_t end = part(count, t + 1, team.threads);
+        for (size_t k = part(count, t, team.threads); k < end; k++)
+            owner[k] = number_[points_[order_[k]].atom];
+    });
 }
 
 void Cells::runs(int k, std::vector<Run>& out) const {
     out.clear();
-    const double at[3] = {x[centre_[k]], y[centre_[k]], z[centre_[k]]};
-    int low[2], high[2];
-    double gap[2][2 * most_reach + 1];  // squared distance to each layer of cells
-    for (int d = 0; d < 2; d++) {
-        const int q = std::min(count_[d] - 1, static_cast<int>((at[d] - low_[d]) / step_[d]));
-        low[d] = std::max(0, q - reach_[d]);
-        high[d] = std::min(count_[d] - 1, q + reach_[d]);
-        for (int c = low[d]; c <= high[d]; c++) {
-            const double away = c < q   ? at[d] - (low_[d] + (c + 1) * step_[d])
-                                : c > q ? low_[d] + c * step_[d] - at[d]
-                                        : 0.0;
-            gap[d][c - low[d]] = away * away;
-        }
-    }
-    const double limit = cutoff_ * cutoff_ * (1 + 1e-12), inverse = 1 / step_[2];
-    const double place = (at[2] - low_[2]) * inverse;
-    for (int a = low[0]; a <= high[0]; a++)
-        for (int b = low[1]; b <= high[1]; b++) {
-            const double left = limit - gap[0][a - low[0]] - gap[1][b - low[1]];
-            if (left < 0) continue;
-            // Half the length of the run in cells, a little too long rather than too short.
-            const double half = (std::sqrt(static_cast<float>(left)) * 1.000001 + 1e-6) * inverse;
-            const int c0 = std::max(0, static_cast<int>(place - half));
-            const int c1 = std::min(count_[2] - 1, static_cast<int>(place + half));
-            const int base = (a * count_[1] + b) * count_[2];
-            const Run run{first_[base + c0], first_[base + c1 + 1]};
-            if (run.begin < run.end) out.push_back(run);
-        }
+    const int place = centre_[k];
+    const double at[3] = {x[place], y[place], z[place]};
+    if (sparse_) columns_.runs(place, at, z, out);
+    else grid_.runs(at, out);
 }
 
 }  // namespace ace

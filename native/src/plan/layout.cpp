@@ -32,16 +32,34 @@ void add_folded(Source& source, int begin, int end) {
 
 Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms,
                const Widths& widths)
-    : plan_(plan), tables_(tables), widths_(widths) {
+    : plan_(plan), tables_(tables), widths_(widths), linear_(nullptr) {
+    place(terms);
+}
+
+Layout::Layout(Plan& plan, const Tables& tables, const std::vector<Term>& terms,
+               const Widths& widths, const std::vector<Column>& linear)
+    : plan_(plan), tables_(tables), widths_(widths), linear_(&linear) {
+    place(terms);
+}
+
+void Layout::place(const std::vector<Term>& terms) {
     place_columns(terms);
     place_components();
     order_pulls();
     plan_.one = plan_.components * tables_.species;
-    plan_.variables = plan_.one + 1;
+    plan_.linear_first = plan_.one + 1;
+    plan_.variables = plan_.linear_first + plan_.linear * tables_.species;
+}
+
+int Layout::linear(const Column& column, int species) const {
+    return plan_.linear_first + species * plan_.linear +
+           linears_.at({column.kind, column.table, column.index});
 }
 
 int Layout::shell(int f) const {
     const Channel channel = channel_of(tables_, tables_.a_channel[f]);
+    if (tables_.a_l[f] == 0 && linears_.count({Column::channel, channel.table, channel.index}))
+        return linear({Column::channel, channel.table, channel.index}, tables_.a_species[f]);
     return plan_.components * tables_.a_species[f] +
            shells_.at({channel.table, channel.index, tables_.a_l[f]});
 }
@@ -74,7 +92,8 @@ void Layout::place_columns(const std::vector<Term>& terms) {
         groups_.push_back({which.first, which.second, begin, static_cast<int>(run.size()), 0});
         plan_.lmax = std::max(plan_.lmax, which.second);
     }
-    place_direct();
+    if (linear_) place_linear();
+    else place_direct();
     for (Source& source : plan_.sources) {
         source.first = plan_.columns;
         const int count = static_cast<int>(source.columns.size());
@@ -84,10 +103,17 @@ void Layout::place_columns(const std::vector<Term>& terms) {
     for (int s = 0; s < static_cast<int>(plan_.sources.size()); s++) {
         const Source& source = plan_.sources[s];
         for (int c = 0; c < static_cast<int>(source.columns.size()); c++)
-            if (source.columns[c].kind != Column::channel)
+            if (!source.linear && source.columns[c].kind != Column::channel)
                 plan_.directs.push_back({s, source.first + c, source.columns[c]});
     }
     for (Group& group : groups_) group.column += plan_.sources[source_of(group.table)].first;
+    for (const Source& source : plan_.sources) {
+        if (!source.linear) continue;
+        const int count = static_cast<int>(source.columns.size());
+        plan_.linears.push_back({source.first, count, source.padded, plan_.linear});
+        for (const Column& c : source.columns) linears_[{c.kind, c.table, c.index}] = plan_.linear++;
+        plan_.linear += source.padded - count;
+    }
 }
 
 // Columns that enter the energy directly: beside the channels of their grid, those of a committee
@@ -103,6 +129,18 @@ void Layout::place_direct() {
         add_folded(plan_.sources.back(), densities, outputs);
     }
     if (!tables_.core.empty()) place_core();
+}
+
+// Apart from the other channels of their grid.
+void Layout::place_linear() {
+    std::map<int, int> made;  // source of the other channels -> of these
+    for (const Column& column : *linear_) {
+        const int like = source_of(column.table);
+        if (made.emplace(like, int(plan_.sources.size())).second) {
+            plan_.sources.push_back({plan_.sources[like].grid, false, false, {}, 0, 0, true});
+        }
+        plan_.sources[made.at(like)].columns.push_back(column);
+    }
 }
 
 // In the padding of a wide source on the same grid, else alone.

@@ -22,7 +22,7 @@ std::vector<Key> pairs(const Key& key) {
 
 }  // namespace
 
-void Nodes::add(const std::vector<const Term*>& terms) {
+void Nodes::add(const std::vector<const Term*>& terms, Form& form) {
     const std::map<Key, Key> popular = popular_pairs(terms);
     std::vector<Half> halves;
     std::map<Key, int> degree;
@@ -50,22 +50,21 @@ void Nodes::add(const std::vector<const Term*>& terms) {
         // Rows are the popular factors, so that their loops are long.
         if (degree[terms_.canonical(half.right)] > degree[terms_.canonical(half.left)])
             std::swap(half.left, half.right);
-        add(half);
+        add(half, form);
     }
-    order_ops();
 }
 
-void Nodes::add(const Half& half) {
+void Nodes::add(const Half& half, Form& form) {
     const Value a = get(half.left), b = get(half.right);
     const std::vector<double>& weight = half.term->weight;
     const double s = a.sign * b.sign;
     const double sign = a.conjugate == b.conjugate ? -1 : 1;
     if (a.im >= 0 && b.im >= 0 && a.m != 0 && sign > 0) {
-        form_.add(2, a.re, b.re, s, weight);
+        form.add(2, a.re, b.re, s, weight);
         return;
     }
-    form_.add(1, a.re, b.re, s, weight);
-    if (a.im >= 0 && b.im >= 0) form_.add(1, a.im, b.im, s * sign, weight);
+    form.add(1, a.re, b.re, s, weight);
+    if (a.im >= 0 && b.im >= 0) form.add(1, a.im, b.im, s * sign, weight);
 }
 
 Nodes::Value Nodes::get(const Key& key) {
@@ -81,6 +80,13 @@ Nodes::Value Nodes::get(const Key& key) {
     if (key.size() == 1) return values_[key] = one_particle(key[0]);
     const auto [left, right] = best_split(key, true);
     return values_[key] = multiply(get(left), get(right), other == key);
+}
+
+Nodes::Value Nodes::real_part(const Key& key) {
+    if (key.size() < 2 || known(key)) return get(key);
+    if (const auto at = reals_.find(key); at != reals_.end()) return at->second;
+    const auto [left, right] = best_split(key, true);
+    return reals_[key] = multiply(get(left), get(right), true);
 }
 
 Nodes::Value Nodes::one_particle(int f) const {
@@ -172,17 +178,19 @@ std::map<Key, Key> Nodes::popular_pairs(const std::vector<const Term*>& terms) c
     return chosen;
 }
 
-// Nodes in the order of their level and kind, so that each kind is one loop.
 void Nodes::order_ops() {
-    std::stable_sort(plan_.ops.begin(), plan_.ops.end(), [](const Op& a, const Op& b) {
-        return std::tie(a.level, a.kind) < std::tie(b.level, b.kind);
-    });
+    std::set<int> needed;
+    for (const Op& op : plan_.ops) needed.insert({op.a_re, op.b_re});
+    const auto order = [&](const Op& op) {
+        return std::make_tuple(op.level, op.kind, needed.count(op.out_re) == 0);
+    };
+    std::stable_sort(plan_.ops.begin(), plan_.ops.end(),
+                     [&](const Op& a, const Op& b) { return order(a) < order(b); });
     for (size_t k = 0; k < plan_.ops.size();) {
         size_t end = k;
-        while (end < plan_.ops.size() && plan_.ops[end].kind == plan_.ops[k].kind &&
-               plan_.ops[end].level == plan_.ops[k].level)
-            end++;
-        plan_.op_ranges.push_back({plan_.ops[k].kind, int(k), int(end)});
+        while (end < plan_.ops.size() && order(plan_.ops[end]) == order(plan_.ops[k])) end++;
+        plan_.op_ranges.push_back(
+            {plan_.ops[k].kind, int(k), int(end), std::get<2>(order(plan_.ops[k]))});
         k = end;
     }
 }

@@ -9,13 +9,12 @@ namespace ace {
 
 class Nodes {
   public:
-    Nodes(Plan& plan, const Tables& tables, const Terms& terms, const Layout& layout, Form& form)
-        : plan_(plan), tables_(tables), terms_(terms), layout_(layout), form_(form) {}
+    Nodes(Plan& plan, const Tables& tables, const Terms& terms, const Layout& layout)
+        : plan_(plan), tables_(tables), terms_(terms), layout_(layout) {}
 
     // Adds these terms to the form, and the nodes that they need to the plan.
-    void add(const std::vector<const Term*>& terms);
+    void add(const std::vector<const Term*>& terms, Form& form);
 
-  private:
     // Where a variable lies and how it is meant: sign * (conjugate of) (x[re] + i x[im]), which
     // has the magnetic number m >= 0 without the conjugation.
     struct Value {
@@ -24,6 +23,13 @@ class Nodes {
         bool conjugate = false;
         int level = 0, m = 0;
     };
+    // A product, or its real part alone; the nodes it needs are added to the plan.
+    Value get(const Key& key);
+    Value real_part(const Key& key);
+    // Nodes in the order of their level and kind, so that each kind is one loop; once, at the end.
+    void order_ops();
+
+  private:
     struct Half {
         const Term* term;
         Key left, right;
@@ -32,20 +38,17 @@ class Nodes {
     bool known(const Key& key) const {
         return values_.count(key) != 0 || values_.count(terms_.mirror(key)) != 0;
     }
-    Value get(const Key& key);
     Value one_particle(int f) const;
     Value multiply(Value a, Value b, bool real);
     std::pair<Key, Key> best_split(const Key& key, bool interior) const;
     std::map<Key, Key> popular_pairs(const std::vector<const Term*>& terms) const;
-    void add(const Half& half);
-    void order_ops();
+    void add(const Half& half, Form& form);
 
     Plan& plan_;
     const Tables& tables_;
     const Terms& terms_;
     const Layout& layout_;
-    Form& form_;
-    std::map<Key, Value> values_;
+    std::map<Key, Value> values_, reals_;
 };
 
 }  // namespace ace

@@ -14,7 +14,9 @@ Plan::Plan(const Tables& tables, int centre, const Widths& widths) {
     const Layout layout(*this, tables, terms.all, widths);
     Form form(tables.outputs, tables.densities);
     const std::vector<const Term*> rest = couple(*this, tables, terms.all, layout, form);
-    Nodes(*this, tables, terms, layout, form).add(rest);
+    Nodes nodes(*this, tables, terms, layout);
+    nodes.add(rest, form);
+    nodes.order_ops();
     form.write(*this);
 }
 

@@ -99,7 +99,7 @@ class Sets {
     // The set as dot products of these trees; nothing if it is no invariant.
     std::optional<std::vector<Dot>> written(const Set& set, const std::vector<int>& shells,
                                             const Trees& trees) const {
-        const size_t outputs = static_cast<size_t>(tables_.outputs) * tables_.densities;
+        const size_t outputs = set.terms.begin()->second->weight.size();
         const size_t count = trees.couplings.size();
         std::vector<std::vector<double>> coefficients(count, std::vector<double>(outputs));
         std::vector<double> largest(count, 0.0);

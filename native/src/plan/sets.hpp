@@ -34,7 +34,8 @@ struct Set {
     std::vector<std::vector<Dot>> ways;  // of writing it; none if it is no invariant
 };
 
-// Terms that are in no set are added to `rest`.
+// Terms that are in no set are added to `rest`. Those of the same shells have as many weights, each
+// for an output and density, or whatever they are summed into.
 std::vector<Set> sets_of(const Tables& tables, const std::vector<Term>& terms,
                          std::vector<const Term*>& rest);
 

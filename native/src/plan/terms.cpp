@@ -25,8 +25,8 @@ Terms::Terms(const Tables& tables, int centre) : tables_(tables) {
             used = used || term.weight.back() != 0;
         }
         if (!used) continue;
-        const int f = term.key[0];
-        if (term.key.size() == 1 && tables.a_l[f] == 0) {
+        if (term.key.size() == 1 && tables.a_l[term.key[0]] == 0) {
+            const int f = term.key[0];
             const Channel channel = channel_of(tables, tables.a_channel[f]);
             folds.push_back({channel.table, channel.index, tables.a_species[f], term.weight});
         } else {

@@ -22,6 +22,7 @@ Channel channel_of(const Tables& tables, int channel);
 
 class Terms {
   public:
+    explicit Terms(const Tables& tables) : tables_(tables) {}  // none
     Terms(const Tables& tables, int centre);
 
     std::vector<Term> all;    // without

@@ -1,5 +1,7 @@
 #include "ace/rows.hpp"
 
+#include <algorithm>
+
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 
@@ -16,6 +18,13 @@ RowBuilder::~RowBuilder() = default;
 
 std::unique_ptr<RowBuilder> make_row_builder(Tables tables, const std::string& name) {
     if (tables.embeddings.present) throw Error("rows: a nonlinear model has no design matrix");
+    if (tables.irreps.size() != 1 || tables.irreps[0].l != 0 || tables.irreps[0].parity != 1 ||
+        std::any_of(tables.products.begin(), tables.products.end(), [](const Products& p) {
+            return std::any_of(p.imaginary.begin(), p.imaginary.end(),
+                               [](double c) { return c != 0; });
+        }))
+        throw Error("rows: only true scalars have design rows here; these tables are " +
+                    tables.description());
     if (tables.functions == 0) throw Error("rows: these tables do not hold the functions");
     if (tables.radial.empty()) throw Error("rows: these tables hold no radial functions");
     require_instruction_set(name);

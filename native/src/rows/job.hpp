@@ -21,7 +21,7 @@ class Job {
 
     void fill(const Structure& in, int threads, const RowMatrix& out) {
         piece_.in = &in;
-        prepare(in);
+        prepare(in, threads);
         while (stages_.size() < static_cast<size_t>(threads))
             stages_.push_back(std::make_unique<SlabStage>(shared_));
         const int slabs = make_slabs(threads, out.forces >= 0);
@@ -34,14 +34,15 @@ class Job {
     }
 
   private:
-    void prepare(const Structure& in) {
+    void prepare(const Structure& in, int threads) {
         const Tables& tables = shared_.tables;
         const int atoms = in.atoms;
         for (int i = 0; i < atoms; i++)
             if (in.species[i] < 0 || in.species[i] >= tables.species)
                 throw Error("species: atom # has an unknown species", i);
         Cells& cells = piece_.cells;
-        cells.build(atoms, in.positions, in.cell, in.pbc, in.species, tables.longest_cutoff());
+        cells.build(atoms, in.positions, in.cell, in.pbc, in.species, tables.longest_cutoff(),
+                    {&pool_, threads});
         order_.original = compact_order(in.positions, in.cell, in.pbc, in.species, atoms, W);
         for (std::vector<int>* v : {&order_.species, &order_.place, &order_.sorted}) v->resize(atoms);
         std::vector<int> place(atoms);

@@ -1,34 +1,20 @@
 #include "rows/order.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
+#include "ace/lattice.hpp"
 
 namespace ace::rows {
 namespace {
 
 // Positions moved into the cell along periodic directions.
-std::vector<double> wrapped(const double* positions, const double* cell, const int* pbc, int atoms) {
-    std::vector<double> out(positions, positions + static_cast<size_t>(3) * atoms);
-    // One direction after the other, with components along the others removed: a rough fold is
-    // enough, as only the quality of the order depends on it.
-    for (int k = 0; k < 3; k++) {
-        if (!pbc[k]) continue;
-        const double *h = cell + 3 * k, *a = cell + 3 * ((k + 1) % 3), *b = cell + 3 * ((k + 2) % 3);
-        double n[3] = {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
-                       a[0] * b[1] - a[1] * b[0]};
-        double height = h[0] * n[0] + h[1] * n[1] + h[2] * n[2];
-        if (height == 0) {
-            std::copy(h, h + 3, n);
-            height = h[0] * h[0] + h[1] * h[1] + h[2] * h[2];
-        }
-        for (int i = 0; i < atoms; i++) {
-            double* r = &out[static_cast<size_t>(3) * i];
-            const double turns = std::floor((r[0] * n[0] + r[1] * n[1] + r[2] * n[2]) / height);
-            for (int d = 0; d < 3; d++) r[d] -= turns * h[d];
-        }
-    }
+std::vector<double> folded(const double* positions, const double* cell, const int* pbc, int atoms) {
+    const Lattice lattice(cell, pbc);
+    std::vector<double> out(static_cast<size_t>(3) * atoms);
+    double fraction[3];
+    for (size_t i = 0; i < static_cast<size_t>(atoms); i++)
+        lattice.fold(positions + 3 * i, &out[3 * i], fraction);
     return out;
 }
 
@@ -64,7 +50,7 @@ std::vector<int> compact_order(const double* positions, const double* cell, cons
     for (int i = 0; i < atoms; i++) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
                      [&](int a, int b) { return species[a] < species[b]; });
-    const std::vector<double> at = wrapped(positions, cell, pbc, atoms);
+    const std::vector<double> at = folded(positions, cell, pbc, atoms);
     for (int begin = 0; begin < atoms;) {
         int end = begin;
         while (end < atoms && species[order[end]] == species[order[begin]]) end++;

@@ -17,9 +17,9 @@ namespace {
 // Byte form: "ACETABLE", version, checksum of all that follows it (not in version 1), number of
 // arrays; each array: 24 bytes of name, type ('d' or 'i'), number of dimensions (<= 6), dimensions,
 // data; all numbers little-endian 64-bit but for int32 data. Everything is bounded by the size of
-// the buffer.
+// the buffer. Version 4 is of bases, tensors and whatever else is no model of true scalars.
 constexpr char magic[8] = {'A', 'C', 'E', 'T', 'A', 'B', 'L', 'E'};
-constexpr uint64_t version = 3, version_without_checksum = 1;
+constexpr uint64_t version = 3, tensor_version = 4, version_without_checksum = 1;
 // Shortest cut-off in A. Files of models hold none below 0.02 A, damaged Tables may.
 constexpr double least_cutoff = 0.01;
 
@@ -31,6 +31,9 @@ static_assert(sizeof(double) == 8 && sizeof(int32_t) == 4, "the byte form");
 // What evaluators can compile in a few GB: interpolation tables with folded columns in bytes,
 // products, and A's of all species. The largest models known need a hundredth of each.
 constexpr double most_table_bytes = 4e9, most_products = 5e6, most_components = 2e6;
+constexpr int most_functions = 1 << 24, most_outputs = 1024, most_values = 1 << 20;
+// Of the tensors that Clebsch-Gordan coefficients are exact for.
+constexpr int most_total_l = 30;
 // Steps of `spacing` that a table may have.
 constexpr double most_cells = 1e6;
 
@@ -47,11 +50,11 @@ class Reader {
         if (size < sizeof magic || std::memcmp(take(sizeof magic), magic, sizeof magic) != 0)
             throw Error("tables: not the byte form of acepot tables");
         const uint64_t found = number();
-        if (found != version && found != version_without_checksum)
+        if (found != version && found != tensor_version && found != version_without_checksum)
             throw Error("tables: version " + std::to_string(found) + ", this library reads " +
-                        std::to_string(version_without_checksum) + " and " +
-                        std::to_string(version));
-        if (found == version && number() != checksum(at_, left_))
+                        std::to_string(version_without_checksum) + ", " + std::to_string(version) +
+                        " and " + std::to_string(tensor_version));
+        if (found != version_without_checksum && number() != checksum(at_, left_))
             throw Error("tables: damaged (their checksum does not match); copy or export them "
                         "again");
         const uint64_t count = number();
@@ -182,16 +185,31 @@ RadialTable read_radial(const Reader& in, const std::string& name, int species) 
     return t;
 }
 
-void read_functions(const Reader& in, const std::string& name, int functions, Products& p) {
+void read_functions(const Reader& in, const std::string& name, const Tables& tables, Products& p) {
     p.function = in.ints(name + ".function", 1);
     p.term = in.ints(name + ".term", 1);
     p.coefficient = in.doubles(name + ".real", 1);
-    require(p.term.size() == p.function.size() && p.coefficient.size() == p.function.size(),
-            name + ": function, term and real have different lengths");
+    if (tables.tensors) p.imaginary = in.doubles(name + ".imaginary", 1);
+    require(p.term.size() == p.function.size() && p.coefficient.size() == p.function.size() &&
+                (!tables.tensors || p.imaginary.size() == p.function.size()),
+            name + ": function, term, real and imaginary have different lengths");
     for (size_t e = 0; e < p.function.size(); e++)
-        require(p.function[e] >= 0 && p.function[e] < functions && p.term[e] >= 0 &&
+        require(p.function[e] >= 0 && p.function[e] < tables.functions && p.term[e] >= 0 &&
                     p.term[e] < p.terms,
                 name + " has an impossible coefficient");
+}
+
+// [output][density][term]; those of imaginary parts may have no densities.
+std::vector<double> read_weights(const Reader& in, const std::string& name, const Tables& tables,
+                                 int terms, bool or_none) {
+    const auto& shape = in.get(name, 'd', 3).shape;
+    const uint64_t outputs = tables.outputs, densities = tables.densities;
+    const bool none = outputs == 0 || (or_none && shape[1] == 0);
+    require(none ? shape[0] * shape[1] * shape[2] == 0
+                 : shape[0] == outputs && shape[1] == densities &&
+                       shape[2] == static_cast<uint64_t>(terms),
+            name + " has a wrong shape");
+    return in.doubles(name, 3);
 }
 
 Products read_products(const Reader& in, const std::string& name, const Tables& tables) {
@@ -199,25 +217,54 @@ Products read_products(const Reader& in, const std::string& name, const Tables& 
     p.factors = in.ints(name + ".factors", 2);
     p.terms = in.dimension(name + ".factors", 'i', 2, 0);
     p.order = in.dimension(name + ".factors", 'i', 2, 1);
-    p.weights = in.doubles(name + ".weights", 3);
-    const auto& shape = in.get(name + ".weights", 'd', 3).shape;
-    require(p.order >= 1 && p.order <= 6, name + ": orders 1 to 6 are supported");
-    require(shape[0] == static_cast<uint64_t>(tables.outputs) &&
-                shape[1] == static_cast<uint64_t>(tables.densities) &&
-                shape[2] == static_cast<uint64_t>(p.terms),
-            name + ".weights has a wrong shape");
+    require(p.order >= !tables.tensors && p.order <= 6, name + ": orders 1 to 6 are supported");
+    require(p.terms <= most_products, name + " has too many products");
+    p.weights = read_weights(in, name + ".weights", tables, p.terms, false);
+    if (tables.tensors)
+        p.weights_imaginary = read_weights(in, name + ".w_imaginary", tables, p.terms, true);
     const int padding = static_cast<int>(tables.a_l.size());
     for (int t = 0; t < p.terms; t++) {
         bool ended = false;
         for (int s = 0; s < p.order; s++) {
             const int32_t f = p.factors[static_cast<size_t>(t) * p.order + s];
-            require(f >= 0 && f <= padding && !(ended && f < padding) && !(s == 0 && f == padding),
+            require(f >= 0 && f <= padding && !(ended && f < padding),
                     name + " has an impossible factor");
             ended = ended || f == padding;
         }
     }
-    if (tables.functions > 0) read_functions(in, name, tables.functions, p);
+    if (tables.functions > 0) read_functions(in, name, tables, p);
     return p;
+}
+
+// Which L and parities there are of functions and of outputs, and how many.
+void read_irreps(const Reader& in, Tables& t) {
+    const std::vector<int32_t> irreps = in.ints("irreps", 2), sizes = in.ints("sizes", 1),
+                               outputs = in.ints("outputs", 1);
+    const size_t count = irreps.size() / 2;
+    require(in.dimension("irreps", 'i', 2, 1) == 2 && count >= 1 && count <= 256 &&
+                sizes.size() == count && (outputs.empty() || outputs.size() == count),
+            "irreps, sizes and outputs do not fit together");
+    t.densities = 0;
+    for (size_t k = 0; k < count; k++) {
+        const int l = irreps[2 * k], parity = irreps[2 * k + 1];
+        const int made = outputs.empty() ? 0 : outputs[k];
+        require(l >= 0 && l <= most_total_l && (parity == 1 || parity == -1),
+                "L from 0 to " + std::to_string(most_total_l) + " and parities 1 and -1 are supported");
+        require(sizes[k] >= 0 && sizes[k] <= most_functions && made >= 0 && made <= most_values,
+                "impossible number of functions or outputs");
+        t.irreps.push_back({l, parity, sizes[k], made});
+        require(int64_t(t.functions) + int64_t(sizes[k]) * (2 * l + 1) <= most_functions &&
+                    int64_t(t.densities) + int64_t(made) * (2 * l + 1) <= most_values,
+                "too many functions or outputs");
+        t.functions += sizes[k] * (2 * l + 1);
+        t.densities += made * (2 * l + 1);
+    }
+    t.outputs = outputs.empty() ? 0 : in.dimension("products0.weights", 'd', 3, 0);
+    require(t.outputs <= most_outputs && (outputs.empty() || (t.outputs >= 1 && t.densities >= 1)) &&
+                int64_t(t.outputs) * t.densities <= most_values,
+            "impossible number of members");
+    require(!in.has("embedding.weight") && !in.has("core.begin"),
+            "only models of true scalars have embeddings and a core");
 }
 
 void one_particle(const Reader& in, Tables& t) {
@@ -250,7 +297,7 @@ void one_particle(const Reader& in, Tables& t) {
 
 // Refuses what would exhaust memory when an evaluator is made of it.
 void check_size(const Tables& t) {
-    const double folded = double(t.outputs) * t.densities, pairs = double(t.species) * t.species;
+    const double folded = t.is_energy() ? double(t.outputs) * t.densities : 0, pairs = double(t.species) * t.species;
     double bytes = 0, products = 0;
     for (const RadialTable& table : t.radial)
         bytes += pairs * table.bins * 6 * sizeof(double) * (table.channels + folded);
@@ -285,6 +332,25 @@ Embeddings read_embeddings(const Reader& in, int species, int densities) {
     return e;
 }
 
+// Models of true scalars.
+void read_scalars(const Reader& in, Tables& t) {
+    const auto& shape = in.get("products0.weights", 'd', 3).shape;
+    require(shape[0] >= 1 && shape[0] <= most_outputs && shape[1] >= 1 && shape[1] <= most_values &&
+                shape[0] * shape[1] <= most_values,
+            "impossible number of outputs or densities");
+    t.outputs = static_cast<int>(shape[0]);
+    t.densities = static_cast<int>(shape[1]);
+    require(in.has("functions") == in.has("products0.function"),
+            "basis functions need both their number and their products");
+    if (in.has("functions")) {
+        const std::vector<int32_t> functions = in.ints("functions", 1);
+        require(functions.size() == 1 && functions[0] > 0 && functions[0] <= most_functions,
+                "expected 1 to 2^24 functions");
+        t.functions = functions[0];
+    }
+    t.irreps.push_back({0, 1, t.functions, t.densities});
+}
+
 }  // namespace
 
 double RadialTable::knot(int pair, int bin) const {
@@ -308,6 +374,21 @@ Knots::Knots(const RadialTable& table, int pair) {
 
 double Tables::longest_cutoff() const { return *std::max_element(cutoff.begin(), cutoff.end()); }
 
+bool Tables::is_energy() const {
+    return !tensors && outputs > 0 && (embeddings.present || densities == 1);
+}
+
+int Tables::rows() const { return outputs > 0 ? outputs * densities : functions; }
+
+std::string Tables::description() const {
+    std::string names;
+    for (const Irrep& irrep : irreps)
+        names += (names.empty() ? "" : ", ") + std::to_string(irrep.l) +
+                 (irrep.parity > 0 ? "e" : "o");
+    if (outputs == 0) return "a basis of " + names;
+    return "a model of " + std::to_string(densities) + " values a site, of " + names;
+}
+
 Tables Tables::read(const unsigned char* data, size_t size) {
     const Reader in(data, size);
     Tables t;
@@ -319,6 +400,10 @@ Tables Tables::read(const unsigned char* data, size_t size) {
     const size_t pairs = static_cast<size_t>(t.species) * t.species;
     require(t.cutoff.size() == pairs && t.e0.size() == t.numbers.size(),
             "cut-offs or E0 do not fit the number of species");
+    t.tensors = in.has("irreps");
+    // Where there is nothing but constants there is no cut-off; any will do.
+    if (t.tensors && in.dimension("a_l", 'i', 1, 0) == 0)
+        t.cutoff.assign(t.cutoff.size(), least_cutoff);
     for (const double c : t.cutoff)
         require(c >= least_cutoff && c <= 100, "a cut-off is not from 0.01 to 100 A");
     for (int k = 0; in.has("radial" + std::to_string(k) + ".begin"); k++)
@@ -329,25 +414,13 @@ Tables Tables::read(const unsigned char* data, size_t size) {
         require(t.core[0].channels == 1, "the core density has one channel");
     }
     one_particle(in, t);
-    const auto& shape = in.get("products0.weights", 'd', 3).shape;
-    require(shape[0] >= 1 && shape[0] <= 1024 && shape[1] >= 1 && shape[1] <= 16,
-            "impossible number of outputs or densities");
-    t.outputs = static_cast<int>(shape[0]);
-    t.densities = static_cast<int>(shape[1]);
-    require(in.has("functions") == in.has("products0.function"),
-            "basis functions need both their number and their products");
-    if (in.has("functions")) {
-        const std::vector<int32_t> functions = in.ints("functions", 1);
-        require(functions.size() == 1 && functions[0] > 0 && functions[0] <= 1 << 24,
-                "expected 1 to 2^24 functions");
-        t.functions = functions[0];
-    }
+    if (t.tensors) read_irreps(in, t);
+    else read_scalars(in, t);
     for (int s = 0; s < t.species; s++)
         t.products.push_back(read_products(in, "products" + std::to_string(s), t));
-    check_size(t);
     t.embeddings = read_embeddings(in, t.species, t.densities);
-    require(t.embeddings.present || t.densities == 1, "several densities need an embedding");
     require(!t.embeddings.present || t.outputs == 1, "a nonlinear model has no committee");
+    check_size(t);
     return t;
 }
 
