@@ -1,4 +1,4 @@
-"""Configurations of an earlier version ask for the same fit and get the same coefficients.
+"""Configurations of an earlier version ask for the same fit and get the same predictions.
 
 The short files are as people write them; NAME.resolved.toml was left by the fit of then, with
 every default written out.
@@ -22,8 +22,9 @@ from acepot.fitting.config import load_config
 from acepot.fitting.solvers import QR
 
 DATA = Path(__file__).parent / "data" / "fits"
-#: Where elementary functions round differently, predictions agree; coefficients need not, because
-#: the data leave some combinations of them almost open.
+#: Design rows are summed in another order than then, and elsewhere elementary functions round
+#: differently: predictions agree; coefficients need not, because the data leave some combinations
+#: of them almost open.
 ELSEWHERE = 1e-6
 #: What a cut-off that is not set was then, 2.5 r0; now it is 4.5 Å at least.
 CUTOFF = {"O-O": 4.25, "O-Si": 5.125, "Si-Si": 6.0}
@@ -31,7 +32,7 @@ CUTOFF = {"O-O": 4.25, "O-Si": 5.125, "Si-Si": 6.0}
 
 @pytest.mark.parametrize("kind", ["", ".resolved"], ids=["short", "resolved"])
 @pytest.mark.parametrize("name", tomls.FITS)
-def test_a_configuration_gives_the_fit_it_gave(name, kind, stored_fits, same_arithmetic):
+def test_a_configuration_gives_the_fit_it_gave(name, kind, stored_fits):
     config = load_config(DATA / f"{name}{kind}.toml")
     if config.data.fit is None:  # then virials were left out unless they were asked for
         config = replace(config, data=replace(config.data, fit=("energy", "forces")))
@@ -44,10 +45,6 @@ def test_a_configuration_gives_the_fit_it_gave(name, kind, stored_fits, same_ari
     stored = {k.split("/")[1]: v for k, v in stored_fits.items() if k.split("/")[0] == name}
     assert set(found) == set(stored)
     np.testing.assert_array_equal(found["labels"], stored["labels"])
-    if same_arithmetic:
-        for key, value in stored.items():
-            gap = np.abs(found[key] - value).max()
-            assert found[key].tobytes() == value.tobytes(), f"{key} differs by {gap:.1e}"
     np.testing.assert_allclose(found["energies"], stored["energies"], rtol=ELSEWHERE)
 
 
@@ -62,7 +59,7 @@ def test_the_configurations_name_every_solver_prior_transform_family_and_envelop
 
 
 @pytest.mark.parametrize("name", tomls.REPORTED)
-def test_a_report_says_what_it_said(name, tmp_path, same_arithmetic, capsys):
+def test_a_report_says_what_it_said(name, tmp_path, capsys):
     """Every key of then is there with its value; the folder is made by the command line."""
     words = ["fit", str(DATA / f"{name}.toml"), "--out", str(tmp_path), "--threads", "1"]
     assert main([*words, "--no-plots"]) == 0
@@ -71,7 +68,7 @@ def test_a_report_says_what_it_said(name, tmp_path, same_arithmetic, capsys):
     now = json.loads((tmp_path / "report.json").read_text())
     then.pop("check")  # differences of rounding size
     assert "check" in now
-    compare(now, then, "report", 0.0 if same_arithmetic else ELSEWHERE)
+    compare(now, then, "report", ELSEWHERE)
     assert (tmp_path / "model.acepot").exists() and (tmp_path / "fit.toml").exists()
 
 
