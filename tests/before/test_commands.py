@@ -24,6 +24,8 @@ ROWS = json.loads((DATA / "commands.json").read_text())
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 #: Lines whose numbers are rounding errors, sizes of files or of this machine.
 OPEN = re.compile(r"^(digest|evaluator|tables|error|read back|file|written|threads|.* this )|bytes")
+#: Condition numbers above 1/ε: their digits are rounding.
+ROUNDING = re.compile(r"condition number \S+e\+1[5-9]")
 
 #: What was refused and is now done.
 DONE_NOW = (["eval", "small/model.acepot", "Si_test.extxyz.xz"],)
@@ -97,7 +99,8 @@ def test_a_command_line_does_what_it_did(k, done, same_arithmetic):
 
 def numbers(text: str) -> list[str]:
     """Numbers of all lines that do not depend on the machine, in their order."""
-    return [n for line in text.splitlines() if not OPEN.search(line) for n in NUMBER.findall(line)]
+    lines = [ROUNDING.sub("", line) for line in text.splitlines() if not OPEN.search(line)]
+    return [n for line in lines for n in NUMBER.findall(line)]
 
 
 def test_numbers_are_found_and_lost_ones_are_missed():
@@ -117,14 +120,13 @@ def test_a_check_holds_the_laws_it_held(done):
     assert len(laws[0]) == 33 and laws[0] <= laws[1]
 
 
-def test_the_log_of_a_run_is_the_same(done, same_arithmetic):
+def test_the_log_of_a_run_is_the_same(done):
+    """To the rounding of a fit: the model has just been made."""
     now, then = (
         list(csv.reader(path.read_text().splitlines()))
         for path in (done[0][3] / "run" / "log.csv", DATA / "md" / "log.csv")
     )
     assert now[0] == then[0] and len(then) == 6
-    if same_arithmetic:
-        assert now == then
     for one, other in zip(now[1:], then[1:], strict=True):
         assert [float(x) for x in one] == pytest.approx([float(x) for x in other], rel=1e-6)
 
