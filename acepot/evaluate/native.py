@@ -133,6 +133,7 @@ class NativeEvaluator:
         self.threads = available_threads() if threads is None else threads
         name = instruction_set or chosen_instruction_set()
         self._state = (tables, threads, instruction_set, precision)
+        self._builder: NativeRowBuilder | None = None  # made when rows are first asked for
         try:
             self._handle = module.Evaluator(table_bytes(tables), name, precision)
         except ValueError as error:
@@ -340,12 +341,13 @@ class NativeEvaluator:
         weighted = weights is not None and any(w is not None for w in weights)
         if weighted or not self.tables.is_scalar or self.tables.functions == 0:
             return ReferenceEvaluator(self.tables).rows(structures, weights)
-        builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
+        if self._builder is None:
+            self._builder = NativeRowBuilder(self.tables, self.threads, self.instruction_set)
         made = []
         for k, structure in enumerate(structures):
             out = np.empty((7 + 3 * len(structure), self.tables.functions), order="F")
             try:
-                builder.fill(structure, ("energy", "forces", "virial"), out)
+                self._builder.fill(structure, ("energy", "forces", "virial"), out)
             except InputError as error:
                 made.append(StructureRows((), self._named(structures, k, error)))
                 continue

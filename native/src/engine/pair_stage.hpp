@@ -121,8 +121,9 @@ class PairStage {
         w.harmonics.need(static_cast<size_t>(chunk) * width);
         w.accumulator.need(plan.components + W);
         V *y = w.harmonics.data(), *acc = w.accumulator.data();
-        if (!plan.directs.empty())
-            std::fill(atom.folded, atom.folded + tables_.outputs * tables_.densities, 0.0);
+        // Read by energies even where no column is folded; of tensors there may be more, and none is.
+        std::fill(atom.folded,
+                  atom.folded + std::min(most_columns, tables_.outputs * tables_.densities), 0.0);
         atom.core = 0;
         for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];

@@ -217,8 +217,9 @@ Products read_products(const Reader& in, const std::string& name, const Tables& 
     p.factors = in.ints(name + ".factors", 2);
     p.terms = in.dimension(name + ".factors", 'i', 2, 0);
     p.order = in.dimension(name + ".factors", 'i', 2, 1);
-    require(p.order >= !tables.tensors && p.order <= 6, name + ": orders 1 to 6 are supported");
-    require(p.terms <= most_products, name + " has too many products");
+    require(p.order <= 6, name + ": orders up to 6 are supported");
+    require(p.terms <= most_products, "more than " + std::to_string(int(most_products)) +
+                                          " products are not supported");
     p.weights = read_weights(in, name + ".weights", tables, p.terms, false);
     if (tables.tensors)
         p.weights_imaginary = read_weights(in, name + ".w_imaginary", tables, p.terms, true);
@@ -402,7 +403,7 @@ Tables Tables::read(const unsigned char* data, size_t size) {
             "cut-offs or E0 do not fit the number of species");
     t.tensors = in.has("irreps");
     // Where there is nothing but constants there is no cut-off; any will do.
-    if (t.tensors && in.dimension("a_l", 'i', 1, 0) == 0)
+    if (in.dimension("a_l", 'i', 1, 0) == 0)
         t.cutoff.assign(t.cutoff.size(), least_cutoff);
     for (const double c : t.cutoff)
         require(c >= least_cutoff && c <= 100, "a cut-off is not from 0.01 to 100 A");
