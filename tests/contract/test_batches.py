@@ -400,9 +400,10 @@ def test_memory_of_many_threads_and_members_stays_small():
 
 #: Says when it begins and how it ends; then the same evaluator is asked once more.
 LONG = """
-import sys, time
+import signal, sys, time
 import numpy as np
 import acepot
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 potential = acepot.Potential(acepot.load(sys.argv[1]), threads=int(sys.argv[2]))
 cell = 5.43 * 2 * np.eye(3)
 base = np.array([[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0],

@@ -38,7 +38,7 @@ class PairStage {
             w.atoms[a].ends.resize(plan.sources.size() * tables_.species);
         for (size_t s = 0; s < plan.sources.size(); s++) {
             if (plan.sources[s].committee && !committee) continue;
-            if (plan.sources[s].padded == 0) continue;
+            if (is_idle(plan, s)) continue;
             const Wanted here = plan.sources[s].linear ? linear : wanted;
             for (int z = 0; z < tables_.species; z++) {
                 const int which = static_cast<int>(s) * tables_.species + z;
@@ -52,6 +52,14 @@ class PairStage {
                 for (int q = 0; q < most; q++) step(c, w, count, int(s), z, q, here);
             }
         }
+    }
+
+    // Has no columns, and another source looks for neighbours that are too close for its grid.
+    static bool is_idle(const Plan& plan, size_t s) {
+        if (plan.sources[s].padded > 0) return false;
+        return std::any_of(plan.sources.begin(), plan.sources.end(), [&](const Source& other) {
+            return other.grid == plan.sources[s].grid && other.padded > 0 && !other.committee;
+        });
     }
 
     // A's as variables x of the plan, and the sums of what enters the energy directly.
