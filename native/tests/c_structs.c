@@ -195,7 +195,7 @@ static int stop(void* context) {
 
 /* A call of some seconds goes on, or ends before its time. */
 static void stopped(void) {
-    enum { MANY = 60000 };
+    enum { MANY = 1000000 };
     static double places[3 * MANY], results[MANY];
     static int32_t kinds[MANY];
     static int64_t all[2] = {0, MANY};
@@ -214,7 +214,7 @@ static void stopped(void) {
     }
     box[0] = box[4] = 60, box[8] = 1.5 * (MANY / 1600 + 1);
     in.size = sizeof in, in.structures = 1, in.first = all, in.positions = places;
-    in.species = kinds, in.cells = box, in.pbc = repeats, in.threads = 2;
+    in.species = kinds, in.cells = box, in.pbc = repeats, in.threads = 1;
     in.stop = stop, in.stop_context = &end;
     out.size = sizeof out, out.energies = results;
     for (int turn = 0; turn < 50 && asked == 0; turn++) ace_evaluate_structures(e, &in, &out);
