@@ -448,8 +448,8 @@ static void bad_lists(void) {
         in = two(as_vectors);
         in.neighbours = NULL;
         fails(ace_evaluate_neighbours(e, &in, &out), ACE_ERROR_ARGUMENT, "neighbours");
-        ends[3] = 3;
         in = two(0);
+        ends[3] = 3;
         if (as_vectors) in.positions = NULL, in.vectors = vectors;
         fails(ace_evaluate_neighbours(e, &in, &out), ACE_ERROR_ARGUMENT, "the neighbour 3");
         ends[3] = 2;
