@@ -152,7 +152,8 @@ def fit_structures(
     recipe = choice.recipe
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
-    held = sum(counts[i] for i in chosen) + (threads + 1) * max(counts)
+    # Of every thread a structure, and its force rows once more before they are written.
+    held = sum(counts[i] for i in chosen) + (2 * threads + 1) * max(counts)
     _check_harmonics(recipe.basis)
     _check_memory(recipe.basis, counts, held)
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
