@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +34,35 @@ def complete(cell: NDArray[np.float64], periodic: NDArray[np.bool_]) -> NDArray[
     return cell
 
 
+def spanned(cell: NDArray[np.float64], periodic: NDArray[np.bool_]) -> float:
+    """Volume, area or length that the periodic vectors span, from an exact determinant.
+
+    Args:
+        cell: lattice vectors as rows in Å, shape (3, 3).
+        periodic: directions that repeat, shape (3,), one at least.
+    """
+    rows = [[Fraction(float(x)) for x in row] for row in cell[periodic]]
+    square = _determinant([[sum(map(mul, a, b), Fraction()) for b in rows] for a in rows])
+    return math.sqrt(square)
+
+
+def _determinant(matrix: list[list[Fraction]]) -> Fraction:
+    """By the first row."""
+    if len(matrix) == 1:
+        return matrix[0][0]
+    minors = ([row[:k] + row[k + 1 :] for row in matrix[1:]] for k in range(len(matrix)))
+    terms = (x * _determinant(minor) for x, minor in zip(matrix[0], minors, strict=True))
+    return sum((-x if k % 2 else x for k, x in enumerate(terms)), Fraction())
+
+
 def reduced(
     cell: NDArray[np.float64], periodic: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Shortest vectors of the same lattice (Minkowski-reduced), each rounded once.
 
     Args:
-        cell: lattice vectors as rows in Å, shape (3, 3). Of dependent ones some end close to zero.
+        cell: lattice vectors as rows in Å, shape (3, 3), those that repeat independent: what spans
+            no volume can be shortened without end.
         periodic: directions that repeat, shape (3,); the other rows stay.
 
     Returns:

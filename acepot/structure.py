@@ -172,14 +172,17 @@ class Structure:
             return
         with np.errstate(all="ignore"):  # absurd lengths end as inf or nan and fail the tests
             lengths = np.linalg.norm(periodic, axis=1)
-            spanned = np.sqrt(np.maximum(np.linalg.det(periodic @ periodic.T), 0.0))
-            sound = lengths.min() > 0.0 and spanned > _FLAT * np.prod(lengths)
+            # Of directions: the heights of their triangular factor multiply to what they span.
+            heights = np.linalg.qr((periodic / lengths[:, None]).T).R.diagonal()
+            sound = lengths.min() > 0.0 and abs(np.prod(heights)) > _FLAT
         if not lengths.max() < _LONGEST:
             raise InputError(
                 f"{where}cell: expected vectors shorter than {_LONGEST:g} Å, "
                 f"got {periodic.tolist()}"
             )
-        if not sound:
+        # Lengths of shortest vectors multiply to the volume times the square root of 2 at most.
+        least = _SHORTEST ** len(periodic) / np.sqrt(2)
+        if not sound and lattice.spanned(self.cell, self.pbc) > least:
             short, _ = lattice.reduced(self.cell, self.pbc)
             sound = np.linalg.norm(short[self.pbc], axis=1).min() > _SHORTEST
         if not sound:

@@ -301,3 +301,17 @@ def test_the_reduced_cell_is_as_short_as_any_and_a_multiple_of_the_given_one():
             assert others.min() >= np.linalg.norm(short[k]) * (1 - 1e-8)
     kept = np.diag([3.0, 4.0, 5.0])
     np.testing.assert_array_equal(reduced(kept, np.array([True] * 3))[0], kept)
+
+
+def test_vectors_that_span_no_volume_are_refused_however_far_they_can_be_shortened():
+    # In a plane and of lengths without a common measure: multiples soon leave 64 bits.
+    plane = [[6.1, 8.2304273, 0.0], [1.3, 0.0, 0.0], [-0.9, -1.61621265, 0.0]]
+    rng = np.random.default_rng(40)
+    cells = [np.array(plane)]
+    for digits in (0, 1e-15):
+        for _ in range(20):
+            flat = rng.normal(size=(3, 2)) @ rng.normal(size=(2, 3))
+            cells.append(10.0 ** rng.uniform(-2, 2) * (flat + digits * rng.normal(size=(3, 3))))
+    for cell in cells:
+        with pytest.raises(InputError, match="no volume|shorter than"):
+            Structure([14], [[0, 0, 0]], cell, True)
