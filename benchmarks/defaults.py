@@ -184,6 +184,7 @@ def main() -> None:
     options.add_argument("--short", action="store_true")
     options.add_argument("--csv", type=Path)
     chosen = options.parse_args()
+    chosen.data = chosen.data.resolve()  # a TOML file's own are relative to its folder
     names = chosen.sets or (SHORT if chosen.short else list(SETS))
     print(f"{platform.machine()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}")
     print("\t".join(COLUMNS))
