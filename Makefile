@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-native test-sanitized test-aarch64 test-torchforce lint bench clean
+.PHONY: demo test test-slow test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -40,7 +40,7 @@ lint: $(VENV)/dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
-test-slow: $(VENV)/dev test-native test-sanitized
+test-slow: $(VENV)/dev test-native test-sanitized test-threads
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
 
 # The library's own tests, as users compile it.
@@ -62,7 +62,7 @@ test-sanitized: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	    --constraint constraints.txt --target $(SANITIZE)/site \
 	    --config-settings=build-dir=$(SANITIZE)/build \
-	    --config-settings=cmake.define.ACE_SANITIZE=ON \
+	    --config-settings=cmake.define.ACE_SANITIZE=address \
 	    --config-settings=cmake.define.ACE_TESTS=ON .
 	ctest --test-dir $(SANITIZE)/build/native --output-on-failure
 	packages=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") && \
@@ -70,6 +70,15 @@ test-sanitized: $(VENV)/dev
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/python -P -S -m pytest -n 2 -m "not slow" $(SANITIZED)
+
+# What runs threads, under ThreadSanitizer. Native programs alone: under Python it sees neither the
+# lock of the interpreter nor numpy, and ends children that start threads. Threads are the same in
+# every instruction set, and each takes minutes to compile: the baseline, and one that all have.
+test-threads:
+	cmake -S native -B build/threads -DACE_TESTS=ON -DACE_SHARED=OFF -DACE_SANITIZE=thread \
+	    -DACE_X86_SETS=avx2
+	cmake --build build/threads --parallel 2 --target threaded
+	ctest --test-dir build/threads -L threaded --parallel 2 --output-on-failure
 
 # Not part of CI: the compiler and the emulator are 300 MB of packages that only root can install.
 test-aarch64:

@@ -6,9 +6,10 @@
 # several, and all its names but `ace::make_…` become local.
 #
 # macOS has another linker and gets the one instruction set that all its processors have.
-set(ACE_X86 OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT APPLE)
-  set(ACE_X86 ON)
+  set(ACE_X86_SETS "avx2;avx512" CACHE STRING "Instruction sets of x86-64 beside the baseline")
+else()
+  set(ACE_X86_SETS "")
 endif()
 if(NOT APPLE AND NOT (CMAKE_LINKER AND CMAKE_OBJCOPY))
   message(FATAL_ERROR "ace: the linker and objcopy of binutils are needed, which come with GCC")

@@ -23,6 +23,20 @@ static void refused(int status, const char* part) {
     demand(good, part);
 }
 
+/* A failure of this kind, and a message that holds `part`. */
+static void fails(int status, int expected, const char* part) {
+    const int good = status == expected && ace_last_status() == expected &&
+                     strstr(ace_last_error(), part) != NULL;
+    if (!good) printf("        status %d, message '%s'\n", status, ace_last_error());
+    demand(good, part);
+}
+
+static int near_by(const double* a, const double* b, int count, double most) {
+    for (int k = 0; k < count; k++)
+        if (!(fabs(a[k] - b[k]) <= most)) return 0;
+    return 1;
+}
+
 /* The bytes of a model of two elements, O and Si, with two members in its committee. */
 static unsigned char* tables;
 static size_t size;

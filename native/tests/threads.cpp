@@ -127,9 +127,13 @@ void a_child_has_threads_of_its_own() {
 
 int main() {
     using namespace ace::test;
-    return run({{"every part is done once", every_part_is_done_once},
-                {"the first error reaches the caller", the_first_error_reaches_the_caller},
-                {"signals are left to the caller", signals_are_left_to_the_caller},
-                {"without new threads the caller does all", without_new_threads_the_caller_does_all},
-                {"a child has threads of its own", a_child_has_threads_of_its_own}});
+    std::vector<Case> cases{
+        {"every part is done once", every_part_is_done_once},
+        {"the first error reaches the caller", the_first_error_reaches_the_caller},
+        {"signals are left to the caller", signals_are_left_to_the_caller},
+        {"without new threads the caller does all", without_new_threads_the_caller_does_all}};
+#if !defined(__SANITIZE_THREAD__)  // which ends a child of several threads that starts some
+    cases.push_back({"a child has threads of its own", a_child_has_threads_of_its_own});
+#endif
+    return run(cases);
 }

@@ -167,3 +167,39 @@ def test_the_module_for_torchforce_refuses_what_ends_its_library(tables):
     places[1, 2] = 1e6
     with pytest.raises(torch.jit.Error, match=r"expected at most 60000\.0? A"):
         module(species, places, cell, some)
+
+
+def test_absurd_cells_are_refused_or_work(tables: Tables) -> None:
+    """20,000 of any length that a number can be, in a plane or nearly so; one atom in each."""
+    rng, count = np.random.default_rng(17), 20000
+    kind = np.arange(count) % 4
+    cells = rng.uniform(-1, 1, (count, 3, 3))
+    with np.errstate(over="ignore", under="ignore"):
+        any_length = cells * 10.0 ** rng.uniform(-323, 308, (count, 3, 1))
+        one_length = cells * 10.0 ** rng.uniform(-323, 308, (count, 1, 1))
+    multiples = np.rint(rng.uniform(-1, 1, (count, 2)) * 10.0 ** rng.uniform(0, 12, (count, 2)))
+    flat = 8 * cells
+    flat[:, 2] *= 10.0 ** rng.uniform(-19, -9, (count, 1))
+    flat[:, 2] += (multiples[:, :, None] * flat[:, :2]).sum(axis=1)
+    flat = np.take_along_axis(
+        flat, rng.permuted(np.tile(np.arange(3), (count, 1)), axis=1)[..., None], 1
+    )
+    sound = 8 * cells + 8 * np.eye(3)
+    cells = np.choose(kind[:, None, None], [any_length, one_length, flat, sound])
+    pbc = (rng.random((count, 3)) < 0.8).astype(np.int32)
+    energies = np.full((1, count), 77.0)
+    failed = NativeEvaluator(tables, 1)._handle.evaluate(
+        rng.uniform(-9, 9, (count, 3)), np.zeros(count, np.int32), np.arange(count + 1), cells, pbc,
+        2, 1, energies, None, None, None,
+    )  # fmt: skip
+    bad = np.array([structure for structure, _ in failed])
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(energies[0])), np.sort(bad))
+    assert count / 4 < len(bad) < 3 * count / 4
+    reasons = (
+        "below 1e8 A",
+        "span no volume",
+        "has the cell collapsed",
+        "this model",
+        "same point",
+    )
+    assert [w for _, w in failed if not any(reason in w for reason in reasons)] == []

@@ -19,7 +19,7 @@ from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
-from acepot.neighbours import build
+from acepot.neighbours import Edges, build
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -96,12 +96,11 @@ def test_structures_are_those_of_the_oracle(ace: Any, opened: Open, case: Any, n
             )
 
 
-@pytest.mark.parametrize("as_vectors", [False, True])
-def test_a_list_is_the_structure(ace: Any, opened: Open, case: Any, as_vectors: bool) -> None:
-    """Images are ghosts with positions; with vectors nobody needs ghosts."""
-    structure = case.structures["triclinic"]
-    edges = build(structure, float(case.tables.cutoff.max()))
-    n = len(structure)
+def _list(
+    case: Any, structure: Structure, cutoff: float, as_vectors: bool
+) -> tuple[dict[str, Any], Edges]:
+    """Members of ace_neighbours, and the edges: every neighbour is a ghost, or a vector."""
+    edges, n = build(structure, cutoff), len(structure)
     species = case.species(structure).astype(np.int32)
     first = np.searchsorted(edges.centre, np.arange(n + 1)).astype(np.int64)
     names: dict[str, Any] = {"atoms": n, "points": n, "first": first}
@@ -114,6 +113,15 @@ def test_a_list_is_the_structure(ace: Any, opened: Open, case: Any, as_vectors: 
         names |= {"neighbours": np.arange(n, n + len(ghosts), dtype=np.int32)}
         names |= {"positions": np.concatenate([structure.positions, ghosts])}
         names |= {"species": np.concatenate([species, species[edges.neighbour]])}
+    return names, edges
+
+
+@pytest.mark.parametrize("as_vectors", [False, True])
+def test_a_list_is_the_structure(ace: Any, opened: Open, case: Any, as_vectors: bool) -> None:
+    """Images are ghosts with positions; with vectors nobody needs ghosts."""
+    structure = case.structures["triclinic"]
+    n = len(structure)
+    names, edges = _list(case, structure, float(case.tables.cutoff.max()), as_vectors)
     forces, virial = np.empty((names["points"], 3)), np.empty((3, 3))
     given = ace.struct("ace_neighbours", **names)
     out = ace.struct("ace_results", forces=forces, virial=virial)
@@ -286,6 +294,45 @@ def test_values_of_sites_are_those_of_the_oracle(
         np.testing.assert_allclose(found["virial"][s], pull.virial, **close)
 
 
+@pytest.mark.parametrize("kind", ["basis", "model"])
+@pytest.mark.parametrize("as_vectors", [False, True])
+def test_values_of_sites_with_a_list_are_those_of_the_oracle(
+    ace: Any, opened: Open, case: Any, kind: str, as_vectors: bool
+) -> None:
+    """Images are ghosts that move as their atoms do, or vectors between atoms."""
+    tables, structure = _tensors(kind), case.structures["triclinic"]
+    oracle, model, rng = ReferenceEvaluator(tables), opened(tables), np.random.default_rng(12)
+    names, edges = _list(case, structure, float(tables.cutoff.max()), as_vectors)
+    n, points, width = len(structure), names["points"], ace["ace_site_values"](model)
+    u, strain, adjoints = (rng.normal(size=s) for s in ((n, 3), (3, 3), (n, width)))
+    moves = u if as_vectors else np.concatenate([u, u[edges.neighbour]])
+    found = {
+        "values": np.empty((n, width)), "derivatives": np.empty((n, width)),
+        "forces": np.empty((points, 3)), "virial": np.empty((3, 3)), "virials": np.empty((n, 3, 3)),
+    }  # fmt: skip
+    given = ace.struct("ace_neighbours", threads=2, **names)
+    out = ace.struct("ace_sites", displacements=moves, strains=strain, adjoints=adjoints, **found)
+    status = ace["ace_evaluate_neighbour_sites"](model, ctypes.byref(given), ctypes.byref(out))
+    assert status == 0, ace.error()
+    if not as_vectors:
+        np.add.at(found["forces"], edges.neighbour, found["forces"][n:])
+    ends = np.cumsum([w * i.dim for w, i in zip(tables.widths, tables.irreps, strict=True)])
+    each = [
+        part.reshape(n, w, i.dim)
+        for part, w, i in zip(
+            np.split(adjoints, ends[:-1], axis=1), tables.widths, tables.irreps, strict=True
+        )
+    ]
+    close = {"atol": 1e-10, "rtol": 1e-10}
+    (sites,), (moved,) = oracle.values([structure]), oracle.jvp([structure], [u], [strain])
+    (pull,) = require(oracle.pullback([structure], [each]))
+    np.testing.assert_allclose(found["values"], flat(tables, sites.values), **close)
+    np.testing.assert_allclose(found["derivatives"], flat(tables, moved.values), **close)
+    np.testing.assert_allclose(found["forces"][:n], pull.forces, **close)
+    np.testing.assert_allclose(found["virials"], pull.virials, **close)
+    np.testing.assert_allclose(found["virial"], pull.virial, **close)
+
+
 def test_irreps_are_those_of_the_tables(ace: Any, opened: Open) -> None:
     for kind in ("basis", "model"):
         tables = _tensors(kind)
@@ -349,7 +396,7 @@ PUBLISHED = {
     "ace_neighbours": "size atoms points species first neighbours positions vectors threads stop "
     "stop_context",
     "ace_sites": "size values displacements strains derivatives adjoints forces virial virials "
-    "status messages message_size",
+    "status messages message_size edge_displacements edge_forces",
     "ace_rows": "size data stride energy forces virial status messages message_size",
 }
 

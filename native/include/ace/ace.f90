@@ -57,6 +57,7 @@ module ace
     type(c_ptr) :: forces = c_null_ptr, virial = c_null_ptr, virials = c_null_ptr
     type(c_ptr) :: status = c_null_ptr, messages = c_null_ptr
     integer(c_size_t) :: message_size = 0
+    type(c_ptr) :: edge_displacements = c_null_ptr, edge_forces = c_null_ptr
   end type
 
   type, bind(c) :: ace_rows
@@ -187,6 +188,12 @@ module ace
       import
       type(c_ptr), value :: evaluator
       type(ace_structures), intent(in) :: structures
+      type(ace_sites), intent(in) :: sites
+    end function
+    integer(c_int) function ace_evaluate_neighbour_sites(evaluator, neighbours, sites) bind(c)
+      import
+      type(c_ptr), value :: evaluator
+      type(ace_neighbours), intent(in) :: neighbours
       type(ace_sites), intent(in) :: sites
     end function
     integer(c_int) function ace_fill_rows(evaluator, structures, rows) bind(c)

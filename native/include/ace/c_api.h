@@ -25,11 +25,11 @@ extern "C" {
 /* Of this interface. A greater major number breaks programs (and is in the name of the shared
  * library); a greater minor number adds to it. */
 #define ACE_VERSION_MAJOR 1
-#define ACE_VERSION_MINOR 1
+#define ACE_VERSION_MINOR 2
 #define ACE_VERSION_PATCH 0
 #define ACE_VERSION (10000 * ACE_VERSION_MAJOR + 100 * ACE_VERSION_MINOR + ACE_VERSION_PATCH)
 
-/* That of the library, to compare with ACE_VERSION of the header; and as text, "1.1.0". */
+/* That of the library, to compare with ACE_VERSION of the header; and as text, "1.2.0". */
 ACE_API int ace_version(void);
 ACE_API const char* ace_version_string(void);
 
@@ -206,24 +206,33 @@ ACE_API int ace_irrep(const ace_evaluator* evaluator, int which, int* l, int* pa
 
 /* What is wanted of them, with V = ace_site_values: values; their derivatives along displacements
  * u and a strain, sum_j (u_j - u_i + r_ij strain) . dy_i/dr_ij; forces and virials of a loss whose
- * derivatives by the values are `adjoints`, in units of the loss. */
+ * derivatives by the values are `adjoints`, in units of the loss. `points` are the atoms and, in a
+ * caller's list, ghosts. */
 typedef struct ace_sites {
     size_t size;
     double* values;              /* [atoms][V] */
-    const double* displacements; /* [atoms][3], A; null: none */
+    const double* displacements; /* [points][3], A; null: none */
     const double* strains;       /* [structures][3][3], r -> r (1 + strain), rows; null: none */
     double* derivatives;         /* [atoms][V] */
     const double* adjoints;      /* [atoms][V] */
-    double* forces;              /* [atoms][3], 1/A */
+    double* forces;              /* [points][3], 1/A */
     double* virial;              /* [structures][3][3]: -d/d(strain), as rows */
     double* virials;             /* [atoms][3][3]: its part by each atom's values */
     int* status;                 /* as in ace_results */
     char* messages;
     size_t message_size;
+    /* Of `vectors` only: how these move beyond what `displacements` and `strains` do to them, and
+     * the force that each puts on its neighbour, minus the derivative by it. */
+    const double* edge_displacements; /* [edges][3], A; null: none */
+    double* edge_forces;              /* [edges][3], 1/A */
 } ace_sites;
 
 ACE_API int ace_evaluate_sites(ace_evaluator* evaluator, const ace_structures* structures,
                                const ace_sites* sites);
+/* The same of atoms with a caller's list: one structure. */
+ACE_API int ace_evaluate_neighbour_sites(ace_evaluator* evaluator,
+                                         const ace_neighbours* neighbours,
+                                         const ace_sites* sites);
 
 /* ---------------------------------------------------------------------------- design rows */
 

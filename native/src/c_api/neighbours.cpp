@@ -74,6 +74,21 @@ Structure Neighbours::structure() const {
     return one;
 }
 
+std::vector<double> Neighbours::motion(const double* displacements,
+                                       const double* edge_displacements) const {
+    if (!displacements && !edge_displacements) return {};
+    std::vector<double> all(3 * static_cast<size_t>(in_.atoms + edges()), 0.0);
+    double* const ends = all.data() + 3 * in_.atoms;
+    if (displacements) std::copy_n(displacements, 3 * in_.atoms, all.data());
+    for (int64_t e = 0; e < edges(); e++)
+        for (int d = 0; d < 3; d++) {
+            const int64_t end = in_.neighbours[e];
+            ends[3 * e + d] = (displacements ? displacements[3 * end + d] : 0) +
+                              (edge_displacements ? edge_displacements[3 * e + d] : 0);
+        }
+    return all;
+}
+
 void Neighbours::collect(int outputs, const double* from, double* forces,
                          double* edge_forces) const {
     const int64_t n = in_.atoms, points = n + edges();

@@ -20,6 +20,10 @@ class Neighbours {
     // As the engine takes it: with vectors every neighbour is a point of its own, seen from its
     // atom in the origin.
     Structure structure() const;
+    // How the engine's points move if the caller's do and, beyond that, the vectors; either may be
+    // null. Empty: nothing moves.
+    std::vector<double> motion(const double* displacements,
+                               const double* edge_displacements) const;
     // Forces on the engine's points to those on the caller's and on edges; either may be null.
     void collect(int outputs, const double* from, double* forces, double* edge_forces) const;
     // The same failure in the caller's numbers.

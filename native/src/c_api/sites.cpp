@@ -1,9 +1,11 @@
-// Values of sites, their derivatives, and what adjoints of them mean for the atoms.
+// Values of sites, their derivatives, and what adjoints of them mean for the atoms: of structures
+// in cells, or with a caller's list.
 #include <map>
 #include <string>
 #include <vector>
 
 #include "ace/input.hpp"
+#include "neighbours.hpp"
 #include "results.hpp"
 #include "structures.hpp"
 #include "verdicts.hpp"
@@ -13,18 +15,15 @@ namespace {
 
 class Sites {
   public:
-    Sites(Evaluator& evaluator, const Structures& structures, const ace_sites* given)
-        : evaluator_(evaluator),
-          structures_(structures),
-          out_(sized(given, "sites")),
+    // Structures whose arrays follow one another; `first`: the first atom of each, and the end.
+    // With a list there is one, and displacements and forces are those of its points.
+    Sites(Evaluator& evaluator, std::vector<Structure> in, std::vector<int64_t> first,
+          const ace_sites& out)
+        : evaluator_(evaluator), in_(std::move(in)), first_(std::move(first)), out_(out),
           rows_(evaluator.tables().rows()) {
-        if (pulls() && !out_.adjoints && structures.first().back())
+        if (pulls() && !out_.adjoints && first_.back())
             throw Error("sites.adjoints: expected an array for forces and virials, got null");
-        std::vector<Results> none;
-        structures.split({}, in_, none);
     }
-
-    const ace_sites& out() const { return out_; }
 
     // What is wanted of all structures.
     void evaluate(const Options& options) {
@@ -37,7 +36,7 @@ class Sites {
     // Nothing about this structure is a number.
     void no_numbers(int s) const {
         for (double* to : {out_.values, out_.derivatives})
-            if (to) no_values(in_[s], rows_, to + structures_.first()[s] * rows_);
+            if (to) no_values(in_[s], rows_, to + first_[s] * rows_);
         if (pulls()) no_results(in_[s], results(s));
     }
 
@@ -48,15 +47,15 @@ class Sites {
     template <class T>
     std::vector<T*> places(T* all) const {
         std::vector<T*> found;
-        for (int s = 0; s < count(); s++) found.push_back(all + structures_.first()[s] * rows_);
+        for (int s = 0; s < count(); s++) found.push_back(all + first_[s] * rows_);
         return found;
     }
 
     void derive(const Options& options) {
         std::vector<Motion> motions;
         for (int s = 0; s < count(); s++)
-            motions.push_back({moved(out_.displacements, 3 * structures_.first()[s]),
-                               moved(out_.strains, 9 * s)});
+            motions.push_back(
+                {moved(out_.displacements, 3 * first_[s]), moved(out_.strains, 9 * s)});
         evaluator_.jvp(in_.data(), count(), motions.data(), places(out_.derivatives).data(),
                        options);
     }
@@ -68,8 +67,7 @@ class Sites {
     }
 
     Results results(int s) const {
-        const int64_t begin = structures_.first()[s];
-        return {1, nullptr, moved(out_.forces, 3 * begin), moved(out_.virials, 9 * begin),
+        return {1, nullptr, moved(out_.forces, 3 * first_[s]), moved(out_.virials, 9 * first_[s]),
                 moved(out_.virial, 9 * s)};
     }
 
@@ -77,11 +75,67 @@ class Sites {
     static T* moved(T* array, int64_t by) { return array ? array + by : nullptr; }
 
     Evaluator& evaluator_;
-    const Structures& structures_;
+    const std::vector<Structure> in_;
+    const std::vector<int64_t> first_;
     const ace_sites out_;
     const int rows_;
-    std::vector<Structure> in_;
 };
+
+void evaluate_structures(Evaluator& evaluator, const Structures& structures,
+                         const ace_sites& out) {
+    std::vector<Structure> in;
+    std::vector<Results> none;
+    structures.split({}, in, none);
+    Sites sites(evaluator, std::move(in), structures.first(), out);
+    Verdicts verdicts(structures.count(), out.status, out.messages, out.message_size);
+    Stop stop(structures.given().stop, structures.given().stop_context);
+    Failures failures;
+    sites.evaluate({structures.threads(), stop.watch(), &failures});
+    std::map<int, Error> failed;  // of each structure the first
+    for (const ace::Failure& failure : failures.all)
+        failed.emplace(failure.structure, failure.error);
+    for (const auto& [structure, error] : failed) {
+        sites.no_numbers(structure);
+        verdicts.fail(structure, error);
+    }
+    verdicts.finish();
+}
+
+void evaluate_neighbours(Evaluator& evaluator, const Neighbours& neighbours,
+                         const ace_sites& out) {
+    const Structure in = neighbours.structure();
+    ace_sites engine = out;
+    std::vector<double> motion, forces;  // of the engine's points
+    if (neighbours.vectors()) {
+        motion = neighbours.motion(out.displacements, out.edge_displacements);
+        engine.displacements = motion.empty() ? nullptr : motion.data();
+        if (out.forces || out.edge_forces) forces.resize(3 * static_cast<size_t>(in.points));
+        engine.forces = forces.empty() ? nullptr : forces.data();
+    }
+    Sites sites(evaluator, {in}, {0, neighbours.atoms()}, engine);
+    Verdicts verdicts(1, out.status, out.messages, out.message_size);
+    Stop stop(neighbours.given().stop, neighbours.given().stop_context);
+    Failures failures;
+    try {
+        check_input(in, neighbours.threads());
+        sites.evaluate({neighbours.threads(), stop.watch(), &failures});
+    } catch (const Error& error) {
+        failures.add(0, error);
+    }
+    if (!failures.all.empty()) sites.no_numbers(0);
+    if (!forces.empty()) neighbours.collect(1, forces.data(), out.forces, out.edge_forces);
+    if (!failures.all.empty()) verdicts.fail(0, neighbours.named(failures.all.front().error));
+    verdicts.finish();
+}
+
+// What belongs to edges needs `vectors`.
+void refuse_edges(const ace_sites& out) {
+    const char* name = out.edge_forces          ? "edge_forces"
+                       : out.edge_displacements ? "edge_displacements"
+                                                : nullptr;
+    if (name)
+        throw Error(std::string("sites.") + name + ": only neighbours with vectors have them");
+}
 
 }  // namespace
 }  // namespace ace::c_api
@@ -113,20 +167,20 @@ int ace_evaluate_sites(ace_evaluator* e, const ace_structures* given, const ace_
     return guarded_structures([&] {
         ace::Evaluator& evaluator = *model(e).evaluator;
         const Structures structures(given);
-        Sites sites(evaluator, structures, wanted);
-        Verdicts verdicts(structures.count(), sites.out().status, sites.out().messages,
-                          sites.out().message_size);
-        Stop stop(structures.given().stop, structures.given().stop_context);
-        ace::Failures failures;
-        sites.evaluate({structures.threads(), stop.watch(), &failures});
-        std::map<int, ace::Error> failed;  // of each structure the first
-        for (const ace::Failure& failure : failures.all)
-            failed.emplace(failure.structure, failure.error);
-        for (const auto& [structure, error] : failed) {
-            sites.no_numbers(structure);
-            verdicts.fail(structure, error);
-        }
-        verdicts.finish();
+        const ace_sites out = sized(wanted, "sites");
+        refuse_edges(out);
+        evaluate_structures(evaluator, structures, out);
+    });
+}
+
+int ace_evaluate_neighbour_sites(ace_evaluator* e, const ace_neighbours* given,
+                                 const ace_sites* wanted) {
+    return guarded_structures([&] {
+        ace::Evaluator& evaluator = *model(e).evaluator;
+        const Neighbours neighbours(given);
+        const ace_sites out = sized(wanted, "sites");
+        if (!neighbours.vectors()) refuse_edges(out);
+        evaluate_neighbours(evaluator, neighbours, out);
     });
 }
 }

@@ -11,6 +11,9 @@ namespace {
 
 // Shortest vectors below this part of the longest one given are its rounding errors.
 constexpr double digits = 1e-10;
+// Shorter ones, in angstrom, have no volume either: squares and products of others are far from
+// the ends of what numbers can be.
+constexpr double shortest = 1e-20;
 
 void cross(const double* a, const double* b, double* out) {
     out[0] = a[1] * b[2] - a[2] * b[1];
@@ -58,10 +61,11 @@ bool shorten(double* a, double times, const double* b) {
 void Lattice::reduce() {
     double longest = 0;
     for (int k = 0; k < 3; k++) longest = std::max(longest, dot(vectors[k], vectors[k]));
+    const double least = std::max(digits * digits * longest, shortest * shortest);
     for (bool changed = true; changed;) {
         changed = false;
         for (int k = 0; k < 3; k++)
-            if (periodic[k] && !(dot(vectors[k], vectors[k]) > digits * digits * longest)) refuse();
+            if (periodic[k] && !(dot(vectors[k], vectors[k]) > least)) refuse();
         for (int i = 0; i < 3; i++)
             for (int j = 0; j < 3; j++) {
                 if (i == j || !periodic[i] || !periodic[j]) continue;

@@ -7,10 +7,8 @@
 
 namespace ace {
 
-#if defined(ACE_X86)
 std::unique_ptr<RowBuilder> make_rows_avx512(Tables tables);
 std::unique_ptr<RowBuilder> make_rows_avx2(Tables tables);
-#endif
 std::unique_ptr<RowBuilder> make_rows_baseline(Tables tables);
 
 // Here, so that the type is known here alone and not in every instruction set.
@@ -28,8 +26,10 @@ std::unique_ptr<RowBuilder> make_row_builder(Tables tables, const std::string& n
     if (tables.functions == 0) throw Error("rows: these tables do not hold the functions");
     if (tables.radial.empty()) throw Error("rows: these tables hold no radial functions");
     require_instruction_set(name);
-#if defined(ACE_X86)
+#if defined(ACE_WITH_AVX512)
     if (name == "avx512") return make_rows_avx512(std::move(tables));
+#endif
+#if defined(ACE_WITH_AVX2)
     if (name == "avx2") return make_rows_avx2(std::move(tables));
 #endif
     return make_rows_baseline(std::move(tables));
