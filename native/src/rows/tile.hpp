@@ -85,9 +85,22 @@ class Tile {
 
   private:
     struct Target {
-        int place, species, images;
-        bool inside, near;  // near: in reach of all tables
-        auto key() const { return std::make_tuple(species, !inside, !near, -images, place); }
+        int place, species;
+        bool inside, near;              // near: in reach of all tables
+        int images[tile_sites], most;  // of each site, and the largest number
+
+        // Targets that the same sites have follow each other, so that the lanes of a group are
+        // filled or empty together: sets of sites in the order of a Gray code, first by the sites
+        // that have most images.
+        auto key() const {
+            return std::make_tuple(species, !inside, !near, -most, rank(most), rank(1), place);
+        }
+        int rank(int count) const {
+            int sites = 0, found = 0;
+            for (int n = 0; n < tile_sites; n++) sites |= int(images[n] >= count) << n;
+            for (; sites; sites /= 2) found ^= sites;
+            return -found;
+        }
     };
 
     template <class F>
@@ -103,14 +116,13 @@ class Tile {
                 const int p = site.target[k], z = order.species[p];
                 if (slot_[p] < 0) {
                     slot_[p] = static_cast<int>(found_.size());
-                    found_.push_back({p, z, 0, slab.holds(p), false});
+                    found_.push_back({p, z, slab.holds(p), false, {}, 0});
                 }
                 Target& target = found_[slot_[p]];
-                target.images = std::max(target.images, ++images_[p]);
+                target.most = std::max(target.most, ++target.images[n]);
                 const double* ends = squares(order.species[site.place], z);
                 target.near = target.near || site.square[k] < *std::min_element(ends, ends + reaches);
             }
-            for (const int p : site.target) images_[p] = 0;
         }
         std::sort(found_.begin(), found_.end(),
                   [](const Target& a, const Target& b) { return a.key() < b.key(); });
