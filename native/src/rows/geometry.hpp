@@ -45,7 +45,6 @@ class Geometry {
         Scratch<V> vector;  // [xyz and r][q]
         Scratch<V> radial;  // R/r and R', [channel][q][2]
         Scratch<Pieces> pieces;
-        std::vector<const Shell*> shells;  // of one l
     };
 
     // All points in reach of a table of their species.
@@ -85,7 +84,8 @@ class Geometry {
                 g->prefetch(r);
         }
         place(site, w);
-        site.record = 3 + static_cast<size_t>(harmonics_.size()) + 2 * channels_;
+        site.harmonics = harmonics_.size();
+        site.record = 3 + static_cast<size_t>(site.harmonics) + 2 * channels_;
         site.records.need(site.vectors * site.record);
         w.radial.need(size_t(2) * channels_ * site.vectors);
         for (int q = 0; q < site.vectors; q++) {
@@ -105,9 +105,7 @@ class Geometry {
             const std::vector<int>& used = site.used[f];
             w.pieces.need(used.size());
             for (int l = 0, lm = 0; l <= family.lmax; l++) {
-                w.shells.clear();
-                for (const Shell& shell : family.shells)
-                    if (shell.l == l) w.shells.push_back(&shell);
+                const std::vector<Shell>& shells = family.by_l[l];
                 for (int m = 0; m <= 2 * l; m++, lm++) {
                     pieces(harmonics_, site, used, l, lm, w.vector.data() + 3 * n,
                            w.pieces.data());
@@ -116,7 +114,7 @@ class Geometry {
                         const V* radial[M];
                         V* out[M];
                         for (int k = 0; k < M; k++) {
-                            const Shell& shell = *w.shells[first + k];
+                            const Shell& shell = shells[first + k];
                             radial[k] = w.radial.data() + 2 * n * shell.channel;
                             out[k] = sums + (family.begin + shell.column + m) * step;
                         }
@@ -124,9 +122,9 @@ class Geometry {
                     };
                     constexpr int many = shells_at_once(virial);
                     size_t k = 0;
-                    for (; k + many <= w.shells.size(); k += many)
+                    for (; k + many <= shells.size(); k += many)
                         some(std::integral_constant<int, many>(), k);
-                    for (; k < w.shells.size(); k++) some(std::integral_constant<int, 1>(), k);
+                    for (; k < shells.size(); k++) some(std::integral_constant<int, 1>(), k);
                 }
             }
         }
@@ -153,8 +151,6 @@ class Geometry {
     }
 
     const Harmonics& harmonics() const { return harmonics_; }
-    int harmonic_count() const { return harmonics_.size(); }
-    int channels() const { return channels_; }
     int reaches() const { return reaches_; }
     // A's of all families.
     int columns() const { return families_.back().begin + families_.back().columns; }
@@ -198,7 +194,7 @@ class Geometry {
                            Work& w) const {
         const size_t n = site.vectors;
         const V r = w.vector.data()[3 * n + q];
-        V* to = site.unit(q) + 3 + harmonics_.size();
+        V* to = site.radial(q);
         for (const auto& g : grids(order.species[site.place], site.species[q])) {
             for (int k = 0; k < W; k++)
                 if (r[k] < g->begin && g->refuse) closer(site, piece, order, q * W + k, g->begin);

@@ -38,6 +38,37 @@ inline void pieces(const Harmonics& harmonics, const Site& site, const std::vect
     }
 }
 
+// -dA/dr of the neighbours in the lanes, summed over the vectors q from one on (which are further
+// images), for all A's of a family: out[column][xyz], `step` apart.
+inline void sum_images(const Harmonics& harmonics, const Site& site, int first, int count,
+                       const Family& family, Scratch<V>& pieces, V* out, size_t step) {
+    pieces.need(size_t(6) * count);
+    for (int l = 0, lm = 0; l <= family.lmax; l++)
+        for (int m = 0; m <= 2 * l; m++, lm++) {
+            V* to = pieces.data();  // across and along, as in Pieces, with the sign of the result
+            for (int q = first; q < first + count; q++, to += 6) {
+                const V *u = site.unit(q), *y = u + 3;
+                V gradient[3];
+                harmonics.gradient(lm, y, gradient);
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) {
+                    to[3 + d] = -u[d] * y[lm];
+                    to[d] = -gradient[d] - double(l) * to[3 + d];
+                }
+            }
+            for (const Shell& shell : family.by_l[l]) {
+                const V* radial = site.radial(first) + 2 * shell.channel;
+                const V* p = pieces.data();
+                V sum[3] = {};
+                for (int q = 0; q < count; q++, p += 6, radial += site.record)
+#pragma GCC unroll 3
+                    for (int d = 0; d < 3; d++) sum[d] += radial[0] * p[d] + radial[1] * p[3 + d];
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) out[(shell.column + m) * step + d] = sum[d];
+            }
+        }
+}
+
 // As many shells at once as registers hold the sums of.
 constexpr int shells_at_once(bool virial) { return virial ? (W == 8 ? 2 : 1) : (W == 8 ? 4 : 2); }
 
