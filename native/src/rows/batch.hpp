@@ -154,13 +154,10 @@ class BatchStage {
         const double y = 0.28209479177387814;  // Y_00
         for (const Program& program : plan.programs) {
             for (const Rest& rest : program.rests) {
-                V w[2 * most_l + 1];
-                for (int m = 0; m <= 2 * rest.l; m++) w[m] = -weights_[rest.weight + m];
+                const V* w = &weights_[rest.weight];
                 V* out = &kept_[rest.kept];
-                if (rest.l) shared.geometry.harmonics().lower(rest.l, w, out);
-                else out[0] = w[0];
-                if (rest.l > 1) continue;
-                for (int d = 0; d < (rest.l ? 3 : 1); d++) out[d] *= y;
+                if (rest.l) shared.geometry.harmonics().lower(rest.l, rest.l > 1 ? -1 : -y, w, out);
+                else out[0] = -y * w[0];
             }
             for (const Result& r : program.results) {
                 const V* w = &weights_[r.weight];

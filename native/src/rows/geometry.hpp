@@ -44,6 +44,7 @@ class Geometry {
         Found found;
         Scratch<V> vector;  // [xyz and r][q]
         Scratch<V> radial;  // R/r and R', [channel][q][2]
+        Scratch<V> chosen;  // the same, of some q
         Scratch<Pieces> pieces;
     };
 
@@ -104,21 +105,21 @@ class Geometry {
             const Family& family = families_[f];
             const std::vector<int>& used = site.used[f];
             w.pieces.need(used.size());
+            const V* values = radial_of(used, n, w);
             for (int l = 0, lm = 0; l <= family.lmax; l++) {
                 const std::vector<Shell>& shells = family.by_l[l];
                 for (int m = 0; m <= 2 * l; m++, lm++) {
-                    pieces(harmonics_, site, used, l, lm, w.vector.data() + 3 * n,
-                           w.pieces.data());
+                    pieces(harmonics_, site, used, l, lm, w.vector.data(), n, w.pieces.data());
                     const auto some = [&](auto constant, size_t first) {
                         constexpr int M = decltype(constant)::value;
                         const V* radial[M];
                         V* out[M];
                         for (int k = 0; k < M; k++) {
                             const Shell& shell = shells[first + k];
-                            radial[k] = w.radial.data() + 2 * n * shell.channel;
+                            radial[k] = values + 2 * used.size() * shell.channel;
                             out[k] = sums + (family.begin + shell.column + m) * step;
                         }
-                        moments<virial, M>(used, radial, w.vector.data(), n, w.pieces.data(), out);
+                        moments<virial, M>(used.size(), radial, w.pieces.data(), out);
                     };
                     constexpr int many = shells_at_once(virial);
                     size_t k = 0;
@@ -161,6 +162,17 @@ class Geometry {
     }
     const std::vector<std::unique_ptr<const Grid>>& grids(int centre, int z) const {
         return grids_[centre * tables_.species + z];
+    }
+
+    // R/r and R' of the vectors that are used: [channel][their number][2].
+    const V* radial_of(const std::vector<int>& used, size_t vectors, Work& w) const {
+        if (used.size() == vectors) return w.radial.data();
+        w.chosen.need(2 * channels_ * used.size());
+        V* to = w.chosen.data();
+        for (int c = 0; c < channels_; c++)
+            for (const int q : used)
+                for (int d = 0; d < 2; d++) *to++ = w.radial[2 * (c * vectors + q) + d];
+        return w.chosen.data();
     }
 
     // Coordinates into their lanes; empty lanes are out of any reach.

@@ -1,6 +1,5 @@
 // The derivatives of all functions in the A's of one family, for neighbours, by terms.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 
 #include "rows/plan.hpp"
@@ -66,13 +65,7 @@ class NeighbourWalk {
         const Result* const end = program_.results.data() + chunk.end_result;
         while (r < end) {
             if (r->slot < 0) {
-                constexpr int M = N > 1 ? 2 : 1;  // chains of sums that do not wait for each other
-                V sum[M][3] = {};
-                start<add>(sums, sum[0]);
-                term = derivative<M>(*r++, term, sum);
-                if (M > 1)
-                    for (int d = 0; d < 3; d++) sum[0][d] += sum[M - 1][d];
-                finish(sum[0], sums);
+                term = alone<add>(*r++, term, sums);
                 sums += 3;
                 continue;
             }
@@ -159,6 +152,54 @@ class NeighbourWalk {
         for (int d = 0; d < 3; d++) to[d] = sum[d];
     }
 
+    // A function that no other is taken from.
+    template <bool add>
+    ACE_INLINE const ace::rows::Term* alone(const Result& r, const ace::rows::Term* term,
+                                            V* sums) const {
+        V sum[chains][3] = {};
+        start<add>(sums, sum[0]);
+        term = derivative<chains>(r, term, sum);
+        finish(sum, sums);
+        return term;
+    }
+
+    // One chain of sums for each of `chains` pairs, so that not all wait for each other.
+    static constexpr int chains = N > 1 ? 2 : 1;
+    static ACE_INLINE void finish(V (*sum)[3], V* to) {
+        if (chains > 1)
+            for (int d = 0; d < 3; d++) sum[0][d] += sum[chains - 1][d];
+        finish(sum[0], to);
+    }
+
+    template <int M>
+    ACE_INLINE void add_term(const ace::rows::Term& term, V (&to)[M][3], V* s) const {
+        const V* rest = rests_ + size_t(4 * N) * term.rest;
+        const V* value = channels_ + size_t(N) * term.channel;
+        const V* slope = slopes_ + size_t(N) * term.slope;
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) {
+            const V v = value[n];
+#pragma GCC unroll 3
+            for (int d = 0; d < 3; d++) to[n % M][d] += v * rest[4 * n + d];
+            s[n] += slope[n] * rest[4 * n + 3];
+        }
+    }
+
+    ACE_INLINE void add_radial(const ace::rows::Term& term, V* s) const {
+        const V* rest = rests_ + size_t(4 * N) * term.rest;
+        const V* slope = slopes_ + size_t(N) * term.slope;
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) s[n] += slope[n] * rest[4 * n + 3];
+    }
+
+    template <int M>
+    ACE_INLINE void along(const V* s, V (&to)[M][3]) const {
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++)
+#pragma GCC unroll 3
+            for (int d = 0; d < 3; d++) to[n % M][d] += s[n] * unit_[n][d];
+    }
+
     // Functions whose parent f was the last that is no leaf itself, of the pairs begin ... end.
     template <bool add, int begin, int end>
     ACE_INLINE void leaves(const Result* r, const Result* last, const V (*f)[3], V* sums) const {
@@ -171,20 +212,22 @@ class NeighbourWalk {
                 u[n - begin][d] = unit_[n][d];
             }
         for (; r < last; r++, sums += 3) {
-            const V* slope = slopes_ + size_t(N) * std::max(r->slope, 0);
-            const bool own = r->slope >= 0;
             V sum[3];
             start<add>(sums, sum);
 #pragma GCC unroll 4
             for (int n = begin; n < end; n++) {
-                const double* kept = kept_[n] + r->kept;
-                const V w = S::set(kept[0]);
+                const V w = S::set(kept_[n][r->kept]);
 #pragma GCC unroll 3
                 for (int d = 0; d < 3; d++) sum[d] += w * parent[n - begin][d];
-                if (!own) continue;
-                const V s = kept[1] * slope[n];
+            }
+            if (r->slope >= 0) {
+                const V* slope = slopes_ + size_t(N) * r->slope;
+#pragma GCC unroll 4
+                for (int n = begin; n < end; n++) {
+                    const V s = kept_[n][r->kept + 1] * slope[n];
 #pragma GCC unroll 3
-                for (int d = 0; d < 3; d++) sum[d] += s * u[n - begin][d];
+                    for (int d = 0; d < 3; d++) sum[d] += s * u[n - begin][d];
+                }
             }
             finish(sum, sums);
         }
@@ -193,7 +236,7 @@ class NeighbourWalk {
     // Adds the derivative of a function to `to`, of each pair or (M < N) of several.
     template <int M>
     ACE_INLINE const ace::rows::Term* derivative(const Result& r, const ace::rows::Term* term,
-                                                 V (*to)[3]) const {
+                                                 V (&to)[M][3]) const {
         V s[N] = {};
         int kept = r.kept;
         if (r.parent >= 0) {
@@ -206,33 +249,14 @@ class NeighbourWalk {
             }
             kept++;
         }
-        for (int k = 0; k < r.terms; k++, term++) {
-            const V* rest = rests_ + size_t(4 * N) * term->rest;
-            const V* value = channels_ + size_t(N) * term->channel;
-            const V* slope = slopes_ + size_t(N) * term->slope;
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) {
-                const V v = value[n];
-#pragma GCC unroll 3
-                for (int d = 0; d < 3; d++) to[n % M][d] += v * rest[4 * n + d];
-                s[n] += slope[n] * rest[4 * n + 3];
-            }
-        }
-        for (int k = 0; k < r.radial_terms; k++, term++) {
-            const V* rest = rests_ + size_t(4 * N) * term->rest;
-            const V* slope = slopes_ + size_t(N) * term->slope;
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) s[n] += slope[n] * rest[4 * n + 3];
-        }
+        for (int k = 0; k < r.terms; k++) add_term(*term++, to, s);
+        for (int k = 0; k < r.radial_terms; k++) add_radial(*term++, s);
         if (r.slope >= 0) {
             const V* slope = slopes_ + size_t(N) * r.slope;
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++) s[n] += kept_[n][kept] * slope[n];
         }
-#pragma GCC unroll 4
-        for (int n = 0; n < N; n++)
-#pragma GCC unroll 3
-            for (int d = 0; d < 3; d++) to[n % M][d] += s[n] * unit_[n][d];
+        along(s, to);
         return term;
     }
 
