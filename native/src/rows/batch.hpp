@@ -1,13 +1,14 @@
 // From W atoms of one species to B_k, the virial, the forces on the atoms themselves, and what the
 // force rows of their neighbours need of them.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
+#include "rows/entries.hpp"
 #include "rows/products.hpp"
 #include "rows/shared.hpp"
 #include "rows/tile.hpp"
-#include "rows/walk.hpp"
 
 namespace ace::ACE_ISA::rows {
 
@@ -57,21 +58,31 @@ class BatchStage {
         const bool inside = slab.holds(batch.begin);
         variables_.need(plan.variables);
         V* x = variables_.data();
-        for (int t = 0; t < used_; t++) shared.geometry.arrange(tiles[t], order, slab);
+        for (int t = 0; t < used_; t++) {
+            shared.geometry.arrange(tiles[t], order, slab);
+            tiles[t].choose(shared.geometry.reaches(), [&](int z, int reach) -> const Program& {
+                return shared.program(batch.species, z, reach);
+            });
+        }
         if (virials && inside) sums<true>(shared, piece, order, batch, x);
         else sums<false>(shared, piece, order, batch, x);
         x[plan.one] = S::set(1);
         multiply(plan, x);
         values(plan, x, batch.count, inside);
         if (!forces && !virials) return;
-        weights_.need(plan.weights.size());
+        weights_.need(plan.weights.size() + W);
         for (int p = 0; p < plan.weights.size(); p++) weights_[p] = sum(plan.weights, p, x);
         own.zero(3 * plan.functions.size());
         if (inside) {
             if (virials) whole<moment_count>(plan);
             else whole<moments_without_virial>(plan);
         }
-        if (forces) keep(shared, plan, batch);
+        if (!forces) return;
+        const auto any = [&](bool Tile::*wanted) {
+            return std::any_of(tiles, tiles + used_, [&](const Tile& t) { return t.*wanted; });
+        };
+        if (any(&Tile::by_terms)) keep(shared, plan, batch);
+        if (any(&Tile::by_entries)) keep_all(plan, batch);
     }
 
   private:
@@ -107,22 +118,31 @@ class BatchStage {
     __attribute__((noinline)) void whole(const RowPlan& plan) {
         for (const Program& program : plan.programs) {
             slots_.need(static_cast<size_t>(program.slots) * width);
-            walk_moments<width>(
-                program, weights_.data(), moments_.data(), slots_.data(),
-                [&](int function, const V* sum) ACE_LAMBDA {
-                    V* out = own.data() + static_cast<size_t>(3) * plan.number[function];
+            const V* moments =
+                moments_.data() + static_cast<size_t>(program.begin) * moment_count;
+            const V* weights = weights_.data();
+            for (const Chunk& chunk : program.chunks)
+                walk_entries<1, width, moment_count>(
+                    program, chunk, [=](int p, int) ACE_LAMBDA { return weights[p]; }, moments,
+                    slots_.data(), [&](const Result& r, const V* sum) ACE_LAMBDA {
+                        add_whole<width>(plan, r.function, sum);
+                    });
+        }
+    }
+
+    template <int width>
+    ACE_INLINE void add_whole(const RowPlan& plan, int function, const V* sum) {
+        V* out = own.data() + static_cast<size_t>(3) * plan.number[function];
 #pragma GCC unroll 3
-                    for (int q = 0; q < 3; q++) out[q] += sum[q];
-                    if constexpr (width == moment_count) {
-                        V padded[virial_vectors * W] = {};
+        for (int q = 0; q < 3; q++) out[q] += sum[q];
+        if constexpr (width == moment_count) {
+            V padded[virial_vectors * W] = {};
 #pragma GCC unroll 6
-                        for (int q = 0; q < 6; q++) padded[q] = sum[3 + q];
+            for (int q = 0; q < 6; q++) padded[q] = sum[3 + q];
 #pragma GCC unroll 3
-                        for (int v = 0; v < virial_vectors; v++)
-                            virial[static_cast<size_t>(function) * virial_vectors + v] +=
-                                S::sums(padded + v * W);
-                    }
-                });
+            for (int v = 0; v < virial_vectors; v++)
+                virial[static_cast<size_t>(function) * virial_vectors + v] +=
+                    S::sums(padded + v * W);
         }
     }
 
@@ -134,23 +154,32 @@ class BatchStage {
         const double y = 0.28209479177387814;  // Y_00
         for (const Program& program : plan.programs) {
             for (const Rest& rest : program.rests) {
-                V w[2 * most_l + 1];
-                for (int m = 0; m <= 2 * rest.l; m++) w[m] = -weights_[rest.weight + m];
-                if (rest.l) shared.geometry.harmonics().lower(rest.l, w, &kept_[rest.kept]);
-                else kept_[rest.kept] = y * w[0];
+                const V* w = &weights_[rest.weight];
+                V* out = &kept_[rest.kept];
+                if (rest.l) shared.geometry.harmonics().lower(rest.l, rest.l > 1 ? -1 : -y, w, out);
+                else out[0] = -y * w[0];
             }
             for (const Result& r : program.results) {
                 const V* w = &weights_[r.weight];
                 V* out = &kept_[r.kept];
                 if (r.parent >= 0) *out++ = *w++;
-                if (r.channel >= 0) *out = -y * *w;
+                if (r.slope >= 0) *out = -y * *w;
             }
         }
-        for (int k = 0; k < batch.count; k++) site(k).kept.need(padded);
-        for (int p = 0; p < padded; p += W) {
-            V* columns = &kept_[p];
-            S::transpose(columns);
-            for (int k = 0; k < batch.count; k++) S::store(&site(k).kept[p], columns[k]);
+        turn(kept_.data(), padded, batch, &Site::kept);
+    }
+
+    // All weights, atom by atom; these are gone then.
+    void keep_all(const RowPlan& plan, const Batch& batch) {
+        turn(weights_.data(), (plan.weights.size() + W - 1) / W * W, batch, &Site::weights);
+    }
+
+    // From atoms in the lanes to numbers of each atom.
+    void turn(V* from, int count, const Batch& batch, Scratch<double> Site::*to) {
+        for (int k = 0; k < batch.count; k++) (site(k).*to).need(count);
+        for (int p = 0; p < count; p += W) {
+            S::transpose(from + p);
+            for (int k = 0; k < batch.count; k++) S::store(&(site(k).*to)[p], from[p + k]);
         }
     }
 

@@ -30,13 +30,16 @@ std::vector<int> reaches(const Tables& tables) {
 std::vector<Family> families(const Tables& tables) {
     const std::vector<int> reach = reaches(tables);
     const int count = 1 + *std::max_element(reach.begin(), reach.end());
-    std::vector<Family> out(tables.species * count, {0, 0, 0, {}});
+    std::vector<Family> out(tables.species * count, {0, 0, 0, {}, {}});
     for (int v = 0; v < static_cast<int>(tables.a_l.size()); v += 2 * tables.a_l[v] + 1) {
         int table = 0;
         for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
             c -= tables.radial[table].channels;
         Family& family = out[tables.a_species[v] * count + reach[table]];
-        family.shells.push_back({tables.a_channel[v], tables.a_l[v], v, family.columns});
+        const Shell shell{tables.a_channel[v], tables.a_l[v], v, family.columns};
+        family.shells.push_back(shell);
+        family.by_l.resize(std::max<size_t>(family.by_l.size(), shell.l + 1));
+        family.by_l[shell.l].push_back(shell);
         family.columns += 2 * tables.a_l[v] + 1;
         family.lmax = std::max(family.lmax, tables.a_l[v]);
     }

@@ -16,6 +16,7 @@ struct Family {
     int begin, columns;  // `begin`: number of columns of the families before
     int lmax;
     std::vector<Shell> shells;
+    std::vector<std::vector<Shell>> by_l;
 };
 
 // By species, and for each by number of the distance.

@@ -44,8 +44,8 @@ class Geometry {
         Found found;
         Scratch<V> vector;  // [xyz and r][q]
         Scratch<V> radial;  // R/r and R', [channel][q][2]
+        Scratch<V> chosen;  // the same, of some q
         Scratch<Pieces> pieces;
-        std::vector<const Shell*> shells;  // of one l
     };
 
     // All points in reach of a table of their species.
@@ -85,7 +85,8 @@ class Geometry {
                 g->prefetch(r);
         }
         place(site, w);
-        site.record = 3 + static_cast<size_t>(harmonics_.size()) + 2 * channels_;
+        site.harmonics = harmonics_.size();
+        site.record = 3 + static_cast<size_t>(site.harmonics) + 2 * channels_;
         site.records.need(site.vectors * site.record);
         w.radial.need(size_t(2) * channels_ * site.vectors);
         for (int q = 0; q < site.vectors; q++) {
@@ -104,29 +105,27 @@ class Geometry {
             const Family& family = families_[f];
             const std::vector<int>& used = site.used[f];
             w.pieces.need(used.size());
+            const V* values = radial_of(used, n, w);
             for (int l = 0, lm = 0; l <= family.lmax; l++) {
-                w.shells.clear();
-                for (const Shell& shell : family.shells)
-                    if (shell.l == l) w.shells.push_back(&shell);
+                const std::vector<Shell>& shells = family.by_l[l];
                 for (int m = 0; m <= 2 * l; m++, lm++) {
-                    pieces(harmonics_, site, used, l, lm, w.vector.data() + 3 * n,
-                           w.pieces.data());
+                    pieces(harmonics_, site, used, l, lm, w.vector.data(), n, w.pieces.data());
                     const auto some = [&](auto constant, size_t first) {
                         constexpr int M = decltype(constant)::value;
                         const V* radial[M];
                         V* out[M];
                         for (int k = 0; k < M; k++) {
-                            const Shell& shell = *w.shells[first + k];
-                            radial[k] = w.radial.data() + 2 * n * shell.channel;
+                            const Shell& shell = shells[first + k];
+                            radial[k] = values + 2 * used.size() * shell.channel;
                             out[k] = sums + (family.begin + shell.column + m) * step;
                         }
-                        moments<virial, M>(used, radial, w.vector.data(), n, w.pieces.data(), out);
+                        moments<virial, M>(used.size(), radial, w.pieces.data(), out);
                     };
                     constexpr int many = shells_at_once(virial);
                     size_t k = 0;
-                    for (; k + many <= w.shells.size(); k += many)
+                    for (; k + many <= shells.size(); k += many)
                         some(std::integral_constant<int, many>(), k);
-                    for (; k < w.shells.size(); k++) some(std::integral_constant<int, 1>(), k);
+                    for (; k < shells.size(); k++) some(std::integral_constant<int, 1>(), k);
                 }
             }
         }
@@ -153,8 +152,6 @@ class Geometry {
     }
 
     const Harmonics& harmonics() const { return harmonics_; }
-    int harmonic_count() const { return harmonics_.size(); }
-    int channels() const { return channels_; }
     int reaches() const { return reaches_; }
     // A's of all families.
     int columns() const { return families_.back().begin + families_.back().columns; }
@@ -165,6 +162,17 @@ class Geometry {
     }
     const std::vector<std::unique_ptr<const Grid>>& grids(int centre, int z) const {
         return grids_[centre * tables_.species + z];
+    }
+
+    // R/r and R' of the vectors that are used: [channel][their number][2].
+    const V* radial_of(const std::vector<int>& used, size_t vectors, Work& w) const {
+        if (used.size() == vectors) return w.radial.data();
+        w.chosen.need(2 * channels_ * used.size());
+        V* to = w.chosen.data();
+        for (int c = 0; c < channels_; c++)
+            for (const int q : used)
+                for (int d = 0; d < 2; d++) *to++ = w.radial[2 * (c * vectors + q) + d];
+        return w.chosen.data();
     }
 
     // Coordinates into their lanes; empty lanes are out of any reach.
@@ -198,7 +206,7 @@ class Geometry {
                            Work& w) const {
         const size_t n = site.vectors;
         const V r = w.vector.data()[3 * n + q];
-        V* to = site.unit(q) + 3 + harmonics_.size();
+        V* to = site.radial(q);
         for (const auto& g : grids(order.species[site.place], site.species[q])) {
             for (int k = 0; k < W; k++)
                 if (r[k] < g->begin && g->refuse) closer(site, piece, order, q * W + k, g->begin);

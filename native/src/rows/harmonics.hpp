@@ -13,7 +13,8 @@ namespace ace::ACE_ISA::rows {
 //   dF_lm/dz = n F_l-1,m   (d/dx + i d/dy) F_lm = -F_l-1,m+1   (d/dx - i d/dy) F_lm = n (n - 1) F_l-1,m-1
 class Harmonics {
   public:
-    explicit Harmonics(int lmax) : lmax_(lmax), norms_(size()), slopes_(size()) {
+    explicit Harmonics(int lmax)
+        : lmax_(lmax), lowered_(lmax + 1), norms_(size()), slopes_(size()) {
         for (int l = 0; l <= lmax; l++)
             for (int m = 0; m <= l; m++) {
                 double ratio = 1;
@@ -23,6 +24,7 @@ class Harmonics {
             }
         for (int l = 1; l <= lmax; l++)
             for (int m = 0; m <= l; m++) relate(l, m);
+        for (int l = 1; l <= lmax; l++) lower_from(l);
     }
 
     int size() const { return (lmax_ + 1) * (lmax_ + 1); }
@@ -52,17 +54,12 @@ class Harmonics {
     }
 
     // From the 2l + 1 numbers w of a rest, l > 0, to those with which grad sum_m w_m r^l Y_lm is a sum
-    // of Y one l below: [m][xyz].
-    void lower(int l, const V* w, V* out) const {
-        for (int k = 0; k < 3 * (2 * l - 1); k++) out[k] = V{};
-        V* to = out - 3 * (l - 1) * (l - 1);
-        for (int m = 0; m <= 2 * l; m++) {
-            const Slope& t = slopes_[l * l + m];
-            if (t.x[0] != 0) to[3 * t.up] += t.x[0] * w[m];
-            if (t.x[1] != 0) to[3 * t.down] += t.x[1] * w[m];
-            if (t.y[0] != 0) to[3 * t.up_other + 1] += t.y[0] * w[m];
-            if (t.y[1] != 0) to[3 * t.down_other + 1] += t.y[1] * w[m];
-            if (t.z != 0) to[3 * t.same + 2] += t.z * w[m];
+    // of Y one l below, times `scale`: [m][xyz].
+    void lower(int l, double scale, const V* w, V* out) const {
+        for (const Lowered& sum : lowered_[l]) {
+            V total = V{};
+            for (int k = 0; k < sum.count; k++) total += sum.factor[k] * w[sum.from[k]];
+            *out++ = scale * total;
         }
     }
 
@@ -122,7 +119,33 @@ class Harmonics {
         }
     }
 
+    // One of the numbers that lower() makes: a sum over few of those of the rest.
+    struct Lowered {
+        int count = 0;
+        int from[4];
+        double factor[4];
+        void add(int m, double c) {
+            from[count] = m;
+            factor[count++] = c;
+        }
+    };
+
+    void lower_from(int l) {
+        std::vector<Lowered>& to = lowered_[l];
+        to.resize(3 * (2 * l - 1));
+        const int below = (l - 1) * (l - 1);
+        for (int m = 0; m <= 2 * l; m++) {
+            const Slope& t = slopes_[l * l + m];
+            if (t.x[0] != 0) to[3 * (t.up - below)].add(m, t.x[0]);
+            if (t.x[1] != 0) to[3 * (t.down - below)].add(m, t.x[1]);
+            if (t.y[0] != 0) to[3 * (t.up_other - below) + 1].add(m, t.y[0]);
+            if (t.y[1] != 0) to[3 * (t.down_other - below) + 1].add(m, t.y[1]);
+            if (t.z != 0) to[3 * (t.same - below) + 2].add(m, t.z);
+        }
+    }
+
     int lmax_;
+    std::vector<std::vector<Lowered>> lowered_;  // by l: [m][xyz]
     std::vector<double> norms_;
     std::vector<Slope> slopes_;
 };

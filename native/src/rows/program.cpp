@@ -24,6 +24,8 @@ class Builder {
             int& kept)
         : derivatives_(derivatives), weights_(weights), kept_(kept), shell_(family.columns) {
         program_.begin = family.begin;
+        program_.columns = family.columns;
+        program_.lmax = family.lmax;
         for (const Shell& shell : family.shells)
             for (int m = 0; m <= 2 * shell.l; m++) shell_[shell.column + m] = &shell;
     }
@@ -48,6 +50,7 @@ class Builder {
                      rests + rests_of(groups[g]).size() <= enough_rests);
             write_chunk(roots);
         }
+        count();
         return std::move(program_);
     }
 
@@ -126,7 +129,8 @@ class Builder {
                    std::make_tuple(g.terms.size(), g.children.size());
         });
         Chunk chunk{int(program_.rests.size()), 0, int(program_.results.size()), 0,
-                    int(program_.terms.size()), int(program_.positions.size())};
+                    int(program_.terms.size()), int(program_.entries.size()),
+                    int(program_.positions.size())};
         place_.clear();
         for (const int r : rests_of(roots)) {
             place_[r] = static_cast<int>(program_.rests.size()) - chunk.first_rest;
@@ -153,15 +157,16 @@ class Builder {
         const Derivative& from = derivatives_[d];
         const Function& function = functions_[d];
         const bool is_parent = !function.children.empty();
-        Result result{from.function, 0, 0, is_parent ? depth : -1,
+        Result result{from.function, 0, 0, 0, is_parent ? depth : -1,
                       from.parent < 0 ? -1 : depth - 1, -1, from.column, weights_.size(), kept_, 0};
         for (const auto& [rest, shell] : function.terms) {
             (shell->l ? result.terms : result.radial_terms)++;
-            program_.terms.push_back({place_.at(rest), shell->channel, shell->column});
+            write_term(rest, *shell);
+            result.entries += 2 * shell->l + 1;
         }
         if (from.parent >= 0) write_weight(from.factor, from.coefficient);
         if (from.column >= 0) {
-            result.channel = shell_[from.column]->channel;
+            result.slope = slope(*shell_[from.column]);
             write_weight(from.value, from.coefficient);
         }
         result.leaves = static_cast<int>(
@@ -175,6 +180,40 @@ class Builder {
         std::stable_partition(children.begin(), children.end(),
                               [&](size_t c) { return functions_[c].children.empty(); });
         for (const size_t child : children) write_result(child, depth + 1);
+    }
+
+    void write_term(int rest, const Shell& shell) {
+        const int number = place_.at(rest);
+        const int first = program_.rests[program_.rests.size() - place_.size() + number].weight;
+        program_.terms.push_back({number, shell.l ? channel(shell) : -1, slope(shell)});
+        for (int m = 0; m <= 2 * shell.l; m++)
+            program_.entries.push_back({first + m, shell.column + m});
+    }
+
+    int channel(const Shell& shell) {
+        const auto [at, is_new] =
+            channels_.try_emplace(shell.channel, static_cast<int>(program_.channels.size()));
+        if (is_new) program_.channels.push_back(shell.channel);
+        return at->second;
+    }
+
+    int slope(const Shell& shell) {
+        const auto [at, is_new] =
+            slopes_.try_emplace(shell.column, static_cast<int>(program_.slopes.size()));
+        if (is_new) program_.slopes.push_back({shell.channel, shell.l});
+        return at->second;
+    }
+
+    // What ways of making the results cost.
+    void count() {
+        for (const Rest& rest : program_.rests)
+            program_.by_terms += rest.l > 1 ? 6 * rest.l : 3 * rest.l;
+        for (const Result& r : program_.results) {
+            program_.by_terms += 4 * r.terms + r.radial_terms + 3 + 3 * (r.parent >= 0) +
+                                 (r.slope >= 0);
+            program_.by_entries += 3 * (r.entries + (r.parent >= 0) + (r.slope >= 0));
+        }
+        program_.by_image = 6 * program_.columns + 10 * (program_.lmax + 1) * (program_.lmax + 1);
     }
 
     void write_weight(int place, double coefficient) {
@@ -192,6 +231,7 @@ class Builder {
     std::map<std::pair<int, Numbers>, int> known_;
     std::vector<Found> rests_;
     std::map<int, int> place_;         // of the rests of a chunk
+    std::map<int, int> channels_, slopes_;  // numbers of them, by channel and by first column
     Program program_;
 };
 

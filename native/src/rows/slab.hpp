@@ -5,6 +5,8 @@
 
 #include "rows/batch.hpp"
 #include "rows/force_rows.hpp"
+#include "rows/moments.hpp"
+#include "rows/walk.hpp"
 
 namespace ace::ACE_ISA::rows {
 
@@ -47,38 +49,42 @@ class SlabStage {
             const Group& group = tile.groups[g];
             if (!slab.holds(tile.targets[group.slot])) continue;  // those in the slab come first
             for (int t = 0; t < shared_.geometry.reaches(); t++) {
-                list_pairs(tile, g, t);
                 const Part part{shared_.program(centre, group.species, t), tile, group, centre, t};
                 results_.need(3 * part.program.positions.size());
-                for (size_t k = 0; k < pairs_.size(); k += 4) switch (pairs_.size() - k) {
-                        case 1: walk<1>(part, k); break;
-                        case 2: walk<2>(part, k); break;
-                        case 3: walk<3>(part, k); break;
-                        default: walk<4>(part, k);
-                    }
+                list_pairs(tile, g, t);
+                if (tile.summed[g * shared_.geometry.reaches() + t]) by_entries(part);
+                else by_terms(part);
             }
         }
     }
 
+    // The vectors of a group.
     void list_pairs(const Tile& tile, size_t g, int reach) {
         pairs_.clear();
+        here_.clear();
         for (int n = 0; n < tile.count; n++) {
             const Site& site = tile.sites[n];
+            const int first = site.first[g];
             const int layers = site.layers[g * shared_.geometry.reaches() + reach];
-            for (int q = site.first[g]; q < site.first[g] + layers; q++) {
-                const V* unit = site.unit(q);
-                pairs_.push_back({unit, unit + 3, unit + 3 + shared_.geometry.harmonic_count(),
-                                  site.kept.data()});
-            }
+            if (layers) here_.push_back({&site, first, layers});
+            for (int q = first; q < first + layers; q++)
+                pairs_.push_back({site.unit(q), site.unit(q) + 3, site.radial(q), site.kept.data()});
         }
+    }
+
+    void by_terms(const Part& part) {
+        for (size_t k = 0; k < pairs_.size(); k += 4) switch (pairs_.size() - k) {
+                case 1: walk<1>(part, k); break;
+                case 2: walk<2>(part, k); break;
+                case 3: walk<3>(part, k); break;
+                default: walk<4>(part, k);
+            }
     }
 
     // N pairs of a group from one on; with the last of them the results go to the rows.
     template <int N>
     void walk(const Part& part, size_t first) {
-        NeighbourWalk<N> walk(part.program, pairs_.data() + first,
-                              shared_.geometry.harmonic_count(), shared_.geometry.channels(),
-                              work_);
+        NeighbourWalk<N> walk(part.program, pairs_.data() + first, work_);
         const bool last = first + N == pairs_.size();
         for (const Chunk& chunk : part.program.chunks) {
             V* results = results_.data() + 3 * chunk.first_position;
@@ -89,9 +95,48 @@ class SlabStage {
         }
     }
 
+    void by_entries(const Part& part) {
+        switch (here_.size()) {
+            case 0: break;
+            case 1: walk_summed<1>(part); break;
+            case 2: walk_summed<2>(part); break;
+            case 3: walk_summed<3>(part); break;
+            default: walk_summed<4>(part);
+        }
+    }
+
+    // All N sites that have neighbours in a group.
+    template <int N>
+    void walk_summed(const Part& part) {
+        const Family& family =
+            shared_.families[part.group.species * shared_.geometry.reaches() + part.reach];
+        images_.need(static_cast<size_t>(family.columns) * 3 * N);
+        work_.slots.need(size_t(part.program.slots) * 3 * N);
+        const double* weights[N];
+        for (int n = 0; n < N; n++) {
+            const Images& from = here_[n];
+            weights[n] = from.site->weights.data();
+            sum_images(shared_.geometry.harmonics(), *from.site, from.first, from.count, family,
+                       pieces_, images_.data() + 3 * n, 3 * N);
+        }
+        for (const Chunk& chunk : part.program.chunks) {
+            V* results = results_.data() + 3 * chunk.first_position;
+            rows.ask(part.tile, part.group, part.centre, part.reach, chunk);
+            walk_images<N>(part.program, chunk, weights, images_.data(), work_.slots.data(), results);
+            rows.add(part.tile, part.group, part.centre, part.reach, chunk, results);
+        }
+    }
+
+    // The vectors of a group that are neighbours of one site.
+    struct Images {
+        const Site* site;
+        int first, count;
+    };
+
     const Shared& shared_;
     std::vector<Pair> pairs_;
-    Scratch<V> results_;
+    std::vector<Images> here_;
+    Scratch<V> results_, images_, pieces_;
     WalkWork work_;
 };
 

@@ -12,6 +12,7 @@
 #include "ace/errors.hpp"
 #include "engine/search.hpp"
 #include "rows/order.hpp"
+#include "rows/plan.hpp"
 #include "rows/vectors.hpp"
 
 namespace ace::ACE_ISA::rows {
@@ -37,11 +38,15 @@ struct Site {
     // Of every vector q, all that derivatives are made of, so that it is read in one stretch: the
     // unit vector; Y by lm; R/r and R' by channel.
     Scratch<V> records;
-    Scratch<double> kept;  // what the plan keeps of the weights
-    size_t record = 0;     // vectors
+    Scratch<double> kept;     // what the plan keeps of the weights, for terms
+    Scratch<double> weights;  // all of them, for entries
+    size_t record = 0;        // vectors
+    int harmonics = 0;
 
     V* unit(int q) { return records.data() + q * record; }
     const V* unit(int q) const { return records.data() + q * record; }
+    V* radial(int q) { return unit(q) + 3 + harmonics; }
+    const V* radial(int q) const { return unit(q) + 3 + harmonics; }
 };
 
 // Places of the atoms whose force rows are wanted.
@@ -56,6 +61,32 @@ class Tile {
     int count = 0;
     std::vector<Group> groups;
     std::vector<int> targets;  // by slot; -1: none
+    // By group and reach: whether images are many enough to sum dA/dr over them first; whether any
+    // are, and whether any are not.
+    std::vector<char> summed;
+    bool by_entries = false, by_terms = false;
+
+    // Chooses that, by the programs of (species of the neighbours, reach).
+    template <class F>
+    void choose(int reaches, F&& program) {
+        summed.assign(groups.size() * reaches, 0);
+        by_entries = by_terms = false;
+        for (size_t g = 0; g < groups.size(); g++)
+            for (int t = 0; t < reaches; t++) {
+                const Program& p = program(groups[g].species, t);
+                int here = 0, images = 0;
+                for (int n = 0; n < count; n++) {
+                    const int layers = sites[n].layers[g * reaches + t];
+                    here += layers > 0;
+                    images += layers;
+                }
+                const bool sum = images * double(p.by_terms) >
+                                 here * double(p.by_entries) + images * double(p.by_image);
+                summed[g * reaches + t] = sum;
+                by_entries = by_entries || sum;
+                by_terms = by_terms || (images && !sum);
+            }
+    }
 
     // Gives slots to all targets, those in the slab first, and lanes to all neighbours.
     // `squares(centre, neighbour)` are the squares of the distances that radial tables end at.
@@ -85,9 +116,22 @@ class Tile {
 
   private:
     struct Target {
-        int place, species, images;
-        bool inside, near;  // near: in reach of all tables
-        auto key() const { return std::make_tuple(species, !inside, !near, -images, place); }
+        int place, species;
+        bool inside, near;              // near: in reach of all tables
+        int images[tile_sites], most;  // of each site, and the largest number
+
+        // Targets that the same sites have follow each other, so that the lanes of a group are
+        // filled or empty together: sets of sites in the order of a Gray code, first by the sites
+        // that have most images.
+        auto key() const {
+            return std::make_tuple(species, !inside, !near, -most, rank(most), rank(1), place);
+        }
+        int rank(int count) const {
+            int sites = 0, found = 0;
+            for (int n = 0; n < tile_sites; n++) sites |= int(images[n] >= count) << n;
+            for (; sites; sites /= 2) found ^= sites;
+            return -found;
+        }
     };
 
     template <class F>
@@ -103,14 +147,13 @@ class Tile {
                 const int p = site.target[k], z = order.species[p];
                 if (slot_[p] < 0) {
                     slot_[p] = static_cast<int>(found_.size());
-                    found_.push_back({p, z, 0, slab.holds(p), false});
+                    found_.push_back({p, z, slab.holds(p), false, {}, 0});
                 }
                 Target& target = found_[slot_[p]];
-                target.images = std::max(target.images, ++images_[p]);
+                target.most = std::max(target.most, ++target.images[n]);
                 const double* ends = squares(order.species[site.place], z);
                 target.near = target.near || site.square[k] < *std::min_element(ends, ends + reaches);
             }
-            for (const int p : site.target) images_[p] = 0;
         }
         std::sort(found_.begin(), found_.end(),
                   [](const Target& a, const Target& b) { return a.key() < b.key(); });

@@ -1,9 +1,7 @@
-// The derivatives of all functions in the A's of one family, for neighbours and for whole atoms.
+// The derivatives of all functions in the A's of one family, for neighbours, by terms.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 
-#include "rows/moments.hpp"
 #include "rows/plan.hpp"
 #include "rows/vectors.hpp"
 
@@ -17,32 +15,44 @@ struct Pair {
 
 // Where the walk holds what it needs again and again.
 struct WalkWork {
-    Scratch<V> harmonics, radial;  // side by side: [lm][pair]; [channel][pair][2]
-    Scratch<V> rests;              // [rest][pair]: t without its part along u, then s
-    Scratch<V> slots;              // [slot][pair][xyz]
+    Scratch<V> harmonics;         // side by side: [lm][pair]
+    Scratch<V> channels, slopes;  // of the program: [channel][pair]; [slope][pair]
+    Scratch<V> rests;             // [rest][pair]: t, then t.u
+    Scratch<V> slots;             // [slot][pair][xyz]
 };
 
 // -dB/dr of the same W atoms as neighbours of N others (or further images), summed over these.
 template <int N>
 class NeighbourWalk {
   public:
-    NeighbourWalk(const Program& program, const Pair* pairs, int harmonics, int channels,
-                  WalkWork& work)
-        : program_(program) {
+    NeighbourWalk(const Program& program, const Pair* pairs, WalkWork& work) : program_(program) {
+        const int harmonics = program.lmax * program.lmax;  // gradients are one l below
         work.harmonics.need(size_t(harmonics) * N);
-        work.radial.need(size_t(channels) * 2 * N);
+        work.channels.need(program.channels.size() * N);
+        work.slopes.need(program.slopes.size() * N);
         work.rests.need(size_t(program.most_rests) * 4 * N);
         work.slots.need(size_t(program.slots) * 3 * N);
         harmonics_ = work.harmonics.data();
-        radial_ = work.radial.data();
+        channels_ = work.channels.data();
+        slopes_ = work.slopes.data();
         rests_ = work.rests.data();
         slots_ = work.slots.data();
         for (int n = 0; n < N; n++) {
             kept_[n] = pairs[n].kept;
+            const V* radial = pairs[n].radial;
             for (int d = 0; d < 3; d++) unit_[n][d] = pairs[n].unit[d];
             for (int k = 0; k < harmonics; k++) harmonics_[k * N + n] = pairs[n].harmonics[k];
-            for (int k = 0; k < channels; k++)
-                for (int d = 0; d < 2; d++) radial_[2 * (k * N + n) + d] = pairs[n].radial[2 * k + d];
+            V* to = channels_ + n;
+            for (const int channel : program.channels) {
+                *to = radial[2 * channel];
+                to += N;
+            }
+            to = slopes_ + n;
+            for (const Slope& slope : program.slopes) {
+                const V* r = radial + 2 * slope.channel;
+                *to = slope.l ? r[1] * (1.0 / slope.l) - r[0] : r[1];
+                to += N;
+            }
         }
     }
 
@@ -55,13 +65,7 @@ class NeighbourWalk {
         const Result* const end = program_.results.data() + chunk.end_result;
         while (r < end) {
             if (r->slot < 0) {
-                constexpr int M = N > 1 ? 2 : 1;  // chains of sums that do not wait for each other
-                V sum[M][3] = {};
-                start<add>(sums, sum[0]);
-                term = derivative<M>(*r++, term, sum);
-                if (M > 1)
-                    for (int d = 0; d < 3; d++) sum[0][d] += sum[M - 1][d];
-                finish(sum[0], sums);
+                term = alone<add>(*r++, term, sums);
                 sums += 3;
                 continue;
             }
@@ -79,39 +83,63 @@ class NeighbourWalk {
             finish(sum, sums);
             sums += 3;
             const Result* const last = r + 1 + r->leaves;
-            for (r++; r < last; r++, sums += 3) {
-                start<add>(sums, sum);
-                leaf(*r, f, sum);
-                finish(sum, sums);
-            }
+            constexpr int some = W < 8 && N > 2 ? 2 : N;  // pairs that registers hold
+            leaves<add, 0, some>(r + 1, last, f, sums);
+            if constexpr (some < N) leaves<true, some, N>(r + 1, last, f, sums);
+            sums += 3 * r->leaves;
+            r = last;
         }
     }
 
   private:
     void make_rests(const Chunk& chunk, int n) {
-        const V u[3] = {unit_[n][0], unit_[n][1], unit_[n][2]};
         const Rest* rest = program_.rests.data() + chunk.first_rest;
         const Rest* const end = program_.rests.data() + chunk.end_rest;
         V* to = rests_ + 4 * n;
         for (; rest < end && rest->l == 0; rest++, to += 4 * N) to[3] = S::set(kept_[n][rest->kept]);
-        for (; rest < end && rest->l == 1; rest++, to += 4 * N) make<1>(1, n, *rest, u, to);
-        for (; rest < end && rest->l == 2; rest++, to += 4 * N) make<2>(2, n, *rest, u, to);
-        for (; rest < end && rest->l == 3; rest++, to += 4 * N) make<3>(3, n, *rest, u, to);
-        for (; rest < end; rest++, to += 4 * N) make<0>(rest->l, n, *rest, u, to);
+        const V u[3] = {unit_[n][0], unit_[n][1], unit_[n][2]};
+        for (; rest < end && rest->l == 1; rest++, to += 4 * N) {
+            const double* w = kept_[n] + rest->kept;  // t is the same for all neighbours
+            const V t[3] = {S::set(w[0]), S::set(w[1]), S::set(w[2])};
+            write(t, u, to);
+        }
+        make<2>(n, rest, end, u, to);
+        make<3>(n, rest, end, u, to);
+        make<4>(n, rest, end, u, to);
+        for (; rest < end; rest++, to += 4 * N) {
+            const double* w = kept_[n] + rest->kept;
+            const V* y = harmonics_ + (rest->l - 1) * (rest->l - 1) * N + n;
+            V t[3] = {};
+            for (int m = 0; m < 2 * rest->l - 1; m++, w += 3)
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) t[d] += w[d] * y[m * N];
+            write(t, u, to);
+        }
     }
 
-    template <int known_l>
-    ACE_INLINE void make(int given_l, int n, const Rest& rest, const V* u, V* to) const {
-        const int l = known_l ? known_l : given_l;
-        const double* w = kept_[n] + rest.kept;
-        const V* y = harmonics_ + (l - 1) * (l - 1) * N + n;
-        V t[3] = {};
+    // All rests of one l that come next; the harmonics stay in registers.
+    template <int l>
+    ACE_INLINE void make(int n, const Rest*& rest, const Rest* end, const V* u, V*& to) const {
+        if (rest == end || rest->l != l) return;
+        constexpr int count = 2 * l - 1;
+        V y[count];
 #pragma GCC unroll 8
-        for (int m = 0; m < 2 * l - 1; m++, w += 3)
-            for (int d = 0; d < 3; d++) t[d] += w[d] * y[m * N];
-        const V along = u[0] * t[0] + u[1] * t[1] + u[2] * t[2];
-        for (int d = 0; d < 3; d++) to[d] = t[d] - along * u[d];
-        to[3] = along * (1.0 / l);
+        for (int m = 0; m < count; m++) y[m] = harmonics_[((l - 1) * (l - 1) + m) * N + n];
+        for (; rest < end && rest->l == l; rest++, to += 4 * N) {
+            const double* w = kept_[n] + rest->kept;
+            V t[3] = {};
+#pragma GCC unroll 8
+            for (int m = 0; m < count; m++)
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) t[d] += w[3 * m + d] * y[m];
+            write(t, u, to);
+        }
+    }
+
+    static ACE_INLINE void write(const V* t, const V* u, V* to) {
+#pragma GCC unroll 3
+        for (int d = 0; d < 3; d++) to[d] = t[d];
+        to[3] = u[0] * t[0] + u[1] * t[1] + u[2] * t[2];
     }
 
     template <bool add>
@@ -124,26 +152,91 @@ class NeighbourWalk {
         for (int d = 0; d < 3; d++) to[d] = sum[d];
     }
 
-    // A function whose parent f was the last that is no leaf itself.
-    ACE_INLINE void leaf(const Result& r, const V (*f)[3], V* sum) const {
-        const V* radial = radial_ + size_t(2 * N) * std::max(r.channel, 0) + 1;
+    // A function that no other is taken from.
+    template <bool add>
+    ACE_INLINE const ace::rows::Term* alone(const Result& r, const ace::rows::Term* term,
+                                            V* sums) const {
+        V sum[chains][3] = {};
+        start<add>(sums, sum[0]);
+        term = derivative<chains>(r, term, sum);
+        finish(sum, sums);
+        return term;
+    }
+
+    // One chain of sums for each of `chains` pairs, so that not all wait for each other.
+    static constexpr int chains = N > 1 ? 2 : 1;
+    static ACE_INLINE void finish(V (*sum)[3], V* to) {
+        if (chains > 1)
+            for (int d = 0; d < 3; d++) sum[0][d] += sum[chains - 1][d];
+        finish(sum[0], to);
+    }
+
+    template <int M>
+    ACE_INLINE void add_term(const ace::rows::Term& term, V (&to)[M][3], V* s) const {
+        const V* rest = rests_ + size_t(4 * N) * term.rest;
+        const V* value = channels_ + size_t(N) * term.channel;
+        const V* slope = slopes_ + size_t(N) * term.slope;
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
-            const double* kept = kept_[n] + r.kept;
-            const V w = S::set(kept[0]);
+            const V v = value[n];
 #pragma GCC unroll 3
-            for (int d = 0; d < 3; d++) sum[d] += w * f[n][d];
-            if (r.channel < 0) continue;
-            const V s = kept[1] * radial[2 * n];
-#pragma GCC unroll 3
-            for (int d = 0; d < 3; d++) sum[d] += s * unit_[n][d];
+            for (int d = 0; d < 3; d++) to[n % M][d] += v * rest[4 * n + d];
+            s[n] += slope[n] * rest[4 * n + 3];
         }
     }
 
-    // Adds the derivative of a function to `to`, of each pair or (M = 1) of all.
+    ACE_INLINE void add_radial(const ace::rows::Term& term, V* s) const {
+        const V* rest = rests_ + size_t(4 * N) * term.rest;
+        const V* slope = slopes_ + size_t(N) * term.slope;
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) s[n] += slope[n] * rest[4 * n + 3];
+    }
+
+    template <int M>
+    ACE_INLINE void along(const V* s, V (&to)[M][3]) const {
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++)
+#pragma GCC unroll 3
+            for (int d = 0; d < 3; d++) to[n % M][d] += s[n] * unit_[n][d];
+    }
+
+    // Functions whose parent f was the last that is no leaf itself, of the pairs begin ... end.
+    template <bool add, int begin, int end>
+    ACE_INLINE void leaves(const Result* r, const Result* last, const V (*f)[3], V* sums) const {
+        V parent[end - begin][3], u[end - begin][3];
+#pragma GCC unroll 4
+        for (int n = begin; n < end; n++)
+#pragma GCC unroll 3
+            for (int d = 0; d < 3; d++) {
+                parent[n - begin][d] = f[n][d];
+                u[n - begin][d] = unit_[n][d];
+            }
+        for (; r < last; r++, sums += 3) {
+            V sum[3];
+            start<add>(sums, sum);
+#pragma GCC unroll 4
+            for (int n = begin; n < end; n++) {
+                const V w = S::set(kept_[n][r->kept]);
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) sum[d] += w * parent[n - begin][d];
+            }
+            if (r->slope >= 0) {
+                const V* slope = slopes_ + size_t(N) * r->slope;
+#pragma GCC unroll 4
+                for (int n = begin; n < end; n++) {
+                    const V s = kept_[n][r->kept + 1] * slope[n];
+#pragma GCC unroll 3
+                    for (int d = 0; d < 3; d++) sum[d] += s * u[n - begin][d];
+                }
+            }
+            finish(sum, sums);
+        }
+    }
+
+    // Adds the derivative of a function to `to`, of each pair or (M < N) of several.
     template <int M>
     ACE_INLINE const ace::rows::Term* derivative(const Result& r, const ace::rows::Term* term,
-                                                 V (*to)[3]) const {
+                                                 V (&to)[M][3]) const {
         V s[N] = {};
         int kept = r.kept;
         if (r.parent >= 0) {
@@ -156,70 +249,21 @@ class NeighbourWalk {
             }
             kept++;
         }
-        for (int k = 0; k < r.terms; k++, term++) {
-            const V* rest = rests_ + size_t(4 * N) * term->rest;
-            const V* radial = radial_ + size_t(2 * N) * term->channel;
+        for (int k = 0; k < r.terms; k++) add_term(*term++, to, s);
+        for (int k = 0; k < r.radial_terms; k++) add_radial(*term++, s);
+        if (r.slope >= 0) {
+            const V* slope = slopes_ + size_t(N) * r.slope;
 #pragma GCC unroll 4
-            for (int n = 0; n < N; n++) {
-#pragma GCC unroll 3
-                for (int d = 0; d < 3; d++) to[n % M][d] += radial[2 * n] * rest[4 * n + d];
-                s[n] += radial[2 * n + 1] * rest[4 * n + 3];
-            }
+            for (int n = 0; n < N; n++) s[n] += kept_[n][kept] * slope[n];
         }
-        for (int k = 0; k < r.radial_terms; k++, term++) {
-            const V* rest = rests_ + size_t(4 * N) * term->rest;
-            const V* radial = radial_ + size_t(2 * N) * term->channel;
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) s[n] += radial[2 * n + 1] * rest[4 * n + 3];
-        }
-        if (r.channel >= 0) {
-            const V* radial = radial_ + size_t(2 * N) * r.channel;
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) s[n] += kept_[n][kept] * radial[2 * n + 1];
-        }
-#pragma GCC unroll 4
-        for (int n = 0; n < N; n++)
-#pragma GCC unroll 3
-            for (int d = 0; d < 3; d++) to[n % M][d] += s[n] * unit_[n][d];
+        along(s, to);
         return term;
     }
 
     const Program& program_;
     const double* kept_[N];
     V unit_[N][3];
-    V *harmonics_, *radial_, *rests_, *slots_;
+    V *harmonics_, *channels_, *slopes_, *rests_, *slots_;
 };
-
-// The same for sums over all neighbours, atoms in the lanes: from the first `width` moments of
-// every A to as many of every function, which `to` is given.
-template <int width, class To>
-void walk_moments(const Program& program, const V* weights, const V* moments, V* slots, To&& to) {
-    moments += static_cast<size_t>(program.begin) * moment_count;
-    const auto add = [&](V* sum, V w, const V* from) ACE_LAMBDA {
-#pragma GCC unroll 9
-        for (int q = 0; q < width; q++) sum[q] += w * from[q];
-    };
-    const ace::rows::Term* term = program.terms.data();
-    for (const Chunk& chunk : program.chunks)
-        for (int k = chunk.first_result; k < chunk.end_result; k++) {
-            const Result& r = program.results[k];
-            V sum[width] = {};
-            for (int end = r.terms + r.radial_terms, t = 0; t < end; t++, term++) {
-                const Rest& rest = program.rests[chunk.first_rest + term->rest];
-                for (int m = 0; m <= 2 * rest.l; m++)
-                    add(sum, weights[rest.weight + m],
-                        moments + static_cast<size_t>(term->column + m) * moment_count);
-            }
-            const V* w = weights + r.weight;
-            if (r.parent >= 0) add(sum, *w++, slots + size_t(width) * r.parent);
-            if (r.channel >= 0)
-                add(sum, *w, moments + static_cast<size_t>(r.column) * moment_count);
-            if (r.slot >= 0) {
-#pragma GCC unroll 9
-                for (int q = 0; q < width; q++) slots[size_t(width) * r.slot + q] = sum[q];
-            }
-            to(r.function, sum);
-        }
-}
 
 }  // namespace ace::ACE_ISA::rows
