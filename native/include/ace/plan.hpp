@@ -136,7 +136,8 @@ class Plan {
     size_t kept = 0;  // variables of the rows of all blocks together
 };
 
-// x[out] = the dot product of `width` consecutive variables from `left` and from `right` on.
+// The dot product of `width` consecutive variables from `left` and from `right` on: the variable
+// `out`, or times a coefficient the value of a site in row `out`.
 struct DotProduct {
     int width, left, right, out;
 };
@@ -150,13 +151,16 @@ struct SumBlock {
 };
 
 // What the engine executes for the values of sites (Tables::rows) of one central species: the plan
-// without a bilinear form, then dot products, then sums.
+// without a bilinear form, then dot products, then sums. Of rows over the same variables, a sum may
+// have coefficients that are zero.
 class SitePlan {
   public:
     SitePlan(const Tables& tables, int centre, const Widths& widths);
 
     Plan plan;
-    std::vector<DotProduct> dots;
+    std::vector<DotProduct> dots;    // variables
+    std::vector<DotProduct> values;  // values that are nothing but one dot product
+    std::vector<double> value_coefficients;
     std::vector<SumBlock> sums;
     std::vector<int> rows, columns;
     std::vector<double> coefficients;

@@ -35,6 +35,7 @@ template <class T, int most>
 struct AngularTable {
     using V = typename Simd<T>::V;
     void (*harmonics[most + 1])(V, V, V, V*);
+    void (*turned[most + 1])(V, V, V, V, V, V, V*, V*);
     void (*pull_one[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Pulls,
                                const T*, Pulled<V, 1>&);
     void (*pull_two[most + 1])(const V*, const V*, const V*, const V*, const V*, int, Pulls,
@@ -44,6 +45,7 @@ struct AngularTable {
     void fill() {
         using Stage = std::conditional_t<lmax <= 8, Angular<T, lmax>, LoopedAngular<T, lmax>>;
         harmonics[lmax] = Stage::harmonics;
+        turned[lmax] = Stage::turned;
         pull_one[lmax] = Stage::template pull<1>;
         pull_two[lmax] = Stage::template pull<2>;
         if constexpr (lmax < most) fill<lmax + 1>();

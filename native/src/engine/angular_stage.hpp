@@ -39,6 +39,36 @@ struct ACE_ANGULAR {
         }
     }
 
+    // The same and their derivatives, as polynomials in x, y, z, along (tx, ty, tz).
+    static void turned(V x, V y, V z, V tx, V ty, V tz, V* __restrict out, V* __restrict along) {
+        V q[polynomials];
+        legendre(z, q);
+        ACE_UNROLL
+        for (int l = 0; l <= lmax; l++) {
+            out[l * l] = q[at(l, 0)];
+            along[l * l] = l > 0 ? q[at(l, l > 0)] * T(l) * tz : V{};
+        }
+        V c = x, s = y, dc = tx, ds = ty;
+        ACE_UNROLL
+        for (int m = 1; m <= lmax; m++) {
+            ACE_UNROLL
+            for (int l = m; l <= lmax; l++) {
+                const V value = q[at(l, m)];
+                const V slope = l > m ? q[at(l, l > m ? m + 1 : m)] * T(l - m) * tz : V{};
+                V *to = out + l * l + 2 * m - 1, *d = along + l * l + 2 * m - 1;
+                to[0] = value * c;
+                to[1] = value * s;
+                d[0] = value * dc + slope * c;
+                d[1] = value * ds + slope * s;
+            }
+            const V next = x * c - y * s, turned = tx * c + x * dc - ty * s - y * ds;
+            ds = tx * s + x * ds + ty * c + y * dc;
+            s = x * s + y * c;
+            c = next;
+            dc = turned;
+        }
+    }
+
     // r, d: radial functions and slopes of M vectors, `step` apart. a: adjoints in the order of
     // Plan::pull_order.
     template <int M>

@@ -58,10 +58,10 @@ class ForceStage {
         w.sums.forces.row_of(atom.piece->point + atom.index);
     }
 
-    // Of atom a of the batch, for one output; `structures` are those of all pieces. `linear`:
-    // adjoints of the sums of linear columns, [species][sum], if there are any.
+    // Of atom a of the batch, for one output; `structures` are those of all pieces. `linear`: of every
+    // vector of neighbours what linear columns add to the slope along it, or null.
     void forces(const Centre<T, A>& c, Work& w, int a, int output, const Slopes<VA>& slopes,
-                int structures, const T* linear = nullptr) const {
+                int structures, const V* linear = nullptr) const {
         const Plan& plan = c.plan;
         Atom& atom = w.atoms[a];
         const Pulls tiles{plan.pulls.data(), plan.pull_first.data()};
@@ -92,7 +92,6 @@ class ForceStage {
             if (v < end)
                 pull<1>(plan, tiles, atom, v, adjoint, direct, linear, inverse, buffers, sums,
                         virial, angular_.pull_one[plan.lmax]);
-            linear += plan.linear;
         }
         double total[12 + D::W];
         for (int k = 0; k < 9; k++) sums[3 + k] = in_double(virial[k]);
@@ -142,19 +141,9 @@ class ForceStage {
         return out;
     }
 
-    // The sum of slopes times their weights.
-    static ACE_INLINE V along(const V* slopes, const T* weights, int count) {
-        V sum[2] = {};
-        int k = 0;
-        for (; k + 1 < count; k += 2)
-            for (int q = 0; q < 2; q++) sum[q] += slopes[k + q] * weights[k + q];
-        if (k < count) sum[0] += slopes[k] * weights[k];
-        return sum[0] + sum[1];
-    }
-
     template <int M, class F>
     ACE_INLINE void pull(const Plan& plan, Pulls tiles, Atom& atom, int v0, const T* adjoint,
-                         const Pairs& direct, const T* linear, T inverse_step,
+                         const Pairs& direct, const V* linear, T inverse_step,
                          const Buffers& buffers, Simd<double>::V* force, V* virial,
                          F angular) const {
         const size_t at = static_cast<size_t>(v0) * plan.columns;
@@ -171,8 +160,7 @@ class ForceStage {
             for (int q = 0; q < direct.count; q++)
                 if (v < direct.end[q])
                     radial += slopes[u * plan.columns + direct.place[q]] * direct.weight[q];
-            for (const Linear& some : plan.linears)
-                radial += along(slopes + u * plan.columns + some.place, linear + some.at, some.count);
+            if (linear) radial += linear[v];
             radial *= inverse_step;
             if (atom.nearest_weight != 0 && atom.nearest / W == v)
                 radial[atom.nearest % W] += static_cast<T>(atom.nearest_weight);

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engine/sites.hpp"
-#include "engine/turn.hpp"
 
 namespace ace::ACE_ISA {
 
@@ -20,14 +19,15 @@ class SiteJvp {
     using Atom = typename Work::Atom;
 
     SiteJvp(const Sites<T, A>& sites, const Shared<T, A>& shared)
-        : sites_(sites), tables_(shared.tables), tiles_(shared.tiles) {}
+        : sites_(sites), tables_(shared.tables), tiles_(shared.tiles), angular_(shared.angular) {}
 
     // `motions` of every structure of the call; `out`: [atoms][rows] likewise.
     void batch(Call& call, const Batch& b, Work& w, const Motion* motions,
                double* const* out) const {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
-        sites_.neighbours(call, b, c, w, {true, true}, {false, true});
+        sites_.neighbours(call, b, c, w, {true, true}, {false, false});
+        sites_.fetch(b, w, out);
         const int total = c.plan.components * tables_.species;
         for (Scratch<A>* some : {&w.components, &w.turned_components}) {
             some->need(static_cast<size_t>(lanes) * total + lanes);
@@ -43,7 +43,7 @@ class SiteJvp {
         w.tangents.need(c.plan.linear_first + c.plan.linear * tables_.species);
         sites_.pairs.transpose(c, w.components.data(), w.variables.data());
         sites_.pairs.transpose(c, w.turned_components.data(), w.tangents.data());
-        sites_.linear.sums(c, w, b.count, true, w.tangents.data());
+        sites_.linear.moved_sums(c, w, b.count, w.tangents.data());
         w.duals.need(c.plan.variables);
         Dual<A>* x = w.duals.data();
         for (int k = 0; k < total; k++) x[k] = {w.variables[k], w.tangents[k]};
@@ -51,13 +51,14 @@ class SiteJvp {
             x[c.plan.linear_first + k] = {VA{}, w.tangents[c.plan.linear_first + k]};
         sites_.interior(s, x);
         sites_.need_values(w);
-        sums_forward(s.site, s.coefficients.data(), x, w.values.data());
+        values_forward(s.site, s.coefficients.data(), s.value_coefficients.data(), x,
+                       w.values.data());
         sites_.put_values(b, w, out);
     }
 
   private:
     // A's of one atom and their derivatives. The slopes of its radial functions become their
-    // derivatives along u.
+    // derivatives along u, those of linear columns aside, for which the factors are kept.
     void one_particle(const Centre<T, A>& c, Work& w, Atom& atom, const Motion& motion, A* out,
                       A* turned) const {
         const Plan& plan = c.plan;
@@ -67,6 +68,7 @@ class SiteJvp {
         w.turned.need(static_cast<size_t>(chunk) * width);
         w.accumulator.need(plan.components + W);
         w.turned_sums.need(plan.components + W);
+        atom.linear.need(atom.groups[tables_.species]);
         V *y = w.harmonics.data(), *dy = w.turned.data();
         for (int z = 0; z < tables_.species; z++) {
             const int begin = atom.groups[z], end = atom.groups[z + 1];
@@ -99,7 +101,7 @@ class SiteJvp {
         }
     }
 
-    // One vector of neighbours: harmonics, their derivatives, and those of the radial functions.
+    // One vector of neighbours: harmonics, their derivatives, and those of radial functions.
     void neighbours(const Plan& plan, Atom& atom, int v, const Motion& motion, T step, V* y,
                     V* dy) const {
         const size_t at = static_cast<size_t>(v) * W;
@@ -116,10 +118,14 @@ class SiteJvp {
         const V along = n[0] * u[0] + n[1] * u[1] + n[2] * u[2];
         V t[3];
         for (int a = 0; a < 3; a++) t[a] = (u[a] - along * n[a]) * inverse;
-        turn<T>(plan.lmax, n[0], n[1], n[2], t[0], t[1], t[2], y, dy);
-        V* slope = atom.slope.data() + static_cast<size_t>(v) * plan.columns;
+        angular_.turned[plan.lmax](n[0], n[1], n[2], t[0], t[1], t[2], y, dy);
         const V factor = along * step;
-        for (int k = 0; k < plan.columns; k++) slope[k] *= factor;
+        atom.linear[v] = factor;
+        for (const Source& source : plan.sources) {
+            if (source.linear) continue;
+            V* slope = atom.slope.data() + static_cast<size_t>(v) * plan.columns + source.first;
+            for (int k = 0; k < source.padded; k++) slope[k] *= factor;
+        }
     }
 
     static void displaced(Atom& atom, size_t at, const double* displacements, V* u) {
@@ -137,6 +143,7 @@ class SiteJvp {
     const Sites<T, A>& sites_;
     const Tables& tables_;
     const Tiles<T, A>& tiles_;
+    const AngularTable<T, most_l>& angular_;
 };
 
 }  // namespace ace::ACE_ISA

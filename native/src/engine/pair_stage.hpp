@@ -40,6 +40,7 @@ class PairStage {
             if (plan.sources[s].committee && !committee) continue;
             if (is_idle(plan, s)) continue;
             const Wanted here = plan.sources[s].linear ? linear : wanted;
+            if (!here.values && !here.slopes) continue;
             for (int z = 0; z < tables_.species; z++) {
                 const int which = static_cast<int>(s) * tables_.species + z;
                 int most = 0;

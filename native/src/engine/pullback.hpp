@@ -19,22 +19,24 @@ class SitePullback {
                const double* const* adjoints) const {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
-        sites_.neighbours(call, b, c, w, {true, true}, {false, true});
+        sites_.neighbours(call, b, c, w, {true, true}, {false, false});
+        sites_.fetch(b, w, adjoints);
         for (int a = 0; a < b.count; a++) forces_.rows(w, a);
         const VA* x = sites_.variables(b, s, w, false);
         sites_.get_adjoints(b, w, adjoints);
         w.adjoints.zero(c.plan.variables);
         VA* g = w.adjoints.data();
-        sums_backward(s.site, s.coefficients.data(), w.values.data(), g);
-        dots_backward(s.site.dots, x, g);
+        values_backward(s.site, s.coefficients.data(), s.value_coefficients.data(), x,
+                        w.values.data(), g);
         uncouple<A>(c.plan, c.clebsch_gordan.data(), x, g);
         nodes_backward(c.plan, x, g);
         forces_.adjoints(c, w, g);
         sites_.linear.adjoints(c, w, g);
+        sites_.linear.slopes(c, w, b.count);
         for (int a = 0; a < b.count; a++) {
             w.atoms[a].core_weight = w.atoms[a].nearest_weight = 0;
             forces_.forces(c, w, a, 0, {nullptr, 0, 0}, call.structures(),
-                           sites_.linear.of_atom(c, w, a, sites_.tables.species));
+                           c.plan.linears.empty() ? nullptr : w.atoms[a].linear.data());
         }
     }
 

@@ -108,6 +108,58 @@ struct Radial {
         }
     }
 
+    // The slope of the sum of columns times weights, from sums of their coefficients.
+    static ACE_INLINE V weighted_slope(int columns, const Interval<T>& t, const Located<T>& here,
+                                       const T* weights) {
+        V slopes[W];
+        for (int q = 0; q < W; q += 2) {
+            const T *one = t.rows + here.at[q], *two = t.rows + here.at[q + 1];
+            V sum[2][5] = {};
+            for (int k = 0; k < columns; k += W, one += 6 * W, two += 6 * W) {
+                const V w = S::load(weights + k);
+#pragma GCC unroll 5
+                for (int power = 0; power < 5; power++) {
+                    sum[0][power] += w * S::load(one + (power + 1) * W);
+                    sum[1][power] += w * S::load(two + (power + 1) * W);
+                }
+            }
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; h++) {
+                const V x = S::set(here.u[q + h]);
+                slopes[q + h] = sum[h][4] * T(5);
+#pragma GCC unroll 4
+                for (int power = 3; power >= 0; power--)
+                    slopes[q + h] = slopes[q + h] * x + sum[h][power] * T(power + 1);
+            }
+        }
+        return S::sums(slopes) * t.scale;
+    }
+
+    // Adds to the sums of columns the slopes of a vector of neighbours times a factor of each.
+    static ACE_INLINE void add_slopes(int columns, const Interval<T>& t, const Located<T>& here,
+                                      V factor, V* sums) {
+        factor *= t.scale;
+        for (int q = 0; q < W; q += 2) {
+            const T *one = t.rows + here.at[q], *two = t.rows + here.at[q + 1];
+            V f[2][5];
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; h++) {
+                T power = factor[q + h];
+#pragma GCC unroll 5
+                for (int p = 0; p < 5; p++, power *= here.u[q + h]) f[h][p] = S::set(power * T(p + 1));
+            }
+            for (int k = 0; k < columns; k += W, one += 6 * W, two += 6 * W) {
+                V first = sums[k / W], second = {};
+#pragma GCC unroll 5
+                for (int p = 0; p < 5; p++) {
+                    first += f[0][p] * S::load(one + (p + 1) * W);
+                    second += f[1][p] * S::load(two + (p + 1) * W);
+                }
+                sums[k / W] = first + second;
+            }
+        }
+    }
+
     static void narrow(int columns, const Interval<T>& t, const Located<T>* located, int count) {
         for (int a = 0; a < count; a++) {
             const Located<T>& here = located[a];

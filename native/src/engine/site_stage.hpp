@@ -3,43 +3,52 @@
 #pragma once
 #include "ace/plan.hpp"
 #include "engine/dual.hpp"
+#include "engine/form.hpp"
 #include "engine/simd.hpp"
 
 namespace ace::ACE_ISA {
 
 // The dot products of one run of K variables with others, K at most 3 so that all stay in registers.
-template <int K, class V>
-ACE_INLINE void few_forward(const DotProduct* dot, const DotProduct* end, V* x) {
-    V a[K];
+// put(dot, sum) takes the results.
+template <int K, class X, class F>
+ACE_INLINE void few_forward(const DotProduct* dot, const DotProduct* end, const X* x, F put) {
+    X a[K];
 #pragma GCC unroll 3
     for (int k = 0; k < K; k++) a[k] = x[dot->left + k];
     for (; dot < end; dot++) {
-        const V* b = x + dot->right;
-        V sum = a[0] * b[0];
+        const X* b = x + dot->right;
+        X sum = a[0] * b[0];
 #pragma GCC unroll 3
         for (int k = 1; k < K; k++) sum += a[k] * b[k];
-        x[dot->out] = sum;
+        put(dot, sum);
     }
 }
 
-template <int K, class V>
-ACE_INLINE void few_backward(const DotProduct* dot, const DotProduct* end, const V* x, V* w) {
-    V a[K], sum[K] = {};
-    V* to = w + dot->left;
+// K of the products of every dot product, from the `first` on. adjoint(dot) is that of the dot product.
+template <int K, class V, class F>
+ACE_INLINE void few_backward(const DotProduct* dot, const DotProduct* end, int first, const V* x,
+                             V* w, F adjoint) {
+    V a[K], sum[K] = {}, more[K] = {};
+    V* to = w + dot->left + first;
 #pragma GCC unroll 3
-    for (int k = 0; k < K; k++) a[k] = x[dot->left + k];
-    for (; dot < end; dot++) {
-        const V g = w[dot->out];
-        const V* b = x + dot->right;
-        V* wb = w + dot->right;
+    for (int k = 0; k < K; k++) a[k] = x[dot->left + first + k];
+    const auto one = [&](const DotProduct* of, V* into) ACE_LAMBDA {
+        const V g = adjoint(of);
+        const V* b = x + of->right + first;
+        V* wb = w + of->right + first;
 #pragma GCC unroll 3
         for (int k = 0; k < K; k++) {
-            sum[k] += g * b[k];
+            into[k] += g * b[k];
             wb[k] += g * a[k];
         }
+    };
+    for (; dot + 1 < end; dot += 2) {
+        one(dot, sum);
+        one(dot + 1, more);
     }
+    if (dot < end) one(dot, sum);
 #pragma GCC unroll 3
-    for (int k = 0; k < K; k++) to[k] += sum[k];
+    for (int k = 0; k < K; k++) to[k] += sum[k] + more[k];
 }
 
 // Calls f(first, end) for the dot products of every run of variables.
@@ -54,37 +63,30 @@ ACE_INLINE void each_left(const std::vector<DotProduct>& dots, F f) {
     }
 }
 
-template <class V>
-void dots_forward(const std::vector<DotProduct>& dots, V* x) {
+template <class X, class F>
+ACE_INLINE void dots_forward(const std::vector<DotProduct>& dots, const X* x, F put) {
     each_left(dots, [&](const DotProduct* at, const DotProduct* end) ACE_LAMBDA {
-        if (at->width == 1) return few_forward<1>(at, end, x);
-        if (at->width == 3) return few_forward<3>(at, end, x);
+        if (at->width == 1) return few_forward<1>(at, end, x, put);
+        if (at->width == 3) return few_forward<3>(at, end, x, put);
         for (; at < end; at++) {
-            const V *a = x + at->left, *b = x + at->right;
-            V sum = a[0] * b[0], more = a[1] * b[1];
+            const X *a = x + at->left, *b = x + at->right;
+            X sum = a[0] * b[0], more = a[1] * b[1];
             for (int k = 2; k + 1 < at->width; k += 2) {
                 sum += a[k] * b[k];
                 more += a[k + 1] * b[k + 1];
             }
-            x[at->out] = sum + more + a[at->width - 1] * b[at->width - 1];
+            sum += more + a[at->width - 1] * b[at->width - 1];
+            put(at, sum);
         }
     });
 }
 
-template <class V>
-void dots_backward(const std::vector<DotProduct>& dots, const V* x, V* w) {
+template <class V, class F>
+ACE_INLINE void dots_backward(const std::vector<DotProduct>& dots, const V* x, V* w, F adjoint) {
     each_left(dots, [&](const DotProduct* at, const DotProduct* end) ACE_LAMBDA {
-        if (at->width == 1) return few_backward<1>(at, end, x, w);
-        if (at->width == 3) return few_backward<3>(at, end, x, w);
-        for (; at < end; at++) {
-            const V g = w[at->out];
-            const V *a = x + at->left, *b = x + at->right;
-            V *wa = w + at->left, *wb = w + at->right;
-            for (int k = 0; k < at->width; k++) {
-                wa[k] += g * b[k];
-                wb[k] += g * a[k];
-            }
-        }
+        each_part(at->width, [&](int first, auto K) ACE_LAMBDA {
+            few_backward<K()>(at, end, first, x, w, adjoint);
+        });
     });
 }
 
@@ -150,22 +152,36 @@ ACE_INLINE void each_sum(const SitePlan& site, const T* coefficients, F f, G one
     }
 }
 
-// All values of the sites, or derivatives of the values.
+// All values of the sites, or derivatives of the values. c: of the sums; of_values: of those that
+// are dot products.
 template <class T, class X, class V = typename Simd<T>::V>
-void sums_forward(const SitePlan& site, const T* coefficients, const X* x, V* y) {
-    each_sum(site, coefficients,
-             [&](const SumBlock& b, const int* rows, const int* columns, const T* c, auto R)
-                 ACE_LAMBDA { sum_rows<T, R()>(b, rows, columns, c, x, y); },
-             [&](int row, int column, T c) ACE_LAMBDA { y[row] = summand(x[column]) * c; });
+void values_forward(const SitePlan& site, const T* c, const T* of_values, X* x, V* y) {
+    dots_forward(site.dots, x, [&](const DotProduct* dot, const X& sum) ACE_LAMBDA {
+        x[dot->out] = sum;
+    });
+    const DotProduct* first = site.values.data();
+    dots_forward(site.values, x, [&](const DotProduct* dot, const X& sum) ACE_LAMBDA {
+        y[dot->out] = summand(sum) * of_values[dot - first];
+    });
+    each_sum(site, c,
+             [&](const SumBlock& b, const int* rows, const int* columns, const T* cs, auto R)
+                 ACE_LAMBDA { sum_rows<T, R()>(b, rows, columns, cs, x, y); },
+             [&](int row, int column, T one) ACE_LAMBDA { y[row] = summand(x[column]) * one; });
 }
 
 // Adds to the adjoints w of the variables what the adjoints y of the values mean for them.
 template <class T, class V = typename Simd<T>::V>
-void sums_backward(const SitePlan& site, const T* coefficients, const V* y, V* w) {
-    each_sum(site, coefficients,
-             [&](const SumBlock& b, const int* rows, const int* columns, const T* c, auto R)
-                 ACE_LAMBDA { pull_rows<T, R()>(b, rows, columns, c, y, w); },
-             [&](int row, int column, T c) ACE_LAMBDA { w[column] += y[row] * c; });
+void values_backward(const SitePlan& site, const T* c, const T* of_values, const V* x, const V* y,
+                     V* w) {
+    each_sum(site, c,
+             [&](const SumBlock& b, const int* rows, const int* columns, const T* cs, auto R)
+                 ACE_LAMBDA { pull_rows<T, R()>(b, rows, columns, cs, y, w); },
+             [&](int row, int column, T one) ACE_LAMBDA { w[column] += y[row] * one; });
+    const DotProduct* first = site.values.data();
+    dots_backward(site.values, x, w, [&](const DotProduct* dot) ACE_LAMBDA {
+        return y[dot->out] * of_values[dot - first];
+    });
+    dots_backward(site.dots, x, w, [&](const DotProduct* dot) ACE_LAMBDA { return w[dot->out]; });
 }
 
 }  // namespace ace::ACE_ISA

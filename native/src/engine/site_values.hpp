@@ -1,4 +1,4 @@
-// Values of the sites of a batch: neighbours, A's, nodes, sums.
+// Values of the sites of a batch: neighbours, A's, nodes, dot products and sums.
 #pragma once
 #include "engine/sites.hpp"
 
@@ -13,10 +13,12 @@ class SiteValues {
     void batch(Call& call, const Batch& b, SiteWork<T, A>& w, double* const* out) const {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         sites_.neighbours(call, b, s.centre, w, {true, false}, {true, false});
+        sites_.fetch(b, w, out);
         auto* x = sites_.variables(b, s, w, true);
-        sites_.linear.sums(s.centre, w, b.count, false, x);
+        sites_.linear.sums(s.centre, w, b.count, x);
         sites_.need_values(w);
-        sums_forward(s.site, s.coefficients.data(), x, w.values.data());
+        values_forward(s.site, s.coefficients.data(), s.value_coefficients.data(), x,
+                       w.values.data());
         sites_.put_values(b, w, out);
     }
 

@@ -27,11 +27,12 @@ template <class T, class A>
 struct SiteCentre {
     SitePlan site;  // its `plan` is the centre's
     const Centre<T, A> centre;
-    const std::vector<A> coefficients;
+    const std::vector<A> coefficients, value_coefficients;
 
     SiteCentre(const Tables& tables, int s)
         : site(tables, s, Centre<T, A>::widths()), centre(std::move(site.plan), tables, s),
-          coefficients(site.coefficients.begin(), site.coefficients.end()) {}
+          coefficients(site.coefficients.begin(), site.coefficients.end()),
+          value_coefficients(site.value_coefficients.begin(), site.value_coefficients.end()) {}
 };
 
 // Whether some numbers are not finite, in fast arithmetic, which takes every number for finite.
@@ -93,7 +94,8 @@ struct Sites {
         for (const auto& s : centres) {
             const Plan& plan = s->centre.plan;
             out.push_back({8.0 * static_cast<double>(plan.ops.size()) + 4 * plan.variables +
-                               2.0 * static_cast<double>(s->coefficients.size()),
+                               2.0 * static_cast<double>(s->coefficients.size()) +
+                               8.0 * static_cast<double>(s->value_coefficients.size()),
                            10.0 * plan.columns + 4.0 * plan.used + 100});
         }
         return out;
@@ -110,16 +112,16 @@ struct Sites {
         pairs.radial(c, w, b.count, false, some, of_linear);
     }
 
-    // Variables from those of the A's: all of them, or without those that only values need.
+    // Variables from those of the A's, but for dot products: all, or without those that only values
+    // need.
     template <class X>
     static void interior(const SiteCentre<T, A>& s, X* x, bool all = true) {
         x[s.centre.plan.one] = S::set(1);
         nodes_forward(s.centre.plan, x, all);
         couple<A>(s.centre.plan, s.centre.clebsch_gordan.data(), x);
-        if (all) dots_forward(s.site.dots, x);
     }
 
-    // Those of a batch, but of linear columns.
+    // Those of a batch, but of linear columns and dot products.
     VA* variables(const Batch& b, const SiteCentre<T, A>& s, Work& w, bool all) const {
         w.variables.need(s.centre.plan.variables);
         pairs.sums(s.centre, w, b.count, false, w.variables.data());
@@ -132,6 +134,15 @@ struct Sites {
     P row_of(P const* arrays, const Neighbourhood<T>& atom) const {
         return arrays[atom.piece->number] +
                static_cast<size_t>(atom.piece->original(atom.index)) * rows;
+    }
+
+    // Asks for these rows ahead of time: they come one after the other from far away.
+    template <class P>
+    void fetch(const Batch& b, const Work& w, P const* arrays) const {
+        for (int a = 0; a < b.count; a++) {
+            const auto* row = row_of(arrays, w.atoms[a]);
+            for (int k = 0; k < rows; k += 64 / sizeof(double)) __builtin_prefetch(row + k, 0, 2);
+        }
     }
 
     void need_values(Work& w) const {
@@ -150,35 +161,40 @@ struct Sites {
             for (int q = 0; q < batch; q++) some.look(t[q] = w.values[k + q]);
             S::transpose(t);
             const int count = std::min(batch, rows - k);
-            for (int a = 0; a < b.count; a++) {
-                if constexpr (std::is_same_v<A, double>)
-                    if (count == batch) {
-                        put(to[a] + k, t[a]);
-                        continue;
-                    }
-                for (int q = 0; q < count; q++) to[a][k + q] = t[a][q];
-            }
+#pragma GCC unroll 16
+            for (int a = 0; a < batch; a++)
+                if (a < b.count) store(to[a] + k, t[a], count);
         }
         if (some.found())
             for (int a = 0; a < b.count; a++) w.atoms[a].piece->doubt();
     }
 
-    // From the caller's arrays to w.values; 0 for lanes without an atom.
+    // `count` numbers, as many as there are lanes or fewer.
+    static ACE_INLINE void store(double* to, VA from, int count) {
+        if constexpr (std::is_same_v<A, double>)
+            if (count == batch) return S::store(to, from);
+        for (int q = 0; q < count; q++) to[q] = from[q];
+    }
+    static ACE_INLINE VA loaded(const double* from, int count) {
+        if constexpr (std::is_same_v<A, double>)
+            if (count == batch) return S::load(from);
+        VA out = {};
+        for (int q = 0; q < count; q++) out[q] = static_cast<A>(from[q]);
+        return out;
+    }
+
+    // From the caller's arrays to w.values. Lanes without an atom, which nobody reads, have those of
+    // the first.
     void get_adjoints(const Batch& b, Work& w, const double* const* in) const {
         const double* from[batch];
-        for (int a = 0; a < b.count; a++) from[a] = row_of<const double*>(in, w.atoms[a]);
+        for (int a = 0; a < batch; a++)
+            from[a] = row_of<const double*>(in, w.atoms[a < b.count ? a : 0]);
         w.values.need(padded);
         for (int k = 0; k < padded; k += batch) {
-            VA t[batch] = {};
+            VA t[batch];
             const int count = std::min(batch, rows - k);
-            for (int a = 0; a < b.count; a++) {
-                if constexpr (std::is_same_v<A, double>)
-                    if (count == batch) {
-                        t[a] = S::load(from[a] + k);
-                        continue;
-                    }
-                for (int q = 0; q < count; q++) t[a][q] = static_cast<A>(from[a][k + q]);
-            }
+#pragma GCC unroll 16
+            for (int a = 0; a < batch; a++) t[a] = loaded(from[a] + k, count);
             S::transpose(t);
 #pragma GCC unroll 16
             for (int q = 0; q < batch; q++) w.values[k + q] = t[q];

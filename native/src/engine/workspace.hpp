@@ -29,6 +29,8 @@ struct Neighbourhood {
     Scratch<double> distance;
     Scratch<int32_t> neighbour, row;  // row: of its forces, where they are not by points
     Scratch<typename Simd<T>::V> radial, slope;
+    // Of linear columns: the sum of slopes times adjoints, or what each slope is to be multiplied with.
+    Scratch<typename Simd<T>::V> linear;
     std::vector<int> groups;  // first neighbour vector of each species, and their end
     std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
     double folded[most_columns], core;

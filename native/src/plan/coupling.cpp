@@ -110,12 +110,21 @@ void Coupler::place_nodes() {
                 wanted[{node.a, node.b, (l_of(node.a) + l_of(node.b) + node.l) % 2}].insert(
                     node.l);
             });
+    // Those that multiply alike one after the other: what a processor has learnt of the branches of
+    // one is right for the next.
+    std::map<std::vector<int>, std::vector<std::pair<int, int>>> alike;  // l_a, l_b, ... -> a, b
     for (const auto& [pair, set] : wanted) {
-        const std::vector<int> l(set.begin(), set.end());
-        for (size_t k = 0; k < l.size(); k += most_coupled)
-            add_coupling(pair[0], pair[1], pair[2] != 0,
-                         {l.begin() + k, l.begin() + std::min(l.size(), k + most_coupled)});
+        const std::vector<int> all(set.begin(), set.end());
+        for (size_t k = 0; k < all.size(); k += most_coupled) {
+            std::vector<int> kind{l_of(pair[0]), l_of(pair[1]), pair[0] == pair[1], pair[2]};
+            kind.insert(kind.end(), all.begin() + k,
+                        all.begin() + std::min(all.size(), k + most_coupled));
+            alike[kind].push_back({pair[0], pair[1]});
+        }
     }
+    for (const auto& [kind, pairs] : alike)
+        for (const auto& [a, b] : pairs)
+            add_coupling(a, b, kind[3] != 0, {kind.begin() + 4, kind.end()});
 }
 
 void Coupler::add_coupling(int a, int b, bool odd, const std::vector<int>& l) {

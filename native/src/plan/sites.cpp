@@ -34,10 +34,17 @@ class Compiler {
                 if (share.re != 0 || share.im != 0) add(term.key, share);
         nodes_.order_ops();
         order_dots();
+        place_dots();
         write_sums();
     }
 
   private:
+    // A dot product, and the rows that have it.
+    struct Weighed {
+        DotProduct dot;
+        std::map<int, double> weight;
+    };
+
     // What the layout makes room for.
     std::vector<Term> keys() const {
         std::vector<Term> out;
@@ -169,52 +176,87 @@ class Compiler {
     void add_dot(const Coupler::Placed& dot, const std::vector<int>& rows) {
         const auto key = std::make_tuple(dot.width, std::min(dot.left, dot.right),
                                          std::max(dot.left, dot.right));
-        const auto [at, fresh] = dots_.emplace(key, out_.plan.variables);
-        if (fresh) out_.dots.push_back({dot.width, dot.left, dot.right, out_.plan.variables++});
+        const auto [at, fresh] = index_.emplace(key, int(dots_.size()));
+        if (fresh) dots_.push_back({{dot.width, dot.left, dot.right, 0}, {}});
         for (size_t k = 0; k < rows.size(); k++)
             if (const double weight = dot.dot->weight[k]; weight != 0)
-                sums_[rows[k]][at->second] += weight;
+                dots_[at->second].weight[rows[k]] += weight;
     }
 
     // Those with the same run of variables together; `left` is the one with more.
     void order_dots() {
         std::map<int, int> degree;
-        for (const DotProduct& dot : out_.dots) {
+        for (const auto& [dot, weight] : dots_) {
             degree[dot.left]++;
             degree[dot.right]++;
         }
-        for (DotProduct& dot : out_.dots)
+        for (auto& [dot, weight] : dots_)
             if (std::make_pair(degree[dot.right], dot.right) >
                 std::make_pair(degree[dot.left], dot.left))
                 std::swap(dot.left, dot.right);
-        std::sort(out_.dots.begin(), out_.dots.end(), [](const DotProduct& a, const DotProduct& b) {
-            return std::tie(a.width, a.left, a.right) < std::tie(b.width, b.left, b.right);
+        std::sort(dots_.begin(), dots_.end(), [](const Weighed& a, const Weighed& b) {
+            return std::tie(a.dot.width, a.dot.left, a.dot.right) <
+                   std::tie(b.dot.width, b.dot.left, b.dot.right);
         });
+    }
+
+    // As values, or as variables of the sums.
+    void place_dots() {
+        std::vector<int> summands(sums_.size());
+        for (size_t row = 0; row < sums_.size(); row++) summands[row] = int(sums_[row].size());
+        for (const auto& [dot, weight] : dots_)
+            for (const auto& [row, c] : weight) summands[row]++;
+        for (auto& [dot, weight] : dots_) {
+            const bool alone = weight.size() == 1 && summands[weight.begin()->first] == 1;
+            dot.out = alone ? weight.begin()->first : out_.plan.variables++;
+            (alone ? out_.values : out_.dots).push_back(dot);
+            if (alone) out_.value_coefficients.push_back(weight.begin()->second);
+            else
+                for (const auto& [row, c] : weight) sums_[row][dot.out] += c;
+        }
     }
 
     // ---- sums
 
-    // Rows over the same variables together.
+    // Rows over the same variables together, those of linear columns aside: each may have its own
+    // besides.
     void write_sums() {
+        std::set<int> values;
+        for (const DotProduct& value : out_.values) values.insert(value.out);
         std::map<std::vector<int>, std::vector<int>> alike;
         for (int row = 0; row < int(sums_.size()); row++) {
-            std::vector<int> places;
-            for (const auto& [place, weight] : sums_[row]) places.push_back(place);
-            alike[places].push_back(row);
+            if (values.count(row)) continue;
+            std::vector<int> all, places;
+            for (const auto& [place, weight] : sums_[row]) {
+                all.push_back(place);
+                if (!is_linear(place)) places.push_back(place);
+            }
+            alike[places.empty() ? all : places].push_back(row);
         }
         for (const auto& [places, rows] : alike)
             for (size_t k = 0; k < rows.size(); k += most_summed)
-                write_block(places, rows.data() + k,
-                            int(std::min<size_t>(most_summed, rows.size() - k)));
+                write_block(rows.data() + k, int(std::min<size_t>(most_summed, rows.size() - k)));
     }
 
-    void write_block(const std::vector<int>& places, const int* rows, int count) {
+    bool is_linear(int place) const {
+        const Plan& plan = out_.plan;
+        return place >= plan.linear_first &&
+               place < plan.linear_first + plan.linear * tables_.species;
+    }
+
+    void write_block(const int* rows, int count) {
+        std::set<int> places;
+        for (int r = 0; r < count; r++)
+            for (const auto& [place, weight] : sums_[rows[r]]) places.insert(place);
         out_.sums.push_back({count, int(out_.rows.size()), int(places.size()),
                              int(out_.columns.size()), out_.coefficients.size()});
         out_.rows.insert(out_.rows.end(), rows, rows + count);
         out_.columns.insert(out_.columns.end(), places.begin(), places.end());
         for (const int place : places)
-            for (int r = 0; r < count; r++) out_.coefficients.push_back(sums_[rows[r]].at(place));
+            for (int r = 0; r < count; r++) {
+                const auto at = sums_[rows[r]].find(place);
+                out_.coefficients.push_back(at == sums_[rows[r]].end() ? 0.0 : at->second);
+            }
     }
 
     SitePlan& out_;
@@ -226,7 +268,8 @@ class Compiler {
     const Layout layout_;
     Nodes nodes_;
     std::vector<std::map<int, double>> sums_;  // of every row: place -> weight
-    std::map<std::tuple<int, int, int>, int> dots_;
+    std::map<std::tuple<int, int, int>, int> index_;  // in dots_
+    std::vector<Weighed> dots_;
 };
 
 }  // namespace
