@@ -1,0 +1,97 @@
+"""The shortest distances that pairs of elements may have, tested in many small cells at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.errors import InputError
+from acepot.sampling.cells import Floats, Ints, fractional, heights
+
+_ELEMENTS = 119
+
+
+@dataclass(frozen=True, eq=False)
+class MinimumDistances:
+    """Distances below which no two atoms may come: part of the prior.
+
+    Args:
+        pairs: distances in Å by pairs of atomic numbers, in either order; pairs that are not
+            there have no limit.
+
+    Raises:
+        InputError: a number that is none of an element, or a distance that is none.
+    """
+
+    pairs: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    #: Limits in Å by both atomic numbers, shape (119, 119), and the largest of them.
+    table: Floats = field(init=False)
+    largest: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = np.zeros((_ELEMENTS, _ELEMENTS))
+        for (a, b), distance in self.pairs.items():
+            if not (0 < a < _ELEMENTS and 0 < b < _ELEMENTS):
+                raise InputError(f"pairs: expected atomic numbers 1 to 118, got ({a}, {b})")
+            if not 0 <= distance < np.inf:
+                raise InputError(f"pairs[{a}, {b}]: expected a distance in Å, got {distance}")
+            table[a, b] = table[b, a] = distance
+        object.__setattr__(self, "table", table)
+        object.__setattr__(self, "largest", float(table.max()))
+
+    def violated(
+        self, numbers: Ints, positions: Floats, cells: Floats, periodic: bool
+    ) -> NDArray[np.bool_]:
+        """Whether two atoms, or an atom and an image of it, are closer than they may be.
+
+        Args:
+            numbers: atomic numbers, shape (m, n).
+            positions: in Å, shape (m, n, 3).
+            cells: in Å, shape (m, 3, 3).
+            periodic: whether cells repeat along all three directions.
+
+        Returns:
+            Shape (m,).
+        """
+        if self.largest == 0.0 or len(numbers) == 0:
+            return np.zeros(len(numbers), dtype=bool)
+        i, j = np.triu_indices(numbers.shape[1], 1)
+        limits = self.table[numbers[:, i], numbers[:, j]] ** 2  # [m, pair]
+        if not periodic:
+            apart = positions[:, i] - positions[:, j]
+            return np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
+        s = fractional(positions, cells)
+        f = s[:, i] - s[:, j]
+        f -= np.rint(f)
+        apart = f @ cells  # [m, pair, x]
+        shifts = _images(self.largest / float(heights(cells).min()))
+        if len(shifts) == 0:
+            return np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
+        moved = shifts @ cells  # [m, image, x]
+        own = self.table[numbers, numbers].max(axis=1) ** 2
+        found = (np.einsum("mkx,mkx->mk", moved, moved) < own[:, None]).any(axis=1)
+        for k in range(len(shifts) + 1):
+            at = apart if k == len(shifts) else apart + moved[:, None, k]
+            found |= (np.einsum("mpx,mpx->mp", at, at) < limits).any(axis=1)
+        return np.asarray(found)
+
+
+def _images(reach: float) -> Floats:
+    """Shifts other than none whose images of a nearest difference may be within a distance.
+
+    A difference wrapped to [-1/2, 1/2] and shifted by m vectors is (m - 1/2) heights away or more;
+    an atom's own image is one height away or more.
+
+    Args:
+        reach: the distance in units of the smallest height.
+
+    Returns:
+        Whole numbers, shape (images, 3).
+    """
+    most = int(np.floor(reach + 0.5))
+    span = np.arange(-most, most + 1)
+    shifts = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(shifts[shifts.any(axis=1)], dtype=float)
