@@ -20,6 +20,7 @@ VERBS = {
     "plot": "draw dimer curves and, with data, parity plots",
     "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
+    "ns": "nested sampling: phases of a model at constant pressure",
     "export": "write a model in the form that an engine reads",
     "build": "compile what an engine loads",
 }
@@ -32,6 +33,7 @@ _EPILOG = """examples:
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
   acepot md silicon.toml --engine ase --out run        molecular dynamics
+  acepot ns silicon.toml --out run                     nested sampling
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot
   acepot build lammps                                  compile pair_style acepot
 """
