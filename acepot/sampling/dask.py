@@ -156,7 +156,7 @@ class _Walks:
         """The results, when they are there; a word where no worker is left to make them."""
         told = False
         while True:
-            with suppress(TimeoutError):
+            with suppress(TimeoutError), self._client.as_current():
                 distributed.wait(futures, timeout=_LOOK)
                 return list(self._client.gather(futures))
             if not told and not self._client.scheduler_info(n_workers=-1)["workers"]:

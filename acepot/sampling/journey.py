@@ -146,8 +146,9 @@ class Journey:
         if self._spreads is not None and seen.spreads:
             numbers = [value for one in seen.spreads for value in (one.energy, one.force)]
             self._spreads.write([culled[0].iteration, *numbers])
-        for replica in seen.uncertain:
-            self._uncertain.write(files.frame(culled[replica], self._periodic))
+        if self._uncertain is not None:
+            for replica in seen.uncertain:
+                self._uncertain.write(files.frame(culled[replica], self._periodic))
         most, config = self._prepared.settings.walkers + 1, self._prepared.config
         totals = np.array([[one.total for one in culled]])
         self._recent = np.concatenate((self._recent, totals))[-most:]
@@ -242,7 +243,9 @@ class Journey:
             self._spreads = Log(path / SPREADS, spread_columns(len(replicas)))
         self._energies = [files.Grower(path / files.energies_name(k), header) for k in replicas]
         self._frames = [files.Grower(path / files.culled_name(k)) for k in replicas]
-        self._uncertain = files.Grower(path / files.UNCERTAIN)
+        self._uncertain: files.Grower | None = None
+        if self._committee is not None and prepared.config.committee.beyond == "write":
+            self._uncertain = files.Grower(path / files.UNCERTAIN)
         try:
             yield
         except OSError as error:
@@ -263,7 +266,8 @@ class Journey:
                     file.close()
 
     def _growers(self) -> list[files.Grower]:
-        return [*self._energies, *self._frames, self._uncertain]
+        more = [] if self._uncertain is None else [self._uncertain]
+        return [*self._energies, *self._frames, *more]
 
     @contextmanager
     def _saving(self, when: str) -> Iterator[None]:

@@ -75,6 +75,7 @@ def sample(
     grows = (LOG, SPREADS, UNCERTAIN, *map(energies_name, replicas), *map(culled_name, replicas))
     writes = (PICTURE, PAGE, *map(live_name, replicas))
     with run_folder(folder, SETTINGS, grows, writes=writes, say=say) as home, ExitStack() as stack:
+        execute = _elsewhere(dask, prepared, say, stack)
         _guard(prepared, home, say)
         last = _begun(prepared, home, say)
         journey = Journey(prepared, home, last)
@@ -84,7 +85,6 @@ def sample(
             _introduce(prepared, journey, say)
             for name in (PICTURE, *map(live_name, replicas)):
                 (home.path / name).unlink(missing_ok=True)
-            execute = _elsewhere(dask, prepared, say, stack)
             journey.travel(execute, say, watch=watch)
         for k in replicas:
             if not (path := home.path / live_name(k)).exists():
