@@ -51,9 +51,20 @@ class Galilean:
 
     def make(self, batch: Batch, drawn: Drawn, step: Floats) -> NDArray[np.bool_]:
         """As `Move`."""
-        now = batch.now
-        v = drawn[0] * step[:, None, None]
-        x, m = now.positions.copy(), len(step)
+        return self.fly(batch, drawn[0] * step[:, None, None])
+
+    def fly(self, batch: Batch, v: Floats) -> NDArray[np.bool_]:
+        """Make one trajectory with all walkers.
+
+        Args:
+            batch: the walkers.
+            v: their velocities in Å, which are changed, shape (M, n, 3).
+
+        Returns:
+            Whether each walker moved, shape (M,).
+        """
+        now, m = batch.now, len(v)
+        x = now.positions.copy()
         alive, out = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
         left = np.full(m, (self.length - 1) // 2)
         energy, total, forces = now.energy.copy(), now.total.copy(), now.forces.copy()

@@ -68,7 +68,7 @@ class Hamiltonian:
         now.total[:] = enthalpy + now.kinetic
         inverse = 1 / ensemble.masses[now.numbers][:, :, None]  # [m, atom, 1]
         q = drawn[0] * np.sqrt(2 * now.kinetic / _squares(drawn[0]))[:, None, None]
-        x, v, energy, forces, alive = self._trajectory(
+        x, v, energy, forces, alive = self.trajectory(
             batch, q * np.sqrt(inverse), inverse, step[:, None, None]
         )
         kinetic = 0.5 * _squares(v / np.sqrt(inverse))
@@ -83,14 +83,14 @@ class Hamiltonian:
         now.kinetic[to], now.total[to] = kinetic[to], total[to]
         return moved
 
-    def _trajectory(
+    def trajectory(
         self, batch: Batch, v: Floats, inverse: Floats, dt: Floats
     ) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
         """Positions, velocities, energies and forces at the end, and which trajectories got there.
 
         Args:
             batch: the walkers.
-            v: velocities, shape (M, n, 3).
+            v: velocities, which are changed, shape (M, n, 3).
             inverse: 1/m, shape (M, n, 1).
             dt: shape (M, 1, 1).
         """

@@ -298,3 +298,12 @@ def six_atoms() -> Case:
     exact = np.full((1, SIX.shape[1], 4), np.nan)
     exact[0, :, 1], exact[0, :, 2] = SIX[1], SIX[2]
     return Case("six atoms", Ensemble([1] * n, prior), energy, (Galilean(),), 1 / SIX[0], exact)
+
+
+# ------------------------------------------------------------------ a mistake
+
+
+def stuck(state: State) -> None:
+    """Steps of the harmonic case longer than the ball's radius: no trajectory is accepted."""
+    radius = np.sqrt(2 * state.walkers.total.max())
+    state.steps[:] = 1.05 * radius / 3  # of nine components
