@@ -27,12 +27,7 @@ def normals(cells: Floats) -> Floats:
 
 def volumes(cells: Floats) -> Floats:
     """Volumes det h of right-handed cells, shape (..., 3, 3) -> (...)."""
-    h = cells
-    return np.asarray(
-        h[..., 0, 0] * (h[..., 1, 1] * h[..., 2, 2] - h[..., 1, 2] * h[..., 2, 1])
-        + h[..., 0, 1] * (h[..., 1, 2] * h[..., 2, 0] - h[..., 1, 0] * h[..., 2, 2])
-        + h[..., 0, 2] * (h[..., 1, 0] * h[..., 2, 1] - h[..., 1, 1] * h[..., 2, 0])
-    )
+    return np.asarray(np.linalg.det(cells))
 
 
 def heights(cells: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.sampling.cells import Floats, Ints, fractional, heights
+from acepot.sampling.cells import Floats, Ints, normals
 
 _ELEMENTS = 119
 
@@ -63,20 +63,43 @@ class MinimumDistances:
         if not periodic:
             apart = positions[:, i] - positions[:, j]
             return np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
-        s = fractional(positions, cells)
+        n = normals(cells)
+        volume = np.einsum("mx,mx->m", cells[:, 0], n[:, 0])
+        s = positions @ n.swapaxes(1, 2) / volume[:, None, None]
         f = s[:, i] - s[:, j]
         f -= np.rint(f)
         apart = f @ cells  # [m, pair, x]
-        shifts = _images(self.largest / float(heights(cells).min()))
-        if len(shifts) == 0:
-            return np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
-        moved = shifts @ cells  # [m, image, x]
-        own = self.table[numbers, numbers].max(axis=1) ** 2
-        found = (np.einsum("mkx,mkx->mk", moved, moved) < own[:, None]).any(axis=1)
-        for k in range(len(shifts) + 1):
-            at = apart if k == len(shifts) else apart + moved[:, None, k]
-            found |= (np.einsum("mpx,mpx->mp", at, at) < limits).any(axis=1)
-        return np.asarray(found)
+        found = np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
+        heights = volume[:, None] / np.sqrt(np.einsum("mix,mix->mi", n, n))  # [m, i]
+        reach = self.largest / heights
+        # An image of a wrapped difference is (1 - |f|) heights away or more along each vector.
+        pairs = np.argwhere(((np.abs(f) + reach[:, None]) > 1).any(axis=2))
+        if len(pairs):
+            _add(found, pairs[:, 0], f[*pairs.T], cells, limits[*pairs.T], reach)
+        rows = np.flatnonzero(reach.max(axis=1) > 1)
+        if len(rows):
+            own = self.table[numbers[rows], numbers[rows]].max(axis=1) ** 2
+            _add(found, rows, np.zeros((len(rows), 3)), cells, own, reach)
+        return found
+
+
+def _add(
+    found: NDArray[np.bool_], rows: Ints, f: Floats, cells: Floats, limits: Floats, reach: Floats
+) -> None:
+    """Note which configurations have images of differences that are too close.
+
+    Args:
+        found: is changed, shape (m,).
+        rows: configuration of each difference, shape (p,).
+        f: differences in units of the vectors, within 1/2, shape (p, 3).
+        cells: in Å, shape (m, 3, 3).
+        limits: of squared distances in Å², shape (p,).
+        reach: largest distance of interest in units of the heights, shape (m, 3).
+    """
+    moved = f[:, None] + _images(float(reach[rows].max()))  # [p, image, i]
+    at = moved @ cells[rows]
+    close = (np.einsum("pkx,pkx->pk", at, at) < limits[:, None]).any(axis=1)
+    found[rows[close]] = True
 
 
 def _images(reach: float) -> Floats:

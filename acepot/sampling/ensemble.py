@@ -20,13 +20,15 @@ class Ensemble:
     """Replicas that differ by their pressure, or by their chemical potentials.
 
     Args:
-        numbers: atomic numbers at the beginning, shape (n,).
+        numbers: atomic numbers, shape (n,).
         prior: of their configurations.
         pressures: of the replicas in eV/Å³, shape (R,).
         potentials: chemical potentials μ in eV by atomic number, one for all replicas or one for
             each; elements that are not there have none. Only their differences matter.
         masses: in amu by atomic number, for Hamiltonian trajectories; those that are not there are
             1. The distribution of configurations does not depend on them.
+        elements: atomic numbers among which each atom's is drawn, all alike (semi-grand); empty:
+            those of `numbers` stay.
         kinetic: largest kinetic energy in eV of each replica where momenta are sampled,
             (3/2) P N vmax or (3/2) N kT of the hottest temperature of interest; 0: there are none.
 
@@ -39,6 +41,7 @@ class Ensemble:
     pressures: Floats
     potentials: Floats | None
     masses: Floats
+    elements: tuple[int, ...]
     kinetic: Floats
 
     def __init__(
@@ -48,6 +51,7 @@ class Ensemble:
         pressures: ArrayLike = (0.0,),
         potentials: Mapping[int, float | Sequence[float]] | None = None,
         masses: Mapping[int, float] | None = None,
+        elements: Sequence[int] = (),
         kinetic: ArrayLike = 0.0,
     ) -> None:
         atoms = np.array(numbers, dtype=np.int64)
@@ -56,6 +60,11 @@ class Ensemble:
         pressure = np.array(pressures, dtype=float)
         if pressure.ndim != 1 or not len(pressure) or not np.isfinite(pressure).all():
             raise InputError(f"pressures: expected one or more in eV/Å³, got {pressure.tolist()}")
+        species = tuple(sorted(set(elements)))
+        if species and not set(atoms.tolist()) <= set(species):
+            raise InputError(
+                f"elements: expected all of {sorted(set(atoms.tolist()))}, got {list(species)}"
+            )
         mu = None
         if potentials:
             mu = np.zeros((len(pressure), _ELEMENTS))
@@ -71,7 +80,7 @@ class Ensemble:
             raise InputError(f"kinetic: expected finite energies in eV, got {most.tolist()}")
         given: tuple[tuple[str, object], ...] = (
             ("numbers", atoms), ("prior", prior), ("pressures", pressure), ("potentials", mu),
-            ("masses", mass), ("kinetic", most),
+            ("masses", mass), ("elements", species), ("kinetic", most),
         )  # fmt: skip
         for name, value in given:
             object.__setattr__(self, name, value)

@@ -77,22 +77,36 @@ class Prior:
             raise InputError("cell: only where the shape is fixed; free shapes begin as cubes")
         object.__setattr__(self, "cell", cell / np.cbrt(many.volumes(cell)))
 
-    def ratio(self, volumes: Floats, others: Floats, atoms: int) -> Floats:
-        """How much denser the prior is at other volumes, (V'/V)^N; 0 outside its range.
+    def chance(self, volumes: Floats, others: Floats, atoms: int, more: int = 0) -> Floats:
+        """How likely a change of volume is accepted, min(1, (V'/V)^N); 0 out of range.
 
         Args:
             volumes: V in Å³, shape (m,).
             others: V' in Å³, shape (m,).
             atoms: N.
+            more: what the power is larger by, 1 where steps are those of ln V.
 
         Returns:
             Shape (m,).
         """
         allowed = (others >= self.volume_min * atoms) & (others <= self.volume_max * atoms)
-        if self.flat_volume:
-            return np.asarray(allowed, dtype=float)
-        with np.errstate(over="ignore"):
-            return np.where(allowed, (others / volumes) ** atoms, 0.0)
+        power = more + (0 if self.flat_volume else atoms)
+        return np.asarray(allowed * np.minimum(others / volumes, 1.0) ** power)
+
+    def guard(
+        self, good: NDArray[np.bool_], numbers: Ints, positions: Floats, cells: Floats
+    ) -> None:
+        """Take out of a choice of configurations those with atoms too close, or outside a box.
+
+        Args:
+            good: is changed, shape (m,); only those that are true are looked at.
+            numbers: atomic numbers, shape (m, n).
+            positions: in Å, shape (m, n, 3).
+            cells: in Å, shape (m, 3, 3).
+        """
+        if self.distances.largest > 0.0 or not self.periodic:
+            at = np.flatnonzero(good)
+            good[at] = ~self.broken(numbers[at], positions[at], cells[at])
 
     def broken(self, numbers: Ints, positions: Floats, cells: Floats) -> NDArray[np.bool_]:
         """Whether atoms are too close, or outside a box.

@@ -47,6 +47,8 @@ def first_walkers(
         cells = shapes * edges[:, None, None]
         positions = random.random((count, n, 3)) @ cells
         numbers = np.tile(ensemble.numbers, (count, 1))
+        if ensemble.elements:
+            numbers = random.choice(np.array(ensemble.elements), (count, n))
         some = open_[~prior.broken(numbers[open_], positions[open_], cells[open_])]
         if len(some) == 0:
             continue

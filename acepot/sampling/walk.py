@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.draws import Purpose, draws
 from acepot.sampling.energies import Energies, EnergyModel, checked
 from acepot.sampling.ensemble import Ensemble
-from acepot.sampling.moves.protocol import Drawn, Move, Trial
+from acepot.sampling.moves.protocol import Drawn, Move, Rows, Trial
 from acepot.sampling.walkers import Walkers, joined
 
 
@@ -113,8 +114,9 @@ def walk(ensemble: Ensemble, moves: Sequence[Move], energies: EnergyModel, task:
     accepted = np.zeros((len(task.replicas), len(moves)), dtype=np.int64)
     now = batch.now
     for turn, kind in enumerate(task.kinds.tolist()):
-        tied = now.total == task.limits
-        now.key[:] = np.where(tied, keys[turn] * task.keys, keys[turn])
+        now.key[:] = keys[turn]
+        if (tied := now.total == task.limits).any():
+            now.key[tied] *= task.keys[tied]
         numbers = tuple(array[done[kind]] for array in drawn[kind])
         accepted[:, kind] += moves[kind].make(batch, numbers, task.steps[:, kind])
         done[kind] += 1
@@ -164,6 +166,7 @@ class Batch:
         self.now = task.walkers.take(slice(None))
         self.replicas = task.replicas
         self.limits = task.limits
+        self.volumes = many.volumes(self.now.cells)
         self.calls = 0
         self._energies = energies
         self._keys = task.keys
@@ -187,11 +190,19 @@ class Batch:
         self.calls += m
         return out
 
-    def below(self, totals: Floats, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether totals of some walkers are below their limits; equal ones compare by key."""
+    def below(self, totals: Floats, rows: Rows) -> NDArray[np.bool_]:
+        """Whether totals of some walkers are below their limits; equal ones compare by key.
+
+        Args:
+            totals: in eV, shape (m,).
+            rows: which walkers, shape (m,), or the slice of all.
+        """
         limits = self.limits[rows]
+        below = totals < limits
         tied = totals == limits
-        return np.asarray((totals < limits) | (tied & (self.now.key[rows] < self._keys[rows])))
+        if tied.any():
+            below |= tied & (self.now.key[rows] < self._keys[rows])
+        return np.asarray(below)
 
     def settle(self, trial: Trial) -> NDArray[np.bool_]:
         """Move the walkers to where they try to go, where that is allowed.
@@ -202,25 +213,42 @@ class Batch:
         Returns:
             Which of them moved, shape (M,).
         """
-        now, moved = self.now, np.zeros(len(self.limits), dtype=bool)
-        rows = np.flatnonzero(trial.allowed)
-        if len(rows) == 0:
-            return moved
+        now, rows = self.now, _rows(trial.allowed)
         numbers = (now.numbers if trial.numbers is None else trial.numbers)[rows]
-        positions = trial.positions[rows]
         cells = (now.cells if trial.cells is None else trial.cells)[rows]
+        volumes = (self.volumes if trial.volumes is None else trial.volumes)[rows]
+        positions = trial.positions[rows]
+        if len(positions) == 0:
+            return trial.allowed
         found = self.evaluate(numbers, positions, cells)
         totals = now.kinetic[rows] + self.ensemble.enthalpy(
-            found.energy, many.volumes(cells), numbers, self.replicas[rows]
+            found.energy, volumes, numbers, self.replicas[rows]
         )
         good = self.below(totals, rows)
-        good[good] = ~self.ensemble.prior.broken(numbers[good], positions[good], cells[good])
-        to = rows[good]
-        now.positions[to], now.energy[to] = positions[good], found.energy[good]
-        now.forces[to], now.total[to] = found.forces[good], totals[good]
+        self.ensemble.prior.guard(good, numbers, positions, cells)
+        pairs = [(now.positions, positions), (now.energy, found.energy)]
+        pairs += [(now.forces, found.forces), (now.total, totals)]
         if trial.cells is not None:
-            now.cells[to] = cells[good]
+            pairs.append((now.cells, cells))
+        if trial.volumes is not None:
+            pairs.append((self.volumes, volumes))
+        for old, new in pairs:
+            _take(old, new, rows, good)
         if trial.numbers is not None:
-            now.numbers[to] = numbers[good]
-        moved[to] = True
+            _take(now.numbers, numbers, rows, good)
+        moved = np.zeros(len(self.limits), dtype=bool)
+        moved[rows] = good
         return moved
+
+
+def _rows(chosen: NDArray[np.bool_]) -> Rows:
+    """Where a mask is true; all of it as a slice, which copies nothing."""
+    return slice(None) if chosen.all() else np.flatnonzero(chosen)
+
+
+def _take(old: NDArray[Any], new: NDArray[Any], rows: Rows, good: NDArray[np.bool_]) -> None:
+    """Write those of some rows that are good over the old ones."""
+    if isinstance(rows, slice):
+        np.copyto(old, new, where=good.reshape(-1, *(1,) * (old.ndim - 1)))
+    else:
+        old[rows[good]] = new[good]

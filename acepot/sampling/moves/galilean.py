@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.sampling import cells as many
 from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.protocol import Batch, Drawn, StepRule
@@ -19,9 +18,11 @@ class Galilean:
 
     At a point outside, where the total is at its limit or above, v -= 2 (v·n) n with n = F/|F| at
     that point; the walker does not step back. Two points outside in a row, or one within the limit
-    where atoms are too close, or that has no direction, end the trajectory where it began. What
-    happens at a point is a property of the point alone, so that the way back is as likely as the
-    way there; the end point must be inside.
+    where atoms are too close, or that has no direction, end the trajectory where it began. So do
+    as many reflections as half the steps: steps much too long go out and come back to where they
+    were, in turns, and would be accepted without having moved anything. What happens at a point is
+    a property of the point alone, and the points of the way back are those of the way there, so
+    that both are as likely; the end point must be inside.
 
     Args:
         weight: how often it is chosen.
@@ -50,11 +51,22 @@ class Galilean:
 
     def make(self, batch: Batch, drawn: Drawn, step: Floats) -> NDArray[np.bool_]:
         """As `Move`."""
-        now = batch.now
-        v = drawn[0] * step[:, None, None]
-        x, m = now.positions.copy(), len(step)
-        volumes = many.volumes(now.cells)
+        return self.fly(batch, drawn[0] * step[:, None, None])
+
+    def fly(self, batch: Batch, v: Floats) -> NDArray[np.bool_]:
+        """Make one trajectory with all walkers.
+
+        Args:
+            batch: the walkers.
+            v: their velocities in Å, which are changed, shape (M, n, 3).
+
+        Returns:
+            Whether each walker moved, shape (M,).
+        """
+        now, m = batch.now, len(v)
+        x = now.positions.copy()
         alive, out = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
+        left = np.full(m, (self.length - 1) // 2)
         energy, total, forces = now.energy.copy(), now.total.copy(), now.forces.copy()
         for _ in range(self.length):
             rows = np.flatnonzero(alive)
@@ -65,15 +77,15 @@ class Galilean:
             found = batch.evaluate(numbers, positions, cells)
             energy[rows], forces[rows] = found.energy, found.forces
             total[rows] = now.kinetic[rows] + batch.ensemble.enthalpy(
-                found.energy, volumes[rows], numbers, batch.replicas[rows]
+                found.energy, batch.volumes[rows], numbers, batch.replicas[rows]
             )
             inside = batch.below(total[rows], rows)
-            hit = rows[~inside & ~out[rows]]
-            alive[rows[~inside]] = False
+            left[rows] -= ~inside
+            hit = rows[~inside & ~out[rows] & (left[rows] >= 0)]
+            good = inside.copy()
+            batch.ensemble.prior.guard(good, numbers, positions, cells)
+            alive[rows], out[rows] = good, ~inside
             alive[hit] = _reflect(v, hit, total, forces)
-            out[rows] = ~inside
-            ok = rows[inside]
-            alive[ok] = ~batch.ensemble.prior.broken(now.numbers[ok], x[ok], now.cells[ok])
         moved = alive & ~out
         now.positions[moved], now.energy[moved] = x[moved], energy[moved]
         now.forces[moved], now.total[moved] = forces[moved], total[moved]

@@ -15,6 +15,8 @@ from acepot.sampling.walkers import Walkers
 
 #: Random numbers of one kind of move, arrays of shape (times, walkers, …).
 Drawn = tuple[NDArray[Any], ...]
+#: Some walkers of a batch, or the slice of all.
+Rows = Ints | slice
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Trial:
         positions: in Å, shape (M, n, 3).
         cells: in Å, shape (M, 3, 3); None: they stay.
         numbers: atomic numbers, shape (M, n); None: they stay.
+        volumes: of the cells in Å³, shape (M,); None: they stay.
     """
 
     allowed: NDArray[np.bool_]
     positions: Floats
     cells: Floats | None = None
     numbers: Ints | None = None
+    volumes: Floats | None = None
 
 
 class Batch(Protocol):
@@ -56,12 +60,13 @@ class Batch(Protocol):
     now: Walkers
     replicas: Ints
     limits: Floats
+    volumes: Floats
 
     def evaluate(self, numbers: Ints, positions: Floats, cells: Floats) -> Energies:
         """Energies and forces of m configurations."""
         ...
 
-    def below(self, totals: Floats, rows: Ints) -> NDArray[np.bool_]:
+    def below(self, totals: Floats, rows: Rows) -> NDArray[np.bool_]:
         """Whether totals of some walkers are below their limits."""
         ...
 

@@ -52,12 +52,8 @@ class Volume:
         """As `Move`."""
         xi, chance = drawn[0] * step, drawn[1]
         now, prior, atoms = batch.now, batch.ensemble.prior, batch.ensemble.atoms
-        volumes = many.volumes(now.cells)
-        if self.logarithmic:
-            others = volumes * np.exp(xi)
-            ratio = prior.ratio(volumes, others, atoms) * np.exp(xi)
-        else:
-            others = np.abs(volumes + atoms * xi)
-            ratio = prior.ratio(volumes, others, atoms)
+        volumes = batch.volumes
+        others = volumes * np.exp(xi) if self.logarithmic else np.abs(volumes + atoms * xi)
+        limit = prior.chance(volumes, others, atoms, more=int(self.logarithmic))
         positions, cells = many.scaled(now.positions, now.cells, np.cbrt(others / volumes))
-        return batch.settle(Trial(chance < ratio, positions, cells))
+        return batch.settle(Trial(chance < limit, positions, cells, volumes=others))
