@@ -15,5 +15,7 @@ if __name__ == "__main__":
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        print(cluster.scheduler_address, *client.run(os.getpid).values(), flush=True)
+        ids = client.run(os.getpid).values()
+        sys.stdout.write(f"{cluster.scheduler_address} {' '.join(map(str, ids))}\n")
+        sys.stdout.flush()
         sys.stdin.read()

@@ -67,13 +67,18 @@ def main():
                 sys.stderr.flush()
                 os._exit(1)
             os._exit(0)
-        print(process, flush=True)
-        print(os.waitpid(process, 0)[1], flush=True)
+        tell(process, sys.stdout)
+        tell(os.waitpid(process, 0)[1], sys.stdout)
+
+
+def tell(what, stream):
+    stream.write(f"{what}\n")
+    stream.flush()
 
 
 def made(folder, dask=None, **changes):
     sample(
-        config(**changes), folder, say=lambda line: print(line, file=sys.stderr, flush=True),
+        config(**changes), folder, say=lambda line: tell(line, sys.stderr),
         plots=False, dask=dask, energies=Wave(),
     )  # fmt: skip
 
