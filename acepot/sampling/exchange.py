@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.sampling import cells as many
-from acepot.sampling.cells import Floats
+from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.draws import Purpose, draws
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.settings import Settings
-from acepot.sampling.walkers import State
+from acepot.sampling.walkers import State, Walkers
 
 
 def exchange(
@@ -20,7 +21,8 @@ def exchange(
     Random walkers x of replica i and y of j = i + 1 change places if
     U(x) + P_j V(x) < limit_j and U(y) + P_i V(y) < limit_i (likewise with chemical potentials and
     kinetic energies): each set is uniform below its limit, so that nothing else decides. No energy
-    is computed, and totals are those of the new pressure.
+    is computed, and totals are those of the new pressure. Births stay where they are: they are
+    limits of a replica.
 
     Args:
         ensemble: what is sampled.
@@ -29,20 +31,46 @@ def exchange(
         limits: totals that each replica stays below in eV, shape (R,).
         keys: of these limits, shape (R,).
     """
-    every = ensemble.replicas
-    for i in [*range(0, every - 1, 2), *range(1, every - 1, 2)]:
-        random = draws(settings.seed, i, state.iteration, Purpose.EXCHANGE)
-        for _ in range(settings.exchange.attempts):
-            x, y = random.integers(0, settings.walkers, 2).tolist()
-            pair, other = np.array([i, i + 1]), np.array([i + 1, i])
-            two = state.walkers.take(pair, [x, y])
-            totals = two.kinetic + ensemble.enthalpy(
-                two.energy, many.volumes(two.cells), two.numbers, other
+    attempts, count = settings.exchange.attempts, settings.walkers
+    for even in (0, 1):
+        below = np.arange(even, ensemble.replicas - 1, 2)
+        pairs = [
+            draws(settings.seed, i, state.iteration, Purpose.EXCHANGE).integers(
+                0, count, (attempts, 2)
             )
-            lower = totals < limits[other]
-            lower |= (totals == limits[other]) & (two.key < keys[other])
-            lower &= two.kinetic <= ensemble.kinetic[other]
-            state.exchanged[i] += (1, int(lower.all()))
-            if lower.all():
-                two.total[:] = totals
-                state.walkers.put(two.take([1, 0]), pair, [x, y])
+            for i in below.tolist()
+        ]
+        for turn in range(attempts if len(below) else 0):
+            x, y = np.stack([pair[turn] for pair in pairs], axis=1)
+            up = _under(ensemble, state.walkers, below, x, below + 1, limits, keys)
+            down = _under(ensemble, state.walkers, below + 1, y, below, limits, keys)
+            both = up[1] & down[1]
+            state.exchanged[below] += np.stack((np.ones_like(both), both), axis=1)
+            for k in np.flatnonzero(both).tolist():
+                replicas, places = [below[k], below[k] + 1], [x[k], y[k]]
+                two = state.walkers.take(replicas[::-1], places[::-1])
+                two.total[:] = down[0][k], up[0][k]
+                two.birth[:] = two.birth[::-1].copy()
+                state.walkers.put(two, replicas, places)
+
+
+def _under(
+    ensemble: Ensemble,
+    walkers: Walkers,
+    replicas: Ints,
+    places: Ints,
+    others: Ints,
+    limits: Floats,
+    keys: Floats,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Totals that some walkers would have in other replicas, and whether those allow them."""
+    kinetic = walkers.kinetic[replicas, places]
+    totals = kinetic + ensemble.enthalpy(
+        walkers.energy[replicas, places],
+        many.volumes(walkers.cells[replicas, places]),
+        walkers.numbers[replicas, places],
+        others,
+    )
+    tied = (totals == limits[others]) & (walkers.key[replicas, places] < keys[others])
+    allowed = ((totals < limits[others]) | tied) & (kinetic <= ensemble.kinetic[others])
+    return totals, allowed

@@ -144,19 +144,18 @@ def _pilot(
     kind: int,
     part: int,
 ) -> Task:
-    """One move of copies of random walkers of all replicas."""
+    """One move of copies of random walkers of all replicas, the highest of each left out."""
     pilots, every = settings.tuning.pilots, np.arange(ensemble.replicas)
-    chosen = [
-        draws(settings.seed, r, state.iteration, Purpose.CHOICE, part).integers(
-            0, settings.walkers, pilots
-        )
-        for r in every.tolist()
-    ]
+    chosen = []
+    for r, worst in enumerate(highest.tolist()):
+        random = draws(settings.seed, r, state.iteration, Purpose.CHOICE, part)
+        others = random.integers(0, settings.walkers - 1, pilots)
+        chosen.append(others + (others >= worst))
     replicas = np.repeat(every, pilots)
-    worst = highest[replicas]
+    top = highest[replicas]
     return Task(
         settings.seed, state.iteration, Purpose.PILOT, part, np.array([kind]), pilots, replicas,
-        np.tile(np.arange(pilots), len(every)), state.walkers.total[replicas, worst],
-        state.walkers.key[replicas, worst], steps[replicas],
+        np.tile(np.arange(pilots), len(every)), state.walkers.total[replicas, top],
+        state.walkers.key[replicas, top], steps[replicas],
         state.walkers.take(replicas, np.concatenate(chosen)),
     )  # fmt: skip

@@ -58,9 +58,10 @@ class Case:
         exchange: int = 0,
         interval: int | None = None,
         each: Callable[[State], None] | None = None,
+        coldest: float | None = None,
     ) -> Array:
-        """One run: ln Z, <H>, C/k and <V>, shape (R, betas, 4)."""
-        stop = Stop(kt=1 / float(self.betas.max()))
+        """One run to the coldest kT: ln Z, <H>, C/k and <V>, shape (R, betas, 4)."""
+        stop = Stop(kt=1 / float(self.betas.max()) if coldest is None else coldest)
         interval = walkers // 2 if interval is None else interval
         settings = Settings(
             walkers, length, self.moves if moves is None else tuple(moves), stop, batch, seed,
