@@ -1,0 +1,1 @@
+"""Nested sampling: what is sampled, by which moves, and what follows from it."""
