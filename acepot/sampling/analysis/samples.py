@@ -160,9 +160,7 @@ def read_energies(path: str | Path, pressure: float | None = None) -> Samples:
             f"{path} line {line}: expected an enthalpy of at most {rows[line - 3, 1]!r}, that of "
             f"the line before, got {rows[line - 2, 1]!r}"
         )
-    return Samples(
-        rows[:, 1], rows[:, 2], len(rows), **head, pressure=pressure, name=str(path)
-    )  # type: ignore[arg-type]
+    return Samples(rows[:, 1], rows[:, 2], len(rows), **head, pressure=pressure, name=str(path))  # type: ignore[arg-type]
 
 
 def read_live(path: str | Path) -> tuple[Floats, Floats]:
