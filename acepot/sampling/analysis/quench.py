@@ -57,41 +57,55 @@ def quench(energies: Energies, structure: Structure, pressure: float) -> Quenche
         pressure: in eV/Å³.
 
     Returns:
-        The minimum, or where the search ended.
+        The minimum, or the last point before the search failed, as where atoms came too close.
 
     Raises:
-        InputError: a structure that is not periodic, or that cannot be evaluated on the way.
+        InputError: a structure that is not periodic or cannot be evaluated.
     """
     if not structure.pbc.all():
         raise InputError(f"{structure.name}: expected a structure periodic in all directions")
-    count, edge = len(structure), structure.volume ** (1 / 3)
-
-    def at(x: Floats) -> tuple[Structure, Floats, Floats]:
-        parts = x.reshape(count + 3, 3)
-        deformation = np.eye(3) + parts[count:] / edge
-        moved = Structure(
-            structure.numbers,
-            (structure.positions + parts[:count]) @ deformation,
-            structure.cell @ deformation,
-            structure.pbc,
-            name=structure.name,
+    search = _Search(energies, structure, pressure)
+    start = np.zeros(3 * len(structure) + 9)
+    search.enthalpy(start)
+    try:
+        minimize(
+            search.enthalpy,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": _STEPS, "gtol": _FORCE, "ftol": 0.0},
         )
-        return moved, deformation, parts
+    except InputError:
+        return Quenched(search.structure, search.lowest, False)
+    return Quenched(search.structure, search.lowest, search.slope <= _FORCE)
 
-    def enthalpy(x: Floats) -> tuple[float, Floats]:
-        moved, deformation, _ = at(x)
-        result = energies.compute(moved)
-        work = pressure * moved.volume
-        strain = np.linalg.solve(deformation.T, work * np.eye(3) - result.virial) / edge
-        slope = np.concatenate([-result.forces @ deformation.T, strain])
-        return float(result.energy + work), slope.ravel()
 
-    found = minimize(
-        enthalpy,
-        np.zeros(3 * count + 9),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": _STEPS, "gtol": _FORCE, "ftol": 0.0},
-    )
-    converged = bool(abs(found.jac).max() <= _FORCE)
-    return Quenched(at(found.x)[0], float(found.fun), converged)
+class _Search:
+    """The enthalpy as a function of all variables, and the lowest that was met."""
+
+    def __init__(self, energies: Energies, structure: Structure, pressure: float) -> None:
+        self._energies, self._start, self._pressure = energies, structure, pressure
+        self._edge = structure.volume ** (1 / 3)
+        self.structure, self.lowest, self.slope = structure, np.inf, np.inf
+
+    def enthalpy(self, x: Floats) -> tuple[float, Floats]:
+        """E + PV and its slopes."""
+        start, count = self._start, len(self._start)
+        parts = x.reshape(count + 3, 3)
+        deformation = np.eye(3) + parts[count:] / self._edge
+        moved = Structure(
+            start.numbers,
+            (start.positions + parts[:count]) @ deformation,
+            start.cell @ deformation,
+            start.pbc,
+            name=start.name,
+        )
+        result = self._energies.compute(moved)
+        work = self._pressure * moved.volume
+        strain = np.linalg.solve(deformation.T, work * np.eye(3) - result.virial) / self._edge
+        slopes = np.concatenate([-result.forces @ deformation.T, strain]).ravel()
+        found = float(result.energy + work)
+        if found <= self.lowest:
+            self.structure, self.lowest = moved, found
+            self.slope = float(abs(slopes).max())
+        return found, slopes
