@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 
 from acepot.cli.terminal import show
-from acepot.errors import InputError
 from acepot.io.registry import load
-from acepot.model import Model
 from acepot.potential import Potential
 from acepot.run.figure import require_matplotlib
 from acepot.sampling.analysis.figure import draw_curves, draw_diagram
@@ -83,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
         structures=options.structures or options.quench is not None,
         tolerance=options.tolerance,
     )
-    analysis = analyse(options.folders, choices, _potential(options.quench), say=show)
+    potential = None if options.quench is None else Potential(load(options.quench))
+    analysis = analyse(options.folders, choices, potential, say=show)
     out.mkdir(parents=True, exist_ok=True)
     write(analysis, out)
     if not options.no_plots:
@@ -92,12 +91,3 @@ def run(options: argparse.Namespace) -> int:
     show(tables(analysis))
     show(f"written  {out}")
     return 0
-
-
-def _potential(path: str | None) -> Potential | None:
-    if path is None:
-        return None
-    model = load(path)
-    if not isinstance(model, Model):
-        raise InputError(f"--quench: expected a model of energies, got {path}")
-    return Potential(model)

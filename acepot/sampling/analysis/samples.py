@@ -155,10 +155,11 @@ def read_energies(path: str | Path, pressure: float | None = None) -> Samples:
         rows = _rows(text, str(path), first=2, columns=3)
     rising = np.flatnonzero(np.diff(rows[:, 1]) > 0.0)
     if len(rising):
-        line = int(rising[0]) + 3
+        at = int(rising[0])
+        before, after = rows[at : at + 2, 1].tolist()
         raise InputError(
-            f"{path} line {line}: expected an enthalpy of at most {rows[line - 3, 1]!r}, that of "
-            f"the line before, got {rows[line - 2, 1]!r}"
+            f"{path} line {at + 3}: expected an enthalpy of at most {before!r}, that of the line "
+            f"before, got {after!r}"
         )
     return Samples(rows[:, 1], rows[:, 2], len(rows), **head, pressure=pressure, name=str(path))  # type: ignore[arg-type]
 

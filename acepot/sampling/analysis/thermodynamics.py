@@ -197,6 +197,9 @@ def averages(
 ) -> Floats:
     """Canonical averages of any observable.
 
+    The scatter among redraws is the error of values that are independent of each other. That of a
+    function of H alone, known at some of the samples only, is somewhat smaller.
+
     Args:
         sums: of a replica.
         values: the observable at the samples, shape (m, ...), or at some of them.

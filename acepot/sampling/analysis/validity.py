@@ -61,8 +61,8 @@ class Validity:
 def validity(sums: Sums) -> Validity:
     """Where the canonical weight lies.
 
-    A run without live points is clipped where the weight of the last iteration is more than 1 %
-    of that of all others within K of it: the live points would hold as much.
+    Where there are no live points, K more with the weight of the last culled one stand for them:
+    theirs would be no smaller.
 
     Args:
         sums: of a replica at temperatures.
@@ -74,7 +74,6 @@ def validity(sums: Sums) -> Validity:
     for index in range(count):
         where, p = sums.probabilities(index)
         if dead == len(samples.enthalpy) and where.stop == dead:
-            # What the live points would add: K times the last weight, at its enthalpy.
             missing = samples.walkers * p[-1]
             p = np.append(p, missing) / (1.0 + missing)
         below = np.cumsum(p)
