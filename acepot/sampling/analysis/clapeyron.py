@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from acepot.sampling.analysis.peaks import Measured, Peak
 
@@ -64,8 +65,8 @@ class Line:
 def lines(pressures: Sequence[float], found: Sequence[Sequence[Peak]]) -> list[Line]:
     """Join peaks at neighbouring pressures into lines.
 
-    A peak goes on with the peak at the next pressure that is nearest to where its slope leads, if
-    that one's slope leads back to no other peak.
+    Peaks at two neighbouring pressures are paired such that altogether they are nearest to where
+    their slopes lead.
 
     Args:
         pressures: in eV/Å³, rising.
@@ -99,20 +100,23 @@ def _pairs(
         return {}
     change = pressures[index] - pressures[index - 1]
     distance = np.array([[_apart(one, other, change) for other in after] for one in before])
+    rows, columns = linear_sum_assignment(np.minimum(distance, _NEAR))
     return {
-        at: int(row.argmin())
-        for at, row in enumerate(distance)
-        if row.min() < _NEAR and int(distance[:, row.argmin()].argmin()) == at
+        int(at): int(to) for at, to in zip(rows, columns, strict=True) if distance[at, to] < _NEAR
     }
 
 
 def _apart(one: Peak, other: Peak, change: float) -> float:
-    """How far ln T at the second pressure is from what both slopes foretell.
+    """How far ln T at the second pressure is from what both slopes foretell, and these apart.
 
-    d ln T / dP = ΔV/ΔH hardly changes where dT/dP does.
+    d ln T/dP = ΔV/ΔH hardly changes where dT/dP does. The mean of both slopes leads from one
+    temperature to the other; half of what each is away from that mean counts as well, which keeps
+    lines apart where they cross.
     """
-    slope = 0.5 * sum(p.slope.value / p.temperature.value for p in (one, other))
-    return float(abs(np.log(other.temperature.value / one.temperature.value) - slope * change))
+    slopes = [p.slope.value / p.temperature.value for p in (one, other)]
+    ratio = np.log(other.temperature.value / one.temperature.value)
+    mismatch = abs(ratio - 0.5 * sum(slopes) * change)
+    return float(mismatch + 0.25 * abs((slopes[1] - slopes[0]) * change))
 
 
 def _line(pressures: Sequence[float], members: Sequence[tuple[int, Peak]]) -> Line:
