@@ -1,1 +1,1 @@
-"""Nested sampling: what is sampled, by which moves, and what follows from it."""
+"""Nested sampling: all phases of a model from one walk down in enthalpy."""

@@ -19,6 +19,7 @@ from acepot.sampling.analysis.peaks import Peak, peaks
 from acepot.sampling.analysis.phases import Label, Phase, label, require_packages, tally
 from acepot.sampling.analysis.quench import Energies, quench
 from acepot.sampling.analysis.validity import Validity, validity
+from acepot.units import GIGAPASCAL
 
 __all__ = ["Analysis", "AtPressure", "Choices", "analyse"]
 
@@ -186,7 +187,7 @@ def _at_pressure(
         found,
         (),
     )
-    say(f"{len(found)} peaks at {done.pressure:.6g} eV/Å³, from {len(group)} runs")
+    say(f"{done.pressure / GIGAPASCAL:.6g} GPa: peaks of C_p: {len(found)}, runs: {len(group)}")
     return _labelled(done, group, runs, choices, energies) if choices.structures else done
 
 
