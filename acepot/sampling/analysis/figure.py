@@ -19,6 +19,8 @@ _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999",
 )  # fmt: skip
 _FAINT = 0.2
+#: Where the largest value is so many times the smallest, the axis is logarithmic.
+_DECADES = 5.0
 
 
 def draw_curves(analysis: Analysis, path: str | Path) -> None:
@@ -43,9 +45,12 @@ def draw_curves(analysis: Analysis, path: str | Path) -> None:
         heat.set_ylabel("$C_p$ / k per atom")
         volume.set_ylabel("volume per atom (Å³)")
         volume.set_xlabel("temperature (K)")
+        volume.set_xscale("log")
         for axis in (heat, volume):
-            axis.set_xscale("log")
-            axis.set_yscale("log")
+            if axis.dataLim.y1 > _DECADES * axis.dataLim.y0 > 0.0:
+                axis.set_yscale("log")
+        for line in (volume.xaxis, heat.yaxis, volume.yaxis):
+            line.set_major_formatter("{x:g}")
         heat.legend()
         figure.align_ylabels()
         figure.tight_layout()

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 _PROMINENT, _SIGNIFICANT = 0.05, 3.0
 #: How far its feet may be from it, in widths, and at how many temperatures between them it is
 #: looked at closely.
-_REACH, _CLOSELY = 3.0, 121
+_REACH, _CLOSELY = 3.0, 81
 
 
 @dataclass(frozen=True)

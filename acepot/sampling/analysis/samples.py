@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,7 +138,7 @@ def read_energies(path: str | Path, pressure: float | None = None) -> Samples:
     """Read a `.energies` file of pymatnest's format, written by acepot or by pymatnest.
 
     The first line is "K n_cull n_extra_DOF flat_V N" (older ones: without the last two), the
-    others are "iteration H V".
+    others are "iteration H V". A last line without its end is left out: a run is writing it.
 
     Args:
         path: the file.
@@ -197,10 +198,12 @@ def _header(words: list[str], where: str) -> dict[str, int | bool]:
         ) from error
 
 
-def _rows(text: object, where: str, first: int, columns: int) -> Floats:
+def _rows(text: IO[str], where: str, first: int, columns: int) -> Floats:
     """Numbers of the remaining lines, shape (rows, columns)."""
     values: list[list[float]] = []
-    for line, row in enumerate(text, first):  # type: ignore[arg-type,var-annotated]
+    for line, row in enumerate(text, first):
+        if not row.endswith("\n"):
+            break  # a run is writing it
         words = row.split()
         try:
             values.append([float(word) for word in words])

@@ -16,9 +16,9 @@ __all__ = ["chosen", "spread"]
 Floats = NDArray[np.float64]
 
 #: Temperatures are chosen up to so many times the lowest one.
-_RANGE = 20.0
+_RANGE = 100.0
 #: They are tried at so many points of a range about the last one that the walkers met.
-_TRIALS, _BELOW, _ABOVE = 120, 0.2, 100.0
+_TRIALS, _BELOW, _ABOVE = 160, 0.2, 500.0
 
 
 def spread(low: float, high: float, count: int) -> Floats:
@@ -38,7 +38,7 @@ def spread(low: float, high: float, count: int) -> Floats:
 def chosen(runs: Runs, count: int) -> Floats:
     """Temperatures that every run has samples for.
 
-    From the lowest at which no run is cut short, up to 20 times that, or to where the first K
+    From the lowest at which no run is cut short, up to 100 times that, or to where the first K
     iterations count, in which the prior shows.
 
     Args:

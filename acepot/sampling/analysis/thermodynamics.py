@@ -22,8 +22,8 @@ __all__ = ["Curves", "Sums", "averages", "curves", "redrawn_curves"]
 
 Floats = NDArray[np.float64]
 
-#: Samples whose weight is e^-45 of the largest do not count, nor if they were e^20 times heavier.
-_NEGLIGIBLE = 45.0
+#: Samples whose weight is e^-30 of the largest do not count, nor if they were e^10 times heavier.
+_NEGLIGIBLE = 30.0
 
 
 @dataclass(frozen=True, eq=False)
