@@ -371,7 +371,8 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 
 
 def test_the_library_works_without_the_optional_packages() -> None:
-    blocked = "import sys\nfor n in ('ase', 'matplotlib', 'openmm', 'torch', 'spglib', 'freud', 'anesthetic'): sys.modules[n] = None\n"
+    optional = ("ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic")
+    blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
     inside = "acepot.evaluate.torch"  # imports torch when asked for
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from acepot.sampling.analysis.errors import FEWEST_RUNS, Runs, combined
 from acepot.sampling.analysis.sides import RESOLVED, Sides, part
@@ -102,15 +101,26 @@ def peaks(runs: Runs, temperatures: Floats) -> list[Peak]:
         From low temperature to high.
     """
     mean = runs.curves(runs.sums(temperatures)).heat_capacity.mean(axis=0)
-    places, feet = find_peaks(mean, prominence=0.0)
     found = []
-    for at, left, right, rise in zip(
-        places, feet["left_bases"], feet["right_bases"], feet["prominences"], strict=True
-    ):
-        if rise > _PROMINENT * mean[at]:
-            low, high = _feet(mean, temperatures, int(at), int(left), int(right))
+    for at, left, right in _maxima(mean):
+        if mean[at] - max(mean[left], mean[right]) > _PROMINENT * mean[at]:
+            low, high = _feet(mean, temperatures, at, left, right)
             found.append(_peak(runs, np.linspace(low, high, _CLOSELY)))
     return [peak for peak in found if peak is not None]
+
+
+def _maxima(curve: Floats) -> list[tuple[int, int, int]]:
+    """Maxima inside a curve and their bases: the lowest points before anything higher comes."""
+    found = []
+    for at in range(1, len(curve) - 1):
+        if curve[at - 1] < curve[at] >= curve[at + 1]:
+            higher = np.flatnonzero(curve > curve[at])
+            before, after = higher[higher < at], higher[higher > at]
+            start = int(before[-1]) if len(before) else 0
+            stop = int(after[0]) + 1 if len(after) else len(curve)
+            left = start + int(curve[start:at].argmin())
+            found.append((at, left, at + int(curve[at:stop].argmin())))
+    return found
 
 
 def _feet(
