@@ -152,6 +152,21 @@ def test_live_points_carry_what_is_below_the_last_culled(kit) -> None:
     assert exact - np.mean(without) > 10 * error
 
 
+def test_errors_that_live_points_have_are_calibrated(kit) -> None:
+    """A run of 5 nats: they hold half of the weight, and all that there is of its scatter."""
+    system, temperature = kit.Harmonic(), np.array([30.0])
+    scores = []
+    for seed in range(150):
+        runs = Runs([kit.run(system, 40, 5, seed)], redraws=80, seed=seed, boltzmann=1.0)
+        found = runs.estimate(runs.sums(temperature))
+        assert found.error is not None
+        right = (system.log_z(1 / 30.0), 1.5)
+        pairs = zip(("log_z", "volume"), right, strict=True)
+        scores.append([(getattr(found.value, k) - r) / getattr(found.error, k) for k, r in pairs])
+    spread = np.std(scores, axis=0)
+    assert ((spread > 0.8) & (spread < 1.25)).all(), spread
+
+
 @pytest.mark.parametrize("extra", [0, 24])
 def test_functions_are_related_as_they_must_be(kit, extra) -> None:
     """To rounding, for one and the same set of weights: dG/dT = -S, dH/dT = C_p, S = (H - G)/T."""
