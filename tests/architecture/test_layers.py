@@ -107,6 +107,9 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
+    "spglib": ("acepot.sampling.analysis.phases",),
+    "freud": ("acepot.sampling.analysis.phases",),
+    "anesthetic": ("acepot.sampling.analysis.nested_samples",),
     "pickle": (),
 }
 #: Conversion constants (eV, Å, Hartree, Bohr, GPa, e²/4πε0), which only units.py may hold.
@@ -251,7 +254,7 @@ def test_the_table_of_public_names_is_what_type_checkers_see() -> None:
 
 def test_the_verbs_are_the_modules_of_the_command_line() -> None:
     verbs = {
-        module.rpartition(".")[2]
+        module.rpartition(".")[2].replace("_", "-")
         for module, tree in sources().items()
         if module.startswith("acepot.cli.")
         and {"add_to", "run"} <= {getattr(node, "name", "") for node in tree.body}
@@ -368,9 +371,8 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 
 
 def test_the_library_works_without_the_optional_packages() -> None:
-    blocked = (
-        "import sys\nfor n in ('ase', 'matplotlib', 'openmm', 'torch'): sys.modules[n] = None\n"
-    )
+    optional = ("ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic")
+    blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
     inside = "acepot.evaluate.torch"  # imports torch when asked for
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")
