@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
-from acepot import __version__
 from acepot.errors import AceError, InputError, MissingDependency
 from acepot.sampling.energies import EnergyModel, NotFiniteError
 from acepot.sampling.ensemble import Ensemble
@@ -35,6 +35,8 @@ except ImportError as error:
 
 __all__ = ["WorkersError", "walks"]
 
+#: Of acepot, the same everywhere.
+_VERSION = version("acepot")
 #: Seconds to wait for a scheduler, for its first worker, and between looks at how many there are.
 _ANSWER, _FIRST, _LOOK = 10.0, 120.0, 5.0
 
@@ -67,13 +69,13 @@ class _Workplace(distributed.WorkerPlugin):
 
     def __init__(self, source: Source, ensemble: Ensemble, moves: Sequence[Move]) -> None:
         self.name = f"acepot-{source.digest[:16]}-{secrets.token_hex(4)}"
-        self._version = __version__
+        self._version = _VERSION
         self._source, self._ensemble, self._moves = source, ensemble, moves
 
     def setup(self, worker: Any) -> None:
         """Called on every worker when it comes."""
-        if self._version != __version__:
-            raise WorkersError(f"the worker has acepot {__version__}, not {self._version}")
+        if self._version != _VERSION:
+            raise WorkersError(f"the worker has acepot {_VERSION}, not {self._version}")
         self._own = threading.local()
         _WORKPLACES[self.name] = self
 
@@ -194,7 +196,7 @@ def walks(
         except Exception as error:
             raise WorkersError(
                 f"Dask at {address}: its workers cannot make walks: {error}; they need acepot "
-                f"{__version__}, installed as here"
+                f"{_VERSION}, installed as here"
             ) from error
         found = client.scheduler_info(n_workers=-1)["workers"]
         say(f"Dask at {address}: {len(found)} worker{'s' if len(found) != 1 else ''}")

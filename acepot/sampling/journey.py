@@ -107,8 +107,6 @@ class Journey:
             if self._last is None:
                 self._checkpoint()
             self._go(say, page)
-            if page is not None:
-                page.draw(None)
 
     # ------------------------------------------------------------------ its parts
 
@@ -123,7 +121,8 @@ class Journey:
                 if line.is_due():
                     line.show(f"ns: {watched.status(self.state, self._recent)}")
                 if page is not None and page.is_due():
-                    page.draw(watched.status(self.state, self._recent))
+                    self._flush()
+                    page.draw(self.state, watched.status(self.state, self._recent))
                 stop = stopped.is_set()  # once: it may change between two looks
                 pause = self._prepared.config.output.checkpoint
                 if stop or time.monotonic() - saved >= pause:
@@ -135,8 +134,11 @@ class Journey:
                     say(f"stopped after iteration {at}; the same command goes on from there")
                     raise KeyboardInterrupt
             self._checkpoint()
-            line.show(f"ns: {watched.status(self.state, self._recent)}")
+            status = watched.status(self.state, self._recent)
+            line.show(f"ns: {status}")
             line.end()
+            if page is not None:
+                page.draw(self.state, status, ended=True)
 
     def _iterate(self) -> None:
         """One iteration, and what is written about it."""
@@ -293,9 +295,12 @@ class Journey:
         self._checkpoint()
         return f"the run is kept as it was before, at iteration {self.state.iteration}"
 
-    def _checkpoint(self) -> None:
+    def _flush(self) -> None:
         for file in self._growers():
             file.flush()
+
+    def _checkpoint(self) -> None:
+        self._flush()
         toml = (self._home.path / "ns.toml").read_text(encoding="utf-8")
         saved = Saved(self.state, self._recent, toml, tuple(self._names))
         write_state(self._home.new_state(self._last), saved)

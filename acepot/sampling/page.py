@@ -12,17 +12,26 @@ import numpy as np
 
 from acepot.io.files import replaced
 from acepot.run import log
+from acepot.sampling import cells as many
+from acepot.sampling.analysis.samples import read_energies
+from acepot.sampling.analysis.temperatures import spread
+from acepot.sampling.analysis.thermodynamics import curves as functions
 from acepot.sampling.cells import Floats
 from acepot.sampling.columns import columns
+from acepot.sampling.files import energies_name
 from acepot.sampling.picture import PANELS
 from acepot.sampling.preparation import Prepared
 from acepot.sampling.status import Status
+from acepot.sampling.walkers import State
 
 __all__ = ["PAGE", "Curve", "Page", "chart"]
 
 PAGE = "ns.html"
-#: Seconds between two pages, also of a browser that shows one.
-_PAUSE = 10.0
+#: Seconds between two pages, also of a browser that shows one; a page takes at most one part in so
+#: many of the time.
+_PAUSE, _SHARE = 10.0, 50
+#: Temperatures of the heat capacity: how many, and up to how many times that of now.
+_TEMPERATURES, _RANGE = 80, 50.0
 #: Points of a curve at most.
 _POINTS = 400
 #: Of a chart in pixels: width, height, and room for numbers on the left and below.
@@ -61,24 +70,29 @@ class Page:
 
     def __init__(self, folder: Path, prepared: Prepared, names: Sequence[str]) -> None:
         self._folder, self._prepared, self._names = folder, prepared, tuple(names)
-        self._last = -np.inf
+        self._next = -np.inf
 
     def is_due(self) -> bool:
         """Whether it is time for another one."""
-        return time.monotonic() - self._last >= _PAUSE
+        return time.monotonic() >= self._next
 
-    def draw(self, status: Status | None) -> None:
-        """Write the page anew.
+    def draw(self, state: State, status: Status, *, ended: bool = False) -> None:
+        """Write the page anew, from files that are written up to the state.
 
         Args:
-            status: of the run; None: it is at its end, and browsers need not look again.
+            state: of the sampler.
+            status: of the run.
+            ended: whether it is at its end, and browsers need not look again.
         """
-        self._last = time.monotonic()
+        begin = time.monotonic()
         ensemble = self._prepared.ensemble
         table = log.read(self._folder / "log.csv", columns(ensemble.replicas, self._names))
         charts = [*self._histories(table), *self._acceptance(table)]
+        charts += self._thermodynamics(state, status)
         with replaced(self._folder / PAGE) as file:
-            file.write(_html(self._folder.resolve().name, status, charts))
+            file.write(_html(self._folder.resolve().name, status, charts, ended))
+        now = time.monotonic()
+        self._next = now + max(_PAUSE, _SHARE * (now - begin))
 
     def _histories(self, table: dict[str, Floats]) -> list[str]:
         """Enthalpy, volume and temperature of each replica."""
@@ -114,12 +128,34 @@ class Page:
         ]
         return [chart("Accepted (%)", curves)]
 
+    def _thermodynamics(self, state: State, status: Status) -> list[str]:
+        """Heat capacity and volume over temperature, as far as the run is."""
+        prepared, now = self._prepared, status.temperatures
+        atoms, capacity, volume = prepared.ensemble.atoms, list[Curve](), list[Curve]()
+        if state.iteration <= prepared.settings.walkers or not (now > 0.0).all():
+            return []
+        live = many.volumes(state.walkers.cells)
+        kelvin = spread(float(now.min()), _RANGE * float(now.max()), _TEMPERATURES)
+        for k, pressure in enumerate(prepared.config.ensemble.pressures):
+            samples = read_energies(self._folder / energies_name(k))
+            found = functions(samples.with_live(state.walkers.total[k], live[k]), kelvin)
+            above = kelvin >= now[k]
+            label, t = f"{pressure:g} GPa", np.log10(kelvin[above])
+            capacity.append(Curve(label, t, found.heat_capacity[above] / atoms))
+            volume.append(Curve(label, t, found.volume[above] / atoms))
+        return [
+            chart("Heat capacity (k/atom)", capacity, below="log10 of the temperature in K"),
+            chart(
+                "Mean volume (Å³/atom)", volume, decades=True, below="log10 of the temperature in K"
+            ),
+        ]
 
-def _html(name: str, status: Status | None, charts: Sequence[str]) -> str:
+
+def _html(name: str, status: Status, charts: Sequence[str], ended: bool) -> str:
     """The page."""
-    again = "" if status is None else f'<meta http-equiv="refresh" content="{_PAUSE:.0f}">'
+    again = "" if ended else f'<meta http-equiv="refresh" content="{_PAUSE:.0f}">'
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    state = "finished" if status is None else escape(str(status))
+    state = escape(f"finished: {status}" if ended else str(status))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}'
         f"<title>{escape(name)}</title><style>{_STYLE}</style></head><body>"

@@ -107,6 +107,9 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
+    "h5py": ("acepot.sampling.hdf5",),
+    "distributed": ("acepot.sampling.dask",),
+    "dask": (),
     "spglib": ("acepot.sampling.analysis.phases",),
     "freud": ("acepot.sampling.analysis.phases",),
     "anesthetic": ("acepot.sampling.analysis.nested_samples",),
@@ -371,9 +374,15 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 
 
 def test_the_library_works_without_the_optional_packages() -> None:
-    optional = ("ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic")
+    optional = (
+        "ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic", "h5py",
+        "distributed",
+    )  # fmt: skip
     blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
-    inside = "acepot.evaluate.torch"  # imports torch when asked for
+    inside = (  # torch, h5py and distributed are imported when they are asked for
+        "acepot.evaluate.torch", "acepot.sampling.hdf5", "acepot.sampling.journey",
+        "acepot.sampling.run", "acepot.sampling.dask",
+    )  # fmt: skip
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")
     assert set(names) <= loaded

@@ -138,6 +138,6 @@ def test_the_command_leaves_what_it_says(tmp_path, capsys):
         "P1.culled.extxyz", "checkpoint.json",
     }  # fmt: skip
     page = (tmp_path / "run" / "ns.html").read_text()
-    assert page.count("<svg") == 4 and "finished" in page and "<script" not in page
+    assert page.count("<svg") == 6 and "finished" in page and "<script" not in page
     assert main(words) == 0
     assert "this run of 20 iterations is finished" in capsys.readouterr().out
