@@ -1,5 +1,6 @@
 """The TOML of a run: what is wrong is named, what is left open is chosen and written out."""
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -141,3 +142,12 @@ def test_the_command_leaves_what_it_says(tmp_path, capsys):
     assert page.count("<svg") == 6 and "finished" in page and "<script" not in page
     assert main(words) == 0
     assert "this run of 20 iterations is finished" in capsys.readouterr().out
+
+
+def test_h5py_is_asked_for_where_it_is_missing(tmp_path, capsys, monkeypatch):
+    config(tmp_path, "")
+    for name in ("run", "journey", "hdf5"):
+        monkeypatch.delitem(sys.modules, f"acepot.sampling.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert main(["ns", str(tmp_path / "ns.toml"), "--out", str(tmp_path / "run")]) == 1
+    assert "needs h5py: pip install acepot[sampling]" in capsys.readouterr().err
