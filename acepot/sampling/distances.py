@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.sampling.cells import Floats, Ints, normals
+from acepot.sampling.cells import Floats, Ints
 
 _ELEMENTS = 119
 
@@ -58,29 +59,43 @@ class MinimumDistances:
         """
         if self.largest == 0.0 or len(numbers) == 0:
             return np.zeros(len(numbers), dtype=bool)
-        i, j = np.triu_indices(numbers.shape[1], 1)
-        limits = self.table[numbers[:, i], numbers[:, j]] ** 2  # [m, pair]
+        i, j = _pairs(numbers.shape[1])
+        limits = self._limits(numbers, i, j)  # [m or 1, pair]
+        places = positions.swapaxes(1, 2)  # [m, x, atom]
         if not periodic:
-            apart = positions[:, i] - positions[:, j]
-            return np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
-        n = normals(cells)
-        volume = np.einsum("mx,mx->m", cells[:, 0], n[:, 0])
-        s = positions @ n.swapaxes(1, 2) / volume[:, None, None]
-        f = s[:, i] - s[:, j]
+            apart = places.take(i, axis=2) - places.take(j, axis=2)
+            return np.asarray(((apart * apart).sum(axis=1) < limits).any(axis=1))
+        inverse = np.linalg.inv(cells).swapaxes(1, 2)  # [m, i, x]
+        s = inverse @ places
+        f = s.take(i, axis=2) - s.take(j, axis=2)
         f -= np.rint(f)
-        apart = f @ cells  # [m, pair, x]
-        found = np.asarray((np.einsum("mpx,mpx->mp", apart, apart) < limits).any(axis=1))
-        heights = volume[:, None] / np.sqrt(np.einsum("mix,mix->mi", n, n))  # [m, i]
-        reach = self.largest / heights
+        apart = cells.swapaxes(1, 2) @ f  # [m, x, pair]
+        apart *= apart
+        found = np.asarray((apart.sum(axis=1) < limits).any(axis=1))
+        reach = self.largest * np.sqrt((inverse * inverse).sum(axis=2))  # [m, i], in heights
         # An image of a wrapped difference is (1 - |f|) heights away or more along each vector.
-        pairs = np.argwhere(((np.abs(f) + reach[:, None]) > 1).any(axis=2))
-        if len(pairs):
-            _add(found, pairs[:, 0], f[*pairs.T], cells, limits[*pairs.T], reach)
-        rows = np.flatnonzero(reach.max(axis=1) > 1)
-        if len(rows):
+        away = np.abs(f, out=apart)
+        if (away.max(axis=2, initial=0.0) + reach > 1).any():
+            pairs = np.argwhere((away + reach[:, :, None] > 1).any(axis=1))
+            limits = np.broadcast_to(limits, (len(numbers), len(i)))
+            at = pairs[:, 0], pairs[:, 1]
+            _add(found, at[0], f.swapaxes(1, 2)[at], cells, limits[at], reach)
+            rows = np.flatnonzero(reach.max(axis=1) > 1)
             own = self.table[numbers[rows], numbers[rows]].max(axis=1) ** 2
             _add(found, rows, np.zeros((len(rows), 3)), cells, own, reach)
         return found
+
+    def _limits(self, numbers: Ints, i: Ints, j: Ints) -> Floats:
+        """Squares of the limits of pairs, in Å²; one row where all configurations are alike."""
+        if (numbers == numbers[0]).all():
+            numbers = numbers[:1]
+        return np.asarray(self.table[numbers[:, i], numbers[:, j]] ** 2)
+
+
+@cache
+def _pairs(atoms: int) -> tuple[Ints, Ints]:
+    """Both atoms of every pair."""
+    return np.triu_indices(atoms, 1)
 
 
 def _add(
@@ -96,6 +111,8 @@ def _add(
         limits: of squared distances in Å², shape (p,).
         reach: largest distance of interest in units of the heights, shape (m, 3).
     """
+    if len(rows) == 0:
+        return
     moved = f[:, None] + _images(float(reach[rows].max()))  # [p, image, i]
     at = moved @ cells[rows]
     close = (np.einsum("pkx,pkx->pk", at, at) < limits[:, None]).any(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -172,7 +173,7 @@ def checked(numbers: Ints, positions: Floats, cells: Floats, periodic: bool, out
     Raises:
         NotFiniteError: an energy is nan or -inf, or a force is not finite where the energy is.
     """
-    if np.isfinite(out.energy.sum() + out.forces.sum()):
+    if math.isfinite(float(out.energy.sum()) + float(out.forces.sum())):
         return
     sound = np.isfinite(out.energy)
     bad = np.isnan(out.energy) | (out.energy == -np.inf)

@@ -105,7 +105,7 @@ class Prior:
             cells: in Å, shape (m, 3, 3).
         """
         if self.distances.largest > 0.0 or not self.periodic:
-            at = np.flatnonzero(good)
+            at = slice(None) if good.all() else np.flatnonzero(good)
             good[at] = ~self.broken(numbers[at], positions[at], cells[at])
 
     def broken(self, numbers: Ints, positions: Floats, cells: Floats) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.ensemble import Ensemble
-from acepot.sampling.moves.protocol import Batch, Drawn, StepRule
+from acepot.sampling.moves.protocol import Batch, Drawn, Rows, StepRule
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,28 @@ class Galilean:
         now, m = batch.now, len(v)
         x = now.positions.copy()
         alive, out = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
-        left = np.full(m, (self.length - 1) // 2)
+        left, every = np.full(m, (self.length - 1) // 2), np.arange(m)
         energy, total, forces = now.energy.copy(), now.total.copy(), now.forces.copy()
         for _ in range(self.length):
-            rows = np.flatnonzero(alive)
-            if len(rows) == 0:
+            if not alive.any():
                 break
+            rows: Rows = slice(None) if alive.all() else np.flatnonzero(alive)
             x[rows] += v[rows]
             numbers, positions, cells = now.numbers[rows], x[rows], now.cells[rows]
             found = batch.evaluate(numbers, positions, cells)
-            energy[rows], forces[rows] = found.energy, found.forces
-            total[rows] = now.kinetic[rows] + batch.ensemble.enthalpy(
+            totals = now.kinetic[rows] + batch.ensemble.enthalpy(
                 found.energy, batch.volumes[rows], numbers, batch.replicas[rows]
             )
-            inside = batch.below(total[rows], rows)
-            left[rows] -= ~inside
-            hit = rows[~inside & ~out[rows] & (left[rows] >= 0)]
-            good = inside.copy()
-            batch.ensemble.prior.guard(good, numbers, positions, cells)
-            alive[rows], out[rows] = good, ~inside
-            alive[hit] = _reflect(v, hit, total, forces)
+            energy[rows], forces[rows], total[rows] = found.energy, found.forces, totals
+            inside = batch.below(totals, rows)
+            outside = every[rows][~inside]
+            left[outside] -= 1
+            hit = outside[~out[outside] & (left[outside] >= 0)]
+            out[rows] = ~inside
+            batch.ensemble.prior.guard(inside, numbers, positions, cells)
+            alive[rows] = inside
+            if len(hit):
+                alive[hit] = _reflect(v, hit, total, forces)
         moved = alive & ~out
         now.positions[moved], now.energy[moved] = x[moved], energy[moved]
         now.forces[moved], now.total[moved] = forces[moved], total[moved]

@@ -305,6 +305,6 @@ def six_atoms() -> Case:
 
 
 def stuck(state: State) -> None:
-    """Steps of the harmonic case longer than the ball's radius: no trajectory is accepted."""
+    """Steps of the harmonic case thrice the ball's radius: hardly a trajectory is accepted."""
     radius = np.sqrt(2 * state.walkers.total.max())
-    state.steps[:] = 1.05 * radius / 3  # of nine components
+    state.steps[:] = 3 * radius / np.sqrt(9)  # of nine components
