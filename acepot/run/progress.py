@@ -131,6 +131,36 @@ class Pulse:
         self._stream.flush()
 
 
+class Line:
+    """One line about work whose end is not known, in words that are found when it is shown.
+
+    Args:
+        stream: where to write; None: standard error.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._live = self._stream.isatty()
+        self._last, self._shown = time.monotonic(), False
+
+    def is_due(self) -> bool:
+        """Whether the line should be shown anew."""
+        return time.monotonic() - self._last >= (_LIVE if self._live else _LOGGED)
+
+    def show(self, text: str) -> None:
+        """Show it, on a terminal over the one before."""
+        self._last, self._shown = time.monotonic(), True
+        self._stream.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Leave the line: what is written next begins a new one."""
+        if self._shown and self._live:
+            self._stream.write("\n")
+            self._stream.flush()
+        self._shown = False
+
+
 def clock(seconds: float) -> str:
     """Seconds as 0:05, 12:30, 1:02:03."""
     whole = round(seconds)

@@ -39,7 +39,7 @@ ROWS = (
     ("acepot.fitting.observables", "acepot.laws", "acepot.holes"),
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
-    ("acepot.md",),
+    ("acepot.md", "acepot.sampling"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
@@ -107,6 +107,12 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
+    "h5py": ("acepot.sampling.hdf5",),
+    "distributed": ("acepot.sampling.dask",),
+    "dask": (),
+    "spglib": ("acepot.sampling.analysis.phases",),
+    "freud": ("acepot.sampling.analysis.phases",),
+    "anesthetic": ("acepot.sampling.analysis.nested_samples",),
     "pickle": (),
 }
 #: Conversion constants (eV, Å, Hartree, Bohr, GPa, e²/4πε0), which only units.py may hold.
@@ -251,7 +257,7 @@ def test_the_table_of_public_names_is_what_type_checkers_see() -> None:
 
 def test_the_verbs_are_the_modules_of_the_command_line() -> None:
     verbs = {
-        module.rpartition(".")[2]
+        module.rpartition(".")[2].replace("_", "-")
         for module, tree in sources().items()
         if module.startswith("acepot.cli.")
         and {"add_to", "run"} <= {getattr(node, "name", "") for node in tree.body}
@@ -368,10 +374,15 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 
 
 def test_the_library_works_without_the_optional_packages() -> None:
-    blocked = (
-        "import sys\nfor n in ('ase', 'matplotlib', 'openmm', 'torch'): sys.modules[n] = None\n"
-    )
-    inside = "acepot.evaluate.torch"  # imports torch when asked for
+    optional = (
+        "ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic", "h5py",
+        "distributed",
+    )  # fmt: skip
+    blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
+    inside = (  # torch, h5py and distributed are imported when they are asked for
+        "acepot.evaluate.torch", "acepot.sampling.hdf5", "acepot.sampling.journey",
+        "acepot.sampling.run", "acepot.sampling.dask",
+    )  # fmt: skip
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")
     assert set(names) <= loaded

@@ -18,6 +18,7 @@ from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
 from acepot.md import config as md
+from acepot.sampling import config as ns
 from acepot.schema import Kind, _start, to_toml
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md")) + [
 PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
 #: Every page of the repository, for its links.
 ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
-FIT_TOML, MD_TOML = ROOT / "docs" / "fit_toml.md", ROOT / "docs" / "md_toml.md"
+FIT_TOML, MD_TOML, NS_TOML = (ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns"))
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -84,10 +85,10 @@ def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "toml"):
         text = block.text
-        if page == MD_TOML:
-            path = tmp_path / "md.toml"
+        if page in (MD_TOML, NS_TOML):
+            path = tmp_path / "run.toml"
             path.write_text(text, encoding="utf-8")
-            assert md.load_config(path).model.endswith("model.acepot")
+            assert {MD_TOML: md, NS_TOML: ns}[page].load_config(path).model.endswith(".acepot")
             continue
         if "data" not in tomllib.loads(text):  # the one table that has no default
             text = f'data.train = "train.xyz"\n{text}'
@@ -109,7 +110,7 @@ def test_lines_are_short_and_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: no such page: {target}"
 
 
-# ------------------------------------------------------------------ fit_toml.md, md_toml.md
+# ------------------------------------------------------------------ pages of settings
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,9 @@ def keys(cls: Any, base: object = None, prefix: str = "") -> Iterator[Key]:
     if not (issubclass(cls, Kind) and "kind" not in vars(cls)):
         yield from keys_of_fields(cls, base, prefix)
         return
-    assert isinstance(base, cls), f"{prefix[:-1]} has no default"
-    yield Key(f"{prefix}{cls.tag}", base.kind, tuple(cls.kinds))
+    listed = prefix.endswith("[].")  # tables of kinds, none of which is there by itself
+    assert listed or isinstance(base, cls), f"{prefix[:-1]} has no default"
+    yield Key(f"{prefix}{cls.tag}", MISSING if listed else base.kind, tuple(cls.kinds))
     found: dict[str, Key] = {}
     for kind in cls.kinds.values():
         for key in keys_of_fields(kind, base, prefix):
@@ -149,7 +151,8 @@ def keys_of_fields(cls: Any, base: object, prefix: str) -> Iterator[Key]:
             yield from keys(hint, None if default is MISSING else default, f"{name}.")
             continue
         yield Key(name, default, tuple(choices(hint)))
-        if get_origin(hint) is tuple and is_dataclass(args[0]):
+        listed = get_origin(hint) is tuple and args[0]
+        if is_dataclass(listed) or listed in Kind.__subclasses__():
             yield from keys(args[0], None, f"{name}[].")
         if get_origin(hint) is dict and is_dataclass(args[1]):
             yield from keys(args[1], None, f"{name}.NAME.")
@@ -166,6 +169,7 @@ def choices(hint: Any) -> Iterator[Any]:
 KEYS = {
     FIT_TOML: {key.name: key for key in keys(FitConfig)},
     MD_TOML: {key.name: key for key in keys(md.MDConfig)},
+    NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
 }
 SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 

@@ -11,7 +11,7 @@ import pytest
 
 from acepot.run import memory, progress
 from acepot.run.memory import free_memory
-from acepot.run.progress import Pulse
+from acepot.run.progress import Line, Pulse
 
 
 class Terminal(io.StringIO):
@@ -65,3 +65,18 @@ def test_free_memory_is_what_the_narrowest_limit_leaves(
 def test_free_memory_of_this_machine_is_sensible() -> None:
     free = free_memory()
     assert free is None or 10_000_000 < free < 10**14
+
+
+def test_a_line_is_shown_over_the_one_before_and_left_at_the_end(monkeypatch) -> None:
+    monkeypatch.setattr(progress, "_LIVE", 0.0)
+    monkeypatch.setattr(progress, "_LOGGED", 1e6)
+    terminal, log = Terminal(), io.StringIO()
+    for stream in (terminal, log):
+        line = Line(stream)
+        assert line.is_due() == (stream is terminal)
+        line.show("first")
+        line.show("second")
+        line.end()
+        line.end()
+    assert terminal.getvalue() == "\r\x1b[Kfirst\r\x1b[Ksecond\n"
+    assert log.getvalue() == "first\nsecond\n"

@@ -1,0 +1,1 @@
+"""Nested sampling: all phases of a model from one walk down in enthalpy."""

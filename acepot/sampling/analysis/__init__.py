@@ -1,0 +1,1 @@
+"""What a nested sampling run says about a material: thermodynamics, transitions, phases."""
