@@ -246,17 +246,14 @@ void a_shared_call_of_site_values_ends_when_it_is_told_to() {
     const auto model = evaluator("linear", best_instruction_set());
     const Atoms atoms = block(9, model->tables().species, 6);
     const std::vector<Structure> in(100000, atoms.structure());
-    Doubles room(static_cast<size_t>(atoms.count()) * model->tables().rows());
-    // All write to one place: only one thread may.
-    const std::vector<double*> to(in.size(), room.data());
+    Doubles room(in.size() * atoms.count() * model->tables().rows());
+    std::vector<double*> to;
+    for (size_t k = 0; k < in.size(); k++) to.push_back(&room[k * room.size() / in.size()]);
     for (const int threads : {1, 3}) {
-        std::vector<Doubles> own(threads == 1 ? 0 : in.size(), room);
-        std::vector<double*> places = to;
-        for (size_t k = 0; k < own.size(); k++) places[k] = own[k].data();
         Watch watch(yes, nullptr);
         bool ended = false;
         try {
-            model->values(in.data(), static_cast<int>(in.size()), places.data(), {threads, &watch});
+            model->values(in.data(), static_cast<int>(in.size()), to.data(), {threads, &watch});
         } catch (const Interrupted&) {
             ended = true;
         }
