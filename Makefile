@@ -71,9 +71,10 @@ test-sanitized: $(VENV)/dev
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/python -P -S -m pytest -n 2 -m "not slow" $(SANITIZED)
 
-# What runs threads, under ThreadSanitizer. Native programs alone: under Python it sees neither the
-# lock of the interpreter nor numpy, and ends children that start threads. Threads are the same in
-# every instruction set, and each takes minutes to compile: the baseline, and one that all have.
+# What runs threads, under ThreadSanitizer. Native programs alone: it wants all code of a process
+# compiled for it, which Python and numpy are not, and it ends children that start threads after a
+# fork of several. Threads are the same in every instruction set, and each takes minutes to compile:
+# the baseline, and one that every machine has.
 test-threads:
 	cmake -S native -B build/threads -DACE_TESTS=ON -DACE_SHARED=OFF -DACE_SANITIZE=thread \
 	    -DACE_X86_SETS=avx2
