@@ -8,9 +8,9 @@
 
 namespace ace::ACE_ISA::rows {
 
-// Sums for N atoms (or batches of them) side by side, `width` numbers of each: `rows` holds `stride`
-// for every column of the family, of which the first N x width are read, `slots` N x width for
-// every slot. weight(p, n) is weight p for the atom n. `to` is given every result in turn, summed
+// Sums for N atoms (or batches of them) side by side, `width` numbers of each: `rows` holds
+// `stride` for every column of the family, of which the first N x width are read, `slots` N x width
+// for every slot. weight(p, n) is weight p for the atom n. `to` is given every result in turn, summed
 // over n.
 template <int N, int width, int stride, class Weight, class To>
 ACE_INLINE void walk_entries(const Program& program, const Chunk& chunk, const Weight& weight,
