@@ -58,8 +58,8 @@ class ForceStage {
         w.sums.forces.row_of(atom.piece->point + atom.index);
     }
 
-    // Of atom a of the batch, for one output; `structures` are those of all pieces. `linear`: of every
-    // vector of neighbours what linear columns add to the slope along it, or null.
+    // Of atom a of the batch, for one output; `structures` are those of all pieces. `linear`: what
+    // linear columns add to the slopes of every vector of neighbours, or null.
     void forces(const Centre<T, A>& c, Work& w, int a, int output, const Slopes<VA>& slopes,
                 int structures, const V* linear = nullptr) const {
         const Plan& plan = c.plan;

@@ -45,8 +45,8 @@ class LinearStage {
                                       const Linear& some, int z, int a, int v) {
             V sums[most_together];
             alignas(BYTES) T flat[most_together * W];
-            A* out = w.linear.data() + (static_cast<size_t>(a) * tables_.species + z) * c.plan.linear +
-                     some.at;
+            A* out = w.linear.data() + some.at +
+                     (static_cast<size_t>(a) * tables_.species + z) * c.plan.linear;
             for (int k = 0; k < source.padded; k += most_together * W) {
                 const int columns = std::min(most_together * W, source.padded - k);
                 Interval<T> here = interval;
@@ -75,8 +75,8 @@ class LinearStage {
         }
     }
 
-    // With these the slopes of what enters by itself, of all neighbours of the atoms of a batch: of the
-    // columns together, which takes less than those of each.
+    // With these the slopes of what enters by itself, of all neighbours of the atoms of a batch: of
+    // the columns together, which takes less than those of each.
     void slopes(const Centre<T, A>& c, Work& w, int count) const {
         const Plan& plan = c.plan;
         if (plan.linears.empty()) return;
@@ -94,8 +94,8 @@ class LinearStage {
   private:
     static constexpr int W = S::W, most_together = 8;
 
-    // Calls visit(source, interval, linear columns, species, atom, vector of neighbours) for those that
-    // a source of linear columns does not pass over; w.located[0] says where they read it.
+    // Calls visit(source, interval, linear columns, species, atom, vector of neighbours) for all of
+    // them that sources of linear columns reach; w.located[0] says where they read the tables.
     template <class F>
     void each_located(const Centre<T, A>& c, Work& w, int count, F&& visit) const {
         const Linear* some = c.plan.linears.data();

@@ -146,7 +146,8 @@ struct Radial {
             for (int h = 0; h < 2; h++) {
                 T power = factor[q + h];
 #pragma GCC unroll 5
-                for (int p = 0; p < 5; p++, power *= here.u[q + h]) f[h][p] = S::set(power * T(p + 1));
+                for (int p = 0; p < 5; p++, power *= here.u[q + h])
+                    f[h][p] = S::set(power * T(p + 1));
             }
             for (int k = 0; k < columns; k += W, one += 6 * W, two += 6 * W) {
                 V first = sums[k / W], second = {};

@@ -24,7 +24,7 @@ ACE_INLINE void few_forward(const DotProduct* dot, const DotProduct* end, const 
     }
 }
 
-// K of the products of every dot product, from the `first` on. adjoint(dot) is that of the dot product.
+// K of the products of every dot product, from the `first` on. adjoint(dot) is that of the sum.
 template <int K, class V, class F>
 ACE_INLINE void few_backward(const DotProduct* dot, const DotProduct* end, int first, const V* x,
                              V* w, F adjoint) {

@@ -183,8 +183,8 @@ struct Sites {
         return out;
     }
 
-    // From the caller's arrays to w.values. Lanes without an atom, which nobody reads, have those of
-    // the first.
+    // From the caller's arrays to w.values. Lanes without an atom, which nobody reads, have those
+    // of the first.
     void get_adjoints(const Batch& b, Work& w, const double* const* in) const {
         const double* from[batch];
         for (int a = 0; a < batch; a++)

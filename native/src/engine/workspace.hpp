@@ -29,7 +29,7 @@ struct Neighbourhood {
     Scratch<double> distance;
     Scratch<int32_t> neighbour, row;  // row: of its forces, where they are not by points
     Scratch<typename Simd<T>::V> radial, slope;
-    // Of linear columns: the sum of slopes times adjoints, or what each slope is to be multiplied with.
+    // Of linear columns: the sum of slopes times adjoints, or the factor of every slope.
     Scratch<typename Simd<T>::V> linear;
     std::vector<int> groups;  // first neighbour vector of each species, and their end
     std::vector<int> ends;    // of each source and species: beyond, a narrow source is zero
