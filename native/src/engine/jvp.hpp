@@ -27,7 +27,6 @@ class SiteJvp {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
         sites_.neighbours(call, b, c, w, {true, true}, {false, false});
-        sites_.fetch(b, w, out);
         const int total = c.plan.components * tables_.species;
         for (Scratch<A>* some : {&w.components, &w.turned_components}) {
             some->need(static_cast<size_t>(lanes) * total + lanes);

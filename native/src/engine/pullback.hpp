@@ -20,7 +20,6 @@ class SitePullback {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         const Centre<T, A>& c = s.centre;
         sites_.neighbours(call, b, c, w, {true, true}, {false, false});
-        sites_.fetch(b, w, adjoints);
         for (int a = 0; a < b.count; a++) forces_.rows(w, a);
         const VA* x = sites_.variables(b, s, w, false);
         sites_.get_adjoints(b, w, adjoints);

@@ -13,7 +13,6 @@ class SiteValues {
     void batch(Call& call, const Batch& b, SiteWork<T, A>& w, double* const* out) const {
         const SiteCentre<T, A>& s = *sites_.centres[b.species];
         sites_.neighbours(call, b, s.centre, w, {true, false}, {true, false});
-        sites_.fetch(b, w, out);
         auto* x = sites_.variables(b, s, w, true);
         sites_.linear.sums(s.centre, w, b.count, x);
         sites_.need_values(w);

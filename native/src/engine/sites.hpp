@@ -136,15 +136,6 @@ struct Sites {
                static_cast<size_t>(atom.piece->original(atom.index)) * rows;
     }
 
-    // Asks for these rows ahead of time: they come one after the other from far away.
-    template <class P>
-    void fetch(const Batch& b, const Work& w, P const* arrays) const {
-        for (int a = 0; a < b.count; a++) {
-            const auto* row = row_of(arrays, w.atoms[a]);
-            for (int k = 0; k < rows; k += 64 / sizeof(double)) __builtin_prefetch(row + k, 0, 2);
-        }
-    }
-
     void need_values(Work& w) const {
         w.values.need(padded);
         for (int k = rows; k < padded; k++) w.values[k] = VA{};
