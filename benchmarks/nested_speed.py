@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 
 import acepot
 from acepot.sampling.cells import fractional
@@ -34,6 +33,7 @@ from acepot.sampling.walk import Task, walk
 from acepot.sampling.walkers import Walkers
 from acepot.units import GIGAPASCAL
 from ase_ace import ACECalculator
+from ase_ace.energies import CalculatorEnergies
 
 MODEL = Path(__file__).parents[1] / "models" / "Si-mlearn" / "model.acepot"
 MOVES = (Galilean(), Volume(), Shear(), Stretch())
@@ -56,22 +56,6 @@ class Timed:
         self.model.compute(numbers, positions, cells, out)
         self.wall += time.perf_counter() - wall
         self.process += time.process_time() - process
-
-
-class Calculator:
-    """ASE's way: one structure after the other."""
-
-    def __init__(self, potential: acepot.Potential) -> None:
-        self.calculator = ACECalculator(potential)
-
-    def compute(
-        self, numbers: np.ndarray, positions: np.ndarray, cells: np.ndarray, out: Energies
-    ) -> None:
-        """As `EnergyModel`."""
-        for k in range(len(numbers)):
-            atoms = Atoms(numbers[k], positions[k], cell=cells[k], pbc=True)
-            atoms.calc = self.calculator
-            out.energy[k], out.forces[k] = atoms.get_potential_energy(), atoms.get_forces()
 
 
 def silicon(count: int, ensemble: Ensemble, energies: EnergyModel) -> Walkers:
@@ -120,7 +104,7 @@ def main() -> None:
         f"batches of {b}": lambda b=b: measured(ensemble, native, walkers, b)
         for b in (64, 32, 16, 8, 1)
     }
-    calculator = Calculator(potential)
+    calculator = CalculatorEnergies(ACECalculator(potential))
     versions["ASE calculator, one at a time"] = lambda: measured(ensemble, calculator, walkers, 1)
     found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in versions}
     for _ in range(args.rounds):

@@ -14,26 +14,15 @@ from typing import Literal
 
 from acepot.basis.species import atomic_number
 from acepot.errors import InputError
+from acepot.sampling.limits import MOST, CommitteeLimits, Guards, above_zero, between
 from acepot.sampling.mixture import MoveSettings
 from acepot.sampling.settings import Exchange, Tuning
 from acepot.schema import from_mapping, to_mapping, to_toml
 
 __all__ = [
-    "Atoms", "CommitteeLimits", "EnsembleSettings", "Guards", "NestedConfig", "Output", "Run",
-    "StopSettings", "dump_config", "load_config",
+    "Atoms", "EnsembleSettings", "NestedConfig", "Output", "Run", "StopSettings", "dump_config",
+    "load_config",
 ]  # fmt: skip
-
-_MOST = 2_000_000_000
-
-
-def _above_zero(name: str, value: float | None, unit: str) -> None:
-    if value is not None and not 0.0 < value <= 1e12:
-        raise InputError(f"{name}: expected more than 0 {unit}, up to 1e12, got {value:g}")
-
-
-def _between(name: str, value: int | None, least: int, most: int) -> None:
-    if value is not None and not least <= value <= most:
-        raise InputError(f"{name}: expected {least} to {most}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class Atoms:
                 atomic_number(symbol)
             except InputError as error:
                 raise InputError(f"composition: {error}") from error
-            _between(f"composition.{symbol}", count, 1, 10_000)
+            between(f"composition.{symbol}", count, 1, 10_000)
 
 
 @dataclass(frozen=True)
@@ -106,8 +95,8 @@ class EnsembleSettings:
                 "pressures: expected one or more, -1e6 to 1e6 GPa, got "
                 f"{[*self.pressures] if self.pressures else 'none'}"
             )
-        _above_zero("volume_max", self.volume_max, "Å³ per atom")
-        _above_zero("kinetic_temperature", self.kinetic_temperature, "K")
+        above_zero("volume_max", self.volume_max, "Å³ per atom")
+        above_zero("kinetic_temperature", self.kinetic_temperature, "K")
         for name in (*self.elements, *self.potentials):
             atomic_number(name)
         for name, value in self.potentials.items():
@@ -141,13 +130,13 @@ class Run:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        _between("walkers", self.walkers, 2, 10_000_000)
-        _between("length", self.length, 1, _MOST)
-        _between("batch", self.batch, 1, self.walkers - 1)
-        _between("seed", self.seed, 0, 2**63 - 1)
-        _between("shape_rounds", self.shape_rounds, 0, 10_000_000)
-        _between("tries", self.tries, 1, 10_000_000)
-        _between("threads", self.threads, 1, 1024)
+        between("walkers", self.walkers, 2, 10_000_000)
+        between("length", self.length, 1, MOST)
+        between("batch", self.batch, 1, self.walkers - 1)
+        between("seed", self.seed, 0, 2**63 - 1)
+        between("shape_rounds", self.shape_rounds, 0, 10_000_000)
+        between("tries", self.tries, 1, 10_000_000)
+        between("threads", self.threads, 1, 1024)
 
 
 @dataclass(frozen=True)
@@ -166,59 +155,9 @@ class StopSettings:
     margin: float = 10.0
 
     def __post_init__(self) -> None:
-        _above_zero("temperature", self.temperature, "K")
-        _above_zero("margin", self.margin, "")
-        _between("iterations", self.iterations, 1, _MOST)
-
-
-@dataclass(frozen=True)
-class Guards:
-    """What a fitted model is not trusted with.
-
-    Args:
-        min_distance: Å, the smallest between atoms, for all pairs of elements or by pair; pairs
-            that are not there, and None: from the data that the model was fitted to.
-        holes: whether a model whose atoms fall into each other is refused.
-        energy_min: eV per atom above free atoms; a walker below it stops the run.
-    """
-
-    min_distance: float | dict[str, float] | None = None
-    holes: Literal["refuse", "allow"] = "refuse"
-    energy_min: float = -12.0
-
-    def __post_init__(self) -> None:
-        given = self.min_distance
-        for name, value in (given if isinstance(given, dict) else {"": given}).items():
-            if value is not None and not 0.0 <= value <= 1e3:
-                where = f"min_distance.{name}" if name else "min_distance"
-                raise InputError(f"{where}: expected 0 to 1000 Å, got {value:g}")
-
-
-@dataclass(frozen=True)
-class CommitteeLimits:
-    """How far the members of the model's committee may be apart, if it has one.
-
-    Args:
-        every: iterations between evaluations of what is culled next; 0: never; None: as many as
-            there are walkers.
-        energy_threshold: a larger spread of the energy, in eV per atom, is too much.
-        force_threshold: a larger spread of the force on any atom, in eV/Å, is too much.
-        beyond: what then happens: the run stops, or the configuration is written out and it goes
-            on.
-    """
-
-    every: int | None = None
-    energy_threshold: float | None = None
-    force_threshold: float | None = None
-    beyond: Literal["stop", "write"] = "stop"
-
-    def __post_init__(self) -> None:
-        _between("every", self.every, 0, _MOST)
-        for name, unit in (("energy_threshold", "eV/atom"), ("force_threshold", "eV/Å")):
-            value = getattr(self, name)
-            _above_zero(name, value, unit)
-            if value is not None and self.every == 0:
-                raise InputError(f"{name}: expected none where every is 0, got {value:g}")
+        above_zero("temperature", self.temperature, "K")
+        above_zero("margin", self.margin, "")
+        between("iterations", self.iterations, 1, MOST)
 
 
 @dataclass(frozen=True)
@@ -236,8 +175,8 @@ class Output:
     checkpoint: float = 60.0
 
     def __post_init__(self) -> None:
-        _between("every", self.every, 1, _MOST)
-        _between("culled", self.culled, 1, _MOST)
+        between("every", self.every, 1, MOST)
+        between("culled", self.culled, 1, MOST)
         if not 0.0 <= self.checkpoint <= 1e9:
             raise InputError(f"checkpoint: expected 0 to 1e9 s, got {self.checkpoint:g}")
 

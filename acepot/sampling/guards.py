@@ -13,7 +13,7 @@ from acepot.errors import AceError, InputError
 from acepot.holes.scan import scan
 from acepot.model import known_shortest
 from acepot.potential import Potential
-from acepot.sampling.config import Guards
+from acepot.sampling.limits import Guards
 
 __all__ = ["HoleError", "distances", "require_no_holes"]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 import numpy as np
 
-from acepot.basis.species import species_indices
 from acepot.errors import AceError
 from acepot.io.structures import extxyz
 from acepot.run.checkpoint import Checkpoint
@@ -20,33 +18,19 @@ from acepot.run.signals import stop_request
 from acepot.sampling import files
 from acepot.sampling.cells import Floats
 from acepot.sampling.columns import columns, row, spread_columns
-from acepot.sampling.committee import Spread, SpreadError, committee
 from acepot.sampling.energies import NotFiniteError
-from acepot.sampling.guards import HoleError
 from acepot.sampling.hdf5 import Saved, read_state, write_state
 from acepot.sampling.mixture import names
 from acepot.sampling.nested import NestedSampling
+from acepot.sampling.outlook import Outlook
 from acepot.sampling.page import Page
 from acepot.sampling.preparation import Prepared
 from acepot.sampling.status import Watched
 from acepot.sampling.walk import Task, Walked
-from acepot.structure import Structure
 
 __all__ = ["LOG", "SPREADS", "Journey"]
 
 LOG, SPREADS = "log.csv", "committee.csv"
-
-
-class _Seen(NamedTuple):
-    """What the committee says about what is culled next.
-
-    Args:
-        spreads: of each replica; empty: it was not asked.
-        uncertain: replicas whose configuration is written out for labelling.
-    """
-
-    spreads: list[Spread]
-    uncertain: list[int]
 
 
 class Journey:
@@ -65,8 +49,7 @@ class Journey:
         self._prepared, self._home, self._last = prepared, home, last
         self._periodic = prepared.ensemble.prior.periodic
         self._names = names(prepared.settings.moves)
-        self._committee = committee(prepared.config, prepared.potential)
-        self._free = _free_atoms(prepared)
+        self._outlook = Outlook(prepared, home.path)
         energies = prepared.source.open(prepared.config.run.threads)
         self._sampling = NestedSampling(prepared.ensemble, prepared.settings, energies)
         if last is None:
@@ -143,7 +126,7 @@ class Journey:
     def _iterate(self) -> None:
         """One iteration, and what is written about it."""
         with self._saving(f"after iteration {self.state.iteration}"):
-            seen = self._look()
+            seen = self._outlook.look(self.state)
             culled = self._sampling.step(self.state)
         if self._spreads is not None and seen.spreads:
             numbers = [value for one in seen.spreads for value in (one.energy, one.force)]
@@ -160,62 +143,6 @@ class Journey:
                 self._frames[one.replica].write(files.frame(one, self._periodic))
         if self.state.iteration % config.output.every == 0:
             self._log.write(row(self.state, culled, self._recent))
-
-    def _look(self) -> _Seen:
-        """Refuse to go on with walkers in holes, or with too large a spread of the committee."""
-        state, iteration = self.state, self.state.iteration
-        if iteration % self._prepared.config.output.every == 0:
-            self._require_no_hole()
-        if self._committee is None or not self._committee.is_due(iteration):
-            return _Seen([], [])
-        highest = np.lexsort((state.walkers.key, state.walkers.total), axis=1)[:, -1]
-        shown = [self._structure(r, k) for r, k in enumerate(highest.tolist())]
-        seen = _Seen(self._committee.spreads(shown), [])
-        for replica, spread in enumerate(seen.spreads):
-            if reason := self._committee.too_far(spread):
-                self._stop_unless_written(replica, shown[replica], reason)
-                seen.uncertain.append(replica)
-        return seen
-
-    def _stop_unless_written(self, replica: int, structure: Structure, reason: str) -> None:
-        """Stop at a configuration that the committee does not agree on, unless it is to go on."""
-        if self._prepared.config.committee.beyond == "write":
-            return
-        path = self._home.path / f"uncertain.{self.state.iteration}.P{replica}.extxyz"
-        extxyz.write_structures(path, [structure])
-        raise SpreadError(
-            f"{reason}; the structure is in {path}; the same command goes on with a higher "
-            'threshold, or with committee.beyond = "write"'
-        )
-
-    def _require_no_hole(self) -> None:
-        """Stop where a walker has fallen deeper than any bond."""
-        if self._free is None:
-            return
-        walkers = self.state.walkers
-        each = (walkers.energy - self._free[walkers.numbers].sum(axis=2)) / walkers.numbers.shape[2]
-        least = self._prepared.config.guards.energy_min
-        if each.min() >= least:
-            return
-        replica, k = np.unravel_index(int(each.argmin()), each.shape)
-        path = self._home.path / f"hole.{self.state.iteration}.extxyz"
-        extxyz.write_structures(path, [self._structure(int(replica), int(k))])
-        raise HoleError(
-            f"a walker has {each.min():.4g} eV per atom less free atoms, below guards.energy_min "
-            f"({least:g}), deeper than any bond: atoms have fallen into a hole of the model; the "
-            f"structure is in {path}; see acepot check MODEL --holes, raise guards.min_distance in "
-            "a new run, or fit with such structures"
-        )
-
-    def _structure(self, replica: int, k: int) -> Structure:
-        walkers, iteration = self.state.walkers, self.state.iteration
-        return Structure(
-            walkers.numbers[replica, k],
-            walkers.positions[replica, k],
-            walkers.cells[replica, k],
-            self._periodic,
-            name=f"iteration {iteration}, replica {replica}",
-        )
 
     def _weigh(self) -> None:
         """The largest weight of what was culled, at the temperature of now."""
@@ -241,12 +168,12 @@ class Journey:
         header = files.energies_header(prepared.ensemble, prepared.settings.walkers)
         self._log = Log(path / LOG, columns(len(replicas), self._names))
         self._spreads: Log | None = None
-        if self._committee is not None:
+        if self._outlook.has_committee:
             self._spreads = Log(path / SPREADS, spread_columns(len(replicas)))
         self._energies = [files.Grower(path / files.energies_name(k), header) for k in replicas]
         self._frames = [files.Grower(path / files.culled_name(k)) for k in replicas]
         self._uncertain: files.Grower | None = None
-        if self._committee is not None and prepared.config.committee.beyond == "write":
+        if self._outlook.has_committee and prepared.config.committee.beyond == "write":
             self._uncertain = files.Grower(path / files.UNCERTAIN)
         try:
             yield
@@ -305,15 +232,3 @@ class Journey:
         saved = Saved(self.state, self._recent, toml, tuple(self._names))
         write_state(self._home.new_state(self._last), saved)
         self._last = self._home.record(self.state.iteration, self._last)
-
-
-def _free_atoms(prepared: Prepared) -> Floats | None:
-    """Energies of free atoms in eV by atomic number, shape (119,); None: nothing is known."""
-    if prepared.potential is None:
-        return None
-    numbers = prepared.potential.model.numbers
-    found = np.zeros(119)
-    found[np.array(numbers)] = prepared.potential.tables.e0[
-        species_indices(numbers, np.array(numbers))
-    ]
-    return found

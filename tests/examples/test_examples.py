@@ -60,6 +60,22 @@ def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "silicon.dcd").stat().st_size > 0
 
 
+def test_the_nested_sampling_example(tmp_path, capsys):
+    """The settings that it has, made smaller."""
+    pytest.importorskip("h5py")
+    text = (ROOT / "examples" / "ns" / "silicon.toml").read_text()
+    model = ROOT / "models" / "Si-mlearn" / "model.acepot"
+    text = text.replace("../../models/Si-mlearn/model.acepot", str(model))
+    for name, less in (("walkers", 20), ("length", 32), ("temperature", 1e6)):
+        text, count = re.subn(rf"^{name} = .*$", f"{name} = {less}", text, flags=re.MULTILINE)
+        assert count == 1, name
+    (tmp_path / "silicon.toml").write_text(f"{text}iterations = 10\n[tuning]\npilots = 10\n")
+    words = ["ns", str(tmp_path / "silicon.toml"), "--out", str(tmp_path / "run"), "--no-plots"]
+    assert main(words) == 0, capsys.readouterr().err
+    assert "8 atoms, 5 GPa, 20 walkers each" in capsys.readouterr().out
+    assert len((tmp_path / "run" / "P0.energies").read_text().splitlines()) == 11
+
+
 @pytest.mark.xdist_group("lammps")  # the plugin is compiled once
 def test_the_example_of_all_engines(monkeypatch, tmp_path, capsys):
     if any(find_spec(name) is None for name in ("ase", "openmm", "ipi", "lammps")):

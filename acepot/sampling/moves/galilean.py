@@ -12,6 +12,12 @@ from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.protocol import Batch, Drawn, Rows, StepRule
 
 
+#: Of trajectories. In a ball of nine dimensions, eight steps of which 90 to 70 % are accepted leave
+#: 0.5 to 0.8 of the correlation of energies, but 0.95 to 0.99 where 50 to 25 % are: long steps are
+#: accepted where they came back to where they were.
+_WINDOW = (0.7, 0.9)
+
+
 @dataclass(frozen=True)
 class Galilean:
     """All atoms move by v in each of `length` steps, with v normal and new in each trajectory.
@@ -43,7 +49,7 @@ class Galilean:
     def rule(self, ensemble: Ensemble) -> StepRule:
         """As `Move`."""
         edge = float(np.cbrt(ensemble.prior.volume_max * ensemble.atoms))
-        return StepRule(0.02 * edge if self.step is None else self.step, 0.5 * edge)
+        return StepRule(0.02 * edge if self.step is None else self.step, 0.5 * edge, _WINDOW)
 
     def draw(self, random: np.random.Generator, times: int, walkers: int, atoms: int) -> Drawn:
         """Velocities of unit width."""

@@ -16,9 +16,7 @@ from acepot.neighbours import nearest
 from acepot.sampling.committee import SpreadError
 from acepot.sampling.config import (
     Atoms,
-    CommitteeLimits,
     EnsembleSettings,
-    Guards,
     NestedConfig,
     Output,
     Run,
@@ -26,6 +24,7 @@ from acepot.sampling.config import (
 )
 from acepot.sampling.guards import HoleError, distances
 from acepot.sampling.hdf5 import read_state
+from acepot.sampling.limits import CommitteeLimits, Guards
 from acepot.sampling.run import sample
 from acepot.sampling.settings import Tuning
 

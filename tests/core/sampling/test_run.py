@@ -120,22 +120,23 @@ def test_no_number_for_a_first_configuration(tmp_path):
     run(tmp_path, iterations=10)
 
 
-def test_a_full_disk_loses_nothing_up_to_the_last_checkpoint(tmp_path):
-    """A limit on the size of files is met in the middle of a run, as the end of a disk is."""
-    run(tmp_path / "whole", iterations=600)
+@pytest.mark.parametrize(("room", "iterations"), [(16_000, 150), (18_000, 480)])
+def test_a_full_disk_loses_nothing_up_to_the_last_checkpoint(room, iterations, tmp_path):
+    """A limit on the size of files is met by the state, or by a file that has grown to it."""
+    run(tmp_path / "whole", iterations=iterations)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     run(tmp_path / "run", iterations=100)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
         with pytest.raises(OSError) as caught:
-            run(tmp_path / "run", iterations=600, checkpoint=0.0)
+            run(tmp_path / "run", iterations=iterations)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     at = step_of(tmp_path / "run")
-    assert 100 <= at < 600
+    assert 100 <= at < iterations
     assert f"goes on from iteration {at}" in str(caught.value)
-    assert str(tmp_path) in str(caught.value.filename)
-    run(tmp_path / "run", iterations=600)
+    assert caught.value.filename.endswith("P0.energies") == (room > 17_000)
+    run(tmp_path / "run", iterations=iterations)
     same(tmp_path / "whole", tmp_path / "run")
 
 
