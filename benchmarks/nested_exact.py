@@ -48,7 +48,9 @@ def table(name: str, full: bool, runs: int) -> str:
     each, interval = (exact.stuck, 0) if name == "stuck" else (None, None)
     found = np.stack(
         [
-            case.run(seed, walkers, length, batch, exchange=exchange, each=each, interval=interval)
+            case.run(
+                seed, walkers, length, batch, exchange=exchange, each=each, interval=interval
+            ).mean
             for seed in range(runs)
         ]
     )  # [run, replica, beta, column]

@@ -11,7 +11,6 @@ from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.protocol import Batch, Drawn, Rows, StepRule
 
-
 #: Of trajectories. In a ball of nine dimensions, eight steps of which 90 to 70 % are accepted leave
 #: 0.5 to 0.8 of the correlation of energies, but 0.95 to 0.99 where 50 to 25 % are: long steps are
 #: accepted where they came back to where they were.
