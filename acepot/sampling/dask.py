@@ -13,18 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from acepot.errors import AceError, InputError, MissingDependency
-from acepot.sampling.energies import EnergyModel, NotFiniteError
+from acepot.sampling.energies import EnergyModel
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.protocol import Move
 from acepot.sampling.preparation import Prepared
 from acepot.sampling.sources import Source
 from acepot.sampling.walk import Task, Walked, walk
-from acepot.structure import Structure
 
 try:
     import distributed
@@ -43,19 +41,6 @@ _ANSWER, _FIRST, _LOOK = 10.0, 120.0, 5.0
 
 class WorkersError(AceError, RuntimeError):
     """Workers, or their scheduler, are lost."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Failed:
-    """What a worker returns where the model gave no number.
-
-    Args:
-        text: what came, and where.
-        structure: what the model was asked for.
-    """
-
-    text: str
-    structure: Structure
 
 
 class _Workplace(distributed.WorkerPlugin):
@@ -98,12 +83,9 @@ class _Workplace(distributed.WorkerPlugin):
 _WORKPLACES: dict[str, _Workplace] = {}
 
 
-def _walk(name: str, task: Task) -> Walked | _Failed:
+def _walk(name: str, task: Task) -> Walked:
     """What a worker does."""
-    try:
-        return _WORKPLACES[name].walk(task)
-    except NotFiniteError as error:
-        return _Failed(str(error), error.structure)
+    return _WORKPLACES[name].walk(task)
 
 
 class _Walks:
@@ -140,9 +122,6 @@ class _Walks:
             raise WorkersError(
                 f"Dask at {self._address}: the scheduler is lost ({error or type(error).__name__})"
             ) from error
-        for one in found:
-            if isinstance(one, _Failed):
-                raise NotFiniteError(one.text, one.structure)
         return Walked.joined(found)
 
     def _slices(self) -> int:

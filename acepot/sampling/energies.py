@@ -67,6 +67,9 @@ class NotFiniteError(InputError):
         super().__init__(text)
         self.structure = structure
 
+    def __reduce__(self) -> tuple[type, tuple[str, Structure]]:
+        return type(self), (str(self), self.structure)
+
 
 class PotentialEnergies:
     """Energies of a potential; all processors share a call.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import acepot
 from acepot.sampling.energies import Energies, FunctionEnergies, NotFiniteError, PotentialEnergies
+from acepot.structure import Structure
 from ase_ace import ACECalculator
 from ase_ace.energies import CalculatorEnergies
 
@@ -97,3 +99,10 @@ def test_plain_functions_of_one_configuration_or_of_many() -> None:
     FunctionEnergies(many, batched=True).compute(numbers, positions, cells, batched)
     np.testing.assert_allclose(single.energy, batched.energy, rtol=1e-12)
     np.testing.assert_allclose(single.forces, batched.forces, rtol=1e-12)
+
+
+def test_a_model_that_gives_no_number_says_so_from_another_process():
+    structure = Structure([14], [[0.1, 0.2, 0.3]], 3 * np.eye(3), True)
+    error = copy.deepcopy(NotFiniteError("no number", structure))  # as pickle does it
+    assert str(error) == "no number"
+    np.testing.assert_array_equal(error.structure.positions, structure.positions)
