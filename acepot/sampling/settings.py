@@ -80,7 +80,9 @@ class Settings:
         stop: when it ends.
         batch: B walkers of each replica that move in step, the clone and B - 1 others, each for
             L/B evaluations: on average a walker makes L of them from its birth to its end, as with
-            one.
+            one. About the B-th part of the walkers have made only their first walk: where L/B
+            evaluations do not take a clone away from its parent these lie in pairs, the highest
+            walker is lower than that of K independent ones, and ln Z comes out too large.
         seed: of all random numbers.
         tuning: of step sizes.
         exchange: between replicas.

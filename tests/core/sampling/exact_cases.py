@@ -31,7 +31,8 @@ class Found(NamedTuple):
 
     Args:
         mean: shape (R, betas, 4).
-        error: by drawing the compression of each iteration 100 times from Beta(K, 1), same shape.
+        error: by drawing the compression of each iteration 100 times from Beta(K, 1), same shape;
+            that of <V> also by the scatter of volumes.
     """
 
     mean: Array
@@ -112,7 +113,11 @@ class Case:
             drawn.append([averages(log, h, v, beta) for beta in self.betas])
         log = log_weights(len(culled), walkers) + more
         mean = np.array([averages(log, h, v, beta) for beta in self.betas])
-        return mean, np.std(drawn, axis=0)
+        error = np.std(drawn, axis=0)
+        for k, beta in enumerate(self.betas):  # samples of one total differ in volume
+            w = np.exp(log - beta * h - mean[k, 0])
+            error[k, 3] = np.hypot(error[k, 3], np.sqrt(w**2 @ (v - mean[k, 3]) ** 2))
+        return mean, error
 
 
 def log_weights(iterations: int, walkers: int) -> Array:
