@@ -144,7 +144,7 @@ def test_the_temperature_where_a_run_ends_may_change(tmp_path):
     """The weights at the new temperature are those of all that was culled."""
     colder = {"iterations": None, "temperature": 100.0}
     run(tmp_path / "whole", **colder)
-    run(tmp_path / "two", iterations=None, temperature=300.0)
+    run(tmp_path / "two", iterations=None, temperature=3000.0)
     said = run(tmp_path / "two", **colder)
-    assert "stop.temperature was 300.0 and is now 100.0" in said[0]
+    assert "stop.temperature was 3000.0 and is now 100.0" in said[0]
     same(tmp_path / "whole", tmp_path / "two")
