@@ -495,7 +495,8 @@ def test_other_targets_need_no_other_factorisation(solver):
     for problem, targets in zip(problems, (first, second), strict=True):
         found = state.solve(problem)
         alone = solve(_problem(rows, targets), gamma, solver)
-        np.testing.assert_allclose(found.coefficients, alone.coefficients, rtol=1e-8, atol=1e-12)
+        # The place of a least value, such as a chosen damping's, is known to half of all digits.
+        np.testing.assert_allclose(found.coefficients, alone.coefficients, rtol=1e-7, atol=1e-12)
         assert found.noise == pytest.approx(alone.noise, rel=1e-7)
         np.testing.assert_allclose(
             found.factor @ found.factor.T, alone.factor @ alone.factor.T, rtol=1e-6, atol=1e-14
