@@ -27,11 +27,13 @@ from __future__ import annotations
 import math
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -46,7 +48,9 @@ from typing import (
 
 from acepot.errors import InputError
 
-__all__ = ["LATER", "Kind", "Settings", "from_mapping", "further", "to_mapping", "to_toml"]
+__all__ = [
+    "LATER", "Kind", "Settings", "from_mapping", "from_toml", "further", "to_mapping", "to_toml",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -148,6 +152,30 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
     except InputError as error:
         raise InputError(f"{where}: {error}" if where else str(error)) from error
     return built
+
+
+def from_toml(cls: type[T], path: Path) -> T:
+    """An instance of a dataclass from a TOML file.
+
+    Args:
+        cls: as `from_mapping` takes it.
+        path: of the file.
+
+    Raises:
+        InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
+            the message names the file and the line or key.
+    """
+    try:
+        text = path.read_bytes().decode()
+        return from_mapping(cls, tomllib.loads(text), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
+    except tomllib.TOMLDecodeError as error:
+        end = f"at line {text.count(chr(10)) + 1}, the end of the file"
+        message = str(error).replace("at end of document", end)
+        raise InputError(f"{path}: not valid TOML: {message}") from error
 
 
 def to_mapping(instance: object, *, omit_defaults: bool = False) -> dict[str, Any]:

@@ -10,7 +10,6 @@ that the file kept beside a model repeats its fit with any later version.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from acepot.fitting.recipe import (
 )
 from acepot.fitting.solvers import BLR, Solver
 from acepot.io.structures.labels import LabelKeys
-from acepot.schema import LATER, Settings, from_mapping, to_mapping, to_toml
+from acepot.schema import LATER, Settings, from_toml, to_mapping, to_toml
 
 __all__ = [
     "Committee",
@@ -171,17 +170,7 @@ def load_config(path: str | Path) -> FitConfig:
             the message names the file and the line or key.
     """
     path = Path(path)
-    try:
-        text = path.read_bytes().decode()
-        config = from_mapping(FitConfig, tomllib.loads(text), where=str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
-    except tomllib.TOMLDecodeError as error:
-        end = f"at line {text.count(chr(10)) + 1}, the end of the file"
-        message = str(error).replace("at end of document", end)
-        raise InputError(f"{path}: not valid TOML: {message}") from error
+    config = from_toml(FitConfig, path)
     return _moved(config, lambda name: str(path.parent / name))
 
 

@@ -7,7 +7,6 @@ in a run's folder says all about it.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Literal
 
 from acepot.errors import InputError
 from acepot.evaluate.precision import Precision
-from acepot.schema import LATER, from_mapping, to_mapping, to_toml
+from acepot.schema import LATER, from_toml, to_mapping, to_toml
 
 __all__ = [
     "Committee", "Ensemble", "Lammps", "MDConfig", "Output", "Ramp", "Run", "Start", "dump_config",
@@ -329,14 +328,7 @@ def load_config(path: str | Path) -> MDConfig:
             the message names the file and the line or key.
     """
     path = Path(path)
-    try:
-        config = from_mapping(MDConfig, tomllib.loads(path.read_bytes().decode()), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from error
+    config = from_toml(MDConfig, path)
     return replace(
         config,
         model=str(path.parent / config.model),

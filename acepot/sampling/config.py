@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from acepot.errors import InputError
 from acepot.sampling.limits import MOST, CommitteeLimits, Guards, above_zero, between
 from acepot.sampling.mixture import MoveSettings
 from acepot.sampling.settings import Exchange, Tuning
-from acepot.schema import from_mapping, to_mapping, to_toml
+from acepot.schema import from_toml, to_mapping, to_toml
 
 __all__ = [
     "Atoms", "EnsembleSettings", "NestedConfig", "Output", "Run", "StopSettings", "dump_config",
@@ -241,14 +240,7 @@ def load_config(path: str | Path) -> NestedConfig:
             the message names the file and the line or key.
     """
     path = Path(path)
-    try:
-        config = from_mapping(NestedConfig, tomllib.loads(path.read_bytes().decode()), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, the settings in TOML") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from error
+    config = from_toml(NestedConfig, path)
     return _renamed(config, lambda name: str(path.parent / name))
 
 
