@@ -1,11 +1,13 @@
 """Runs of nested sampling with two atoms in a wave, each as a process of its own.
 
 Reads lines of JSON, [folder, changes], forks a process for each that makes the run, prints its
-number, and when it has ended its status. "dask" among the changes is the address of a scheduler.
+number, and when it has ended its status. "dask" among the changes is the address of a scheduler;
+with "stay" the process waits, when its run has ended, for a signal that ends it.
 """
 
 import json
 import os
+import signal
 import sys
 import traceback
 
@@ -76,11 +78,13 @@ def tell(what, stream):
     stream.flush()
 
 
-def made(folder, dask=None, **changes):
+def made(folder, dask=None, stay=False, **changes):
     sample(
         config(**changes), folder, say=lambda line: tell(line, sys.stderr),
         plots=False, dask=dask, energies=Wave(),
     )  # fmt: skip
+    if stay:
+        signal.pause()
 
 
 if __name__ == "__main__":
