@@ -29,8 +29,9 @@ void instruction_sets_have_their_names() {
 #if defined(__aarch64__)
     demand(instruction_sets() == std::vector<std::string>{"neon"}, "expected neon");
 #elif defined(__x86_64__)
-    demand(built_instruction_sets() == std::vector<std::string>({"baseline", "avx2", "avx512"}),
-           "expected three instruction sets");
+    std::string all;
+    for (const std::string& name : built_instruction_sets()) all += (all.empty() ? "" : ",") + name;
+    demand(all == ACE_TEST_SETS, "expected the instruction sets " ACE_TEST_SETS);
 #endif
     const std::vector<std::string> built = built_instruction_sets(), here = instruction_sets();
     demand(here.size() <= built.size() && std::equal(here.begin(), here.end(), built.begin()),
