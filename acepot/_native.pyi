@@ -7,6 +7,14 @@ Floats = NDArray[np.float64]
 
 def instruction_sets() -> list[str]: ...
 def built_instruction_sets() -> list[str]: ...
+def contacts(
+    numbers: NDArray[np.int64],
+    positions: Floats,
+    cells: Floats,
+    periodic: bool,
+    least: Floats,
+    out: NDArray[np.bool_],
+) -> None: ...
 
 class Evaluator:
     def __init__(self, tables: bytes, instruction_set: str, precision: str = "double") -> None: ...

@@ -25,6 +25,7 @@ from acepot.evaluate.protocol import (
     EnergyEvaluator,
     EnergySpread,
     Floats,
+    Ints,
     ManyTotals,
     Result,
     SiteEvaluator,
@@ -222,11 +223,11 @@ class Potential:
             )
 
     def bind_many(self, structures: Sequence[Structure]) -> BoundMany:
-        """This potential for several structures whose elements and periodic directions stay.
+        """This potential for several structures whose sizes and periodic directions stay.
 
-        Its `compute(positions, cells)` takes the positions of all of them in one array and, with
-        the native evaluator, makes no object for a structure: samplers call it that move many
-        walkers in step.
+        Its `compute(positions, cells)` takes the positions of all of them in one array, and their
+        elements if these have changed; with the native evaluator it makes no object for a
+        structure. Samplers call it that move many walkers in step.
 
         Args:
             structures: one or more, of any sizes.
@@ -335,14 +336,23 @@ class _BoundStructures:
         self._ends = np.cumsum([len(s) for s in structures])
 
     def compute(
-        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+        self,
+        positions: Floats,
+        cells: Floats,
+        out: ManyTotals | None = None,
+        numbers: Ints | None = None,
     ) -> ManyTotals:
         """As `BoundMany`."""
         parts = np.split(positions, self._ends[:-1])
+        elements = (
+            [s.numbers for s in self._structures]
+            if numbers is None
+            else np.split(numbers, self._ends[:-1])
+        )
         found = self._potential.compute_all(
             [
-                Structure(s.numbers, part, cell, s.pbc, name=s.name)
-                for s, part, cell in zip(self._structures, parts, cells, strict=True)
+                Structure(z, part, cell, s.pbc, name=s.name)
+                for s, z, part, cell in zip(self._structures, elements, parts, cells, strict=True)
             ],
             failures="keep",
         )

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.species import species_indices
 from acepot.errors import InputError
-from acepot.evaluate.concatenated import concatenated
-from acepot.evaluate.protocol import Floats, ManyTotals, Totals, named, species_of
+from acepot.evaluate.concatenated import concatenated, species_by_number
+from acepot.evaluate.protocol import Floats, Ints, ManyTotals, Totals, named, species_of
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -49,7 +50,7 @@ class BoundEvaluator:
 
 
 class BoundStructures:
-    """The native evaluator for several structures whose species and periodic directions stay.
+    """The native evaluator for several structures whose sizes and periodic directions stay.
 
     Made by `NativeEvaluator.bind_many`. Several threads may call it; they wait for each other.
     """
@@ -66,30 +67,66 @@ class BoundStructures:
                 raise named(structure, error, number) from None
         self._evaluator = evaluator  # which copies and pickles itself, as its handle cannot
         self._atoms = concatenated(tables, structures)
+        self._species = species_by_number(tables)
+        self._elements = tables.numbers.tolist()
         self._names = tuple(s.name or f"structure {k}" for k, s in enumerate(structures))
         self._threads = threads
 
     def compute(
-        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+        self,
+        positions: Floats,
+        cells: Floats,
+        out: ManyTotals | None = None,
+        numbers: Ints | None = None,
     ) -> ManyTotals:
         """As `BoundMany`; only what can change from call to call is checked."""
         _, species, first, bound_cells, pbc = self._atoms
-        for name, array, shape in (
-            ("positions", positions, (len(species), 3)),
-            ("cells", cells, bound_cells.shape),
-        ):
-            if array.shape != shape:
-                raise InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")
+        if positions.shape != (len(species), 3):
+            raise _misfit("positions", (len(species), 3), positions)
+        if cells.shape != bound_cells.shape:
+            raise _misfit("cells", bound_cells.shape, cells)
+        if numbers is not None:
+            if numbers.shape != species.shape:
+                raise _misfit("numbers", species.shape, numbers)
+            species = self._species_of(numbers)
         totals = ManyTotals.empty(len(cells), len(species)) if out is None else out
+        energy, energies, forces, virials, _ = totals
         try:
             failed = self._evaluator._handle.evaluate(
                 positions, species, first, cells, pbc, self._threads, 1,
-                totals.energies[None], totals.forces[None], None, totals.virials[None],
+                energies[None], forces[None], None, virials[None],
             )  # fmt: skip
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"out: expected arrays as ManyTotals.empty makes them: {error}"
             ) from None
-        np.add.reduceat(totals.energies, first[:-1], out=totals.energy)
-        errors = {k: InputError(f"{self._names[k]}: {text}") for k, text in failed}
-        return totals._replace(errors=errors)
+        np.add.reduceat(energies, first[:-1], out=energy)
+        return ManyTotals(energy, energies, forces, virials, self._errors(failed, numbers))
+
+    def _species_of(self, numbers: Ints) -> NDArray[np.int32]:
+        """Species indices, -1 where the model does not know the element."""
+        try:
+            return self._species[numbers]
+        except IndexError as error:
+            raise InputError(f"numbers: expected atomic numbers 1 to 118: {error}") from None
+
+    def _errors(
+        self, failed: Sequence[tuple[int, str]], numbers: Ints | None
+    ) -> dict[int, InputError]:
+        """What the engine says about structures; of unknown elements in words that name them."""
+        errors = {}
+        for k, text in failed:
+            said = text
+            if numbers is not None:
+                first = self._atoms.first
+                try:
+                    species_indices(self._elements, numbers[first[k] : first[k + 1]])
+                except InputError as unknown:
+                    said = str(unknown)
+            errors[k] = InputError(f"{self._names[k]}: {said}")
+        return errors
+
+
+def _misfit(name: str, shape: tuple[int, ...], array: NDArray[Any]) -> InputError:
+    """An array that is not one of what was bound."""
+    return InputError(f"{name}: expected shape {shape} as bound, got {array.shape}")

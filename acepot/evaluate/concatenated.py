@@ -32,13 +32,19 @@ class Concatenated(NamedTuple):
     pbc: NDArray[np.int32]
 
 
+def species_by_number(tables: Tables) -> NDArray[np.int32]:
+    """Species index of every atomic number, -1 for elements that the Tables do not have."""
+    species = np.full(len(SYMBOLS), -1, dtype=np.int32)
+    species[tables.numbers] = np.arange(len(tables.numbers))
+    return species
+
+
 def concatenated(tables: Tables, structures: Sequence[Structure]) -> Concatenated:
     """The arrays of one structure or more."""
     sizes = [len(s.numbers) for s in structures]
     first = np.zeros(len(structures) + 1, dtype=np.int64)
     np.cumsum(sizes, out=first[1:])
-    species = np.full(len(SYMBOLS), -1, dtype=np.int32)
-    species[tables.numbers] = np.arange(len(tables.numbers))
+    species = species_by_number(tables)
     if len(structures) == 1:
         s = structures[0]
         return Concatenated(

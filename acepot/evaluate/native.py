@@ -101,6 +101,41 @@ def available_threads() -> int:
     return int(text) if text.isdigit() and int(text) > 0 else processors()
 
 
+def contacts(
+    numbers: NDArray[np.int64],
+    positions: Floats,
+    cells: Floats,
+    periodic: bool,
+    least: Floats,
+) -> NDArray[np.bool_]:
+    """Whether two atoms, or an atom and an image of it, are closer than they may be.
+
+    All pairs are tried, in structures of a size, without a neighbour list.
+
+    Args:
+        numbers: kinds of the atoms, rows of `least`, shape (S, n).
+        positions: in Å, shape (S, n, 3).
+        cells: lattice vectors as rows in Å, shape (S, 3, 3).
+        periodic: whether cells repeat along all three directions or along none.
+        least: shortest distances by both kinds in Å, symmetric, 0 where there is none, shape
+            (kinds, kinds).
+
+    Returns:
+        Shape (S,).
+
+    Raises:
+        InputError: arrays that do not fit together, numbers beyond `least`, positions that are not
+            finite, or vectors that span no volume.
+        MissingDependency: the extension was not built.
+    """
+    found = np.empty(len(numbers), dtype=bool)
+    try:
+        _module().contacts(numbers, positions, cells, periodic, least, found)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return found
+
+
 class NativeEvaluator:
     """Evaluates Tables in C++, neighbour list included.
 

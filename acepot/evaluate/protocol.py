@@ -529,10 +529,14 @@ class Bound(Protocol):
 
 
 class BoundMany(Protocol):
-    """An evaluator bound to several structures: their elements and periodic directions stay."""
+    """An evaluator bound to several structures: their sizes and periodic directions stay."""
 
     def compute(
-        self, positions: Floats, cells: Floats, out: ManyTotals | None = None
+        self,
+        positions: Floats,
+        cells: Floats,
+        out: ManyTotals | None = None,
+        numbers: Ints | None = None,
     ) -> ManyTotals:
         """Energies, forces and virials of all structures; what is wrong with one stops no other.
 
@@ -540,6 +544,7 @@ class BoundMany(Protocol):
             positions: of all atoms, structure after structure, in Å, shape (N, 3).
             cells: lattice vectors as rows in Å, shape (S, 3, 3).
             out: takes the results, as `ManyTotals.empty` makes it; None: new arrays.
+            numbers: atomic numbers of all atoms, shape (N,); None: those that were bound.
 
         Returns:
             The results; with `out` in its arrays.

@@ -9,6 +9,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _NEXT, _AFTER = [1, 2, 0], [2, 0, 1]
+#: Where the factors of h_j x h_k = a b - c d lie in the nine numbers of a cell.
+_FACTORS = [
+    np.array([3 * row[i] + column[x] for i in range(3) for x in range(3)])
+    for row, column in ((_NEXT, _NEXT), (_AFTER, _AFTER), (_NEXT, _AFTER), (_AFTER, _NEXT))
+]
 
 
 def normals(cells: Floats) -> Floats:
@@ -21,8 +26,9 @@ def normals(cells: Floats) -> Floats:
         Shape (..., 3, 3); h_i · n_i is the volume, and n_i / V are the rows of the inverse's
         transpose.
     """
-    a, b = cells[..., _NEXT, :], cells[..., _AFTER, :]  # [..., i, x]
-    return np.asarray(a[..., _NEXT] * b[..., _AFTER] - a[..., _AFTER] * b[..., _NEXT])
+    flat = cells.reshape(*cells.shape[:-2], 9)
+    a, b, c, d = (flat.take(places, axis=-1) for places in _FACTORS)
+    return np.asarray(a * b - c * d).reshape(cells.shape)
 
 
 def volumes(cells: Floats) -> Floats:

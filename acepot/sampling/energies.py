@@ -16,7 +16,7 @@ from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.distances import MinimumDistances
 from acepot.structure import Structure
 
-#: Batches of different sizes or elements that stay bound.
+#: Batches of different sizes that stay bound.
 _BOUND = 256
 
 
@@ -82,9 +82,7 @@ class PotentialEnergies:
     def __init__(self, potential: Potential, periodic: bool = True) -> None:
         self._potential = potential
         self._periodic = periodic
-        self._bound: OrderedDict[tuple[int, bytes], tuple[BoundMany, Floats, Floats]] = (
-            OrderedDict()
-        )
+        self._bound: OrderedDict[tuple[int, ...], tuple[BoundMany, Floats, Floats]] = OrderedDict()
         self._begins = _begins(potential)
 
     def compute(self, numbers: Ints, positions: Floats, cells: Floats, out: Energies) -> None:
@@ -95,7 +93,7 @@ class PotentialEnergies:
         """
         bound, energies, virials = self._bind(numbers)
         totals = ManyTotals(out.energy, energies, out.forces.reshape(-1, 3), virials, {})
-        found = bound.compute(positions.reshape(-1, 3), cells, totals)
+        found = bound.compute(positions.reshape(-1, 3), cells, totals, numbers.reshape(-1))
         for k, error in found.errors.items():
             one = slice(k, k + 1)
             close = self._begins.violated(numbers[one], positions[one], cells[one], self._periodic)
@@ -105,22 +103,14 @@ class PotentialEnergies:
             out.energy[k] = np.inf
 
     def _bind(self, numbers: Ints) -> tuple[BoundMany, Floats, Floats]:
-        """The potential bound to these elements, with room for what nobody asks for."""
-        alike = bool((numbers == numbers[0]).all())
-        key = (len(numbers), (numbers[0] if alike else numbers).tobytes())
-        if key in self._bound:
-            self._bound.move_to_end(key)
-            return self._bound[key]
-        n = numbers.shape[1]
-        places, cell = np.zeros((n, 3)), np.eye(3)
-        if alike:
-            atoms = [Structure(numbers[0], places, cell, self._periodic)] * len(numbers)
-        else:
-            atoms = [Structure(one, places, cell, self._periodic) for one in numbers]
-        made = (
-            self._potential.bind_many(atoms), np.empty(numbers.size), np.empty((len(numbers), 3, 3))
-        )  # fmt: skip
-        self._bound[key] = made
+        """The potential bound to so many atoms, with room for what nobody asks for."""
+        if (made := self._bound.get(numbers.shape)) is not None:
+            self._bound.move_to_end(numbers.shape)
+            return made
+        count, n = numbers.shape
+        atoms = [Structure(one, np.zeros((n, 3)), np.eye(3), self._periodic) for one in numbers]
+        made = self._potential.bind_many(atoms), np.empty(count * n), np.empty((count, 3, 3))
+        self._bound[numbers.shape] = made
         if len(self._bound) > _BOUND:
             self._bound.popitem(last=False)
         return made

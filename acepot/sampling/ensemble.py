@@ -107,7 +107,20 @@ class Ensemble:
         Returns:
             Shape (m,).
         """
-        found = energy + self.pressures[replicas] * volumes
+        return np.asarray(energy + self.added(volumes, numbers, replicas))
+
+    def added(self, volumes: Floats, numbers: Ints, replicas: Ints) -> Floats:
+        """What the enthalpy has beside the energy, P V - Σ_i μ(Z_i) in eV.
+
+        Args:
+            volumes: in Å³, shape (m,).
+            numbers: atomic numbers, shape (m, n).
+            replicas: whose pressure and potentials, shape (m,).
+
+        Returns:
+            Shape (m,).
+        """
+        found = self.pressures[replicas] * volumes
         if self.potentials is not None:
-            found = found - self.potentials[replicas[:, None], numbers].sum(axis=1)
+            found -= self.potentials[replicas[:, None], numbers].sum(axis=1)
         return np.asarray(found)

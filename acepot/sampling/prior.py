@@ -99,14 +99,13 @@ class Prior:
         """Take out of a choice of configurations those with atoms too close, or outside a box.
 
         Args:
-            good: is changed, shape (m,); only those that are true are looked at.
+            good: is changed, shape (m,).
             numbers: atomic numbers, shape (m, n).
             positions: in Å, shape (m, n, 3).
             cells: in Å, shape (m, 3, 3).
         """
         if self.distances.largest > 0.0 or not self.periodic:
-            at = slice(None) if good.all() else np.flatnonzero(good)
-            good[at] = ~self.broken(numbers[at], positions[at], cells[at])
+            good &= ~self.broken(numbers, positions, cells)
 
     def broken(self, numbers: Ints, positions: Floats, cells: Floats) -> NDArray[np.bool_]:
         """Whether atoms are too close, or outside a box.

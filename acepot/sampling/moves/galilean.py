@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.ensemble import Ensemble
-from acepot.sampling.moves.protocol import Batch, Drawn, Rows, StepRule
+from acepot.sampling.moves.protocol import Batch, Drawn, StepRule
 
 #: Of trajectories. In a ball of nine dimensions, eight steps of which 90 to 70 % are accepted leave
 #: 0.5 to 0.8 of the correlation of energies, but 0.95 to 0.99 where 50 to 25 % are: long steps are
@@ -63,48 +64,94 @@ class Galilean:
 
         Args:
             batch: the walkers.
-            v: their velocities in Å, which are changed, shape (M, n, 3).
+            v: their velocities in Å, afterwards those at the end where a walker moved, shape
+                (M, n, 3).
 
         Returns:
             Whether each walker moved, shape (M,).
         """
-        now, m = batch.now, len(v)
-        x = now.positions.copy()
-        alive, out = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
-        left, every = np.full(m, (self.length - 1) // 2), np.arange(m)
-        energy, total, forces = now.energy.copy(), now.total.copy(), now.forces.copy()
-        for _ in range(self.length):
-            if not alive.any():
+        now, ensemble = batch.now, batch.ensemble
+        way = _Way(
+            np.arange(len(v)), now.positions.copy(), v, now.numbers, now.cells, now.kinetic,
+            ensemble.added(batch.volumes, now.numbers, batch.replicas),
+            np.zeros(len(v), dtype=bool), np.full(len(v), (self.length - 1) // 2),
+        )  # fmt: skip
+        moved = np.zeros(len(v), dtype=bool)
+        for step in range(1, self.length + 1):
+            np.add(way.x, way.v, out=way.x)
+            found = batch.evaluate(way.numbers, way.x, way.cells)
+            total = way.kinetic + (found.energy + way.added)
+            inside = batch.below(total, way.rows)
+            hit = ~inside  # now and not before
+            np.subtract(way.left, hit, out=way.left)
+            if step < self.length:
+                hit &= ~way.out & (way.left >= 0)
+                np.logical_not(inside, out=way.out)
+                _reflect(way.v, hit, total, found.forces)
+            ensemble.prior.guard(inside, way.numbers, way.x, way.cells)
+            if step == self.length:
                 break
-            rows: Rows = slice(None) if alive.all() else np.flatnonzero(alive)
-            x[rows] += v[rows]
-            numbers, positions, cells = now.numbers[rows], x[rows], now.cells[rows]
-            found = batch.evaluate(numbers, positions, cells)
-            totals = now.kinetic[rows] + batch.ensemble.enthalpy(
-                found.energy, batch.volumes[rows], numbers, batch.replicas[rows]
-            )
-            energy[rows], forces[rows], total[rows] = found.energy, found.forces, totals
-            inside = batch.below(totals, rows)
-            outside = every[rows][~inside]
-            left[outside] -= 1
-            hit = outside[~out[outside] & (left[outside] >= 0)]
-            out[rows] = ~inside
-            batch.ensemble.prior.guard(inside, numbers, positions, cells)
-            alive[rows] = inside
-            if len(hit):
-                alive[hit] = _reflect(v, hit, total, forces)
-        moved = alive & ~out
-        now.positions[moved], now.energy[moved] = x[moved], energy[moved]
-        now.forces[moved], now.total[moved] = forces[moved], total[moved]
+            inside |= hit
+            if not inside.all():
+                way = way.of(np.flatnonzero(inside))
+                if len(way.rows) == 0:
+                    return moved
+        good = np.flatnonzero(inside)
+        rows = way.rows[good]
+        now.positions[rows], now.energy[rows] = way.x[good], found.energy[good]
+        now.forces[rows], now.total[rows] = found.forces[good], total[good]
+        v[rows], moved[rows] = way.v[good], True
         return moved
 
 
-def _reflect(v: Floats, rows: Ints, total: Floats, forces: Floats) -> NDArray[np.bool_]:
-    """Reflect velocities at the surfaces of equal energy; whether each has a direction."""
-    f = forces[rows]
+class _Way(NamedTuple):
+    """Walkers that are still on their way; arrays of shape (m, …).
+
+    Args:
+        rows: their numbers in the batch.
+        x: where they are in Å.
+        v: in Å a step.
+        numbers: atomic numbers.
+        cells: in Å.
+        kinetic: K in eV.
+        added: what the enthalpy has beside the energy, in eV.
+        out: whether they are outside.
+        left: outside points that are still allowed.
+    """
+
+    rows: Ints
+    x: Floats
+    v: Floats
+    numbers: Ints
+    cells: Floats
+    kinetic: Floats
+    added: Floats
+    out: NDArray[np.bool_]
+    left: Ints
+
+    def of(self, chosen: Ints) -> _Way:
+        """Some of them."""
+        return _Way(*(array.take(chosen, axis=0) for array in self))
+
+
+def _reflect(v: Floats, hit: NDArray[np.bool_], total: Floats, forces: Floats) -> None:
+    """Reflect velocities at the surfaces of equal energy.
+
+    Args:
+        v: in Å a step, is changed, shape (m, n, 3).
+        hit: whose; false afterwards where there is no direction, shape (m,).
+        total: in eV, shape (m,).
+        forces: in eV/Å, shape (m, n, 3).
+    """
+    rows = np.flatnonzero(hit)
+    if len(rows) == 0:
+        return
+    f = forces.take(rows, axis=0)
     square = np.einsum("max,max->m", f, f)
     turns = np.isfinite(total[rows]) & (square > 0) & np.isfinite(square)
-    r, f, square = rows[turns], f[turns], square[turns]
-    along = 2 * np.einsum("max,max->m", v[r], f) / square
-    v[r] -= along[:, None, None] * f
-    return np.asarray(turns)
+    if not turns.all():
+        hit[rows] = turns
+        rows, f, square = rows[turns], f[turns], square[turns]
+    old = v.take(rows, axis=0)
+    along = 2 * np.einsum("max,max->m", old, f) / square
+    v[rows] = old - along[:, None, None] * f
