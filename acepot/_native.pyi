@@ -7,13 +7,13 @@ Floats = NDArray[np.float64]
 
 def instruction_sets() -> list[str]: ...
 def built_instruction_sets() -> list[str]: ...
-def contacts(
+def keep_apart(
+    chosen: NDArray[np.bool_],
     numbers: NDArray[np.int64],
     positions: Floats,
     cells: Floats,
     periodic: bool,
     least: Floats,
-    out: NDArray[np.bool_],
 ) -> None: ...
 
 class Evaluator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +102,20 @@ def available_threads() -> int:
     return int(text) if text.isdigit() and int(text) > 0 else processors()
 
 
-def contacts(
+def keep_apart(
+    chosen: NDArray[np.bool_],
     numbers: NDArray[np.int64],
     positions: Floats,
     cells: Floats,
     periodic: bool,
     least: Floats,
-) -> NDArray[np.bool_]:
-    """Whether two atoms, or an atom and an image of it, are closer than they may be.
+) -> None:
+    """Take out of a choice of structures those in which atoms, or images, are too close.
 
     All pairs are tried, in structures of a size, without a neighbour list.
 
     Args:
+        chosen: is changed, shape (S,); those that are false are not looked at.
         numbers: kinds of the atoms, rows of `least`, shape (S, n).
         positions: in Å, shape (S, n, 3).
         cells: lattice vectors as rows in Å, shape (S, 3, 3).
@@ -120,20 +123,15 @@ def contacts(
         least: shortest distances by both kinds in Å, symmetric, 0 where there is none, shape
             (kinds, kinds).
 
-    Returns:
-        Shape (S,).
-
     Raises:
         InputError: arrays that do not fit together, numbers beyond `least`, positions that are not
             finite, or vectors that span no volume.
         MissingDependency: the extension was not built.
     """
-    found = np.empty(len(numbers), dtype=bool)
     try:
-        _module().contacts(numbers, positions, cells, periodic, least, found)
+        _module().keep_apart(chosen, numbers, positions, cells, periodic, least)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return found
 
 
 class NativeEvaluator:
@@ -539,6 +537,7 @@ class NativeRowBuilder:
             raise named(structure, error) from None
 
 
+@cache
 def _module() -> Any:
     try:
         from acepot import _native

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.errors import InputError
-from acepot.evaluate.native import contacts
+from acepot.evaluate.native import keep_apart
 from acepot.sampling.cells import Floats, Ints
 
 _ELEMENTS = 119
@@ -61,6 +61,26 @@ class MinimumDistances:
             InputError: numbers of no element, positions that are not finite, or vectors that span
                 no volume.
         """
-        if self.largest == 0.0:
-            return np.zeros(len(numbers), dtype=bool)
-        return contacts(numbers, positions, cells, periodic, self.table)
+        apart = np.ones(len(numbers), dtype=bool)
+        self.guard(apart, numbers, positions, cells, periodic)
+        return ~apart
+
+    def guard(
+        self,
+        good: NDArray[np.bool_],
+        numbers: Ints,
+        positions: Floats,
+        cells: Floats,
+        periodic: bool,
+    ) -> None:
+        """Take out of a choice of configurations those with atoms too close.
+
+        Args:
+            good: is changed, shape (m,); only those that are true are looked at.
+            numbers: as `violated`; so are the other arguments.
+            positions: likewise.
+            cells: likewise.
+            periodic: likewise.
+        """
+        if self.largest > 0.0:
+            keep_apart(good, numbers, positions, cells, periodic, self.table)

@@ -166,7 +166,7 @@ def checked(numbers: Ints, positions: Floats, cells: Floats, periodic: bool, out
     Raises:
         NotFiniteError: an energy is nan or -inf, or a force is not finite where the energy is.
     """
-    if math.isfinite(float(out.energy.sum()) + float(out.forces.sum())):
+    if math.isfinite(np.add.reduce(out.energy) + np.add.reduce(out.forces, axis=None)):
         return
     sound = np.isfinite(out.energy)
     bad = np.isnan(out.energy) | (out.energy == -np.inf)

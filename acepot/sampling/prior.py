@@ -99,13 +99,15 @@ class Prior:
         """Take out of a choice of configurations those with atoms too close, or outside a box.
 
         Args:
-            good: is changed, shape (m,).
+            good: is changed, shape (m,); only those that are true are looked at.
             numbers: atomic numbers, shape (m, n).
             positions: in Å, shape (m, n, 3).
             cells: in Å, shape (m, 3, 3).
         """
-        if self.distances.largest > 0.0 or not self.periodic:
-            good &= ~self.broken(numbers, positions, cells)
+        self.distances.guard(good, numbers, positions, cells, self.periodic)
+        if not self.periodic:
+            s = many.fractional(positions, cells)
+            good &= ((s >= 0) & (s < 1)).all(axis=(1, 2))
 
     def broken(self, numbers: Ints, positions: Floats, cells: Floats) -> NDArray[np.bool_]:
         """Whether atoms are too close, or outside a box.
@@ -118,11 +120,9 @@ class Prior:
         Returns:
             Shape (m,).
         """
-        found = self.distances.violated(numbers, positions, cells, self.periodic)
-        if not self.periodic:
-            s = many.fractional(positions, cells)
-            found |= ((s < 0) | (s >= 1)).any(axis=(1, 2))
-        return found
+        good = np.ones(len(numbers), dtype=bool)
+        self.guard(good, numbers, positions, cells)
+        return ~good
 
     def draw_volumes(self, random: np.random.Generator, count: int, atoms: int) -> Floats:
         """Volumes of first configurations in Å³, with density V^N, shape (count,).

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,49 +108,70 @@ def walk(ensemble: Ensemble, moves: Sequence[Move], energies: EnergyModel, task:
     Raises:
         NotFiniteError: the model gave no number.
     """
-    batch = Batch(ensemble, energies, task)
-    drawn = [_drawn(task, k, move, ensemble.atoms) for k, move in enumerate(moves)]
-    keys = _keys(task)
+    batch, numbers = Batch(ensemble, energies, task), _Numbers(task)
+    drawn = [
+        numbers.drawn(k + 1, partial(_draw, move, int((task.kinds == k).sum()), ensemble.atoms))
+        for k, move in enumerate(moves)
+    ]
+    (keys,) = numbers.drawn(0, lambda random, walkers: (random.random((len(task.kinds), walkers)),))
     done = [0] * len(moves)
     accepted = np.zeros((len(task.replicas), len(moves)), dtype=np.int64)
     now = batch.now
     for turn, kind in enumerate(task.kinds.tolist()):
         now.key[:] = keys[turn]
-        if (tied := now.total == task.limits).any():
+        tied = now.total == task.limits
+        if np.count_nonzero(tied):
             now.key[tied] *= task.keys[tied]
-        numbers = tuple(array[done[kind]] for array in drawn[kind])
-        accepted[:, kind] += moves[kind].make(batch, numbers, task.steps[:, kind])
+        own = tuple(array[done[kind]] for array in drawn[kind])
+        accepted[:, kind] += moves[kind].make(batch, own, task.steps[:, kind])
         done[kind] += 1
     if ensemble.prior.periodic:
         now.positions[:] = many.wrapped(now.positions, now.cells)
     return Walked(now, accepted, batch.calls)
 
 
-def _drawn(task: Task, kind: int, move: Move, atoms: int) -> Drawn:
-    """All numbers of one kind of move, arrays of shape (times, M, …)."""
-    times = int((task.kinds == kind).sum())
-    return _of_replicas(task, kind + 1, lambda random: move.draw(random, times, task.batch, atoms))
+def _draw(move: Move, times: int, atoms: int, random: np.random.Generator, walkers: int) -> Drawn:
+    """All numbers of one kind of move, arrays of shape (times, walkers, …)."""
+    return move.draw(random, times, walkers, atoms)
 
 
-def _keys(task: Task) -> Floats:
-    """The keys of all walkers at all moves, shape (moves, M)."""
-    (keys,) = _of_replicas(task, 0, lambda random: (random.random((len(task.kinds), task.batch)),))
-    return keys
+class _Numbers:
+    """The random numbers of a task: those of its walkers out of all that their replicas draw.
 
+    Args:
+        task: whose.
+    """
 
-def _of_replicas(task: Task, part: int, draw: Callable[[np.random.Generator], Drawn]) -> Drawn:
-    """What is drawn for the whole batch of each replica, for the walkers of this task alone."""
-    chosen: list[Drawn] = []
-    order = []
-    for replica in np.unique(task.replicas).tolist():
-        random = draws(task.seed, replica, task.iteration, task.purpose, (task.part << 8) + part)
-        rows = np.flatnonzero(task.replicas == replica)
-        order.append(rows)
-        chosen.append(tuple(a[:, task.places[rows]] for a in draw(random)))
-    if len(chosen) == 1:
-        return chosen[0]
-    back = np.argsort(np.concatenate(order), kind="stable")
-    return tuple(np.concatenate(arrays, axis=1)[:, back] for arrays in zip(*chosen, strict=True))
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._replicas = np.unique(task.replicas).tolist()
+        rows = [np.flatnonzero(task.replicas == replica) for replica in self._replicas]
+        self._places = [task.places[some] for some in rows]
+        self._back = np.argsort(np.concatenate(rows), kind="stable")
+
+    def drawn(self, part: int, draw: Callable[[np.random.Generator, int], Drawn]) -> Drawn:
+        """Numbers of one kind.
+
+        Args:
+            part: tells the kinds apart.
+            draw: makes those of a whole batch, arrays of shape (times, walkers, …).
+
+        Returns:
+            Arrays of shape (times, M, …).
+        """
+        task = self._task
+        chosen = []
+        for replica, places in zip(self._replicas, self._places, strict=True):
+            random = draws(
+                task.seed, replica, task.iteration, task.purpose, (task.part << 8) + part
+            )
+            chosen.append(tuple(a.take(places, axis=1) for a in draw(random, task.batch)))
+        if len(chosen) == 1:
+            return chosen[0]
+        return tuple(
+            np.concatenate(arrays, axis=1).take(self._back, axis=1)
+            for arrays in zip(*chosen, strict=True)
+        )
 
 
 class Batch:
@@ -200,9 +222,9 @@ class Batch:
         limits = self.limits[rows]
         below = totals < limits
         tied = totals == limits
-        if tied.any():
+        if np.count_nonzero(tied):
             below |= tied & (self.now.key[rows] < self._keys[rows])
-        return np.asarray(below)
+        return below
 
     def settle(self, trial: Trial) -> NDArray[np.bool_]:
         """Move the walkers to where they try to go, where that is allowed.
@@ -236,6 +258,8 @@ class Batch:
             _take(old, new, rows, good)
         if trial.numbers is not None:
             _take(now.numbers, numbers, rows, good)
+        if isinstance(rows, slice):
+            return good
         moved = np.zeros(len(self.limits), dtype=bool)
         moved[rows] = good
         return moved

@@ -33,8 +33,9 @@ NB_MODULE(_native, module) {
     module.attr("most_l") = ace::most_l;
     module.def("instruction_sets", &ace::instruction_sets);
     module.def("built_instruction_sets", &ace::built_instruction_sets);
-    module.def("contacts", &ace::python::contacts, nb::arg("numbers"), nb::arg("positions"),
-               nb::arg("cells"), nb::arg("periodic"), nb::arg("least"), nb::arg("out").noconvert());
+    module.def("keep_apart", &ace::python::keep_apart, nb::arg("chosen").noconvert(),
+               nb::arg("numbers"), nb::arg("positions"), nb::arg("cells"), nb::arg("periodic"),
+               nb::arg("least"));
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"), nb::arg("precision") = "double")

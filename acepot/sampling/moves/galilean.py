@@ -92,8 +92,8 @@ class Galilean:
             if step == self.length:
                 break
             inside |= hit
-            if not inside.all():
-                way = way.of(np.flatnonzero(inside))
+            if np.count_nonzero(inside) < len(inside):
+                way = way.of(inside.nonzero()[0])
                 if len(way.rows) == 0:
                     return moved
         good = np.flatnonzero(inside)
@@ -143,13 +143,13 @@ def _reflect(v: Floats, hit: NDArray[np.bool_], total: Floats, forces: Floats) -
         total: in eV, shape (m,).
         forces: in eV/Å, shape (m, n, 3).
     """
-    rows = np.flatnonzero(hit)
+    (rows,) = hit.nonzero()
     if len(rows) == 0:
         return
     f = forces.take(rows, axis=0)
     square = np.einsum("max,max->m", f, f)
-    turns = np.isfinite(total[rows]) & (square > 0) & np.isfinite(square)
-    if not turns.all():
+    turns = (square > 0) & np.isfinite(total.take(rows) + square)
+    if np.count_nonzero(turns) < len(turns):
         hit[rows] = turns
         rows, f, square = rows[turns], f[turns], square[turns]
     old = v.take(rows, axis=0)

@@ -31,9 +31,9 @@ class Contacts {
     const int64_t kinds_;
     const double* const least_;
     double largest_ = 0;                 // of the pairs there are
-    std::vector<int64_t> of_;            // the kind of each atom
-    std::vector<double> squares_;        // of the distances, for every i the pairs with j < i
-    std::vector<double> fractions_[3];   // in the cell
+    std::vector<int64_t> of_;           // the kind of each atom
+    std::vector<double> squares_;       // of the distances, [n / 2][n]: of i and i + 1, + 2, ...
+    std::vector<double> fractions_[3];  // in units of the vectors, twice one after the other
 };
 
 }  // namespace ace

@@ -20,7 +20,7 @@ struct Lattice {
     void fold(const double* position, double* inside, double* fraction) const;
 
   private:
-    void reduce();
+    bool reduce();
     bool complete();
 };
 

@@ -52,17 +52,23 @@ bool shorten(double* a, double times, const double* b) {
     return true;
 }
 
+// Whether no multiple of b makes a shorter: known without a division.
+bool is_short(const double* a, const double* b) {
+    return 2 * std::abs(dot(a, b)) < (1 - 1e-9) * dot(b, b);
+}
+
 [[noreturn]] void refuse() { throw Error("cell: its periodic vectors span no volume"); }
 
 }  // namespace
 
 // Short for Minkowski: none of the vectors gets shorter by whole multiples of another, nor by one
-// of each of the two others.
-void Lattice::reduce() {
+// of each of the two others. Returns whether there was anything to do.
+bool Lattice::reduce() {
     double longest = 0;
     for (int k = 0; k < 3; k++) longest = std::max(longest, dot(vectors[k], vectors[k]));
     const double least = std::max(digits * digits * longest, shortest * shortest);
-    for (bool changed = true; changed;) {
+    bool reduced = false;
+    for (bool changed = true; changed; reduced = reduced || changed) {
         changed = false;
         for (int k = 0; k < 3; k++)
             if (periodic[k] && !(dot(vectors[k], vectors[k]) > least)) refuse();
@@ -70,6 +76,7 @@ void Lattice::reduce() {
             for (int j = 0; j < 3; j++) {
                 if (i == j || !periodic[i] || !periodic[j]) continue;
                 const double* b = vectors[j];
+                if (is_short(vectors[i], b)) continue;
                 const double times = std::round(dot(vectors[i], b) / dot(b, b));
                 if (times != 0 && shorten(vectors[i], -times, b)) changed = true;
             }
@@ -79,10 +86,12 @@ void Lattice::reduce() {
                 double both[3];
                 const double *a = vectors[(k + 1) % 3], *b = vectors[(k + 2) % 3];
                 for (int d = 0; d < 3; d++) both[d] = a[d] + sign * b[d];
+                if (is_short(vectors[k], both)) continue;
                 for (const double times : {1.0, -1.0})
                     changed = shorten(vectors[k], times, both) || changed;
             }
     }
+    return reduced;
 }
 
 Lattice::Lattice(const double* cell, const int* pbc) {
@@ -93,18 +102,22 @@ Lattice::Lattice(const double* cell, const int* pbc) {
             if (!(std::abs(v) < 1e8))
                 throw Error("cell: expected vectors of finite length below 1e8 A");
     }
-    double given[3][3], heights = 1;
-    std::copy(&vectors[0][0], &vectors[0][0] + 9, &given[0][0]);
+    double given[3][3], whole[3][3], heights = 1;
+    std::memcpy(given, vectors, sizeof given);
     const bool sound = complete();
     for (const double h : height) heights *= h;
-    std::copy(&given[0][0], &given[0][0] + 9, &vectors[0][0]);
-    reduce();
+    std::memcpy(whole, vectors, sizeof whole);
+    std::memcpy(vectors, given, sizeof given);
+    if (!reduce() && sound) {
+        std::memcpy(vectors, whole, sizeof whole);
+        return;
+    }
     if (!complete()) refuse();
     double most = 1;
     for (const double h : height) most *= h;
     // Results keep their last bits in cells that are little sheared, or not at all.
     if (!sound || heights < 0.5 * most) return;
-    std::copy(&given[0][0], &given[0][0] + 9, &vectors[0][0]);
+    std::memcpy(vectors, given, sizeof given);
     complete();
 }
 
