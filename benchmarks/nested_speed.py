@@ -1,24 +1,28 @@
 """Walks of eight silicon atoms: batched, one walker at a time, and through ASE's calculator.
 
-    OMP_NUM_THREADS=2 python benchmarks/nested_speed.py [--threads 2] [--rounds 9]
+    python benchmarks/nested_speed.py [--rounds 9]
 
 The walks are those of nested sampling: Galilean trajectories, volume, shear and stretch moves of
 models/Si-mlearn at 0.1 GPa. What is given is model evaluations per second and the part of the time
-that is not the evaluator's. Versions take turns, and medians are given; `process` is processor time
-of all threads. In the ASE row the same walk asks ase_ace's calculator for one structure after the
-other.
+that is not the evaluator's, with one thread and with two. Versions take turns, and medians are
+given; `process` is processor time of all threads. In the ASE row the same walk asks ase_ace's
+calculator for one structure after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 import acepot
+from acepot.evaluate.native import chosen_instruction_set, processors
 from acepot.sampling.cells import fractional
 from acepot.sampling.distances import MinimumDistances
 from acepot.sampling.draws import Purpose
@@ -91,26 +95,29 @@ def measured(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
-    args = parser.parse_args()
-    potential = acepot.Potential(acepot.load(MODEL), threads=args.threads)
+    rounds = parser.parse_args().rounds
     prior = Prior(40.0, 12.0, min_aspect=0.7, distances=MinimumDistances({(14, 14): 1.7}))
     ensemble = Ensemble([14] * 8, prior, [0.1 * GIGAPASCAL])
-    native = PotentialEnergies(potential)
-    walkers = silicon(64, ensemble, native)
+    model = acepot.load(MODEL)
+    potentials = {threads: acepot.Potential(model, threads=threads) for threads in (1, 2)}
+    native = {threads: PotentialEnergies(one) for threads, one in potentials.items()}
+    walkers = silicon(64, ensemble, native[1])
     assert_inside(walkers)
     versions: dict[str, Callable[[], tuple[float, float, float, float]]] = {
-        f"batches of {b}": lambda b=b: measured(ensemble, native, walkers, b)
-        for b in (64, 32, 16, 8, 1)
+        f"batches of {b}, {threads} thread{'s'[: threads - 1]}": (
+            lambda b=b, threads=threads: measured(ensemble, native[threads], walkers, b)
+        )
+        for b, threads in ((64, 1), (64, 2), (32, 1), (32, 2), (16, 1), (8, 1), (1, 1))
     }
-    calculator = CalculatorEnergies(ACECalculator(potential))
+    calculator = CalculatorEnergies(ACECalculator(potentials[1]))
     versions["ASE calculator, one at a time"] = lambda: measured(ensemble, calculator, walkers, 1)
     found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in versions}
-    for _ in range(args.rounds):
+    for _ in range(rounds):
         for name, run in versions.items():
             found[name].append(run())
-    print(f"{args.threads} threads, {args.rounds} rounds, 64 walkers of 8 atoms")
+    print(machine())
+    print(f"{rounds} rounds, 64 walkers of 8 atoms")
     print("| | evaluations/s | driver/evaluator | evaluations/s process | driver/evaluator |")
     print("|---|---|---|---|---|")
     for name, rows in found.items():
@@ -119,6 +126,23 @@ def main() -> None:
             f"| {name} | {rate:.0f} | {100 * (1 / part - 1):.1f} % | {cpu:.0f} | "
             f"{100 * (1 / own - 1):.1f} % |"
         )
+    names = ["batches of 64, 1 thread", "batches of 64, 2 threads"]
+    gains = np.divide(*([row[0] for row in found[name]] for name in names[::-1]))
+    print(
+        f"two threads: {np.median(gains):.2f} times as fast ({gains.min():.2f}-{gains.max():.2f})"
+    )
+
+
+def machine() -> str:
+    """When, where and how this was measured."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    return (
+        f"{datetime.now():%Y-%m-%d %H:%M}, {name}, {processors()} processors, "
+        f"load {os.getloadavg()[0]:.1f}, {chosen_instruction_set()}\n"
+        f"python benchmarks/{Path(__file__).name} {' '.join(sys.argv[1:])}".rstrip()
+    )
 
 
 def assert_inside(walkers: Walkers) -> None:

@@ -160,6 +160,37 @@ def test_walkers_in_step_are_evaluated_from_one_array(evaluator):
     assert "walker 3: " in str(got.errors[1]) and "sit at the same point" in str(got.errors[1])
 
 
+@pytest.mark.parametrize("evaluator", ["native", "reference"])
+def test_bound_structures_may_change_their_elements(evaluator):
+    rng = np.random.default_rng(9)
+    walkers = [_structure(rng, 6, "first"), _structure(rng, 9)]
+    options = {"threads": 1} if evaluator == "native" else {}
+    potential = acepot.Potential(_model(members=0), evaluator=evaluator, **options)
+    bound = potential.bind_many(walkers)
+    positions = np.concatenate([s.positions for s in walkers])
+    cells = np.stack([s.cell for s in walkers])
+    known = potential.model.numbers
+    assert len(known) > 1
+    for _ in range(3):
+        numbers = rng.choice(known, len(positions))
+        others = [
+            replace(walkers[0], numbers=numbers[:6]),
+            replace(walkers[1], numbers=numbers[6:]),
+        ]
+        got = bound.compute(positions, cells, numbers=numbers)
+        wanted = potential.bind_many(others).compute(positions, cells)
+        for name in ("energy", "energies", "forces", "virials"):
+            np.testing.assert_array_equal(getattr(got, name), getattr(wanted, name))
+        assert got.errors == {}
+    numbers[2] = 79
+    got = bound.compute(positions, cells, numbers=numbers)
+    assert list(got.errors) == [0] and "first: atom 2 is Au, which" in str(got.errors[0])
+    assert np.isnan(got.energy[0]) and got.energy[1] == wanted.energy[1]
+    np.testing.assert_allclose(
+        bound.compute(positions, cells).energy, [potential.compute(s).energy for s in walkers]
+    )
+
+
 def test_arrays_that_do_not_fit_bound_structures_are_refused():
     rng = np.random.default_rng(4)
     walkers = [_structure(rng, 4), _structure(rng, 5)]
@@ -176,6 +207,10 @@ def test_arrays_that_do_not_fit_bound_structures_are_refused():
     wrong = ManyTotals.empty(2, 9)._replace(forces=np.empty((9, 3), dtype=np.float32))
     with pytest.raises(InputError, match=r"out: expected arrays as ManyTotals.empty makes them"):
         bound.compute(positions, cells, wrong)
+    with pytest.raises(InputError, match=r"numbers: expected shape \(9,\) as bound, got \(8,\)"):
+        bound.compute(positions, cells, numbers=np.full(8, 8))
+    with pytest.raises(InputError, match=r"numbers: expected atomic numbers 1 to 118"):
+        bound.compute(positions, cells, numbers=np.full(9, 119))
     with pytest.raises(InputError, match="structures: expected at least one, got none"):
         potential.bind_many([])
     with pytest.raises(InputError, match="structure 1: atom 0 is Au"):

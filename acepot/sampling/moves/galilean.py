@@ -131,7 +131,7 @@ class _Way(NamedTuple):
 
     def of(self, chosen: Ints) -> _Way:
         """Some of them."""
-        return _Way(*(array.take(chosen, axis=0) for array in self))
+        return _Way._make(array.take(chosen, axis=0) for array in self)
 
 
 def _reflect(v: Floats, hit: NDArray[np.bool_], total: Floats, forces: Floats) -> None:

@@ -37,6 +37,41 @@ def test_contacts_are_those_of_all_images(edge: float) -> None:
     assert 0.02 < np.mean(wanted) and (edge < 2 or np.mean(wanted) < 0.98)
 
 
+@pytest.mark.parametrize("edge", [1.9, 2.4, 6.0])
+def test_contacts_are_those_of_the_crystal_whichever_vectors_span_it(edge: float) -> None:
+    """The same lattice by vectors sheared by each other, and atoms by any images of them."""
+    count, atoms = 300, 3
+    cells = edge * (np.eye(3) + 0.1 * RANDOM.standard_normal((count, 3, 3)))
+    positions = RANDOM.random((count, atoms, 3)) @ cells
+    numbers = RANDOM.choice([6, 14], (count, atoms))
+    shears = np.tile(np.eye(3), (count, 1, 1))
+    for upper in (True, False):
+        ones = np.triu(RANDOM.integers(-3, 4, (count, 3, 3)), 1)
+        shears = shears @ (np.eye(3) + (ones if upper else ones.swapaxes(1, 2)))
+    moved = positions + RANDOM.integers(-2, 3, (count, atoms, 3)) @ cells
+    found = LIMITS.violated(numbers, positions, cells, True)
+    np.testing.assert_array_equal(found, LIMITS.violated(numbers, moved, shears @ cells, True))
+    assert found.mean() > 0.1 and (edge < 5 or found.mean() < 0.9)
+
+
+def test_only_what_is_good_so_far_is_looked_at() -> None:
+    positions = np.zeros((3, 2, 3))
+    positions[2, 1] = 4.0
+    positions[1] = np.nan
+    cells, numbers = np.tile(9 * np.eye(3), (3, 1, 1)), np.full((3, 2), 14)
+    good = np.array([True, False, True])
+    LIMITS.guard(good, numbers, positions, cells, True)
+    assert good.tolist() == [False, False, True]
+    with pytest.raises(InputError, match="atom 0 is not at a finite position"):
+        LIMITS.violated(numbers, positions, cells, True)
+    with pytest.raises(InputError, match="span no volume"):
+        LIMITS.violated(numbers, np.zeros((3, 2, 3)), np.zeros((3, 3, 3)), True)
+    with pytest.raises(InputError, match="numbers: expected 0 to 118, got 119"):
+        LIMITS.violated(numbers + 105, np.zeros((3, 2, 3)), cells, True)
+    with pytest.raises(InputError, match="arrays do not fit together"):
+        LIMITS.violated(numbers[:, :1], np.zeros((3, 2, 3)), cells, True)
+
+
 def test_a_box_has_no_images() -> None:
     positions = np.array([[[0.1, 0.0, 0.0], [4.9, 0.0, 0.0]]])
     cell, numbers = 5 * np.eye(3)[None], np.array([[14, 14]])
