@@ -42,7 +42,31 @@ class ForceRows {
             begins_.push_back(at);
             at += sizes_[order.species[p]];
         }
-        rows_.zero(at);
+        rows_.need(at);
+        written_.assign(begins_.size() * parts(), 0);
+    }
+
+    // Before results of a centre's species and reach are added to the rows of the targets of a group:
+    // whether none of these has any yet, so that they may be written over what is there. If some have,
+    // those of the others are made zero.
+    bool open(const Tile& tile, const Group& group, int centre, int reach) {
+        const size_t step = shared_.program(centre, group.species, reach).positions.size();
+        double* rows[W];
+        rows_of(tile, group, offset(group.species, centre, reach), rows);
+        char* written[W];
+        int all = 0, fresh = 0;
+        for (int q = 0; q < group.span; q++) {
+            if (!rows[q]) continue;
+            written[q] = &part(tile.targets[group.slot + q], centre, reach);
+            all++;
+            fresh += !*written[q];
+        }
+        for (int q = 0; q < group.span && fresh; q++) {
+            if (!rows[q] || *written[q]) continue;
+            *written[q] = 1;
+            if (fresh < all) std::fill_n(rows[q], 3 * step, 0.0);
+        }
+        return fresh == all;
     }
 
     // Asks for the rows that the results of a chunk will be added to: they are far apart.
@@ -57,15 +81,18 @@ class ForceRows {
                     __builtin_prefetch(rows[q] + d * step + k, 1, 2);
     }
 
-    // Adds the results of a chunk, [result][xyz], to the rows of the targets of a group.
+    // Adds the results of a chunk, [result][xyz], to the rows of the targets of a group, or writes
+    // them there.
     void add(const Tile& tile, const Group& group, int centre, int reach, const Chunk& chunk,
-             V* results) {
+             bool fresh, V* results) {
         const int z = group.species;
         const size_t step = shared_.program(centre, z, reach).positions.size();
         double* rows[W];
         rows_of(tile, group, offset(z, centre, reach) + chunk.first_position, rows);
         const int count = chunk.end_result - chunk.first_result;
         std::fill_n(results + 3 * count, 3 * (padded(count) - count), V{});
+        // Lanes that repeat others' targets are always added.
+        const int over = fresh ? group.span : 0;
         for (int k = 0; k < count; k += W)
             for (int d = 0; d < 3; d++) {
                 V block[W];
@@ -73,27 +100,27 @@ class ForceRows {
                 for (int q = 0; q < W; q++) block[q] = results[3 * (k + q) + d];
                 S::transpose(block);
 #pragma GCC unroll 8
-                for (int q = 0; q < W; q++)
-                    if (rows[q]) *reinterpret_cast<V*>(rows[q] + d * step + k) += block[q];
+                for (int q = 0; q < W; q++) {
+                    if (!rows[q]) continue;
+                    V& to = *reinterpret_cast<V*>(rows[q] + d * step + k);
+                    to = q < over ? block[q] : to + block[q];
+                }
             }
     }
 
     // The forces on atoms of one species themselves, [function of the species][xyz].
     void add_own(int species, int first, int count, const V* own) {
-        size_t at = offset(species, species, 0);
-        for (const std::vector<int>& home : homes_[species]) {
-            for (size_t k = 0; k < home.size(); k += W)
-                for (int d = 0; d < 3; d++) {
-                    V block[W];
-                    for (int q = 0; q < W; q++)
-                        block[q] = home[k + q] >= 0 ? own[3 * home[k + q] + d] : V{};
-                    S::transpose(block);
-                    for (int q = 0; q < count; q++)
-                        *reinterpret_cast<V*>(row(first + q) + at + d * home.size() + k) += block[q];
-                }
-            at = &home == &homes_[species][homes_[species].size() - 2] ? own_[species]
-                                                                      : at + 3 * home.size();
+        const std::vector<std::vector<int>>& homes = homes_[species];
+        for (int t = 0; t < shared_.geometry.reaches(); t++) {
+            const size_t at = offset(species, species, t);
+            for (int q = 0; q < count; q++) {
+                char& written = part(first + q, species, t);
+                if (!written) std::fill_n(row(first + q) + at, 3 * homes[t].size(), 0.0);
+                written = 1;
+            }
+            put_own<true>(homes[t], at, first, count, own);
         }
+        put_own<false>(homes.back(), own_[species], first, count, own);
     }
 
     // Writes all rows into a matrix; rows of atom i begin at 3 i.
@@ -102,29 +129,60 @@ class ForceRows {
         for (int p = slab_.begin; p < slab_.end; p++) atoms_.emplace_back(order.original[p], p);
         std::sort(atoms_.begin(), atoms_.end());
         const size_t functions = shared_.tables.functions;
-        for (size_t first = 0; first < 3 * atoms_.size(); first += W) {
-            const int count = static_cast<int>(std::min<size_t>(W, 3 * atoms_.size() - first));
-            size_t to[W];
-            for (int q = 0; q < count; q++)
+        constexpr size_t most = vectors * W;
+        for (size_t first = 0; first < 3 * atoms_.size(); first += most) {
+            const size_t count = std::min(most, 3 * atoms_.size() - first);
+            size_t to[most];
+            for (size_t q = 0; q < count; q++)
                 to[q] = size_t(3) * atoms_[(first + q) / 3].first + (first + q) % 3;
-            whole_.zero(functions);
-            for (int z = 0; z < shared_.tables.species; z++) gather(order, z, first, count);
-            const bool together = count == W && to[W - 1] == to[0] + W - 1;
+            whole_.zero(vectors * functions);
+            for (size_t v = 0; v * W < count; v++)
+                for (int z = 0; z < shared_.tables.species; z++)
+                    gather(order, z, first + v * W, static_cast<int>(std::min<size_t>(W, count - v * W)),
+                           whole_.data() + v);
+            const bool together = count == most && to[most - 1] == to[0] + most - 1;
             double* column = out;
             for (size_t k = 0; k < functions; k++, column += stride) {
-                if (together) S::store(column + to[0], whole_[k]);
+                const V* rows = whole_.data() + vectors * k;
+                if (together)
+                    for (int v = 0; v < vectors; v++) S::store(column + to[0] + v * W, rows[v]);
                 else
-                    for (int q = 0; q < count; q++) column[to[q]] = whole_[k][q];
+                    for (size_t q = 0; q < count; q++) column[to[q]] = rows[q / W][q % W];
             }
         }
     }
 
   private:
+    // That are written together: half the lines of the matrix are visited twice.
+    static constexpr int vectors = 2;
+
     // Whole vectors of any instruction set.
     static size_t padded(size_t count) { return (count + 7) / 8 * 8; }
 
     size_t offset(int z, int centre, int reach) const {
         return offsets_[(z * shared_.tables.species + centre) * shared_.geometry.reaches() + reach];
+    }
+
+    // The parts of a row are those of centres' species and reaches; whether one has been written.
+    size_t parts() const { return size_t(shared_.tables.species) * shared_.geometry.reaches(); }
+    char& part(int place, int centre, int reach) {
+        return written_[(place - slab_.begin) * parts() + centre * shared_.geometry.reaches() + reach];
+    }
+
+    // Forces on atoms themselves, [function][xyz], to their rows from `at` on.
+    template <bool add>
+    void put_own(const std::vector<int>& home, size_t at, int first, int count, const V* own) {
+        for (size_t k = 0; k < home.size(); k += W)
+            for (int d = 0; d < 3; d++) {
+                V block[W];
+                for (int q = 0; q < W; q++)
+                    block[q] = home[k + q] >= 0 ? own[3 * home[k + q] + d] : V{};
+                S::transpose(block);
+                for (int q = 0; q < count; q++) {
+                    V& to = *reinterpret_cast<V*>(row(first + q) + at + d * home.size() + k);
+                    to = add ? to + block[q] : block[q];
+                }
+            }
     }
 
     // Those of the targets of a group, from one place in each on; null outside the slab.
@@ -159,40 +217,48 @@ class ForceRows {
     double* row(int place) { return rows_.data() + begins_[place - slab_.begin]; }
 
     // W rows from one on, by function, as far as they are of atoms of species z.
-    void gather(const Order& order, int z, size_t first, int count) {
-        const double *from[W], *none = nullptr;
-        size_t step[W];  // of a row's three parts, in units of which they are apart
-        int any = 0;
+    void gather(const Order& order, int z, size_t first, int count, V* whole) {
+        int place[W];
+        size_t direction[W];
+        bool here = false;
         for (int q = 0; q < W; q++) {
-            const size_t r = first + q;
-            const int place = q < count ? atoms_[r / 3].second : -1;
-            const bool here = q < count && order.species[place] == z;
-            from[q] = here ? row(place) : none;
-            step[q] = r % 3;
-            any += here;
+            place[q] = q < count ? atoms_[(first + q) / 3].second : -1;
+            if (place[q] >= 0 && order.species[place[q]] != z) place[q] = -1;
+            direction[q] = (first + q) % 3;
+            here = here || place[q] >= 0;
         }
-        if (!any) return;
-        const std::vector<int>& functions = shared_.plans[z]->functions;
+        if (!here) return;
+        const double* from[W];
+        const auto begin = [&](const std::vector<int>& positions, size_t at, auto&& written) {
+            bool any = false;
+            for (int q = 0; q < W; q++) {
+                const bool some = place[q] >= 0 && written(place[q]);
+                from[q] = some ? row(place[q]) + at + direction[q] * positions.size() : zeros_.data();
+                any = any || some;
+            }
+            return any;
+        };
         for (int s = 0; s < shared_.tables.species; s++)
-            for (int t = 0; t < shared_.geometry.reaches(); t++)
-                add_columns(from, step, offset(z, s, t), shared_.program(s, z, t).positions,
-                            [](int k) { return k; });
-        add_columns(from, step, own_[z], homes_[z].back(), [&](int k) { return functions[k]; });
+            for (int t = 0; t < shared_.geometry.reaches(); t++) {
+                const std::vector<int>& positions = shared_.program(s, z, t).positions;
+                if (begin(positions, offset(z, s, t), [&](int p) { return part(p, s, t); }))
+                    add_columns(from, positions, whole, [](int k) { return k; });
+            }
+        const std::vector<int>& functions = shared_.plans[z]->functions;
+        begin(homes_[z].back(), own_[z], [](int) { return true; });
+        add_columns(from, homes_[z].back(), whole, [&](int k) { return functions[k]; });
     }
 
     template <class F>
-    void add_columns(const double* const* from, const size_t* step, size_t at,
-                     const std::vector<int>& positions, F&& function) {
-        const double* rows[W];
-        for (int q = 0; q < W; q++)
-            rows[q] = from[q] ? from[q] + at + step[q] * positions.size() : zeros_.data();
+    static void add_columns(const double* const* rows, const std::vector<int>& positions, V* whole,
+                            F&& function) {
         for (size_t k = 0; k < positions.size(); k += W) {
             V block[W];
 #pragma GCC unroll 8
             for (int q = 0; q < W; q++) block[q] = S::load(rows[q] + k);
             S::transpose(block);
             for (int q = 0; q < W; q++)
-                if (positions[k + q] >= 0) whole_[function(positions[k + q])] += block[q];
+                if (positions[k + q] >= 0) whole[vectors * function(positions[k + q])] += block[q];
         }
     }
 
@@ -203,7 +269,8 @@ class ForceRows {
     Slab slab_{0, 0};
     std::vector<size_t> begins_;
     Scratch<double> rows_, zeros_;
-    Scratch<V> whole_;  // W rows, by function
+    std::vector<char> written_;  // [atom of the slab][part]
+    Scratch<V> whole_;           // of rows that are written together: [function][vector]
     std::vector<std::pair<int, int>> atoms_;
 };
 

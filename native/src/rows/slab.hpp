@@ -41,6 +41,7 @@ class SlabStage {
         const Tile& tile;
         const Group& group;
         int centre, reach;
+        bool fresh;  // the targets' rows hold nothing of these yet
     };
 
     // The forces of the sites of a tile on their neighbours.
@@ -49,9 +50,11 @@ class SlabStage {
             const Group& group = tile.groups[g];
             if (!slab.holds(tile.targets[group.slot])) continue;  // those in the slab come first
             for (int t = 0; t < shared_.geometry.reaches(); t++) {
-                const Part part{shared_.program(centre, group.species, t), tile, group, centre, t};
-                results_.need(3 * part.program.positions.size());
                 list_pairs(tile, g, t);
+                if (pairs_.empty()) continue;
+                const Part part{shared_.program(centre, group.species, t), tile, group, centre, t,
+                                rows.open(tile, group, centre, t)};
+                results_.need(3 * part.program.positions.size());
                 if (tile.summed[g * shared_.geometry.reaches() + t]) by_entries(part);
                 else by_terms(part);
             }
@@ -88,11 +91,18 @@ class SlabStage {
         const bool last = first + N == pairs_.size();
         for (const Chunk& chunk : part.program.chunks) {
             V* results = results_.data() + 3 * chunk.first_position;
-            if (last) rows.ask(part.tile, part.group, part.centre, part.reach, chunk);
+            if (last) ask(part, chunk);
             if (first == 0) walk.template run<false>(chunk, results);
             else walk.template run<true>(chunk, results);
-            if (last) rows.add(part.tile, part.group, part.centre, part.reach, chunk, results);
+            if (last) add(part, chunk, results);
         }
+    }
+
+    void ask(const Part& part, const Chunk& chunk) {
+        rows.ask(part.tile, part.group, part.centre, part.reach, chunk);
+    }
+    void add(const Part& part, const Chunk& chunk, V* results) {
+        rows.add(part.tile, part.group, part.centre, part.reach, chunk, part.fresh, results);
     }
 
     void by_entries(const Part& part) {
@@ -121,9 +131,9 @@ class SlabStage {
         }
         for (const Chunk& chunk : part.program.chunks) {
             V* results = results_.data() + 3 * chunk.first_position;
-            rows.ask(part.tile, part.group, part.centre, part.reach, chunk);
+            ask(part, chunk);
             walk_images<N>(part.program, chunk, weights, images_.data(), work_.slots.data(), results);
-            rows.add(part.tile, part.group, part.centre, part.reach, chunk, results);
+            add(part, chunk, results);
         }
     }
 
