@@ -46,9 +46,9 @@ class ForceRows {
         written_.assign(begins_.size() * parts(), 0);
     }
 
-    // Before results of a centre's species and reach are added to the rows of the targets of a group:
-    // whether none of these has any yet, so that they may be written over what is there. If some have,
-    // those of the others are made zero.
+    // Before results of a centre's species and reach are added to the rows of the targets of a
+    // group: whether none of these has any yet, so that they may be written over what is there. If
+    // some have, those of the others are made zero.
     bool open(const Tile& tile, const Group& group, int centre, int reach) {
         const size_t step = shared_.program(centre, group.species, reach).positions.size();
         double* rows[W];
@@ -136,10 +136,11 @@ class ForceRows {
             for (size_t q = 0; q < count; q++)
                 to[q] = size_t(3) * atoms_[(first + q) / 3].first + (first + q) % 3;
             whole_.zero(vectors * functions);
-            for (size_t v = 0; v * W < count; v++)
+            for (size_t v = 0; v * W < count; v++) {
+                const int some = static_cast<int>(std::min<size_t>(W, count - v * W));
                 for (int z = 0; z < shared_.tables.species; z++)
-                    gather(order, z, first + v * W, static_cast<int>(std::min<size_t>(W, count - v * W)),
-                           whole_.data() + v);
+                    gather(order, z, first + v * W, some, whole_.data() + v);
+            }
             const bool together = count == most && to[most - 1] == to[0] + most - 1;
             double* column = out;
             for (size_t k = 0; k < functions; k++, column += stride) {
@@ -166,7 +167,8 @@ class ForceRows {
     // The parts of a row are those of centres' species and reaches; whether one has been written.
     size_t parts() const { return size_t(shared_.tables.species) * shared_.geometry.reaches(); }
     char& part(int place, int centre, int reach) {
-        return written_[(place - slab_.begin) * parts() + centre * shared_.geometry.reaches() + reach];
+        const size_t which = centre * shared_.geometry.reaches() + reach;
+        return written_[(place - slab_.begin) * parts() + which];
     }
 
     // Forces on atoms themselves, [function][xyz], to their rows from `at` on.
@@ -233,7 +235,8 @@ class ForceRows {
             bool any = false;
             for (int q = 0; q < W; q++) {
                 const bool some = place[q] >= 0 && written(place[q]);
-                from[q] = some ? row(place[q]) + at + direction[q] * positions.size() : zeros_.data();
+                const size_t to = at + direction[q] * positions.size();
+                from[q] = some ? row(place[q]) + to : zeros_.data();
                 any = any || some;
             }
             return any;
