@@ -103,7 +103,10 @@ def test_dump_writes_every_default(tmp_path):
     ("text", "message"),
     [
         ('data.train = "a"\nbasis.cutof = 5', r"fit.toml: unknown key basis.cutof; did you mean b"),
-        ('data.train = "a"\n[solver]\nkind = "blrr"', r"solver.kind: expected one of 'blr', 'qr'"),
+        (
+            'data.train = "a"\n[solver]\nkind = "blrr"',
+            r"solver.kind: .* 'blr', .* did you mean 'blr'",
+        ),
         (
             'data.train = "a"\n[solver]\nkind = "qr"\ndamping = -1',
             r"fit.toml: solver.damping: expected 0 or m",
