@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import qr_delete, solve_triangular
+from scipy.linalg import lapack, qr_delete
 
 from acepot.fitting.solvers.base import Floats
 from acepot.fitting.solvers.rank import ROUNDING
@@ -73,8 +73,8 @@ class Active:
         """(XᵀX)⁻¹ s of the members and X times that, shapes (count,) and (n,)."""
         count = len(self.members)
         triangle = self._triangle[:count, :count]
-        inner = solve_triangular(triangle, signs, trans=1, check_finite=False)
-        outward = solve_triangular(triangle, inner, check_finite=False)
+        inner = _solved(triangle, signs, transposed=True)
+        outward = _solved(triangle, inner)
         return outward, self._orthogonal[:, :count] @ inner
 
     def coefficients(self, signs: Floats | None = None) -> Floats:
@@ -86,7 +86,13 @@ class Active:
         count = len(self.members)
         triangle, right = self._triangle[:count, :count], self._projected[:count]
         if signs is not None:
-            right = right - solve_triangular(triangle, signs, trans=1, check_finite=False)
+            right = right - _solved(triangle, signs, transposed=True)
         found = np.zeros(self._columns.shape[1])
-        found[self.members] = solve_triangular(triangle, right, check_finite=False)
+        found[self.members] = _solved(triangle, right)
         return found
+
+
+def _solved(triangle: Floats, right: Floats, transposed: bool = False) -> Floats:
+    """T⁻¹ b, or T⁻ᵀ b; its diagonal has no zeros."""
+    found: Floats = lapack.dtrtrs(triangle, right, trans=int(transposed))[0]
+    return found

@@ -45,6 +45,8 @@ _FALL, _NOTHING = 0.1, 1e-3
 class ARD(Scaled, kind="ard"):
     """Bayesian regression with a variance for every coefficient, by maximum evidence.
 
+    The prior γ says where the search begins: at one variance for all γ c.
+
     Args:
         floor: smallest standard deviation of the noise, as for "blr".
     """

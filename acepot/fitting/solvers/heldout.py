@@ -17,12 +17,7 @@ from acepot.errors import InputError
 from acepot.fitting.problem import Problem, joined
 from acepot.fitting.solvers.base import Floats
 
-__all__ = ["HeldOut", "fewest", "settled"]
-
-#: Candidates without a better one after which further ones are not looked at.
-_PATIENCE = 5
-#: Functions from which a plateau of the errors is taken for their end.
-_MANY = 30
+__all__ = ["HeldOut", "fewest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +43,11 @@ class HeldOut:
         Raises:
             InputError: there are fewer than two folds.
         """
-        folds = [one.problem for one in problem.parts if one.fold >= 0]
-        always = [one.problem for one in problem.parts if one.fold < 0]
+        grouped: dict[int, list[Problem]] = {}
+        for one in problem.parts:
+            grouped.setdefault(one.fold, []).append(one.problem)
+        always = grouped.pop(-1, [])
+        folds = [some[0] if len(some) == 1 else joined(some) for some in grouped.values()]
         if len(folds) < 2:
             raise InputError(
                 f"{instead}: expected a number where fewer than two structures of a config type "
@@ -79,26 +77,6 @@ def _sums(first: list[Problem], folds: list[Problem]) -> list[Problem | None]:
         last = found[-1]
         found.append(one if last is None else joined([last, one]))
     return found
-
-
-def settled(ends: Floats, errors: Sequence[float], slack: float) -> bool:
-    """Whether there is no use in going on: errors have grown, or long been what they are.
-
-    The first candidate that is good enough is `_PATIENCE` back. Either all after the least error
-    are worse than it by `slack` and the last is a factor of 2 away, or numbers of functions, from
-    `_MANY` on, have grown by a factor of 3 for nothing.
-
-    Args:
-        ends: the candidates.
-        errors: of the first of them.
-        slack: as in `fewest`.
-    """
-    last, found = len(errors) - 1, fewest(errors, slack)
-    if last - found < _PATIENCE:
-        return False
-    after, ratio = errors[found + 1 :], ends[last] / ends[found]
-    grown = min(after[-_PATIENCE:]) > (1 + slack) * min(errors) and not 0.5 < ratio < 2
-    return grown or (ends[found] >= _MANY and ratio > 3)
 
 
 def fewest(errors: Iterable[float], slack: float) -> int:

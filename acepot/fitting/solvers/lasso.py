@@ -25,6 +25,8 @@ __all__ = ["ElasticNet", "Lasso"]
 
 #: Smallest penalty that is tried, in units of the largest, and how many are.
 _LEAST, _POINTS = 1e-12, 121
+#: A penalty is taken when those down to this part of it have not done better.
+_FAR = 1e-3
 #: Steps after which the correlations are computed anew.
 _FRESH = 25
 #: The path ends at this part of its first λ; a correlation that falls as fast as λ but for this
@@ -85,6 +87,10 @@ class ElasticNet(Sparse, kind="elastic_net"):
         """From the penalty at which no function is used down."""
         largest = float(np.abs(problem.targets @ problem.triangle).max()) / problem.rows
         return np.geomspace(largest or 1.0, (largest or 1.0) * _LEAST, _POINTS)
+
+    def far(self, best: float, last: float) -> bool:
+        """As `Sparse.far`."""
+        return last < _FAR * best
 
     def path(self, problem: Problem, ends: Floats) -> Iterator[Floats]:
         """As `Sparse.path`."""

@@ -21,13 +21,15 @@ from acepot.fitting.problem import Problem, joined
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers.base import Floats, Scaled, State, same_rows
 from acepot.fitting.solvers.blr import BLR
-from acepot.fitting.solvers.heldout import HeldOut, fewest, settled
+from acepot.fitting.solvers.heldout import HeldOut, fewest
 from acepot.fitting.solvers.qr import QR
 
 __all__ = ["Sparse", "Sized", "augmented"]
 
 #: Points of a path at which errors are measured.
 _POINTS = 48
+#: A number of functions is taken when so many times as many have not done better, nor so many.
+_FAR, _MANY = 3, 60
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Sparse(Scaled):
         """
 
     @abstractmethod
+    def far(self, best: float, last: float) -> bool:
+        """Whether the path is far enough beyond the best end to have shown none that is better."""
+
+    @abstractmethod
     def path(self, problem: Problem, ends: Floats) -> Iterator[Floats]:
         """Coefficients where a path might end, in order; fewer where it ends before.
 
@@ -106,6 +112,10 @@ class Sized(Sparse):
         """Numbers of functions."""
         most = min(problem.triangle.shape)
         return np.unique(np.geomspace(1, most, _POINTS).astype(int)).astype(float)
+
+    def far(self, best: float, last: float) -> bool:
+        """As `Sparse.far`."""
+        return last >= max(_FAR * best, _MANY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +161,7 @@ class _State:
         paths = [solver.path(augmented(one, damping), ends) for one in held.others]
         for coefficients in zip(*paths, strict=False):
             errors.append(held.error(coefficients))
-            if settled(ends, errors, solver.slack):
+            if solver.far(ends[fewest(errors, solver.slack)], ends[len(errors) - 1]):
                 break
         if not errors:  # nothing correlates with the targets
             return float(ends[0]), {solver.end: [float(ends[0])], "error": [held.error(
