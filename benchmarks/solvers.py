@@ -56,7 +56,7 @@ SOLVERS = {
     "sklearn ARDRegression": solvers.ScikitLearn("ARDRegression"),
 }
 #: Times a potential is evaluated to find the best.
-_RUNS = 5
+_RUNS = 40
 
 
 def timed(what: Callable[[], Any]) -> tuple[Any, float]:
