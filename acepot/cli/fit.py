@@ -51,7 +51,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--r0", metavar="R|PAIR=R,...", help="typical distance in Å: 2.3, Si-O=1.6")
     verb.add_argument("--e0", metavar="ELEMENT=E,...", help="energy of the isolated atom in eV")
     verb.add_argument(
-        "--solver", choices=tuple(Solver.kinds), help="blr (default), or qr: damped least squares"
+        "--solver",
+        choices=tuple(Solver.kinds),
+        help="blr (default), qr: damped least squares, or others (docs/fit_toml.md)",
     )
     verb.add_argument(
         "--virial",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +40,8 @@ class StructureRows:
         targets: shape (m,).
         weights: shape (m,).
         sure: the first so many rows are fitted; those after them are virials that may be.
+        counts: rows of each observable, in the order of the rows.
+        fold: of the structure, where some are left out in turn; -1: none.
     """
 
     structure: Structure
@@ -48,14 +50,22 @@ class StructureRows:
     targets: Floats
     weights: Floats
     sure: int
+    counts: tuple[int, ...]
+    fold: int = -1
 
     def add_to(self, gathered: Gathered) -> None:
         """Weight the rows and add them; rows of weight zero are left out."""
-        n = self.sure
-        gathered.fitted.add(self.rows[:n], self.targets[:n], self.weights[:n])
+        n, fitted = self.sure, slice(self.sure)
+        each = list(zip(self.quantities, self.counts, strict=True))
+        first = int(np.searchsorted(np.cumsum(self.counts), n, side="right"))
+        gathered.fitted.add_observables(
+            self.rows[fitted], self.targets[fitted], self.weights[fitted], self.fold, each[:first]
+        )
         if gathered.apart is not None and n < len(self.targets):
             rows = with_pressure(self.rows[n:], self.structure)
-            gathered.apart.add(rows, self.targets[n:], self.weights[n:])
+            gathered.apart.add_observables(
+                rows, self.targets[n:], self.weights[n:], self.fold, each[first:]
+            )
 
 
 def structure_rows(
@@ -92,6 +102,7 @@ def structure_rows(
         np.concatenate([np.zeros(0), *(label for _, label in used)]),
         np.concatenate([np.zeros(0), *factors]),
         sum(len(label) for one, label in used if one.name in quantities),
+        tuple(len(label) for _, label in used),
     )
 
 
@@ -154,6 +165,7 @@ class Job:
         say: called with lines for people; None: silent.
         memory: where checkpoints go.
         chosen: indices of the structures whose unweighted rows are kept.
+        earlier: structures whose rows are there already.
     """
 
     structures: Sequence[Structure]
@@ -163,6 +175,14 @@ class Job:
     say: Callable[[str], None] | None
     memory: Memory | None = None
     chosen: frozenset[int] = frozenset()
+    earlier: Sequence[Structure] = ()
+
+    @cached_property
+    def folds(self) -> list[int]:
+        """The fold of each structure, where the solver leaves some out in turn."""
+        groups = [s.config_type for s in self.structures]
+        earlier = [s.config_type for s in self.earlier]
+        return self.recipe.solver.division.folds_of(groups, earlier)
 
     @cached_property
     def builder(self) -> NativeRowBuilder:
@@ -188,7 +208,8 @@ class Job:
     def from_the_start(self) -> tuple[Gathered, tuple[StructureRows, ...]]:
         """All rows, from the last checkpoint on if there is one, and those that are kept."""
         apart = bool(self.recipe.tried)
-        rows, start = Gathered.none_yet(self.basis.expanded.size, apart), 0
+        division = self.recipe.solver.division
+        rows, start = Gathered.none_yet(self.basis.expanded.size, apart, division), 0
         if self.memory is None:
             return rows, self.add_to(rows)
         digest, tell = self.basis.tables.digest, self.say or (lambda _line: None)
@@ -208,7 +229,7 @@ class Job:
             for number, block in enumerate(blocks, start):
                 if number in self.chosen:
                     kept.append(block)
-                yield block
+                yield replace(block, fold=self.folds[number])
 
         def note(done: int) -> None:
             if progress is not None:

@@ -163,7 +163,7 @@ def load_config(path: str | Path) -> FitConfig:
         path: of the file.
 
     Returns:
-        The configuration; names of data files are joined to the folder of the file.
+        The configuration; names of files in it are joined to the folder of the file.
 
     Raises:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
@@ -191,12 +191,14 @@ def dump_config(config: FitConfig, folder: str | Path | None = None) -> str:
 
 
 def _moved(config: FitConfig, rename: Callable[[str], str]) -> FitConfig:
-    """The same configuration with every name of a data file passed through `rename`."""
+    """The same configuration with every name of a file passed through `rename`."""
     data = config.data
 
     def one_or_many(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
         return rename(names) if isinstance(names, str) else tuple(rename(name) for name in names)
 
     return replace(
-        config, data=replace(data, train=one_or_many(data.train), test=one_or_many(data.test))
+        config,
+        data=replace(data, train=one_or_many(data.train), test=one_or_many(data.test)),
+        prior=config.prior.moved(rename),
     )

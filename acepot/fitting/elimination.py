@@ -17,7 +17,7 @@ R becomes T.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from scipy.linalg import blas, lapack
 
 from acepot.errors import ConvergenceError, InputError
 
-__all__ = ["Elimination", "Metric"]
+__all__ = ["Elimination", "Metric", "stacked"]
 
 Floats = NDArray[np.float64]
 #: Columns that reflections eliminate at a time: of 32, 64 and 128 the fastest at K = 1000.
@@ -212,6 +212,25 @@ class Elimination:
         triangle[np.diag_indices_from(triangle)] = fixed
         self._triangle = triangle
         return Metric.of(triangle)
+
+
+def stacked(triangles: Sequence[Floats]) -> Floats:
+    """The triangle of the rows of several triangles.
+
+    Args:
+        triangles: one or more, upper ones of shape (n, n) each.
+
+    Returns:
+        Shape (n, n).
+    """
+    whole = np.array(triangles[0], order="F")
+    for one in triangles[1:]:
+        size = len(one)
+        below = np.array(one, order="F")
+        whole, _, _, info = lapack.dtpqrt(size, min(_PANEL, size), whole, below, 1, 1)
+        if info != 0:
+            raise ConvergenceError(f"QR decomposition failed: LAPACK info {info}")
+    return np.asarray(np.triu(whole))
 
 
 def _reflected(triangle: Floats | None, block: Floats, from_zeros: bool) -> Floats:

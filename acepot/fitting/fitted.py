@@ -21,7 +21,7 @@ from acepot.fitting.dataset import as_structures
 from acepot.fitting.gathered import Gathered
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.partition import Partition
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
 from acepot.fitting.solution import Solution
@@ -75,7 +75,7 @@ class Assembled:
 
     choice: Choice
     basis: LoweredBasis
-    rows: Accumulator
+    rows: Partition
     kept: tuple[StructureRows, ...]
     threads: int
     solving: float | None = None
@@ -150,6 +150,8 @@ class Fit:
         rows = self.assembled.rows
         report["elimination"] = {"rows": rows.rows, "by reflections": rows.reflected}
         report["solver"] = _solver_report(self.recipe.solver, self.solution)
+        if self.solution.curve:
+            report["solver"]["curve"] = self.solution.curve
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}
         return report
 
@@ -174,7 +176,7 @@ class Fit:
         choice = state.choice.with_more(more)
         threads = threads or state.threads
         rows = state.rows.copy()
-        job = Job(more, choice.recipe, state.basis, threads, say)
+        job = Job(more, choice.recipe, state.basis, threads, say, earlier=self.train)
         job.add_to(Gathered(rows))
         state = replace(state, choice=choice, rows=rows, threads=threads, solution=None)
         return solved(state, [*self.train, *more], self.test, None, say)
@@ -197,7 +199,7 @@ def decided(state: Assembled, gathered: Gathered, say: Say) -> Assembled:
         return state
     problem, gamma = gathered.fitted.finish(), recipe.prior.gamma(state.basis.expanded)
     # The noise and the prior that are found by evidence serve, whatever solves in the end.
-    same = isinstance(recipe.solver, BLR)
+    same = isinstance(recipe.solver, BLR) and recipe.solver.noise == "common"
     say(f"comparing virials with {' and '.join(recipe.observables)}")
     alone = solve(problem, gamma, recipe.solver if same else BLR())
     strength = np.sqrt(alone.noise / (alone.prior_variance or 1.0))
@@ -256,7 +258,10 @@ def _provenance(
 ) -> dict[str, Any]:
     """What a model remembers of its making: nothing that changes from run to run."""
     choice = state.choice
-    mapping = to_mapping(choice.recipe if config is None else config)
+    settings = choice.recipe if config is None else config
+    mapping = to_mapping(
+        replace(settings, prior=settings.prior.moved(lambda name: Path(name).name))
+    )
     if config is not None:
         mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]
         mapping["data"]["test"] = [Path(name).name for name in config.data.test_files]

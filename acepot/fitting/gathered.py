@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.partition import Division, Partition
 
 __all__ = ["Gathered"]
 
@@ -27,13 +27,14 @@ class Gathered:
             there are none.
     """
 
-    fitted: Accumulator
-    apart: Accumulator | None = None
+    fitted: Partition
+    apart: Partition | None = None
 
     @classmethod
-    def none_yet(cls, columns: int, apart: bool) -> Gathered:
-        """No rows of K columns."""
-        return cls(Accumulator(columns), Accumulator(columns + 1) if apart else None)
+    def none_yet(cls, columns: int, apart: bool, division: Division) -> Gathered:
+        """No rows of K columns, in these parts."""
+        further = Partition(columns + 1, division) if apart else None
+        return cls(Partition(columns, division), further)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays, from which `restored` goes on to the same bits."""
@@ -43,17 +44,18 @@ class Gathered:
         return found
 
     @classmethod
-    def restored(cls, state: Mapping[str, NDArray[Any]]) -> Gathered:
-        """The rows of a state.
+    def restored(cls, state: Mapping[str, NDArray[Any]], division: Division) -> Gathered:
+        """The rows of a state, in these parts.
 
         Raises:
             InputError: not a state that `state` made.
         """
         apart = {n.removeprefix(_APART): v for n, v in state.items() if n.startswith(_APART)}
-        fitted = Accumulator.restored(state)
-        return cls(fitted, Accumulator.restored(apart) if apart else None)
+        own = {n: v for n, v in state.items() if not n.startswith(_APART)}
+        fitted = Partition.restored(own, division)
+        return cls(fitted, Partition.restored(apart, division) if apart else None)
 
-    def together(self) -> Accumulator:
+    def together(self) -> Partition:
         """All rows, those apart without their last column."""
         rows = self.fitted.copy()
         if self.apart is not None:

@@ -8,17 +8,18 @@ keeps the full accuracy: cond(R) = cond(A). How a block is eliminated: `eliminat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot.errors import InputError
-from acepot.fitting.elimination import Elimination
+from acepot.fitting.elimination import Elimination, stacked
 
-__all__ = ["Accumulator", "Problem"]
+__all__ = ["Accumulator", "Part", "Problem", "joined"]
 
 #: Rows in a block, if there are fewer columns than that, or more than `_WIDE`: a block of a wide
 #: problem is eliminated in a second or two, at three quarters of the speed of a matrix product.
@@ -36,12 +37,14 @@ class Problem:
         targets: Qᵀy, shape (min(m, K),).
         outside: |y - Q Qᵀy|², the sum of squares that no coefficients can reach.
         rows: m, the number of rows that went in.
+        parts: the same rows in parts, for solvers that ask for it; () where they are not divided.
     """
 
     triangle: NDArray[np.float64]
     targets: NDArray[np.float64]
     outside: float
     rows: int
+    parts: tuple[Part, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -52,6 +55,59 @@ class Problem:
         """The sum of squares |A c - y|² of coefficients of shape (K,)."""
         inside = self.triangle @ coefficients - self.targets
         return float(inside @ inside) + self.outside
+
+    @property
+    def whole(self) -> NDArray[np.float64]:
+        """The triangle of [A | y], shape (K + 1, K + 1); rows that are lacking are 0."""
+        count = self.columns
+        rows = np.column_stack([self.triangle, self.targets])
+        if len(rows) > count or np.tril(rows, -1).any():
+            rows = np.asarray(np.linalg.qr(rows, mode="r"))
+        made = np.zeros((count + 1, count + 1), order="F")
+        made[: len(rows)] = rows
+        made[count, count] = math.hypot(made[count, count], math.sqrt(self.outside))
+        return made
+
+    def scaled(self, gamma: NDArray[np.float64]) -> Problem:
+        """The problem of γ c instead of c, whose columns are divided by γ of shape (K,)."""
+        parts = tuple(replace(one, problem=one.problem.scaled(gamma)) for one in self.parts)
+        return replace(self, triangle=self.triangle / gamma, parts=parts)
+
+    def among(self, columns: NDArray[np.intp]) -> Problem:
+        """The problem of some of the coefficients, where all others are 0; without parts."""
+        return replace(self, triangle=self.triangle[:, columns], parts=())
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the rows of a problem.
+
+    Args:
+        problem: these rows alone.
+        fold: number of the group of structures that is left out together; -1: rows that are never
+            left out, such as those of the restraint.
+        observable: whose labels they are; "": of several.
+    """
+
+    problem: Problem
+    fold: int = -1
+    observable: str = ""
+
+
+def joined(problems: Sequence[Problem], weights: Sequence[float] | None = None) -> Problem:
+    """All rows of several problems of the same coefficients, without parts.
+
+    Args:
+        problems: one or more.
+        weights: what the rows of each are multiplied by; None: nothing.
+    """
+    scales = [1.0] * len(problems) if weights is None else weights
+    pairs = zip(problems, scales, strict=True)
+    whole = stacked([scale * one.whole for one, scale in pairs])
+    count, rows = problems[0].columns, sum(one.rows for one in problems)
+    used = min(rows, count)
+    triangle, targets = whole[:used, :count], whole[:used, count]
+    return Problem(triangle.copy(), targets.copy(), float(whole[count, count] ** 2), rows)
 
 
 class Accumulator:

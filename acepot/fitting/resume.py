@@ -80,7 +80,7 @@ class Memory:
         done, state = self._last.step, self._home.path / self._last.state
         try:
             with state.open("rb") as file, np.load(file) as arrays:
-                rows = Gathered.restored(dict(arrays))
+                rows = Gathered.restored(dict(arrays), recipe.solver.division)
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
             anew(f"{state}: damaged ({error})")
             return None

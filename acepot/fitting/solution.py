@@ -27,6 +27,7 @@ class Solution:
             rows has it; None where the method does not say.
         report: what happened, by name: rows, rank, condition number, ...
         line: what the method chose, for people; "" if nothing.
+        curve: what it chose among, by name: values of the setting and of what decided.
     """
 
     coefficients: NDArray[np.float64]
@@ -37,6 +38,7 @@ class Solution:
     claimed: float | None = None
     report: dict[str, float | str] = field(default_factory=dict)
     line: str = ""
+    curve: dict[str, list[float]] = field(default_factory=dict)
 
     def draw(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw coefficients from the posterior, c + F ξ with ξ ~ N(0, 1).

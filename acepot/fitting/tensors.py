@@ -22,8 +22,8 @@ from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.fitting.bounds import at_least
 from acepot.fitting.dataset import as_structures, elements
+from acepot.fitting.partition import Partition
 from acepot.fitting.priors import Algebraic, Prior
-from acepot.fitting.problem import Accumulator
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers import BLR, Solver, solve
 from acepot.lowering import lower
@@ -137,9 +137,10 @@ def fit_tensors(
                     f"targets: {target.label}: no structure has this label, or the basis no "
                     f"function of {irrep}; name its key when reading, or raise the order or degree"
                 )
-            problem = Accumulator(tables.sizes[number])
-            for matrix, values, weight in parts:
-                problem.add(weight * matrix, weight * values)
+            problem = Partition(tables.sizes[number], solver.division)
+            folds = solver.division.folds_of([target.label] * len(parts))
+            for fold, (matrix, values, weight) in zip(folds, parts, strict=True):
+                problem.add(weight * matrix, weight * values, fold=fold, observable=target.label)
             mine = slice(first[number], first[number + 1])
             solution = solve(problem.finish(), gamma[mine], solver)
             solutions[target.label] = solution

@@ -113,6 +113,7 @@ ONLY_IN = {
     "spglib": ("acepot.sampling.analysis.phases",),
     "freud": ("acepot.sampling.analysis.phases",),
     "anesthetic": ("acepot.sampling.analysis.nested_samples",),
+    "sklearn": ("acepot.fitting.solvers.scikit_learn",),
     "pickle": (),
 }
 #: Conversion constants (eV, Å, Hartree, Bohr, GPa, e²/4πε0), which only units.py may hold.

@@ -2,6 +2,7 @@
 
 from acepot.fitting.priors.ace1 import Algebraic06, AlgebraicACE1
 from acepot.fitting.priors.base import NoPrior, Prior
+from acepot.fitting.priors.given import Factors, Given
 from acepot.fitting.priors.smooth import Algebraic, Exponential, Gaussian
 
 __all__ = [
@@ -9,7 +10,9 @@ __all__ = [
     "Algebraic06",
     "AlgebraicACE1",
     "Exponential",
+    "Factors",
     "Gaussian",
+    "Given",
     "NoPrior",
     "Prior",
 ]

@@ -7,6 +7,7 @@ smooth where there are no data.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -35,6 +36,10 @@ class Prior(Kind, tag="kind"):
         Raises:
             InputError: it overflows.
         """
+
+    def moved(self, _rename: Callable[[str], str]) -> Prior:
+        """The same with the names of files, where it has any, passed through a function."""
+        return self
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot.errors import ConvergenceError, InputError
+from acepot.fitting.partition import Division
 from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
 from acepot.schema import Kind
 
-__all__ = ["Floats", "Solver", "State", "condition", "same_rows", "solve"]
+__all__ = [
+    "Floats", "Scaled", "Solver", "State", "condition", "proven", "same_rows", "solve",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 #: Claimed and actual sums of squares may differ by this part, and by this part of the targets,
@@ -45,6 +48,11 @@ class State(Protocol):
 class Solver(Kind, tag="kind"):
     """A method to solve the linear problem of a fit, and its settings."""
 
+    @property
+    def division(self) -> Division:
+        """The parts in which it needs the rows beside all of them together: none."""
+        return Division()
+
     @abstractmethod
     def factorise(self, problem: Problem, gamma: Floats) -> State:
         """Do what does not depend on the targets.
@@ -56,6 +64,43 @@ class Solver(Kind, tag="kind"):
         Raises:
             InputError: data or settings that cannot work.
         """
+
+
+class Scaled(Solver):
+    """A solver whose unknowns are γ c: for all of these the prior is applied here."""
+
+    @abstractmethod
+    def prepare(self, problem: Problem) -> State:
+        """As `factorise`, for a prior of γ = 1.
+
+        Args:
+            problem: of γ c.
+        """
+
+    def factorise(self, problem: Problem, gamma: Floats) -> State:
+        """As `Solver.factorise`."""
+        if not problem.triangle.any():
+            raise InputError(
+                f"all {problem.columns} functions are zero in every row; check the data"
+            )
+        return _Unscaled(problem, gamma, self.prepare(problem.scaled(gamma)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Unscaled:
+    """The state of a problem of c, where that of γ c is known."""
+
+    problem: Problem
+    gamma: Floats
+    inner: State
+
+    def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
+        """As `State.solve`."""
+        if other is not None:
+            other = same_rows(self.problem, other).scaled(self.gamma)
+        found = self.inner.solve(other, damping=damping)
+        factor = None if found.factor is None else found.factor / self.gamma[:, None]
+        return replace(found, coefficients=found.coefficients / self.gamma, factor=factor)
 
 
 def solve(problem: Problem, prior: ArrayLike | None, solver: Solver) -> Solution:
@@ -82,10 +127,10 @@ def solve(problem: Problem, prior: ArrayLike | None, solver: Solver) -> Solution
         solution = solver.factorise(problem, gamma).solve()
     except np.linalg.LinAlgError as error:
         raise ConvergenceError(f"solver.kind = {solver.kind!r}: {error}") from error
-    return _proven(problem, solution, solver)
+    return proven(problem, solution, solver)
 
 
-def _proven(problem: Problem, solution: Solution, solver: Solver) -> Solution:
+def proven(problem: Problem, solution: Solution, solver: Solver) -> Solution:
     """The solution, whose coefficients leave the residual that the solver says they leave.
 
     Raises:
@@ -99,7 +144,7 @@ def _proven(problem: Problem, solution: Solution, solver: Solver) -> Solution:
         raise ConvergenceError(
             f"solver.kind = {solver.kind!r}: its coefficients leave a sum of squares of "
             f"{actual:.6g} where it claims {claimed:.6g}: rounding was taken for signal. Lower the "
-            'degree, or raise solver.tolerance ("qr") or solver.floor ("blr")'
+            'degree, or raise solver.tolerance ("qr"), solver.floor ("blr") or solver.damping'
         )
     report = {**solution.report, "residual": actual, "claimed residual": claimed}
     return replace(solution, report=report)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from acepot.errors import InputError
 from acepot.fitting.bounds import SMALLEST, at_least
+from acepot.fitting.partition import Division
 from acepot.fitting.problem import Problem
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers.base import Floats, Solver, condition, same_rows
+from acepot.fitting.solvers.base import Floats, Solver, State, condition, same_rows
 from acepot.fitting.solvers.evidence import ROUNDED, Evidence
+from acepot.fitting.solvers.noise import SeparateNoise
 from acepot.fitting.solvers.rank import ROUNDING, Spectrum, dependent
+from acepot.schema import LATER
 
-__all__ = ["BLR"]
+__all__ = ["BLR", "floor_of"]
 
 #: Root mean square of weighted targets below which floors are relative to it.
 _TINY = 1e-2
@@ -33,9 +37,11 @@ class BLR(Solver, kind="blr"):
     Args:
         floor: smallest standard deviation of noise and prior; of weighted targets whose root
             mean square is below 0.01, in units of that.
+        noise: one level for all weighted rows, or one for each observable.
     """
 
     floor: float = 1e-4
+    noise: Literal["common", "separate"] = field(default="common", metadata=LATER)
     former = frozenset({"damping", "tolerance"})
 
     def check(self) -> None:
@@ -43,8 +49,16 @@ class BLR(Solver, kind="blr"):
         at_least("floor", self.floor, above=True)
         at_least("floor", self.floor, SMALLEST)
 
-    def factorise(self, problem: Problem, gamma: Floats) -> _State:
+    @property
+    def division(self) -> Division:
+        """By observable, where each has its own level."""
+        return Division(by_observable=self.noise == "separate")
+
+    def factorise(self, problem: Problem, gamma: Floats) -> State:
         """Singular values of R γ⁻¹."""
+        if self.noise == "separate":
+            least = floor_of(self.floor, problem) ** 2
+            return SeparateNoise(BLR(self.floor), problem, gamma, least)
         plain = Spectrum.plain(problem.triangle, gamma)
         if plain.singular[0] == 0:
             raise InputError(
@@ -121,7 +135,7 @@ class _State:
             whole = float(problem.targets @ problem.targets)
             outside += max(whole - float(projected @ projected), 0.0)
         evidence = Evidence(singular**2, projected**2, outside, problem.rows)
-        floor = self.floor * _unit(problem)
+        floor = floor_of(self.floor, problem)
         if damping is None:
             prior, noise, calls = evidence.maximise(floor)
         else:
@@ -149,6 +163,7 @@ class _State:
             prior_variance=prior,
             log_evidence=evidence.value(prior, noise),
             claimed=float(rest @ rest) + problem.outside,
+            curve=evidence.curve(prior / noise, floor) if damping is None else {},
             report={
                 "solver": "blr",
                 "rows": problem.rows,
@@ -163,7 +178,7 @@ class _State:
         )
 
 
-def _unit(problem: Problem) -> float:
-    """What the floor is in units of: an absolute floor would swallow tiny targets whole."""
+def floor_of(floor: float, problem: Problem) -> float:
+    """The floor of some targets: an absolute one would swallow tiny targets whole."""
     square = (float(problem.targets @ problem.targets) + problem.outside) / problem.rows
-    return math.sqrt(square) if 0 < square < _TINY**2 else 1.0
+    return floor * (math.sqrt(square) if 0 < square < _TINY**2 else 1.0)

@@ -34,6 +34,8 @@ _COST, _WEIGHT = 2.0, 0.2
 _STEP = 0.1
 #: The scan goes from this part of the smallest singular value to this multiple of the largest.
 _BELOW, _ABOVE = 1e-6, 1e6
+#: Decades either way, and points, of the curve that is reported.
+_AROUND, _SHOWN = 4, 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +72,30 @@ class CrossValidation:
         """V; infinite where there are too many effective parameters for the rows."""
         whole = self.squares + damping**2
         kept = self.squares / whole
-        left = 1 - _COST * float(kept.sum()) / self.rows
+        residual = float(((damping**2 / whole) ** 2) @ self.projections) + self.outside
+        return self._score(residual, float(kept.sum()), float(kept @ kept))
+
+    def truncated(self) -> Floats:
+        """V where the first directions are kept and the others left out, shape (r + 1,).
+
+        Then f is 1 or 0; element n is that of n directions.
+        """
+        left = np.append(np.cumsum(self.projections[::-1])[::-1], 0.0) + self.outside
+        return np.array([self._score(float(one), float(n), float(n)) for n, one in enumerate(left)])
+
+    def curve(self, damping: float) -> dict[str, list[float]]:
+        """V around a damping, at `_SHOWN` points over `_AROUND` decades either way."""
+        near = damping * np.logspace(-_AROUND, _AROUND, _SHOWN)
+        scores = [self.value(float(one)) for one in near]
+        shown = [(float(d), v) for d, v in zip(near, scores, strict=True) if math.isfinite(v)]
+        return {"damping": [d for d, _ in shown], "score": [v for _, v in shown]}
+
+    def _score(self, residual: float, effective: float, squared: float) -> float:
+        """V from |y - A y|², tr A and tr A²; infinite with too many parameters for the rows."""
+        left = 1 - _COST * effective / self.rows
         if left <= 0:
             return math.inf
-        residual = float(((damping**2 / whole) ** 2) @ self.projections) + self.outside
-        robust = _WEIGHT + (1 - _WEIGHT) * float(kept @ kept) / self.rows
-        return residual / self.rows / left**2 * robust
+        return residual / self.rows / left**2 * (_WEIGHT + (1 - _WEIGHT) * squared / self.rows)
 
     def minimise(self) -> tuple[float, float]:
         """The damping of the least score, and that score.

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 _STEP = 0.25
 #: Singular values below this part of the largest do not widen the scan (they are rounding).
 _DUST = 1e-20
+#: Decades of the damping either way, and points, of the curve that is reported.
+_AROUND, _SHOWN = 4, 33
 #: A variance below its floor times this is at its floor: the factor covers rounding only.
 ROUNDED = 1 + 1e-12
 
@@ -66,6 +68,12 @@ class Evidence:
         least = floor**2 * max(1.0, 1 / ratio)
         noise = max((inside + self.outside) / self.rows, least)
         return max(ratio * noise, floor**2), noise
+
+    def curve(self, ratio: float, floor: float) -> dict[str, list[float]]:
+        """L around a ratio vc/ve = 1/damping², each at its best scale."""
+        near = ratio * np.logspace(2 * _AROUND, -2 * _AROUND, _SHOWN)
+        values = [self.value(*self.best_for(float(one), floor)) for one in near]
+        return {"damping": (near**-0.5).tolist(), "log evidence": values}
 
     def maximise(self, floor: float) -> tuple[float, float, int]:
         """The variances vc and ve, both >= floor², of the global maximum.

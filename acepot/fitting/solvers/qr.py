@@ -66,8 +66,7 @@ class _Open:
     def spectrum(self) -> tuple[Floats, Floats]:
         """Left vectors and singular values; the right vectors are not needed."""
         _check_seen(self.problem)
-        found = Spectrum.plain(self.problem.triangle, self.gamma)
-        return found.left[:, : len(found.singular)], found.singular
+        return Spectrum.plain(self.problem.triangle, self.gamma).reduced
 
     def solve(self, other: Problem | None = None, *, damping: float | None = None) -> Solution:
         """As `State.solve`."""
@@ -81,6 +80,7 @@ class _Open:
         return replace(
             solution,
             report={**solution.report, "damping chosen by": rule, "least score": least},
+            curve=score.curve(found),
             line=f"qr: damping {found:.2g} by {rule}, {effective:.0f} of {problem.columns} "
             "effective parameters",
         )

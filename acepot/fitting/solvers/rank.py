@@ -110,6 +110,11 @@ class Spectrum:
         return cls(found.orthogonal[: len(triangle)] @ inner, singular, right, whole=False)
 
     @property
+    def reduced(self) -> tuple[Floats, Floats]:
+        """Left vectors of the singular values, shape (rows of R, r), and these."""
+        return self.left[:, : len(self.singular)], self.singular
+
+    @property
     def resolved(self) -> bool:
         """Whether all singular values but zero are above the rounding of a plain decomposition."""
         used = self.singular[self.singular > 0]

@@ -526,7 +526,7 @@ BAD_TOML: dict[str, tuple[str, str]] = {
     "unknown key": ('data.train = "train.xyz"\nbasis.degre = 4', "did you mean basis.degree?"),
     "unknown table": ('data.train = "train.xyz"\n[solvr]', "did you mean solver?"),
     "wrong type": ('data.train = "train.xyz"\nbasis.order = "two"', "expected integer"),
-    "wrong word": ('data.train = "train.xyz"\nsolver.kind = "ridge"', "'blr', 'qr'"),
+    "wrong word": ('data.train = "train.xyz"\nsolver.kind = "rigde"', "did you mean 'ridge'?"),
     "no data": ("[basis]\norder = 2", "missing key data.train"),
     "no TOML": ("data.train = ", "not valid TOML: Invalid value (at line"),
     "absent data": ('data.train = "absent.xyz"', "absent.xyz: no such file"),

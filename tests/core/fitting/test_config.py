@@ -103,7 +103,10 @@ def test_dump_writes_every_default(tmp_path):
     ("text", "message"),
     [
         ('data.train = "a"\nbasis.cutof = 5', r"fit.toml: unknown key basis.cutof; did you mean b"),
-        ('data.train = "a"\n[solver]\nkind = "blrr"', r"solver.kind: expected one of 'blr', 'qr'"),
+        (
+            'data.train = "a"\n[solver]\nkind = "blrr"',
+            r"solver.kind: .* 'blr', .* did you mean 'blr'",
+        ),
         (
             'data.train = "a"\n[solver]\nkind = "qr"\ndamping = -1',
             r"fit.toml: solver.damping: expected 0 or m",
@@ -147,6 +150,9 @@ def test_missing_or_binary_file_is_an_input_error(tmp_path):
         load_config(tmp_path / "b.toml")
 
 
+FIRST_PRIORS = (
+    "none", "algebraic", "exponential", "gaussian", "algebraic_ace1", "algebraic_06",
+)  # fmt: skip
 #: What the first release wrote, by hand of `dump_config`, for every kind of solver and prior.
 OLD = """data.train = "a.xyz"
 [prior]
@@ -160,7 +166,7 @@ floor = 0.0001
 """
 
 
-@pytest.mark.parametrize("prior", Prior.kinds)
+@pytest.mark.parametrize("prior", FIRST_PRIORS)
 @pytest.mark.parametrize("solver", ["qr", "blr"])
 def test_files_of_the_first_release_are_read(tmp_path, prior, solver):
     config = _load(tmp_path, OLD.format(prior=prior, solver=solver))

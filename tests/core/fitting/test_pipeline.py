@@ -24,7 +24,7 @@ from acepot.fitting.assembly import StructureRows, assemble, in_threads, structu
 from acepot.fitting.config import FitConfig, Restraint, Weights, dump_config, load_config
 from acepot.fitting.dataset import elements, is_isolated, reference_energies
 from acepot.fitting.gathered import Gathered
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.partition import Partition
 from acepot.fitting.restraint import applies, restraint_rows
 from acepot.io import modelfile
 from acepot.io.structures import extxyz
@@ -437,8 +437,8 @@ def test_rows_of_weight_zero_are_left_out() -> None:
     rng = np.random.default_rng(8)
     rows, targets = rng.normal(size=(6, 3)), rng.normal(size=6)
     weights = np.array([1.0, 0.0, 2.0, 0.0, 1.0, 3.0])
-    block = StructureRows(atom(14, None), ("forces",), rows, targets, weights, sure=6)
-    accumulator = Accumulator(3)
+    block = StructureRows(atom(14, None), ("forces",), rows, targets, weights, sure=6, counts=(6,))
+    accumulator = Partition(3)
     done: list[int] = []
     assemble(iter([block]), Gathered(accumulator), done.append)
     problem = accumulator.finish()
