@@ -114,3 +114,32 @@ def embed(shifted: bool, m: float, rho: Array) -> tuple[Array, Array]:
     value = (1 - g) * safe**m + scale * g * safe
     first = (1 - g) * m * safe ** (m - 1) - slope * safe**m + scale * slope * safe + scale * g
     return np.where(tiny, scale * rho, sign * value), np.where(tiny, scale, first)
+
+
+def curvature(shifted: bool, m: float, rho: Array) -> Array:
+    """F_m''(ρ), which changes its sign at ρ = 0 as F_m does.
+
+    Args:
+        shifted: FinnisSinclairShiftedScaled, else FinnisSinclair.
+        m: exponent.
+        rho: densities, any shape.
+    """
+    a, sign = np.abs(rho), np.sign(rho)
+    if shifted:
+        if m == 1.0:
+            return np.zeros_like(rho)
+        nu, e = 1.0 / m, np.exp(-a)
+        x, y = nu ** (nu / (1 - nu)), nu ** (1 / (1 - nu))
+        base, slope = x * e + a, 1 - x * e
+        second = m * (m - 1) * base ** (m - 2) * slope**2 + m * base ** (m - 1) * x * e
+        return np.asarray(sign * (second - y * e))
+    scale = REGULAR ** (1 - m)
+    cube = (REGULAR * a) ** 3
+    near = cube <= 30.0
+    g = np.where(near, np.exp(-np.minimum(cube, 30.0)), 0.0)
+    first = np.where(near, -3 * REGULAR**3 * a**2 * g, 0.0)
+    second = np.where(near, (9 * REGULAR**6 * a**4 - 6 * REGULAR**3 * a) * g, 0.0)
+    safe = np.where(a <= 1e-10, 1.0, a)
+    value = (1 - g) * m * (m - 1) * safe ** (m - 2) - 2 * first * m * safe ** (m - 1)
+    value += second * (scale * safe - safe**m) + 2 * scale * first
+    return np.asarray(np.where(a <= 1e-10, 0.0, sign * value))

@@ -16,11 +16,13 @@ from pathlib import Path
 
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
+from acepot.fitting.newton_cg import NewtonCG
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.recipe import (
     AUTOMATIC,
     TRIED,
     Committee,
+    Densities,
     Recipe,
     Restraint,
     Weights,
@@ -33,6 +35,7 @@ from acepot.schema import LATER, Settings, from_toml, to_mapping, to_toml
 __all__ = [
     "Committee",
     "Data",
+    "Densities",
     "FitConfig",
     "Restraint",
     "Weights",
@@ -127,6 +130,8 @@ class FitConfig(Settings):
         solver: of the linear problem.
         restraint: of the pair potential.
         committee: of the posterior.
+        embedding: densities of a nonlinear model.
+        nonlinear: how it is fitted.
     """
 
     data: Data
@@ -137,6 +142,8 @@ class FitConfig(Settings):
     solver: Solver = field(default_factory=BLR)
     restraint: Restraint = field(default_factory=Restraint)
     committee: Committee = field(default_factory=Committee)
+    embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
+    nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,9 +31,10 @@ from acepot.fitting.forecast import (
 )
 from acepot.fitting.labels.examination import trusted
 from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.newton_cg import NewtonCG
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
-from acepot.fitting.recipe import TRIED, Committee, Recipe, Restraint, Weights
+from acepot.fitting.recipe import TRIED, Committee, Densities, Recipe, Restraint, Weights
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
@@ -60,6 +61,8 @@ def fit(
     e0: Mapping[str, float] | None = None,
     restraint: Restraint | Mapping[str, float] | None = None,
     committee: Committee | Mapping[str, int] | None = None,
+    embedding: Mapping[str, Densities | Mapping[str, Any]] | None = None,
+    nonlinear: NewtonCG | Mapping[str, Any] | None = None,
     test: Iterable[Any] = (),
     threads: int | None = None,
     say: Say | None = None,
@@ -81,6 +84,8 @@ def fit(
         e0: energy of the isolated atom in eV by symbol.
         restraint: of the pair potential at short distance.
         committee: of the posterior.
+        embedding: makes the model nonlinear: densities by element, "default" for all others.
+        nonlinear: how such a model is fitted.
         test: structures that are only predicted.
         threads: structures handled at once; None: one per processor.
         say: called with lines for people; None: silent.
@@ -97,6 +102,7 @@ def fit(
     given: dict[str, Any] = {
         "basis": basis, "solver": solver, "prior": prior,
         "weights": weights, "e0": e0, "restraint": restraint, "committee": committee,
+        "embedding": embedding, "nonlinear": nonlinear,
     }  # fmt: skip
     given |= {"tried": TRIED} if observables is None else {"observables": tuple(observables)}
     for name in ("solver", "prior"):
@@ -171,7 +177,7 @@ def fit_structures(
     state = decided(state, gathered, tell)
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
-    return solved(state, train, test, config, say)
+    return solved(state, train, test, config, say, memory=memory)
 
 
 def _check_harmonics(spec: BasisSpec) -> None:

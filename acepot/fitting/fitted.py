@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.embedding import Nonlinear
 from acepot.evaluate.protocol import Result
 from acepot.fitting.assembly import Job, StructureRows
 from acepot.fitting.choice import Choice
@@ -20,16 +22,20 @@ from acepot.fitting.consistency import Consistency, consistency
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.gathered import Gathered
 from acepot.fitting.lowered import LoweredBasis
+from acepot.fitting.newton_cg import Descent
+from acepot.fitting.nonlinear.refinement import Refinement, predictions, refine
 from acepot.fitting.observables import Observable
 from acepot.fitting.partition import Partition
+from acepot.fitting.problem import Problem
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
+from acepot.fitting.resume import Memory
 from acepot.fitting.solution import Solution
 from acepot.fitting.solvers import BLR, Solver, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
-from acepot.run.progress import Pulse
+from acepot.run.progress import Pulse, clock
 from acepot.schema import to_mapping
 from acepot.structure import Structure
 
@@ -89,12 +95,14 @@ class Fit:
 
     Args:
         model: the fitted model.
-        solution: coefficients with their posterior.
+        solution: coefficients with their posterior; of a nonlinear model, those of the linear
+            fit it began from.
         recipe: what was fitted and how, with every default resolved.
         train: training structures.
         test: test structures.
         config: the configuration that repeats the fit; None: its structures are not all in files.
         assembled: what it goes on with.
+        refinement: how the densities of a nonlinear model were found.
     """
 
     model: Model
@@ -104,6 +112,7 @@ class Fit:
     test: list[Structure]
     config: FitConfig | None
     assembled: Assembled = field(repr=False)
+    refinement: Refinement | None = None
 
     @cached_property
     def potential(self) -> Potential:
@@ -122,9 +131,20 @@ class Fit:
 
     @cached_property
     def probes(self) -> list[Probe]:
-        """Predictions by design rows, for the check after saving."""
-        c = self.solution.coefficients
-        return [Probe(b.structure, b.quantities, b.rows @ c) for b in self.assembled.kept]
+        """Predictions of a few structures, for the check after saving.
+
+        By design rows; of a nonlinear model by the verbs that its fit was made with.
+        """
+        kept, c = self.assembled.kept, self.solution.coefficients
+        if self.refinement is None:
+            return [Probe(b.structure, b.quantities, b.rows @ c) for b in kept]
+        predicted = predictions(
+            [b.structure for b in kept], self.recipe, self.assembled.basis, self.refinement
+        )
+        return [
+            Probe(b.structure, b.quantities, np.concatenate([p[name] for name in b.quantities]))
+            for b, p in zip(kept, predicted, strict=True)
+        ]
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -152,6 +172,8 @@ class Fit:
         report["solver"] = _solver_report(self.recipe.solver, self.solution)
         if self.solution.curve:
             report["solver"]["curve"] = self.solution.curve
+        if self.refinement is not None:
+            report["nonlinear"] = self.refinement.report
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}
         return report
 
@@ -179,7 +201,10 @@ class Fit:
         job = Job(more, choice.recipe, state.basis, threads, say, earlier=self.train)
         job.add_to(Gathered(rows))
         state = replace(state, choice=choice, rows=rows, threads=threads, solution=None)
-        return solved(state, [*self.train, *more], self.test, None, say)
+        begin = None
+        if self.refinement is not None:
+            begin = Descent(self.refinement.descent.coefficients)
+        return solved(state, [*self.train, *more], self.test, None, say, start=begin)
 
 
 def decided(state: Assembled, gathered: Gathered, say: Say) -> Assembled:
@@ -218,8 +243,21 @@ def solved(
     test: list[Structure],
     config: FitConfig | None,
     say: Say | None,
+    *,
+    memory: Memory | None = None,
+    start: Descent | None = None,
 ) -> Fit:
-    """The fit of the rows there are."""
+    """The fit of the rows there are.
+
+    Args:
+        state: with these rows.
+        train: training structures, of which they are.
+        test: test structures.
+        config: that repeats the fit.
+        say: called with lines for people; None: silent.
+        memory: where checkpoints of a nonlinear fit go.
+        start: where a nonlinear fit begins; None: at the linear one.
+    """
     recipe, basis = state.choice.recipe, state.basis
     problem = state.rows.finish()
     kind = recipe.solver.kind
@@ -231,17 +269,58 @@ def solved(
             solution = solve(problem, gamma, recipe.solver)
     if solution.line:
         (say or silent)(solution.line)
+    provenance = _provenance(state, config, train, test, solution)
+    if recipe.embedding:
+        refinement = _refined(state, train, problem, solution, say, memory, start)
+        model = replace(
+            basis.blank,
+            coefficients=refinement.coefficients[None],
+            nonlinear=Nonlinear(recipe.embeddings()),
+            provenance=provenance,
+        )
+        return Fit(model, solution, recipe, train, test, config, state, refinement)
     members = solution.coefficients[None]
     if recipe.committee.size:
         generator = np.random.default_rng(recipe.committee.seed)
         drawn = solution.draw(recipe.committee.size, generator)
         members = np.concatenate((members, drawn))
-    model = replace(
-        basis.blank,
-        coefficients=members[:, None],
-        provenance=_provenance(state, config, train, test, solution),
-    )
+    model = replace(basis.blank, coefficients=members[:, None], provenance=provenance)
     return Fit(model, solution, recipe, train, test, config, state)
+
+
+def _refined(
+    state: Assembled,
+    train: list[Structure],
+    problem: Problem,
+    solution: Solution,
+    say: Say | None,
+    memory: Memory | None,
+    start: Descent | None,
+) -> Refinement:
+    """The nonlinear model that begins at a linear solution, or goes on from a checkpoint."""
+    tell = say or silent
+    began = time.monotonic()
+
+    def watch(at: Descent) -> bool:
+        spent = clock(time.monotonic() - began)
+        tell(f"nonlinear: step {at.iterations}, loss {at.loss:.6g}, after {spent}")
+        if memory is not None:
+            memory.refined(at, tell)
+        return False
+
+    with nullcontext() if memory is None else memory.stoppable():
+        found = refine(
+            train,
+            state.choice.recipe,
+            state.basis,
+            problem,
+            solution,
+            threads=state.threads,
+            start=start if memory is None or memory.descent is None else memory.descent,
+            watch=watch,
+        )
+    tell(f"nonlinear: {found.ended.value}, after {found.descent.iterations} steps")
+    return found
 
 
 def restrained(recipe: Recipe) -> bool:

@@ -43,6 +43,10 @@ class Gathered:
             found |= {_APART + name: value for name, value in self.apart.state().items()}
         return found
 
+    def copied(self) -> dict[str, NDArray[Any]]:
+        """The same in arrays of its own, which do not change when rows are added or solved."""
+        return {name: value.copy() for name, value in self.state().items()}
+
     @classmethod
     def restored(cls, state: Mapping[str, NDArray[Any]], division: Division) -> Gathered:
         """The rows of a state, in these parts.

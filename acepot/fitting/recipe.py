@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from acepot.basis.embedding import Embedding
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.bounds import LARGEST, at_least
+from acepot.fitting.newton_cg import NewtonCG
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.solvers import BLR, Solver
@@ -16,6 +19,7 @@ __all__ = [
     "AUTOMATIC",
     "TRIED",
     "Committee",
+    "Densities",
     "Recipe",
     "Restraint",
     "Weights",
@@ -112,6 +116,35 @@ class Committee(Settings):
 
 
 @dataclass(frozen=True)
+class Densities(Settings):
+    """E_i = E0 + Σ_p w_p F_{m_p}(ρ_ip) of P densities; the first is linear.
+
+    Args:
+        kind: the function F, as `acepot.basis.embedding.Embedding` has it.
+        weights: w_p.
+        exponents: m_p; that of the first density is 1.
+    """
+
+    kind: Literal["FinnisSinclair", "FinnisSinclairShiftedScaled"] = "FinnisSinclairShiftedScaled"
+    weights: tuple[float, ...] = (1.0, 1.0)
+    exponents: tuple[float, ...] = (1.0, 0.5)
+
+    def check(self) -> None:
+        """What an embedding takes, with a first density that the linear fit can begin."""
+        self.embedding  # noqa: B018 - refuses other lengths and signs
+        if self.weights[0] == 0 or self.exponents[0] != 1:
+            raise InputError(
+                "exponents: the first density is linear: expected a weight that is not 0 and the "
+                f"exponent 1, got {self.weights[0]:g} and {self.exponents[0]:g}"
+            )
+
+    @property
+    def embedding(self) -> Embedding:
+        """The same for an evaluator."""
+        return Embedding(self.kind, self.weights, self.exponents)
+
+
+@dataclass(frozen=True)
 class Recipe(Settings):
     """What is fitted and how, whatever the data are.
 
@@ -126,6 +159,8 @@ class Recipe(Settings):
         solver: of the linear problem.
         restraint: of the pair potential at short distance, where its envelope is repulsive.
         committee: of the posterior.
+        embedding: makes the model nonlinear: densities by element, "default" for all others.
+        nonlinear: how such a model is fitted.
     """
 
     basis: BasisSpec = field(default_factory=BasisSpec)
@@ -137,6 +172,8 @@ class Recipe(Settings):
     solver: Solver = field(default_factory=BLR)
     restraint: Restraint = field(default_factory=Restraint)
     committee: Committee = field(default_factory=Committee)
+    embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
+    nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,6 +186,31 @@ class Recipe(Settings):
             at_least(f"e0.{symbol}", energy, -LARGEST)
         if self.tried not in ((), TRIED) or set(self.tried) & set(self.observables):
             raise InputError(f"tried: expected {list(TRIED)} or nothing, got {list(self.tried)}")
+        if self.embedding and self.committee.size:
+            raise InputError(
+                "committee.size: nonlinear models have no committee: expected 0 beside embedding, "
+                f"got {self.committee.size}"
+            )
+        if self.embedding and (strange := set(self.observables) - {*AUTOMATIC, *TRIED}):
+            raise InputError(
+                f"observables: nonlinear models are fitted to {', '.join((*AUTOMATIC, *TRIED))}, "
+                f"got {min(strange)!r}"
+            )
+
+    def embeddings(self) -> tuple[Embedding, ...]:
+        """Of every element of the resolved basis; none for a linear model.
+
+        Raises:
+            InputError: of one there is none, or there is one of another.
+        """
+        if not self.embedding:
+            return ()
+        elements, given = self.basis.elements, self.embedding
+        if strange := set(given) - {"default", *elements}:
+            raise InputError(f"embedding.{min(strange)}: expected {', '.join(elements)} or default")
+        if missing := [e for e in elements if e not in given and "default" not in given]:
+            raise InputError(f"embedding: {missing[0]} has none; give one, or embedding.default")
+        return tuple((given.get(one) or given["default"]).embedding for one in elements)
 
     def weights_of(self, config_type: str) -> Weights:
         """The weights that hold for a config type: its own, else the default."""

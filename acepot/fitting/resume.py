@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.fitting.gathered import Gathered
+from acepot.fitting.newton_cg import Descent
 from acepot.fitting.recipe import Recipe
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, run_folder
@@ -27,6 +30,8 @@ EVERY = 20.0
 _SETTINGS = "recipe.toml"
 #: What tells a folder of checkpoints from those of others.
 _MARK = {"kind": "fit"}
+#: Before the names of the arrays of a nonlinear fit.
+_NONLINEAR = "nonlinear."
 
 
 class Memory:
@@ -43,6 +48,9 @@ class Memory:
         self._saved = time.monotonic()
         self._stopped: Callable[[], bool] = lambda: False
         self._removed = False
+        self._total = 0
+        self._rows: dict[str, NDArray[Any]] = {}  # of all structures, once they are there
+        self.descent: Descent | None = None  # of a nonlinear fit that was under way
 
     @property
     def is_needless(self) -> bool:
@@ -80,10 +88,15 @@ class Memory:
         done, state = self._last.step, self._home.path / self._last.state
         try:
             with state.open("rb") as file, np.load(file) as arrays:
-                rows = Gathered.restored(dict(arrays), recipe.solver.division)
+                kept = dict(arrays)
+                own = {n: v for n, v in kept.items() if not n.startswith(_NONLINEAR)}
+                rows = Gathered.restored(own, recipe.solver.division)
+                self.descent = _descent(kept)
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
             anew(f"{state}: damaged ({error})")
             return None
+        if done == len(structures):
+            self._total, self._rows = done, rows.copied()
         say(f"{self._home.path}: goes on after {done} of {len(structures)} structures")
         return done, rows
 
@@ -109,16 +122,41 @@ class Memory:
         Raises:
             KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
         """
-        stopped = self._stopped()
-        if not stopped and time.monotonic() - self._saved < self._every:
-            return
-        with self._home.new_state(self._last).open("wb") as file:
-            np.savez(file, **rows.state())  # type: ignore[arg-type]
-        self._last = self._home.record(done, self._last)
-        self._saved = time.monotonic()
-        if stopped:
+        if done == total:
+            self._total, self._rows = done, rows.copied()
+        if self._is_due() and self._save(done, rows.state()):
             say(f"stopped after {done} of {total} structures; the same command goes on from there")
             raise KeyboardInterrupt
+
+    def refined(self, at: Descent, say: Callable[[str], None]) -> None:
+        """Take note of a step of a nonlinear fit.
+
+        Args:
+            at: the iterate.
+            say: told when the fit stops.
+
+        Raises:
+            KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+        """
+        if not self._rows or not self._is_due():
+            return
+        numbers = [at.loss, at.damping, at.growth, at.iterations, at.products, at.idle]
+        own = {_NONLINEAR + "coefficients": at.coefficients, _NONLINEAR + "numbers": numbers}
+        if self._save(self._total, {**self._rows, **own}):
+            say(f"stopped after step {at.iterations}; the same command goes on from there")
+            raise KeyboardInterrupt
+
+    def _is_due(self) -> bool:
+        return self._stopped() or time.monotonic() - self._saved >= self._every
+
+    def _save(self, step: int, arrays: Mapping[str, Any]) -> bool:
+        """Make a checkpoint; whether the process is to stop."""
+        stopped = self._stopped()
+        with self._home.new_state(self._last).open("wb") as file:
+            np.savez(file, **arrays)
+        self._last = self._home.record(step, self._last)
+        self._saved = time.monotonic()
+        return stopped
 
     def remove(self) -> None:
         """The fit is complete: nothing is left."""
@@ -146,6 +184,15 @@ def memory_in(folder: str | Path, every: float = EVERY) -> Iterator[Memory]:
         finally:
             if memory.is_needless:
                 memory.remove()
+
+
+def _descent(state: Mapping[str, Any]) -> Descent | None:
+    """The iterate of a nonlinear fit in a state, if there is one."""
+    if _NONLINEAR + "numbers" not in state:
+        return None
+    loss, damping, growth, *counts = state[_NONLINEAR + "numbers"].tolist()
+    coefficients = state[_NONLINEAR + "coefficients"]
+    return Descent(coefficients, loss, damping, growth, *map(int, counts))
 
 
 def digest(structures: Sequence[Structure]) -> str:
