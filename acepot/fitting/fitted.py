@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
 from acepot.fitting.assembly import Job, StructureRows
 from acepot.fitting.choice import Choice
@@ -32,6 +33,7 @@ from acepot.report.metrics import errors
 from acepot.run.progress import Pulse
 from acepot.schema import to_mapping
 from acepot.structure import Structure
+from acepot.uncertainty.posterior import Posterior
 
 __all__ = ["Assembled", "Fit", "Probe", "Say", "decided", "restrained", "silent", "solved"]
 
@@ -109,6 +111,20 @@ class Fit:
     def potential(self) -> Potential:
         """The model, ready to evaluate structures."""
         return self.assembled.basis.potential(self.model, self.assembled.threads)
+
+    @property
+    def posterior(self) -> Posterior:
+        """How well the data determine the coefficients.
+
+        Raises:
+            InputError: as many rows as coefficients and no prior determine none.
+        """
+        if self.solution.factor is None:
+            raise InputError(
+                "posterior: these data determine none (as many rows as coefficients); add data or "
+                'use solver.kind = "blr"'
+            )
+        return Posterior(self.model, self.solution.factor, self.solution.noise)
 
     @cached_property
     def train_results(self) -> list[Result]:
