@@ -6,83 +6,42 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
-from acepot.fitting.assembly import Job, StructureRows
-from acepot.fitting.choice import Choice
+from acepot.fitting.assembled import Assembled, Probe
+from acepot.fitting.assembly import Job
 from acepot.fitting.config import FitConfig
-from acepot.fitting.consistency import Consistency, consistency
+from acepot.fitting.consistency import consistency
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.gathered import Gathered
-from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import Observable
-from acepot.fitting.problem import Accumulator
+from acepot.fitting.provenance import provenance, solver_report
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import BLR, Solver, solve
+from acepot.fitting.solvers import BLR, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
 from acepot.run.progress import Pulse
-from acepot.schema import to_mapping
 from acepot.structure import Structure
+from acepot.uncertainty.calibration import calibrate
+from acepot.uncertainty.coverage import coverage
+from acepot.uncertainty.energies import UncertainPotential
 from acepot.uncertainty.posterior import Posterior
+from acepot.uncertainty.predictions import Prediction, predictions, without_frame
 
-__all__ = ["Assembled", "Fit", "Probe", "Say", "decided", "restrained", "silent", "solved"]
+__all__ = ["Fit", "Say", "decided", "restrained", "silent", "solved"]
 
 Say = Callable[[str], None]
 
 
 def silent(_line: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """What the fit itself predicts for one structure: design rows times coefficients.
-
-    Args:
-        structure: a training structure.
-        quantities: names of the observables, in the order of the rows.
-        predicted: all of them in one array, less E0.
-    """
-
-    structure: Structure
-    quantities: tuple[str, ...]
-    predicted: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Assembled:
-    """What `Fit.add` and the check after saving need: basis, compressed rows, rows of a few.
-
-    Args:
-        choice: recipe and E0 with every default written out.
-        basis: its functions, expanded and lowered.
-        rows: those of all structures so far and of the restraint, weighted, as a triangle.
-        kept: unweighted rows of a few training structures, to compare with the saved model.
-        threads: structures handled at once.
-        solving: seconds that the solver should take; None: not known.
-        virials: how they compare with energies and forces, if that decided whether they are among
-            the rows; None: it was stated, or there are none.
-        solution: of the rows as they are, where it is known.
-    """
-
-    choice: Choice
-    basis: LoweredBasis
-    rows: Accumulator
-    kept: tuple[StructureRows, ...]
-    threads: int
-    solving: float | None = None
-    virials: Consistency | None = None
-    solution: Solution | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +86,49 @@ class Fit:
         return Posterior(self.model, self.solution.factor, self.solution.noise)
 
     @cached_property
+    def left_out(self) -> list[Prediction]:
+        """Errors and standard deviations of every training structure as if it had been left out.
+
+        The rows are made once more; nothing is fitted again. Noise, prior and E0 stay.
+        """
+        potential = UncertainPotential(self.posterior, self.assembled.threads)
+        return without_frame(potential, self.train, self.weight)
+
+    @cached_property
+    def held_out(self) -> list[Prediction]:
+        """Errors and standard deviations of the test structures."""
+        potential = UncertainPotential(self.posterior, self.assembled.threads)
+        return predictions(potential, self.test)
+
+    def weight(self, structure: Structure, observable: Observable) -> float:
+        """Weight of an observable's rows for a structure, 0 for what is not fitted."""
+        if observable.name not in self.recipe.observables:
+            return 0.0
+        return self.recipe.weights_of(structure.config_type).of(observable)
+
+    def calibrated(self, say: Say | None = None) -> Fit:
+        """The same fit, whose model keeps standard deviations that hold on unseen structures.
+
+        They are scaled on every training structure left out of the fit, and are in the model's
+        provenance under "calibration". How often intervals hold is under "uncertainty" of the
+        report: "left out", and "test" if there are test structures.
+
+        Args:
+            say: called with lines for people; None: silent.
+
+        Raises:
+            InputError: no posterior, or too few labels.
+        """
+        (say or silent)(f"calibrating: each of {len(self.train)} structures left out")
+        calibration = calibrate(self.left_out)
+        found = {**self.model.provenance, "calibration": calibration.mapping()}
+        fit = replace(self, model=replace(self.model, provenance=found))
+        vars(fit)["left_out"] = self.left_out  # rows do not depend on provenance
+        seen = {"left out": fit.left_out, **({"test": fit.held_out} if fit.test else {})}
+        fit.report["uncertainty"] = {part: coverage(p, calibration) for part, p in seen.items()}
+        return fit
+
+    @cached_property
     def train_results(self) -> list[Result]:
         """The model's predictions for the training structures."""
         return self.potential.compute_all(self.train)
@@ -165,7 +167,7 @@ class Fit:
         report["restraint"] = "on" if restrained(self.recipe) else "off"
         rows = self.assembled.rows
         report["elimination"] = {"rows": rows.rows, "by reflections": rows.reflected}
-        report["solver"] = _solver_report(self.recipe.solver, self.solution)
+        report["solver"] = solver_report(self.recipe.solver, self.solution)
         report["tables"] = {"error": max(t.error for t in basis.tables.radial)}
         return report
 
@@ -253,50 +255,12 @@ def solved(
     model = replace(
         basis.blank,
         coefficients=members[:, None],
-        provenance=_provenance(state, config, train, test, solution),
+        provenance=provenance(state.choice, state.virials, config, train, test, solution),
     )
-    return Fit(model, solution, recipe, train, test, config, state)
+    fit = Fit(model, solution, recipe, train, test, config, state)
+    return fit.calibrated(say) if recipe.committee.calibrate else fit
 
 
 def restrained(recipe: Recipe) -> bool:
     """Whether the artificial dimers are among the rows."""
     return recipe.restraint.weight > 0 and applies(recipe.basis)
-
-
-def _provenance(
-    state: Assembled,
-    config: FitConfig | None,
-    train: list[Structure],
-    test: list[Structure],
-    solution: Solution,
-) -> dict[str, Any]:
-    """What a model remembers of its making: nothing that changes from run to run."""
-    choice = state.choice
-    mapping = to_mapping(choice.recipe if config is None else config)
-    if config is not None:
-        mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]
-        mapping["data"]["test"] = [Path(name).name for name in config.data.test_files]
-    del mapping["basis"]  # the model holds it
-    compared = {} if state.virials is None else {"virials": state.virials.report}
-    return {
-        "fit": mapping,
-        "structures": {"train": len(train), "test": len(test)},
-        "atoms": {"train": sum(map(len, train)), "test": sum(map(len, test))},
-        "shortest distances": choice.shortest,
-        "e0 origin": choice.origin,
-        "solver": _solver_report(choice.recipe.solver, solution),
-        **compared,
-    }
-
-
-def _solver_report(solver: Solver, solution: Solution) -> dict[str, Any]:
-    values: dict[str, Any] = {"kind": solver.kind, "noise variance": solution.noise}
-    if solution.prior_variance is not None:
-        values["prior variance"] = solution.prior_variance
-    if solution.log_evidence is not None:
-        values["log evidence"] = solution.log_evidence
-    values |= {k: v for k, v in solution.report.items() if k != "solver"}
-    # JSON has no infinity: a singular system's condition number becomes a word.
-    return {
-        k: str(v) if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()
-    }

@@ -100,10 +100,12 @@ class Committee(Settings):
     Args:
         size: how many are stored with the model, up to 255; 0: none.
         seed: of the generator that draws them.
+        calibrate: scale standard deviations on structures left out, and keep the posterior.
     """
 
     size: int = 0
     seed: int = 0
+    calibrate: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         """What a generator and the native evaluator take."""
