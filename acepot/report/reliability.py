@@ -29,6 +29,8 @@ _FAINT = "#8c8c8c"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000")
 #: Errors are averaged over so many parts with equal numbers of values, from small σ to large.
 _BINS = 12
+#: σ below this part of the largest is of what symmetry fixes: it is not drawn.
+_FIXED = 1e-4
 #: Inches.
 _PANEL = 2.5
 
@@ -123,6 +125,7 @@ def _binned(
 ) -> tuple[list[float], list[float]]:
     """Root mean squares of σ and of errors in parts of equal size, in thousandths."""
     order = np.argsort(sigmas, kind="stable")
+    order = order[sigmas[order] > _FIXED * sigmas.max()]
     parts = [p for p in np.array_split(order, min(_BINS, len(order) // 5 or 1)) if len(p)]
     means = [[1000 * float(np.sqrt(np.mean(x[p] ** 2))) for p in parts] for x in (sigmas, errors)]
     return means[0], means[1]
@@ -137,3 +140,5 @@ def _finish(above: Axes, below: Axes, unit: str) -> None:
     high = max(*below.get_xlim(), *below.get_ylim())
     below.plot((low, high), (low, high), color=_FAINT, lw=0.7, zorder=0)
     below.set(xlim=(low, high), ylim=(low, high))
+    for axis in (below.xaxis, below.yaxis):
+        axis.set_minor_formatter("")
