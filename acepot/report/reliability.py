@@ -29,8 +29,6 @@ _FAINT = "#8c8c8c"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000")
 #: Errors are averaged over so many parts with equal numbers of values, from small σ to large.
 _BINS = 12
-#: σ below this part of the largest is of what symmetry fixes: it is not drawn.
-_FIXED = 1e-4
 #: Inches.
 _PANEL = 2.5
 
@@ -114,9 +112,10 @@ def _draw(
     above: Axes, below: Axes, values: Values, calibration: Calibration, part: str, colour: str
 ) -> None:
     look: dict[str, Any] = {"color": colour, "marker": "o", "ms": 3, "lw": 0.9}
-    label = f"{part}, {len(values.errors):,} values"
+    free = values.free
+    label = f"{part}, {len(free.errors):,} values"
     above.plot(LEVELS, reliability(values, calibration), label=label, **look)
-    sigmas, errors = _binned(stated(values, calibration), values.errors)
+    sigmas, errors = _binned(stated(free, calibration), free.errors)
     below.plot(sigmas, errors, **look)
 
 
@@ -125,7 +124,6 @@ def _binned(
 ) -> tuple[list[float], list[float]]:
     """Root mean squares of σ and of errors in parts of equal size, in thousandths."""
     order = np.argsort(sigmas, kind="stable")
-    order = order[sigmas[order] > _FIXED * sigmas.max()]
     parts = [p for p in np.array_split(order, min(_BINS, len(order) // 5 or 1)) if len(p)]
     means = [[1000 * float(np.sqrt(np.mean(x[p] ** 2))) for p in parts] for x in (sigmas, errors)]
     return means[0], means[1]

@@ -11,7 +11,8 @@ With the n errors of calibration exchangeable with those to come, an interval ho
 p whatever their distribution (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World
 (2005); for the scaled score, Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), 5.2). Quantiles are
 interpolated, so that they hold on average at p, not above. Values are per atom where they grow with
-the number of atoms.
+the number of atoms. Forces and stresses that symmetry fixes, whatever the coefficients, do not
+count: they are right in any case, and a group of perfect crystals would have nothing but these.
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95)
 #: The group of all structures.
 ALL = "all"
 #: Fewest values of an observable: 19 for the highest level. Fewest structures of a group with a
-#: scaling of its own: a quantile of so many is off by 2 points at most on average.
-_VALUES, _FRAMES = 20, 50
+#: scaling of its own: a quantile of so many is off by a point at most on average.
+_VALUES, _FRAMES = 20, 100
+#: σ below this part of the root mean square is that of a value which symmetry fixes.
+_FIXED = 1e-5
 #: σ₀ is looked for among these parts of the root mean square of σ.
 _FLOORS = np.concatenate(([1e-6], np.logspace(-3, 1.5, 46)))
 #: Root mean square of errors below which there is nothing to scale, in eV and eV/Å.
@@ -158,10 +161,23 @@ class Values:
         """Those of one group."""
         if group == ALL:
             return self
-        own = self.groups == group
+        return self.where(self.groups == group)
+
+    def where(self, own: NDArray[np.bool_]) -> Values:
+        """Some of them."""
         return Values(
             self.observable, self.errors[own], self.sigmas[own], self.groups[own], self.frames[own]
         )
+
+    @property
+    def free(self) -> Values:
+        """Those that no symmetry fixes."""
+        return self.where(self.sigmas > self.least)
+
+    @property
+    def least(self) -> float:
+        """σ up to which a value is fixed."""
+        return _FIXED * float(np.sqrt(np.mean(self.sigmas**2))) if len(self.sigmas) else 0.0
 
     @property
     def structures(self) -> int:
@@ -197,7 +213,7 @@ def calibrate(predictions: Sequence[Prediction]) -> Calibration:
     """Scale σ by predictions of structures that were not in the fit.
 
     Observables with fewer than 20 values are left out. Groups are config types; one with fewer
-    than 50 structures has the scaling of all data.
+    than 100 structures has the scaling of all data.
 
     Args:
         predictions: of `without_frame`, or of held-out structures.
@@ -206,7 +222,7 @@ def calibrate(predictions: Sequence[Prediction]) -> Calibration:
         InputError: no observable has enough values.
     """
     groups: dict[str, dict[str, Scaling]] = {ALL: {}}
-    for values in gathered(predictions):
+    for values in (every.free for every in gathered(predictions)):
         if len(values.errors) < _VALUES:
             continue
         groups[ALL][values.observable.name] = _scaling(values)
@@ -229,8 +245,8 @@ def _scaling(values: Values) -> Scaling:
     """
     errors, sigmas = np.abs(values.errors), values.sigmas
     rms = float(np.sqrt(np.mean(sigmas**2)))
-    if rms == 0 or np.sqrt(np.mean(errors**2)) < _EXACT:
-        floor = max(rms, _EXACT)
+    if np.sqrt(np.mean(errors**2)) < _EXACT:
+        floor = rms
     else:
         floor = rms * min(_FLOORS, key=lambda part: _deviance(errors, sigmas, rms * part))
     widths = np.sqrt(sigmas**2 + floor**2)

@@ -31,14 +31,17 @@ def coverage(predictions: Sequence[Prediction], calibration: Calibration) -> Cov
         By group ("all" first), then by letter of the observable: "68", "90" and "95", the part of
         errors inside the interval of each level; "rmse" and "sigma", the root mean squares of
         errors and of stated σ, in meV/atom or meV/Å; "spearman", the rank correlation of σ and
-        size of the error, of vectors for what atoms have; "count" of numbers.
+        size of the error, of vectors for what atoms have; "count" of numbers. Values that symmetry
+        fixes are left out.
     """
     every = [v for v in gathered(predictions) if calibration.of(v.observable.name) is not None]
     names = list(dict.fromkeys(name for values in every for name in values.groups.tolist()))
     found: Coverage = {}
     for group in (ALL, *names):
         parts = {v.observable.letter: v.among(group) for v in every}
-        found[group] = {k: _summary(v, calibration) for k, v in parts.items() if len(v.errors)}
+        sums = {k: _summary(v, calibration) for k, v in parts.items() if len(v.free.errors)}
+        if sums:
+            found[group] = sums
     return found
 
 
@@ -63,6 +66,7 @@ def spearman(values: Values) -> float:
     if values.observable.per_atom:
         width = len(values.observable.components)
         errors, sigmas = (np.linalg.norm(x.reshape(-1, width), axis=1) for x in (errors, sigmas))
+    errors, sigmas = errors[sigmas > values.least], sigmas[sigmas > values.least]
     a, b = _ranks(errors), _ranks(sigmas)
     spread = float(np.std(a) * np.std(b))
     return float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else 0.0
@@ -75,12 +79,13 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _summary(values: Values, calibration: Calibration) -> dict[str, float]:
-    errors = np.abs(values.errors)
+    free = values.free
+    errors = np.abs(free.errors)
     found = {
-        f"{100 * level:.0f}": float(np.mean(errors <= stated(values, calibration, level)))
+        f"{100 * level:.0f}": float(np.mean(errors <= stated(free, calibration, level)))
         for level in STATED
     }
-    sigmas = stated(values, calibration)
+    sigmas = stated(free, calibration)
     return found | {
         "rmse": _MILLI * float(np.sqrt(np.mean(errors**2))),
         "sigma": _MILLI * float(np.sqrt(np.mean(sigmas**2))),
@@ -114,6 +119,7 @@ def coverage_table(report: Coverage) -> str:
 
 
 def reliability(values: Values, calibration: Calibration) -> Floats:
-    """The part of errors inside the interval of each of `LEVELS`."""
-    errors = np.abs(values.errors)
-    return np.array([np.mean(errors <= stated(values, calibration, level)) for level in LEVELS])
+    """The part of errors inside the interval of each of `LEVELS`, of values that are not fixed."""
+    free = values.free
+    errors = np.abs(free.errors)
+    return np.array([np.mean(errors <= stated(free, calibration, level)) for level in LEVELS])

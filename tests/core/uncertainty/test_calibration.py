@@ -148,16 +148,28 @@ def test_sigma_is_scaled_to_the_size_of_errors() -> None:
 
 
 def test_groups_with_enough_structures_have_a_scaling_of_their_own() -> None:
-    found = calibrate(_drawn(120, 0, ("a", "b")))
+    found = calibrate(_drawn(240, 0, ("a", "b")))
     a, b, every = (found.of("energy", group) for group in ("a", "b", "all"))
     assert b.scale / a.scale == pytest.approx(4, rel=0.5) and a.scale < every.scale < b.scale
     assert found.of("energy", "never seen") == every
-    few = calibrate(_drawn(90, 0, ("a", "b")))
+    few = calibrate(_drawn(190, 0, ("a", "b")))
     assert few.groups.keys() == {"all"}
 
 
+def test_what_symmetry_fixes_does_not_count() -> None:
+    drawn = _drawn(300, 0)
+    made = []
+    for p in drawn:
+        errors = {"forces": np.append(p.errors["forces"], np.zeros(6))}
+        sigmas = {"forces": np.append(p.sigmas["forces"], np.full(6, 1e-14))}
+        made.append(Prediction(p.structure, errors, sigmas, {}))
+    plain = [replace(p, errors={"forces": p.errors["forces"]}) for p in drawn]
+    assert calibrate(made) == calibrate(plain)
+    assert coverage(made, calibrate(made)) == coverage(plain, calibrate(plain))
+
+
 def test_a_calibration_comes_back_from_json() -> None:
-    found = calibrate(_drawn(120, 0, ("a", "b")))
+    found = calibrate(_drawn(240, 0, ("a", "b")))
     stored = json.loads(json.dumps({"calibration": found.mapping()}))
     assert Calibration.from_provenance(stored) == found
     stored["calibration"]["groups"]["all"]["energy"]["quantiles"][0] = -1.0
