@@ -209,18 +209,21 @@ def gathered(predictions: Sequence[Prediction]) -> list[Values]:
     return found
 
 
-def calibrate(predictions: Sequence[Prediction]) -> Calibration:
+def calibrate(predictions: Sequence[Prediction], frames: int = _FRAMES) -> Calibration:
     """Scale σ by predictions of structures that were not in the fit.
 
-    Observables with fewer than 20 values are left out. Groups are config types; one with fewer
-    than 100 structures has the scaling of all data.
+    Observables with fewer than 20 values are left out. Groups are config types; one with few
+    structures has the scaling of all data.
 
     Args:
         predictions: of `without_frame`, or of held-out structures.
+        frames: structures from which a group has a scaling of its own, 20 or more.
 
     Raises:
-        InputError: no observable has enough values.
+        InputError: fewer frames than that; no observable has enough values.
     """
+    if frames < _VALUES:
+        raise InputError(f"frames: expected {_VALUES} or more, got {frames}")
     groups: dict[str, dict[str, Scaling]] = {ALL: {}}
     for values in (every.free for every in gathered(predictions)):
         if len(values.errors) < _VALUES:
@@ -228,7 +231,7 @@ def calibrate(predictions: Sequence[Prediction]) -> Calibration:
         groups[ALL][values.observable.name] = _scaling(values)
         for group in dict.fromkeys(values.groups.tolist()):
             own = values.among(group)
-            if own.structures >= _FRAMES and group != ALL:
+            if own.structures >= frames and group != ALL:
                 groups.setdefault(group, {})[values.observable.name] = _scaling(own)
     if not groups[ALL]:
         raise InputError(

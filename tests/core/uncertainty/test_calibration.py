@@ -154,6 +154,10 @@ def test_groups_with_enough_structures_have_a_scaling_of_their_own() -> None:
     assert found.of("energy", "never seen") == every
     few = calibrate(_drawn(190, 0, ("a", "b")))
     assert few.groups.keys() == {"all"}
+    fewer = calibrate(_drawn(190, 0, ("a", "b")), frames=50)
+    assert fewer.groups.keys() == {"all", "a", "b"}
+    with pytest.raises(InputError, match="frames: expected 20 or more, got 5"):
+        calibrate(_drawn(90, 0), frames=5)
 
 
 def test_what_symmetry_fixes_does_not_count() -> None:
