@@ -11,11 +11,13 @@ from acepot.errors import InputError
 from acepot.io.structures import extxyz
 from acepot.report.evaluation import evaluate_file, write_json
 from acepot.report.metrics import table
+from acepot.report.reliability import stated_on
 from acepot.report.worst import worst
 
 _EPILOG = """examples:
   acepot eval Si/model.acepot Si_test.xyz
   acepot eval Si/model.acepot Si_test.xyz --report report.json --out predictions.extxyz
+  acepot eval Si/model.acepot Si_test.xyz --uncertainty --reliability reliability.png
 """
 
 
@@ -26,6 +28,14 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("data", metavar="DATA", help="structures")
     verb.add_argument("--report", metavar="R.json", help="write the errors to this file")
     verb.add_argument("--out", metavar="FILE.extxyz", help="write the predictions to this file")
+    verb.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="how often stated intervals hold, of a fit with committee.calibrate",
+    )
+    verb.add_argument(
+        "--reliability", metavar="FILE.png", help="draw that; with --uncertainty, which it means"
+    )
     add_keys(verb)
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     add_precision(verb)
@@ -34,16 +44,20 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it."""
     _check_targets(options)
+    stating = options.uncertainty or options.reliability is not None
     with keys_by_option():
         done = evaluate_file(
             options.model,
             options.data,
             label_keys(options),
-            need_labels=options.report is not None or not options.out,
+            need_labels=options.report is not None or not options.out or stating,
             say=show,
             threads=options.threads,
             precision=options.precision,
         )
+    held = ""
+    if stating:
+        held = stated_on(done, options.model, options.threads, options.reliability)
     if options.out:
         extxyz.write_structures(
             options.out,
@@ -59,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
         show(table(done.report["data"]))
         if line := worst(done.structures, done.results, done.potential.compute_all):
             show(line)
+    if held:
+        show(f"\nstated intervals, per cent of errors inside\n{held}")
     return 0
 
 
@@ -69,7 +85,11 @@ def _check_targets(options: argparse.Namespace) -> None:
         InputError: it is so.
     """
     used = {Path(name).resolve(): name for name in (options.model, options.data)}
-    for option, name in (("--out", options.out), ("--report", options.report)):
+    for option, name in (
+        ("--out", options.out),
+        ("--report", options.report),
+        ("--reliability", options.reliability),
+    ):
         if not name:
             continue
         target = Path(name).resolve()

@@ -19,18 +19,20 @@ from acepot.cli.options import (
 )
 from acepot.cli.terminal import show
 from acepot.errors import InputError
-from acepot.fitting.config import Data, FitConfig, load_config
+from acepot.fitting.config import Committee, Data, FitConfig, load_config
 from acepot.fitting.folder import fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
 from acepot.report.worst import worst
 from acepot.schema import from_mapping
+from acepot.uncertainty.coverage import coverage_table
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
 tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
 it begins, and refused where it does not fit in the memory.
-DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots, and with
+--calibrate posterior.acepot, which knows how sure the model is.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
@@ -65,6 +67,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
         "--accept-labels", action="store_true", help="fit labels that seem wrong as they are"
     )
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
+    verb.add_argument(
+        "--calibrate", action="store_true", help="state standard deviations; docs/uncertainty.md"
+    )
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
 
 
@@ -93,6 +98,8 @@ def _run(options: argparse.Namespace) -> int:
             lines = [name, table(fit.report[name])]
             lines.append(worst(structures, results, fit.potential.compute_all))
             show("\n" + "\n".join(filter(None, lines)))
+    for part, found in fit.report.get("uncertainty", {}).items():
+        show(f"\nstated intervals, per cent of errors inside: {part}\n{coverage_table(found)}")
     if warnings := fit.report["warnings"]:
         show("\nsaid before the fit:\n" + "\n".join(f"warning: {line}" for line in warnings))
     show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")
@@ -118,6 +125,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--ignore": options.ignore,
         "--units": options.units,
         "--accept-labels": options.accept_labels or None,
+        "--calibrate": options.calibrate or None,
     }
     if Path(options.source).suffix == ".toml":
         if given := [name for name, value in own.items() if value is not None]:
@@ -149,7 +157,8 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
-    return FitConfig(data, basis, e0=e0, solver=solver)
+    committee = Committee(calibrate=options.calibrate)
+    return FitConfig(data, basis, e0=e0, solver=solver, committee=committee)
 
 
 def _observables(virial: bool | None) -> tuple[str, ...] | None:

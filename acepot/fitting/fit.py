@@ -15,12 +15,13 @@ from acepot.basis.selection import basis_size, select
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.native import most_l, processors
+from acepot.fitting.assembled import Assembled
 from acepot.fitting.assembly import Job
 from acepot.fitting.choice import Choice, choose
 from acepot.fitting.config import FitConfig
 from acepot.fitting.dataset import as_structures, row_counts
 from acepot.fitting.default_basis import smaller_basis
-from acepot.fitting.fitted import Assembled, Fit, Say, decided, restrained, silent, solved
+from acepot.fitting.fitted import Fit, Say, decided, restrained, silent, solved
 from acepot.fitting.forecast import (
     Forecast,
     foresee_memory,

@@ -2,91 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acepot.basis.embedding import Nonlinear
+from acepot.errors import InputError
 from acepot.evaluate.protocol import Result
-from acepot.fitting.assembly import Job, StructureRows
-from acepot.fitting.choice import Choice
+from acepot.fitting.assembled import Assembled, Probe
+from acepot.fitting.assembly import Job
 from acepot.fitting.config import FitConfig
-from acepot.fitting.consistency import Consistency, consistency
+from acepot.fitting.consistency import consistency
 from acepot.fitting.dataset import as_structures
 from acepot.fitting.gathered import Gathered
-from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.newton_cg import Descent
-from acepot.fitting.nonlinear.refinement import Refinement, predictions, refine
+from acepot.fitting.nonlinear.refinement import Refinement, reproduced
+from acepot.fitting.nonlinear.resumed import refined
 from acepot.fitting.observables import Observable
-from acepot.fitting.partition import Partition
-from acepot.fitting.problem import Problem
+from acepot.fitting.provenance import provenance, solver_report
 from acepot.fitting.recipe import Recipe
 from acepot.fitting.restraint import applies
 from acepot.fitting.resume import Memory
 from acepot.fitting.solution import Solution
-from acepot.fitting.solvers import BLR, Solver, solve
+from acepot.fitting.solvers import BLR, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
-from acepot.run.progress import Pulse, clock
-from acepot.schema import to_mapping
+from acepot.run.progress import Pulse
 from acepot.structure import Structure
+from acepot.uncertainty.calibration import calibrate
+from acepot.uncertainty.coverage import coverage
+from acepot.uncertainty.energies import UncertainPotential
+from acepot.uncertainty.posterior import Posterior
+from acepot.uncertainty.predictions import Prediction, predictions, without_frame
 
-__all__ = ["Assembled", "Fit", "Probe", "Say", "decided", "restrained", "silent", "solved"]
+__all__ = ["Fit", "Say", "decided", "restrained", "silent", "solved"]
 
 Say = Callable[[str], None]
 
 
 def silent(_line: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """What the fit itself predicts for one structure: design rows times coefficients.
-
-    Args:
-        structure: a training structure.
-        quantities: names of the observables, in the order of the rows.
-        predicted: all of them in one array, less E0.
-    """
-
-    structure: Structure
-    quantities: tuple[str, ...]
-    predicted: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Assembled:
-    """What `Fit.add` and the check after saving need: basis, compressed rows, rows of a few.
-
-    Args:
-        choice: recipe and E0 with every default written out.
-        basis: its functions, expanded and lowered.
-        rows: those of all structures so far and of the restraint, weighted, as a triangle.
-        kept: unweighted rows of a few training structures, to compare with the saved model.
-        threads: structures handled at once.
-        solving: seconds that the solver should take; None: not known.
-        virials: how they compare with energies and forces, if that decided whether they are among
-            the rows; None: it was stated, or there are none.
-        solution: of the rows as they are, where it is known.
-    """
-
-    choice: Choice
-    basis: LoweredBasis
-    rows: Partition
-    kept: tuple[StructureRows, ...]
-    threads: int
-    solving: float | None = None
-    virials: Consistency | None = None
-    solution: Solution | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +79,63 @@ class Fit:
         """The model, ready to evaluate structures."""
         return self.assembled.basis.potential(self.model, self.assembled.threads)
 
+    @property
+    def posterior(self) -> Posterior:
+        """How well the data determine the coefficients.
+
+        Raises:
+            InputError: as many rows as coefficients and no prior determine none.
+        """
+        if self.solution.factor is None:
+            raise InputError(
+                "posterior: these data determine none (as many rows as coefficients); add data or "
+                'use solver.kind = "blr"'
+            )
+        return Posterior(self.model, self.solution.factor, self.solution.noise)
+
+    @cached_property
+    def left_out(self) -> list[Prediction]:
+        """Errors and standard deviations of every training structure as if it had been left out.
+
+        The rows are made once more; nothing is fitted again. Noise, prior and E0 stay.
+        """
+        potential = UncertainPotential(self.posterior, self.assembled.threads)
+        return without_frame(potential, self.train, self.weight)
+
+    @cached_property
+    def held_out(self) -> list[Prediction]:
+        """Errors and standard deviations of the test structures."""
+        potential = UncertainPotential(self.posterior, self.assembled.threads)
+        return predictions(potential, self.test)
+
+    def weight(self, structure: Structure, observable: Observable) -> float:
+        """Weight of an observable's rows for a structure, 0 for what is not fitted."""
+        if observable.name not in self.recipe.observables:
+            return 0.0
+        return self.recipe.weights_of(structure.config_type).of(observable)
+
+    def calibrated(self, say: Say | None = None) -> Fit:
+        """The same fit, whose model keeps standard deviations that hold on unseen structures.
+
+        They are scaled on every training structure left out of the fit, and are in the model's
+        provenance under "calibration". How often intervals hold is under "uncertainty" of the
+        report: "left out", and "test" if there are test structures.
+
+        Args:
+            say: called with lines for people; None: silent.
+
+        Raises:
+            InputError: no posterior, or too few labels.
+        """
+        (say or silent)(f"calibrating: each of {len(self.train)} structures left out")
+        calibration = calibrate(self.left_out)
+        found = {**self.model.provenance, "calibration": calibration.mapping()}
+        fit = replace(self, model=replace(self.model, provenance=found))
+        vars(fit)["left_out"] = self.left_out  # rows do not depend on provenance
+        seen = {"left out": fit.left_out, **({"test": fit.held_out} if fit.test else {})}
+        fit.report["uncertainty"] = {part: coverage(p, calibration) for part, p in seen.items()}
+        return fit
+
     @cached_property
     def train_results(self) -> list[Result]:
         """The model's predictions for the training structures."""
@@ -138,7 +155,7 @@ class Fit:
         kept, c = self.assembled.kept, self.solution.coefficients
         if self.refinement is None:
             return [Probe(b.structure, b.quantities, b.rows @ c) for b in kept]
-        predicted = predictions(
+        predicted = reproduced(
             [b.structure for b in kept], self.recipe, self.assembled.basis, self.refinement
         )
         return [
@@ -169,7 +186,7 @@ class Fit:
         report["restraint"] = "on" if restrained(self.recipe) else "off"
         rows = self.assembled.rows
         report["elimination"] = {"rows": rows.rows, "by reflections": rows.reflected}
-        report["solver"] = _solver_report(self.recipe.solver, self.solution)
+        report["solver"] = solver_report(self.recipe.solver, self.solution)
         if self.solution.curve:
             report["solver"]["curve"] = self.solution.curve
         if self.refinement is not None:
@@ -269,14 +286,16 @@ def solved(
             solution = solve(problem, gamma, recipe.solver)
     if solution.line:
         (say or silent)(solution.line)
-    provenance = _provenance(state, config, train, test, solution)
+    about = provenance(state.choice, state.virials, config, train, test, solution)
     if recipe.embedding:
-        refinement = _refined(state, train, problem, solution, say, memory, start)
+        refinement = refined(
+            state, train, problem, solution, say or silent, memory=memory, start=start
+        )
         model = replace(
             basis.blank,
             coefficients=refinement.coefficients[None],
             nonlinear=Nonlinear(recipe.embeddings()),
-            provenance=provenance,
+            provenance=about,
         )
         return Fit(model, solution, recipe, train, test, config, state, refinement)
     members = solution.coefficients[None]
@@ -284,87 +303,11 @@ def solved(
         generator = np.random.default_rng(recipe.committee.seed)
         drawn = solution.draw(recipe.committee.size, generator)
         members = np.concatenate((members, drawn))
-    model = replace(basis.blank, coefficients=members[:, None], provenance=provenance)
-    return Fit(model, solution, recipe, train, test, config, state)
-
-
-def _refined(
-    state: Assembled,
-    train: list[Structure],
-    problem: Problem,
-    solution: Solution,
-    say: Say | None,
-    memory: Memory | None,
-    start: Descent | None,
-) -> Refinement:
-    """The nonlinear model that begins at a linear solution, or goes on from a checkpoint."""
-    tell = say or silent
-    began = time.monotonic()
-
-    def watch(at: Descent) -> bool:
-        spent = clock(time.monotonic() - began)
-        tell(f"nonlinear: step {at.iterations}, loss {at.loss:.6g}, after {spent}")
-        if memory is not None:
-            memory.refined(at, tell)
-        return False
-
-    with nullcontext() if memory is None else memory.stoppable():
-        found = refine(
-            train,
-            state.choice.recipe,
-            state.basis,
-            problem,
-            solution,
-            threads=state.threads,
-            start=start if memory is None or memory.descent is None else memory.descent,
-            watch=watch,
-        )
-    tell(f"nonlinear: {found.ended.value}, after {found.descent.iterations} steps")
-    return found
+    model = replace(basis.blank, coefficients=members[:, None], provenance=about)
+    fit = Fit(model, solution, recipe, train, test, config, state)
+    return fit.calibrated(say) if recipe.committee.calibrate else fit
 
 
 def restrained(recipe: Recipe) -> bool:
     """Whether the artificial dimers are among the rows."""
     return recipe.restraint.weight > 0 and applies(recipe.basis)
-
-
-def _provenance(
-    state: Assembled,
-    config: FitConfig | None,
-    train: list[Structure],
-    test: list[Structure],
-    solution: Solution,
-) -> dict[str, Any]:
-    """What a model remembers of its making: nothing that changes from run to run."""
-    choice = state.choice
-    settings = choice.recipe if config is None else config
-    mapping = to_mapping(
-        replace(settings, prior=settings.prior.moved(lambda name: Path(name).name))
-    )
-    if config is not None:
-        mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]
-        mapping["data"]["test"] = [Path(name).name for name in config.data.test_files]
-    del mapping["basis"]  # the model holds it
-    compared = {} if state.virials is None else {"virials": state.virials.report}
-    return {
-        "fit": mapping,
-        "structures": {"train": len(train), "test": len(test)},
-        "atoms": {"train": sum(map(len, train)), "test": sum(map(len, test))},
-        "shortest distances": choice.shortest,
-        "e0 origin": choice.origin,
-        "solver": _solver_report(choice.recipe.solver, solution),
-        **compared,
-    }
-
-
-def _solver_report(solver: Solver, solution: Solution) -> dict[str, Any]:
-    values: dict[str, Any] = {"kind": solver.kind, "noise variance": solution.noise}
-    if solution.prior_variance is not None:
-        values["prior variance"] = solution.prior_variance
-    if solution.log_evidence is not None:
-        values["log evidence"] = solution.log_evidence
-    values |= {k: v for k, v in solution.report.items() if k != "solver"}
-    # JSON has no infinity: a singular system's condition number becomes a word.
-    return {
-        k: str(v) if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()
-    }

@@ -10,8 +10,9 @@ import numpy as np
 
 from acepot.basis.species import species_indices
 from acepot.errors import ConvergenceError
+from acepot.fitting.assembled import Probe
 from acepot.fitting.config import FitConfig, dump_config
-from acepot.fitting.fitted import Fit, Probe
+from acepot.fitting.fitted import Fit
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
 from acepot.fitting.publication import Publication
@@ -25,7 +26,10 @@ from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
+from acepot.report.reliability import reliability_picture
 from acepot.run.figure import require_matplotlib
+from acepot.uncertainty.calibration import Calibration
+from acepot.uncertainty.posterior_file import save_posterior
 
 __all__ = ["fit_to_folder", "verify"]
 
@@ -54,10 +58,11 @@ def fit_to_folder(
     If the process is ended, the same call goes on from the last checkpoint, to the same bytes.
     Checkpoints are in the folder `unfinished`, which is gone when the fit is complete.
 
-    Leaves `model.acepot`, `report.json`, `fit.toml` and, with plots, `parity.png` and
-    `dimers.png`. Earlier files of these names stay until all new ones are there and are then
-    replaced together; a process that ends in between leaves the rest to the next. A `fit.toml`
-    with comments is somebody's own and stays, and `fit.resolved.toml` is written beside it.
+    Leaves `model.acepot`, `report.json`, `fit.toml`, `posterior.acepot` if it is calibrated and,
+    with plots, `parity.png`, `dimers.png` and `reliability.png`. Earlier files of these names stay
+    until all new ones are there and are then replaced together; a process that ends in between
+    leaves the rest to the next. A `fit.toml` with comments is somebody's own and stays, and
+    `fit.resolved.toml` is written beside it.
 
     Args:
         config: what to fit.
@@ -107,6 +112,10 @@ def _draw(fit: Fit, files: Publication) -> None:
         shortest=known_shortest(fit.model),
         expanded=fit.assembled.basis.expanded,
     )
+    if fit.recipe.committee.calibrate:
+        calibration = Calibration.from_provenance(fit.model.provenance)
+        seen = {"left out": fit.left_out, **({"test": fit.held_out} if fit.test else {})}
+        reliability_picture(files.file("reliability.png"), seen, calibration)
 
 
 def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None]) -> None:
@@ -125,6 +134,8 @@ def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None
         file.write(data)
     if model.read_bytes() != data:
         raise ConvergenceError(f"{model}: differs on disk from what was written")
+    if fit.recipe.committee.calibrate:
+        save_posterior(fit.posterior, files.file("posterior.acepot"))
     write_json(files.file("report.json"), fit.report)
     written = "fit.toml"
     if _has_comments(folder / written):

@@ -104,10 +104,12 @@ class Committee(Settings):
     Args:
         size: how many are stored with the model, up to 255; 0: none.
         seed: of the generator that draws them.
+        calibrate: scale standard deviations on structures left out, and keep the posterior.
     """
 
     size: int = 0
     seed: int = 0
+    calibrate: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         """What a generator and the native evaluator take."""
@@ -186,10 +188,10 @@ class Recipe(Settings):
             at_least(f"e0.{symbol}", energy, -LARGEST)
         if self.tried not in ((), TRIED) or set(self.tried) & set(self.observables):
             raise InputError(f"tried: expected {list(TRIED)} or nothing, got {list(self.tried)}")
-        if self.embedding and self.committee.size:
+        if self.embedding and (self.committee.size or self.committee.calibrate):
             raise InputError(
-                "committee.size: nonlinear models have no committee: expected 0 beside embedding, "
-                f"got {self.committee.size}"
+                "committee: nonlinear models have none: expected size = 0 and calibrate = false "
+                f"beside embedding, got {self.committee.size} and {self.committee.calibrate}"
             )
         if self.embedding and (strange := set(self.observables) - {*AUTOMATIC, *TRIED}):
             raise InputError(

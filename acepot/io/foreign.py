@@ -60,8 +60,7 @@ _TEXT: tuple[tuple[str, str], ...] = (
     (r"\A(.*\n){3}\s*\d+(\s+[A-Z][a-z]?)+\s*\n\s*\d+\s+[\d.eE+-]+\s+\d+",
      "an EAM potential (setfl), which LAMMPS evaluates"),
     (r"\s*(species|global|metadata)\s*:",
-     "pacemaker's B-basis, which is not read; make a .yace file of it first: pace_yaml2yace "
-     "-o potential.yace potential.yaml"),
+     "pacemaker's B-basis, which is a potential if it has a speciesblock"),
     (r"\[(data|basis|solver|structure|ensemble)\]", "a TOML file of settings"),
 )  # fmt: skip
 

@@ -17,13 +17,14 @@ from acepot.io.pace.read import model_of_text
 from acepot.model import AnyModel, BondModel, Model, TensorModel
 
 M = TypeVar("M", Model, TensorModel, BondModel)
-Format = Literal["acepot", "ace1", "ace", "yace"]
+Format = Literal["acepot", "ace1", "ace", "yace", "bbasis"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
     "acepot": ".acepot",
     "ace1": "ACE1 JSON",
     "ace": "PACE .ace",
     "yace": "PACE .yace",
+    "bbasis": "PACE B-basis .yaml",
 }
 #: How much of a file tells what it is: comments come first in some.
 _START = 65536
@@ -31,6 +32,9 @@ _START = 65536
 _INSIDE, _RATIO = 2**29, 100
 #: Keys of a PACE file, block style at the start of a line or flow style at the start.
 _PACE = "(?:elements|E0|bonds|embeddings|functions|deltaSplineBins)[\"']?\\s*:"
+#: How pacemaker's B-basis begins, and what every such file has.
+_BBASIS = re.compile(r"(?:\s|#.*\n|---\n)*(?:metadata|global|species)\s*:")
+_BLOCK = re.compile(r"\bspeciesblock\s*:")
 #: How extended XYZ begins.
 _STRUCTURES = re.compile(r"\s*\d+[ \t]*\r?\n.*\b(Lattice|Properties)=")
 _YACE = re.compile(f"(?:\\s|#.*\n)*\\{{\\s*[\"']?{_PACE}|(?!\\s*\\{{)(?:.*\n)*?[\"']?{_PACE}")
@@ -45,7 +49,7 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[M]) -> M: ...
 
 
 def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
-    """Read a model: `.acepot`, PACE's `.yace` and `.ace`, and ACE1's JSON potentials.
+    """Read a model: `.acepot`, PACE's `.yace`, `.ace` and `.yaml`, and ACE1's JSON potentials.
 
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
@@ -117,11 +121,13 @@ def _format(start: bytes, known: bytes, path: Path) -> Format:
         return "yace"
     if text.lstrip().startswith("{"):
         return "ace1"
+    if _BBASIS.match(text) and _BLOCK.search(text):
+        return "bbasis"
     if kind is None and _STRUCTURES.match(text):
         kind = "structures in extended XYZ: the model comes first, then the structures"
     if kind is None:
         raise ModelFileError(
-            f"{path}: no model file: neither .acepot, PACE's .yace or .ace, nor ACE1's JSON"
+            f"{path}: no model file: neither .acepot, PACE's .yace, .ace or .yaml, nor ACE1's JSON"
         )
     raise ModelFileError(f"{path}: no model file: it looks like {kind}; {MODELS}")
 

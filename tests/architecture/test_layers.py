@@ -37,6 +37,7 @@ ROWS = (
     ("acepot.evaluate", "acepot.io"),
     ("acepot.potential", "acepot.compilation"),
     ("acepot.fitting.observables", "acepot.laws", "acepot.holes"),
+    ("acepot.uncertainty",),
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling"),

@@ -26,7 +26,7 @@ from acepot.lowering import lower
 from acepot.neighbours import build
 from acepot.structure import Structure
 
-__all__ = ["Refinement", "predictions", "refine"]
+__all__ = ["Refinement", "refine", "reproduced"]
 
 Floats = NDArray[np.float64]
 #: What part of S is taken for its diagonal alone.
@@ -124,7 +124,7 @@ def refine(
     return Refinement(found.coefficients.reshape(first.shape), found, ended)
 
 
-def predictions(
+def reproduced(
     structures: Sequence[Structure], recipe: Recipe, basis: LoweredBasis, found: Refinement
 ) -> list[dict[str, Floats]]:
     """What a nonlinear model says, by the verbs of its fit.

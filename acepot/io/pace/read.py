@@ -1,4 +1,4 @@
-"""The files of PACE and ML-PACE: `.yace`, and the older `.ace`."""
+"""The files of PACE and ML-PACE: `.yace`, the older `.ace`, and the B-basis (`.yaml`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from acepot.errors import InputError, ModelFileError
 from acepot.io.document import read_text
 from acepot.io.pace.acetext import START, parse_ace
+from acepot.io.pace.bbasis import is_bbasis, projections_from, yace_tree
 from acepot.io.pace.potential import model_from
 from acepot.io.pace.yamltext import parse_yaml
-from acepot.model import Model
+from acepot.model import Model, TensorModel
 
 #: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.
 _CHARACTERS = 100_000_000
@@ -18,7 +19,7 @@ _RATIO = 100
 
 
 def read_pace(path: str | Path) -> Model:
-    """Read a potential of PACE: YAML, or the older text format, which holds one element.
+    """Read a potential of PACE: YAML of either basis, or the older text, which has one element.
 
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2.
@@ -35,11 +36,35 @@ def read_pace(path: str | Path) -> Model:
     return model_of_text(read_text(path, _CHARACTERS, _RATIO), str(path), Path(path).name)
 
 
+def read_projections(path: str | Path) -> tuple[TensorModel, list[str]]:
+    """The B-functions of a potential in the B-basis, as outputs of a model.
+
+    Args:
+        path: the `.yaml` file, plain or compressed.
+
+    Returns:
+        The model, with an output for each function in the order of PACE's active sets, those of
+        one centre after another, and the symbol of the centre of each.
+
+    Raises:
+        InputError: there is no such file.
+        ModelFileError: the file is damaged or holds something else; the message says what.
+    """
+    name = str(path)
+    root = parse_yaml(read_text(path, _CHARACTERS, _RATIO), name)
+    if not is_bbasis(root):
+        raise ModelFileError(f"{name}: expected pacemaker's B-basis, with global and species")
+    try:
+        return projections_from(root, name)
+    except InputError as error:
+        raise ModelFileError(f"{name}: {error}") from error
+
+
 def model_of_text(text: str, name: str, file: str = "") -> Model:
     """The model that the text of a file describes.
 
     Args:
-        text: of a `.yace` or `.ace` file.
+        text: of a `.yace`, `.ace` or `.yaml` file.
         name: how errors begin.
         file: its name, for the provenance; the provenance is left empty without one.
 
@@ -49,8 +74,11 @@ def model_of_text(text: str, name: str, file: str = "") -> Model:
     if len(text) > _CHARACTERS:
         raise ModelFileError(f"{name}: expected at most {_CHARACTERS} characters, got more")
     older = START.match(text) is not None
-    provenance = {"format": "PACE .ace" if older else "PACE .yace", "file": file} if file else {}
+    root = (parse_ace if older else parse_yaml)(text, name)
+    bbasis = not older and is_bbasis(root)
+    kind = "PACE .ace" if older else "PACE B-basis .yaml" if bbasis else "PACE .yace"
+    provenance = {"format": kind, "file": file} if file else {}
     try:
-        return model_from((parse_ace if older else parse_yaml)(text, name), provenance)
+        return model_from(yace_tree(root) if bbasis else root, provenance)
     except InputError as error:
         raise ModelFileError(f"{name}: {error}") from error

@@ -63,7 +63,7 @@ FOREIGN = {
     "si.tables": (b"ACETABLE" + bytes(20), "Tables for LAMMPS"),
     "zeros": (bytes(5000), "nothing but zeros"),
     "noise": (b"\x01\x00\x02\x00" * 50, "a binary file"),
-    "b.yaml": (b"species:\n  - speciesblock: Al\n", "pace_yaml2yace"),
+    "b.yaml": (b"species:\n  - block: Al\n", "pacemaker's B-basis"),
     "in.toml": (b"[data]\ntrain = 'x'\n", "TOML"),
 }
 #: Refused by ASE, in its own words.

@@ -132,7 +132,7 @@ def test_the_order_and_style_of_keys_does_not_matter(
         (b"", "no model file"),
         (b"a model\n", "no model file"),
         (bytes(range(256)) * 20, "no model file"),
-        (b"metadata:\n  a: b\nglobal:\n  x: 1\nspecies:\n  - y\n", "B-basis.*pace_yaml2yace"),
+        (b"metadata:\n  a: b\nglobal:\n  x: 1\nspecies:\n  - y\n", "B-basis.* a speciesblock"),
         (b"8\nLattice=\"1 0 0\" Properties=species\n", "no model file"),
         (b"[data]\ntrain = 'x.xyz'\n", "no model file"),
     ],

@@ -1,0 +1,62 @@
+"""A nonlinear fit that says how far it is, and goes on after its process was ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+from acepot.fitting.assembled import Assembled
+from acepot.fitting.newton_cg import Descent
+from acepot.fitting.nonlinear.refinement import Refinement, refine
+from acepot.fitting.problem import Problem
+from acepot.fitting.resume import Memory
+from acepot.fitting.solution import Solution
+from acepot.run.progress import clock
+from acepot.structure import Structure
+
+__all__ = ["refined"]
+
+
+def refined(
+    state: Assembled,
+    train: Sequence[Structure],
+    problem: Problem,
+    solution: Solution,
+    say: Callable[[str], None],
+    *,
+    memory: Memory | None = None,
+    start: Descent | None = None,
+) -> Refinement:
+    """The nonlinear model that begins at a linear solution, or at a checkpoint.
+
+    Args:
+        state: basis and recipe of the linear fit.
+        train: training structures.
+        problem: its rows.
+        solution: of these.
+        say: called with a line after each step.
+        memory: where checkpoints are and go.
+        start: where to begin if there is none; None: at the solution.
+
+    Raises:
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+    """
+    began = time.monotonic()
+
+    def watch(at: Descent) -> bool:
+        spent = clock(time.monotonic() - began)
+        say(f"nonlinear: step {at.iterations}, loss {at.loss:.6g}, after {spent}")
+        if memory is not None:
+            memory.refined(at, say)
+        return False
+
+    if memory is not None and memory.descent is not None:
+        start = memory.descent
+    with nullcontext() if memory is None else memory.stoppable():
+        found = refine(
+            train, state.choice.recipe, state.basis, problem, solution,
+            threads=state.threads, start=start, watch=watch,
+        )  # fmt: skip
+    say(f"nonlinear: {found.ended.value}, after {found.descent.iterations} steps")
+    return found

@@ -1,0 +1,1 @@
+"""How sure a model is: posterior, calibration, extrapolation grades, leverage of data."""
