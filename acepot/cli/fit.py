@@ -21,17 +21,18 @@ from acepot.cli.options import (
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.fitting.config import Data, FitConfig, load_config
-from acepot.fitting.folder import fit_to_folder
+from acepot.fitting.folder import WORST, fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
-from acepot.report.worst import worst
+from acepot.report.worst import largest
 from acepot.schema import from_mapping
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
 tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
 it begins, and refused where it does not fit in the memory.
-DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots.
+DIR then holds model.acepot, report.json, fit.toml (which repeats this fit), worst.extxyz (the
+frames with the largest errors) and the plots.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
@@ -107,12 +108,9 @@ def _run(options: argparse.Namespace) -> int:
         threads=options.threads,
         plots=not options.no_plots,
     )
-    evaluated = {"train": (fit.train, fit.train_results), "test": (fit.test, fit.test_results)}
-    for name, (structures, results) in evaluated.items():
-        if name in fit.report:
-            lines = [name, table(fit.report[name])]
-            lines.append(worst(structures, results, fit.potential.compute_all))
-            show("\n" + "\n".join(filter(None, lines)))
+    for name, found in fit.deviations.items():
+        show("\n" + "\n".join(filter(None, [name, table(fit.report[name]), largest(found)])))
+    show(f"\nthe worst frames, with predictions: {Path(options.out) / WORST}")
     if warnings := fit.report["warnings"]:
         show("\nsaid before the fit:\n" + "\n".join(f"warning: {line}" for line in warnings))
     show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")

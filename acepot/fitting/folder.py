@@ -25,9 +25,13 @@ from acepot.potential import Potential
 from acepot.report.dimers import dimer_curves
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
+from acepot.report.worst import ranked, write
 from acepot.run.figure import require_matplotlib
 
-__all__ = ["fit_to_folder", "verify"]
+__all__ = ["WORST", "fit_to_folder", "verify"]
+
+#: The file of the structures with the largest errors.
+WORST = "worst.extxyz"
 
 #: Folder in that of a fit, while the fit is not complete.
 _UNFINISHED = "unfinished"
@@ -54,10 +58,12 @@ def fit_to_folder(
     If the process is ended, the same call goes on from the last checkpoint, to the same bytes.
     Checkpoints are in the folder `unfinished`, which is gone when the fit is complete.
 
-    Leaves `model.acepot`, `report.json`, `fit.toml` and, with plots, `parity.png` and
-    `dimers.png`. Earlier files of these names stay until all new ones are there and are then
-    replaced together; a process that ends in between leaves the rest to the next. A `fit.toml`
-    with comments is somebody's own and stays, and `fit.resolved.toml` is written beside it.
+    Leaves `model.acepot`, `report.json`, `fit.toml`, `worst.extxyz` (ten structures of the training
+    and of the test data with the largest errors, as `report.json` lists them) and, with plots,
+    `parity.png` and `dimers.png`. Earlier files of these names stay until all new ones are there
+    and are then replaced together; a process that ends in between leaves the rest to the next. A
+    `fit.toml` with comments is somebody's own and stays, and `fit.resolved.toml` is written beside
+    it.
 
     Args:
         config: what to fit.
@@ -115,16 +121,19 @@ def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None
     reloaded = load(data)
     if reloaded.basis != fit.model.basis:
         raise ConvergenceError("the reloaded model has another basis; nothing was written")
-    worst = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)
+    difference = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)
     fit.report["check"] = {
         "structures": len(fit.probes),
-        "largest relative difference of the reloaded model to the fit": worst,
+        "largest relative difference of the reloaded model to the fit": difference,
     }
     model = files.file("model.acepot")
     with replaced(model, "wb") as file:
         file.write(data)
     if model.read_bytes() != data:
         raise ConvergenceError(f"{model}: differs on disk from what was written")
+    worst = {name: ranked(found) for name, found in fit.deviations.items()}
+    fit.report["worst"] = {name: [d.report() for d in found] for name, found in worst.items()}
+    write(files.file(WORST), [d for found in worst.values() for d in found])
     write_json(files.file("report.json"), fit.report)
     written = "fit.toml"
     if _has_comments(folder / written):

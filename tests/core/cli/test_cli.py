@@ -32,7 +32,7 @@ from acepot.cli.main import main
 from acepot.io.structures import extxyz
 
 ROOT = Path(__file__).parents[3]
-FILES = {"model.acepot", "report.json", "fit.toml"}
+FILES = {"model.acepot", "report.json", "fit.toml", "worst.extxyz"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
 VERBS = ("fit", "eval", "info", "check", "plot", "convert", "export", "build")
 
