@@ -39,7 +39,7 @@ ROWS = (
     ("acepot.fitting.observables", "acepot.laws", "acepot.holes"),
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
-    ("acepot.md", "acepot.sampling"),
+    ("acepot.md", "acepot.sampling", "acepot.survey"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
