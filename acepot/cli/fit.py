@@ -32,7 +32,8 @@ Without --degree, --cutoff and --r0 the basis is chosen from the data and printe
 tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
 it begins, and refused where it does not fit in the memory.
 DIR then holds model.acepot, report.json, fit.toml (which repeats this fit), worst.extxyz (the
-frames with the largest errors) and the plots.
+frames with the largest errors), the plots, report.html with everything on one page, and
+structures.chemiscope.json.gz, whose atoms and errors chemiscope.org shows.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 

@@ -22,6 +22,7 @@ from acepot.io.files import replaced
 from acepot.io.registry import load
 from acepot.model import known_shortest
 from acepot.potential import Potential
+from acepot.report import chemiscope, page
 from acepot.report.dimers import dimer_curves
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
@@ -32,6 +33,8 @@ __all__ = ["WORST", "fit_to_folder", "verify"]
 
 #: The file of the structures with the largest errors.
 WORST = "worst.extxyz"
+#: The report as a page, and structures for chemiscope.
+PAGE, INTERACTIVE = "report.html", "structures.chemiscope.json.gz"
 
 #: Folder in that of a fit, while the fit is not complete.
 _UNFINISHED = "unfinished"
@@ -60,10 +63,10 @@ def fit_to_folder(
 
     Leaves `model.acepot`, `report.json`, `fit.toml`, `worst.extxyz` (ten structures of the training
     and of the test data with the largest errors, as `report.json` lists them) and, with plots,
-    `parity.png` and `dimers.png`. Earlier files of these names stay until all new ones are there
-    and are then replaced together; a process that ends in between leaves the rest to the next. A
-    `fit.toml` with comments is somebody's own and stays, and `fit.resolved.toml` is written beside
-    it.
+    `parity.png`, `dimers.png`, the page `report.html` and `structures.chemiscope.json.gz`. Earlier
+    files of these names stay until all new ones are there and are then replaced together; a process
+    that ends in between leaves the rest to the next. A `fit.toml` with comments is somebody's own
+    and stays, and `fit.resolved.toml` is written beside it.
 
     Args:
         config: what to fit.
@@ -95,18 +98,27 @@ def fit_to_folder(
         _write(fit, folder, files, say)
         try:
             if plots:
-                _draw(fit, files)
+                _draw(fit, folder.resolve().name, files)
         finally:  # the model is there whatever becomes of its pictures
             files.complete()
         memory.remove()
     return fit
 
 
-def _draw(fit: Fit, files: Publication) -> None:
+def _draw(fit: Fit, name: str, files: Publication) -> None:
     potential = fit.potential
     panels = parity_data(potential, "train", fit.train, fit.train_results)
     panels += parity_data(potential, "test", fit.test, fit.test_results)
     parity(files.file("parity.png"), panels)
+    shown = chemiscope.chosen(fit.deviations)
+    sigma = chemiscope.spreads(potential, shown) if shown else None
+    if shown:
+        chemiscope.write(files.file(INTERACTIVE), name, shown, sigma)
+    both = zip((one for _, one in shown), sigma or (), strict=False)
+    page.write(
+        files.file(PAGE), name, fit.report, panels, fit.deviations, list(both),
+        INTERACTIVE if shown else "",
+    )  # fmt: skip
     dimer_curves(
         files.file("dimers.png"),
         potential,

@@ -23,7 +23,7 @@ _MODEL = "model.acepot"
 #: Names of files that a fit leaves.
 _NAMES = (
     "report.json", "fit.toml", "fit.resolved.toml", "worst.extxyz", "parity.png", "dimers.png",
-    _MODEL,
+    "structures.chemiscope.json.gz", "report.html", _MODEL,
 )  # fmt: skip
 
 

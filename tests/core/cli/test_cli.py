@@ -33,6 +33,7 @@ from acepot.io.structures import extxyz
 
 ROOT = Path(__file__).parents[3]
 FILES = {"model.acepot", "report.json", "fit.toml", "worst.extxyz"}
+PICTURES = {"parity.png", "dimers.png", "report.html", "structures.chemiscope.json.gz"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
 VERBS = ("fit", "eval", "info", "check", "plot", "convert", "export", "build")
 
@@ -194,7 +195,7 @@ def test_a_fit_with_plots_draws_them_and_says_what_it_does(here: Path, run: Run)
     pytest.importorskip("matplotlib")
     said = run("fit", "train.xyz", "--test", "test.xyz", *SIZE, "--out", "Si")
     assert said.status == 0 and said.err == ""
-    assert set(snapshot(here / "Si")) == FILES | {"parity.png", "dimers.png"}
+    assert set(snapshot(here / "Si")) == FILES | PICTURES
     for part in (
         "train.xyz: 10 structures", "test.xyz: 4 structures", "functions for O Si", "cold",
         "hot", "isolated", "saved, reloaded and compared: Si/model.acepot",
