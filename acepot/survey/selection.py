@@ -20,6 +20,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from acepot.errors import InputError
 from acepot.fitting.dataset import elements
+from acepot.fitting.labels.duplicates import duplicates
 from acepot.run.progress import Progress
 from acepot.structure import Structure
 from acepot.survey.features import features
@@ -62,7 +63,8 @@ def select(
 ) -> Selection:
     """Choose the structures that tell most about a model.
 
-    Single atoms with an energy come first, because reference energies are theirs.
+    Single atoms with an energy come first, because reference energies are theirs. A structure that
+    is given, or in the pool twice, is not taken again.
 
     Args:
         pool: to choose from; labels are not needed.
@@ -85,12 +87,14 @@ def select(
     made = features(every, elements(every), threads=threads, watched=watched)
     alone = [k for k, s in enumerate(pool) if len(s) == 1 and s.energy is not None]
     alone = [k for k in alone if not made.rows[k].any()][:count]
+    again = (twins.places[1] - len(given) for twins in duplicates([*given, *pool]))
+    skip = [*alone, *(k for k in again if k >= 0)]
     rows, before = made.rows[: len(pool)], made.rows[len(pool) :]
     if atoms is None:
         sizes, room = np.ones(len(pool)), float(wanted or 0) - len(alone)
     else:
         sizes, room = np.array([float(len(s)) for s in pool]), float(atoms - len(alone))
-    chosen, gains = greedy(rows, sizes, room, before, skip=alone, watched=watched)
+    chosen, gains = greedy(rows, sizes, room, before, skip=skip, watched=watched)
     information = _information([*before, *(rows[k] for k in chosen)], len(made.scale))
     whole = _information(made.rows, len(made.scale))
     return Selection(

@@ -44,12 +44,14 @@ class Twins:
         second: the other one.
         energy: by how much their energies differ in eV/atom; 0 where one has none.
         forces: by how much the sizes of their forces differ at most in eV/Å, likewise.
+        places: numbers of the two among the structures that were looked at.
     """
 
     first: Structure
     second: Structure
     energy: float
     forces: float
+    places: tuple[int, int]
 
     @property
     def contradicts(self) -> bool:
@@ -70,13 +72,13 @@ def duplicates(structures: Sequence[Structure]) -> list[Twins]:
         if 1 < len(one) <= _MOST_ATOMS:
             key = (np.sort(one.numbers).tobytes(), one.pbc.tobytes())
             groups.setdefault(key, []).append(index)
-    found: list[tuple[int, Twins]] = []
-    for members in groups.values():
-        if len(members) > 1:
-            for first, other in _pairs([structures[i] for i in members]):
-                twins = _twins(structures[members[first]], structures[members[other]])
-                found.append((members[other], twins))
-    return [twins for _, twins in sorted(found, key=lambda pair: pair[0])]
+    found = [
+        _twins(structures, members[first], members[other])
+        for members in groups.values()
+        if len(members) > 1
+        for first, other in _pairs([structures[i] for i in members])
+    ]
+    return sorted(found, key=lambda twins: twins.places[1])
 
 
 def _pairs(group: Sequence[Structure]) -> Iterator[tuple[int, int]]:
@@ -180,7 +182,8 @@ def _distances(structure: Structure) -> Floats:
     return np.asarray(lengths[np.lexsort((lengths, weights))]) / _SAME
 
 
-def _twins(first: Structure, second: Structure) -> Twins:
+def _twins(structures: Sequence[Structure], one: int, other: int) -> Twins:
+    first, second = structures[one], structures[other]
     energy = forces = 0.0
     if first.energy is not None and second.energy is not None:
         energy = abs(first.energy - second.energy) / len(first)
@@ -188,7 +191,7 @@ def _twins(first: Structure, second: Structure) -> Twins:
         both = (np.asarray(first.forces), np.asarray(second.forces))
         sizes = [np.sort(np.linalg.norm(f, axis=1)) for f in both]
         forces = float(np.abs(sizes[0] - sizes[1]).max())
-    return Twins(first, second, energy, forces)
+    return Twins(first, second, energy, forces, (one, other))
 
 
 def findings(
@@ -197,13 +200,13 @@ def findings(
     """Structures that are there twice with other labels, and test structures that are trained.
 
     Args:
-        twins: among all of them.
+        twins: among all of them, training structures first.
         train: training structures.
         test: test structures.
     """
-    tested = {id(s) for s in test}
-    within = [t for t in twins if id(t.second) not in tested]
-    leaked = [t for t in twins if id(t.second) in tested and id(t.first) not in tested]
+    count = len(train)
+    within = [t for t in twins if t.places[1] < count]
+    leaked = [t for t in twins if t.places[0] < count <= t.places[1]]
     if other := [t for t in within if t.contradicts]:
         worst = max(other, key=lambda t: t.energy)
         yield strange(
@@ -223,11 +226,10 @@ def line(twins: Sequence[Twins], train: Sequence[Structure]) -> str:
     """How many training structures are there already, for people; "" if none is.
 
     Args:
-        twins: among them and others.
+        twins: among them, and others after them.
         train: training structures.
     """
-    own = {id(s) for s in train}
-    equal = [t.second for t in twins if not t.contradicts and id(t.second) in own]
+    equal = [t.second for t in twins if not t.contradicts and t.places[1] < len(train)]
     if not equal:
         return ""
     return (
