@@ -35,7 +35,18 @@ ROOT = Path(__file__).parents[3]
 FILES = {"model.acepot", "report.json", "fit.toml", "worst.extxyz"}
 PICTURES = {"parity.png", "dimers.png", "report.html", "structures.chemiscope.json.gz"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
-VERBS = ("fit", "eval", "info", "check", "plot", "convert", "export", "build")
+VERBS = (
+    "data",
+    "data-select",
+    "fit",
+    "eval",
+    "info",
+    "check",
+    "plot",
+    "convert",
+    "export",
+    "build",
+)
 
 Run = Callable[..., "Said"]
 

@@ -102,7 +102,7 @@ def test_sound_stresses_have_a_slope_of_one(volumes: Structures, thermal: Struct
 
 
 WRONG = {
-    "sign": (-1.0, r"-0.99.* -dE/dV\): they have the wrong sign \(units: stress=-eV/Å\^3", True),
+    "sign": (-1.0, r"-0.99.*-dE/dV\): they have the wrong sign \(units: stress=-eV/Å\^3", True),
     "GPa": (1 / GIGAPASCAL, r"looks like GPa \(units: stress=GPa\)", True),
     "kbar, other sign": (-10 / GIGAPASCAL, r"kbar with the wrong sign \(units: stress=-kbar", True),
     "twice": (2.0, "so they are in another unit", False),
