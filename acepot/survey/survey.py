@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from acepot.fitting.recipe import Recipe
 from acepot.io.files import matching
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.labels import LabelCount, LabelKeys, no_labels
-from acepot.run.progress import Progress
+from acepot.run.progress import Progress, Pulse
 from acepot.structure import Structure
 from acepot.units import GIGAPASCAL
 
@@ -159,11 +160,12 @@ def survey(
         if name == "energy" or any(one.label(s) is not None for s in structures)
     )
     recipe = Recipe(basis=_BASIS, observables=observables, e0=None if e0 is None else dict(e0))
-    choice = choose(recipe, structures, tested, "labels", watched=watched)
-    found = examine(
-        structures, tested, choice.recipe.basis, observables, choice.e0, choice.origin,
-        choice.shortest, threads or processors(),
-    )  # fmt: skip
+    with Pulse("examining labels") if watched else nullcontext():
+        choice = choose(recipe, structures, tested, "labels")
+        found = examine(
+            structures, tested, choice.recipe.basis, observables, choice.e0, choice.origin,
+            choice.shortest, threads or processors(),
+        )  # fmt: skip
     return Survey(
         counts=tuple(counts),
         structures=structures,
