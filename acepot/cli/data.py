@@ -21,7 +21,7 @@ The exit status is 1 if something cannot be right.
 examples:
   acepot data train.xyz
   acepot data bulk.xyz surfaces*.xyz --test test.xyz --out data.html --report data.json
-  acepot data select pool.xyz --count 200 --out train.xyz     (acepot data-select --help)
+  acepot data-select pool.xyz --count 200 --out train.xyz
 """
 
 
