@@ -43,10 +43,11 @@ def net_forces(train: Sequence[Structure]) -> Iterator[Finding]:
     random = np.array([np.linalg.norm(f) for f in forces])
     parts = sums / np.maximum(random, 1e-12)
     if float(np.median(sums)) > _NET and float(np.median(parts)) > _RANDOM:
+        each = float(np.median(sums / [len(s) for s in labelled]))
         yield strange(
             f"{named(labelled)}: the forces on all atoms add up to {float(np.median(sums)):.2g} "
-            "eV/Å, not to 0: they are not the derivatives of one energy, or those of some atoms "
-            "are set to 0; leave them out (ignore: forces)"
+            f"eV/Å, not to 0: no potential can fit these {each:.2g} eV/Å on each atom; are "
+            "calculations not converged, or the forces on some atoms set to 0?"
         )
         return
     least = max(_NET, _TIMES * float(np.quantile(sums, 0.9)))
