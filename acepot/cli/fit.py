@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from acepot.cli.options import (
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.fitting.config import Committee, Data, FitConfig, load_config
-from acepot.fitting.folder import fit_to_folder
+from acepot.fitting.folder import WORST, fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
-from acepot.report.worst import worst
+from acepot.report.worst import largest
 from acepot.schema import from_mapping
 from acepot.uncertainty.coverage import coverage_table
 
@@ -31,22 +32,32 @@ _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and li
 Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
 tell whether 2.5 r0 or 2 r0 is the better cut-off in crystals. What the fit costs is told before
 it begins, and refused where it does not fit in the memory.
-DIR then holds model.acepot, report.json, fit.toml (which repeats this fit) and the plots, and with
---calibrate posterior.acepot, which knows how sure the model is.
+DIR then holds model.acepot, report.json, fit.toml (which repeats this fit), worst.extxyz (the
+frames with the largest errors), the plots, report.html with everything on one page, and
+structures.chemiscope.json.gz, whose atoms and errors chemiscope.org shows; with --calibrate also
+posterior.acepot, which knows how sure the model is.
 Stresses and virials are fitted if they are consistent with energies and forces, which is said.
 A long fit that is stopped, or killed, goes on when the same command is given again.
 
-example:
+examples:
   acepot fit Si_train.xyz --test Si_test.xyz --out Si
+  acepot fit bulk.xyz surfaces.xyz --test 0.1 --out Si
 """
 
 
 def add_to(verb: argparse.ArgumentParser) -> None:
     """Add epilog and options."""
     verb.epilog = _EPILOG
-    verb.add_argument("source", metavar="CONFIG.toml|TRAIN", help="a configuration, or the data")
+    verb.add_argument(
+        "source", nargs="+", metavar="CONFIG.toml|TRAIN",
+        help="a configuration, or the data: one file, several, or a 'pattern*.xyz'",
+    )  # fmt: skip
     verb.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
-    verb.add_argument("--test", metavar="FILE", help="data to predict, not to fit")
+    verb.add_argument(
+        "--test", action="append", metavar="FILE|FRACTION",
+        help="data to predict, not to fit: a file or 'pattern*.xyz' (given once or several times), "
+        "or a part of the data such as 0.1",
+    )  # fmt: skip
     verb.add_argument("--order", type=int, metavar="N", help="correlation order (3)")
     verb.add_argument("--degree", metavar="D[,D...]", help="total degree, or one per order")
     verb.add_argument("--cutoff", metavar="R|PAIR=R,...", help="cut-off in Å: 5.5, Si-O=4.2")
@@ -75,13 +86,26 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    if Path(options.source).suffix == ".toml":
+    if _is_toml(options.source):
         return _run(options)
     try:
         with keys_by_option():
             return _run(options)
     except InputError as error:
         raise InputError(in_options(str(error), options)) from error
+
+
+def _is_toml(source: Sequence[str]) -> bool:
+    """Whether a configuration is given, and no data.
+
+    Raises:
+        InputError: one beside other files.
+    """
+    found = [name for name in source if Path(name).suffix == ".toml"]
+    if found and len(source) > 1:
+        others = ", ".join(name for name in source if name != found[0])
+        raise InputError(f"{found[0]}: a TOML file names all data; got {others} beside it")
+    return bool(found)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -92,14 +116,11 @@ def _run(options: argparse.Namespace) -> int:
         threads=options.threads,
         plots=not options.no_plots,
     )
-    evaluated = {"train": (fit.train, fit.train_results), "test": (fit.test, fit.test_results)}
-    for name, (structures, results) in evaluated.items():
-        if name in fit.report:
-            lines = [name, table(fit.report[name])]
-            lines.append(worst(structures, results, fit.potential.compute_all))
-            show("\n" + "\n".join(filter(None, lines)))
-    for part, found in fit.report.get("uncertainty", {}).items():
-        show(f"\nstated intervals, per cent of errors inside: {part}\n{coverage_table(found)}")
+    for name, found in fit.deviations.items():
+        show("\n" + "\n".join(filter(None, [name, table(fit.report[name]), largest(found)])))
+    for part, stated in fit.report.get("uncertainty", {}).items():
+        show(f"\nstated intervals, per cent of errors inside: {part}\n{coverage_table(stated)}")
+    show(f"\nthe worst frames, with predictions: {Path(options.out) / WORST}")
     if warnings := fit.report["warnings"]:
         show("\nsaid before the fit:\n" + "\n".join(f"warning: {line}" for line in warnings))
     show(f"\nsaved, reloaded and compared: {Path(options.out) / 'model.acepot'}")
@@ -127,12 +148,13 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--accept-labels": options.accept_labels or None,
         "--calibrate": options.calibrate or None,
     }
-    if Path(options.source).suffix == ".toml":
+    if _is_toml(options.source):
+        (path,) = options.source
         if given := [name for name, value in own.items() if value is not None]:
             raise InputError(
-                f"{', '.join(given)}: not together with a TOML file; write it into {options.source}"
+                f"{', '.join(given)}: not together with a TOML file; write it into {path}"
             )
-        return load_config(options.source)
+        return load_config(path)
     basis = BasisSpec(order=3 if options.order is None else options.order)
     if options.degree is not None:
         basis = replace(basis, degree=numbers("--degree", options.degree))
@@ -142,9 +164,11 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, r0=pair_number("--r0", options.r0))
     basis = replace(basis, bonds_once=same_both_ways(basis))
     keys = label_keys(options)
+    files, fraction = _tested(options.test or [])
     data = Data(
-        train=options.source,
-        test=options.test or (),
+        train=options.source[0] if len(options.source) == 1 else tuple(options.source),
+        test=files[0] if len(files) == 1 else tuple(files),
+        test_fraction=fraction,
         energy_key=keys.energy,
         forces_key=keys.forces,
         stress_key=keys.stress,
@@ -159,6 +183,30 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
     committee = Committee(calibrate=options.calibrate)
     return FitConfig(data, basis, e0=e0, solver=solver, committee=committee)
+
+
+def _tested(given: Sequence[str]) -> tuple[list[str], float]:
+    """Files of test data, and the part of the training data that is test data as well.
+
+    Raises:
+        InputError: two parts, or one that is none.
+    """
+    files, parts = [], []
+    for word in given:
+        try:
+            parts.append(float(word))
+        except ValueError:
+            files.append(word)
+        else:
+            if Path(word).exists():
+                parts.pop()
+                files.append(word)
+    if len(parts) > 1 or any(not 0 < part < 1 for part in parts):
+        raise InputError(
+            f"--test: expected files, or one part of the data between 0 and 1, got "
+            f"{' '.join(given)}"
+        )
+    return files, parts[0] if parts else 0.0
 
 
 def _observables(virial: bool | None) -> tuple[str, ...] | None:

@@ -13,6 +13,8 @@ from acepot.errors import AceError
 
 #: What `acepot --help` says of every verb, a module of this package each, with _ for -.
 VERBS = {
+    "data": "look at data before they are fitted: labels, units, duplicates, outliers",
+    "data-select": "choose the structures of a pool that determine a model best",
     "fit": "fit a model to energies and forces (and virials)",
     "eval": "errors of a model on labelled data, and its predictions",
     "info": "what is in a model file, how large a configured basis is, what runs a model here",
@@ -26,6 +28,8 @@ VERBS = {
     "build": "compile what an engine loads",
 }
 _EPILOG = """examples:
+  acepot data train.xyz --out data.html                what the data hold, and what is strange
+  acepot data-select pool.xyz --count 200 --out train.xyz  the 200 that tell most
   acepot fit train.xyz --test test.xyz --out Si        fit with the defaults
   acepot fit fit.toml --out Si                         fit as a file says
   acepot eval Si/model.acepot test.xyz --report r.json errors on labelled data
@@ -74,6 +78,12 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _joined(words: Sequence[str]) -> Sequence[str]:
+    """`data select` is the verb data-select, and so are others of two words."""
+    joined = "-".join(words[:2])
+    return [joined, *words[2:]] if joined in VERBS and len(words) > 1 else words
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line.
 
@@ -84,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted.
     """
     prepare()
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _joined(sys.argv[1:] if arguments is None else arguments)
     options = parser(words).parse_args(words)
     try:
         return int(options.run(options))

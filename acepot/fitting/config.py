@@ -29,6 +29,7 @@ from acepot.fitting.recipe import (
     check_observables,
 )
 from acepot.fitting.solvers import BLR, Solver
+from acepot.io.files import matching
 from acepot.io.structures.labels import LabelKeys
 from acepot.schema import LATER, Settings, from_toml, to_mapping, to_toml
 
@@ -49,8 +50,9 @@ class Data(Settings):
     """Where the structures are and what their labels are called.
 
     Args:
-        train: file or files to fit, relative to the folder of the TOML file.
-        test: file or files that are only predicted.
+        train: file or files to fit, relative to the folder of the TOML file; `*`, `?` and `[...]`
+            in a name stand for all files that match.
+        test: file or files that are only predicted, likewise.
         energy_key: name of the total energy (eV); None: the reader looks for the usual names.
         forces_key: name of the forces (eV/Å), likewise.
         stress_key: name of the stress -W/V (eV/Å³), likewise.
@@ -63,6 +65,8 @@ class Data(Settings):
         ignore: kinds of labels that are left out: energy, forces, stress, virial.
         units: of "energy", "forces", "stress", "virial", "positions" where they are not eV and Å.
         accept_labels: fit labels that seem wrong as they are.
+        test_fraction: part of the training structures of each config type that is only predicted.
+        test_seed: of the generator that draws these.
     """
 
     train: str | tuple[str, ...]
@@ -77,6 +81,8 @@ class Data(Settings):
     ignore: tuple[str, ...] = field(default=(), metadata=LATER)
     units: dict[str, str] = field(default_factory=dict, metadata=LATER)
     accept_labels: bool = field(default=False, metadata=LATER)
+    test_fraction: float = field(default=0.0, metadata=LATER)
+    test_seed: int = field(default=0, metadata=LATER)
 
     def check(self) -> None:
         """There must be files and observables."""
@@ -87,7 +93,29 @@ class Data(Settings):
                 raise InputError(f"{name}: expected file names, got an empty one")
         if self.fit is not None:
             check_observables("fit", self.fit)
+        if not 0 <= self.test_fraction < 1:
+            raise InputError(
+                f"test_fraction: expected a number from 0 to below 1, got {self.test_fraction:g}"
+            )
+        if self.test_seed < 0:
+            raise InputError(f"test_seed: expected 0 or more, got {self.test_seed}")
         self.label_keys  # noqa: B018 - refuses empty names
+
+    def found(self, folder: str | Path = "") -> Data:
+        """The same with the names of files in place of patterns.
+
+        Args:
+            folder: to which names are relative, and joined.
+
+        Raises:
+            InputError: a pattern that no file matches.
+        """
+
+        def files(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+            every = tuple(one for name in _files(names) for one in matching(name, folder))
+            return every[0] if isinstance(names, str) and len(every) == 1 else every
+
+        return replace(self, train=files(self.train), test=files(self.test))
 
     @property
     def label_keys(self) -> LabelKeys:
@@ -170,7 +198,8 @@ def load_config(path: str | Path) -> FitConfig:
         path: of the file.
 
     Returns:
-        The configuration; names of files in it are joined to the folder of the file.
+        The configuration; names of files in it are joined to the folder of the file, and patterns
+        among those of data are replaced by what matches.
 
     Raises:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
@@ -178,7 +207,7 @@ def load_config(path: str | Path) -> FitConfig:
     """
     path = Path(path)
     config = from_toml(FitConfig, path)
-    return _moved(config, lambda name: str(path.parent / name))
+    return replace(config, data=config.data.found(path.parent))
 
 
 def dump_config(config: FitConfig, folder: str | Path | None = None) -> str:

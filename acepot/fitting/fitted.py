@@ -32,6 +32,7 @@ from acepot.fitting.solvers import BLR, solve
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.report.metrics import errors
+from acepot.report.worst import Deviation, deviations
 from acepot.run.progress import Pulse
 from acepot.structure import Structure
 from acepot.uncertainty.calibration import calibrate
@@ -145,6 +146,17 @@ class Fit:
     def test_results(self) -> list[Result]:
         """The model's predictions for the test structures."""
         return self.potential.compute_all(self.test) if self.test else []
+
+    @cached_property
+    def deviations(self) -> dict[str, list[Deviation]]:
+        """How far the model is from the labels of every structure, of "train" and "test"."""
+        parts = {"train": (self.train, self.train_results), "test": (self.test, self.test_results)}
+        evaluate = self.potential.compute_all
+        return {
+            name: deviations(structures, results, evaluate)
+            for name, (structures, results) in parts.items()
+            if structures
+        }
 
     @cached_property
     def probes(self) -> list[Probe]:

@@ -23,15 +23,22 @@ from acepot.io.files import replaced
 from acepot.io.registry import load
 from acepot.model import known_shortest
 from acepot.potential import Potential
+from acepot.report import chemiscope, page
 from acepot.report.dimers import dimer_curves
 from acepot.report.evaluation import made, write_json
 from acepot.report.parity import parity, parity_data
 from acepot.report.reliability import reliability_picture
+from acepot.report.worst import ranked, write
 from acepot.run.figure import require_matplotlib
 from acepot.uncertainty.calibration import Calibration
 from acepot.uncertainty.posterior_file import save_posterior
 
-__all__ = ["fit_to_folder", "verify"]
+__all__ = ["WORST", "fit_to_folder", "verify"]
+
+#: The file of the structures with the largest errors.
+WORST = "worst.extxyz"
+#: The report as a page, and structures for chemiscope.
+PAGE, INTERACTIVE = "report.html", "structures.chemiscope.json.gz"
 
 #: Folder in that of a fit, while the fit is not complete.
 _UNFINISHED = "unfinished"
@@ -58,10 +65,12 @@ def fit_to_folder(
     If the process is ended, the same call goes on from the last checkpoint, to the same bytes.
     Checkpoints are in the folder `unfinished`, which is gone when the fit is complete.
 
-    Leaves `model.acepot`, `report.json`, `fit.toml`, `posterior.acepot` if it is calibrated and,
-    with plots, `parity.png`, `dimers.png` and `reliability.png`. Earlier files of these names stay
-    until all new ones are there and are then replaced together; a process that ends in between
-    leaves the rest to the next. A `fit.toml` with comments is somebody's own and stays, and
+    Leaves `model.acepot`, `report.json`, `fit.toml`, `worst.extxyz` (ten structures of the training
+    and of the test data with the largest errors, as `report.json` lists them), `posterior.acepot`
+    if it is calibrated and, with plots, `parity.png`, `dimers.png`, `reliability.png`, the page
+    `report.html` and `structures.chemiscope.json.gz`. Earlier files of these names stay until all
+    new ones are there and are then replaced together; a process that ends in between leaves the
+    rest to the next. A `fit.toml` with comments is somebody's own and stays, and
     `fit.resolved.toml` is written beside it.
 
     Args:
@@ -94,18 +103,27 @@ def fit_to_folder(
         _write(fit, folder, files, say)
         try:
             if plots:
-                _draw(fit, files)
+                _draw(fit, folder.resolve().name, files)
         finally:  # the model is there whatever becomes of its pictures
             files.complete()
         memory.remove()
     return fit
 
 
-def _draw(fit: Fit, files: Publication) -> None:
+def _draw(fit: Fit, name: str, files: Publication) -> None:
     potential = fit.potential
     panels = parity_data(potential, "train", fit.train, fit.train_results)
     panels += parity_data(potential, "test", fit.test, fit.test_results)
     parity(files.file("parity.png"), panels)
+    shown = chemiscope.chosen(fit.deviations)
+    sigma = chemiscope.spreads(potential, shown) if shown else None
+    if shown:
+        chemiscope.write(files.file(INTERACTIVE), name, shown, sigma)
+    both = zip((one for _, one in shown), sigma or (), strict=False)
+    page.write(
+        files.file(PAGE), name, fit.report, panels, fit.deviations, list(both),
+        INTERACTIVE if shown else "",
+    )  # fmt: skip
     dimer_curves(
         files.file("dimers.png"),
         potential,
@@ -124,10 +142,10 @@ def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None
     reloaded = load(data)
     if reloaded.basis != fit.model.basis:
         raise ConvergenceError("the reloaded model has another basis; nothing was written")
-    worst = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)
+    difference = verify(fit.assembled.basis.potential(reloaded, 1), fit.probes)
     fit.report["check"] = {
         "structures": len(fit.probes),
-        "largest relative difference of the reloaded model to the fit": worst,
+        "largest relative difference of the reloaded model to the fit": difference,
     }
     model = files.file("model.acepot")
     with replaced(model, "wb") as file:
@@ -136,6 +154,9 @@ def _write(fit: Fit, folder: Path, files: Publication, say: Callable[[str], None
         raise ConvergenceError(f"{model}: differs on disk from what was written")
     if fit.recipe.committee.calibrate:
         save_posterior(fit.posterior, files.file("posterior.acepot"))
+    worst = {name: ranked(found) for name, found in fit.deviations.items()}
+    fit.report["worst"] = {name: [d.report() for d in found] for name, found in worst.items()}
+    write(files.file(WORST), [d for found in worst.values() for d in found])
     write_json(files.file("report.json"), fit.report)
     written = "fit.toml"
     if _has_comments(folder / written):

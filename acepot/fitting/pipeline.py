@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from acepot.fitting.choice import choose
 from acepot.fitting.config import Data, FitConfig, load_config
 from acepot.fitting.fit import fit_structures
 from acepot.fitting.fitted import Fit, Say
+from acepot.fitting.holdout import held_out
 from acepot.fitting.observables import Observable
 from acepot.fitting.resume import Memory
 from acepot.io.structures.datasets import read_structures
@@ -48,6 +50,7 @@ def run_fit(
         config = load_config(config)
     elif isinstance(config, Mapping):
         config = from_mapping(FitConfig, config)
+    config = replace(config, data=config.data.found())
     train, test, notes = _read(config, say or (lambda _line: None))
     fit = fit_structures(
         train, test, config.recipe, config=config, threads=threads, say=say, memory=memory,
@@ -70,6 +73,8 @@ def resolved_basis(path: str | Path) -> BasisSpec:
         [s for name in names for s in _file(name, data)[0]]
         for names in (data.train_files, data.test_files)
     )
+    train, drawn = held_out(train, data.test_fraction, data.test_seed)
+    test += drawn
     return choose(config.recipe, train, test, "data.fit", watched=True).recipe.basis
 
 
@@ -99,6 +104,13 @@ def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure]
     train, test = sets
     if not train:
         raise InputError("data.train: the files hold no structure")
+    if data.test_fraction:
+        train, drawn = held_out(train, data.test_fraction, data.test_seed)
+        test += drawn
+        say(
+            f"test: {len(drawn)} of {len(drawn) + len(train)} structures, "
+            f"{100 * data.test_fraction:g} % of each config type (seed {data.test_seed})"
+        )
     labelled = [one.name for one in fitted if any(one.label(s) is not None for s in train)]
     ignored = [
         name

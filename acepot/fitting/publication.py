@@ -22,8 +22,8 @@ _LIST = "list.json"
 _MODEL = "model.acepot"
 #: Names of files that a fit leaves.
 _NAMES = (
-    "report.json", "fit.toml", "fit.resolved.toml", "parity.png", "dimers.png",
-    "reliability.png", "posterior.acepot", _MODEL,
+    "report.json", "fit.toml", "fit.resolved.toml", "worst.extxyz", "parity.png", "dimers.png",
+    "reliability.png", "structures.chemiscope.json.gz", "report.html", "posterior.acepot", _MODEL,
 )  # fmt: skip
 
 

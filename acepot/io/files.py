@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import glob
 import gzip
 import io
 import lzma
@@ -166,6 +167,28 @@ def _at_most(file: IO[bytes], count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+
+
+def matching(name: str, folder: str | Path = "") -> tuple[str, ...]:
+    """The files that a name means: itself, or those that match it if it is a pattern.
+
+    Args:
+        name: of a file, or a pattern with `*`, `?`, `[...]` or `**`.
+        folder: to which the name is relative.
+
+    Returns:
+        Names joined to the folder, those of a pattern in alphabetical order.
+
+    Raises:
+        InputError: a pattern that no file matches.
+    """
+    whole = str(Path(folder) / name)
+    if not glob.has_magic(name) or Path(whole).exists():
+        return (whole,)
+    found = sorted(glob.glob(name, root_dir=folder or None, recursive=True))
+    if not found:
+        raise InputError(f"{whole}: no file matches this pattern")
+    return tuple(str(Path(folder) / one) for one in found)
 
 
 def is_pipe(path: str | Path) -> bool:

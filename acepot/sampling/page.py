@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import numpy as np
 
 from acepot.io.files import replaced
 from acepot.run import log
+from acepot.run.chart import Curve, chart
+from acepot.run.page import charts, page
 from acepot.sampling import cells as many
 from acepot.sampling.analysis.samples import read_energies
 from acepot.sampling.analysis.temperatures import spread
@@ -24,7 +25,7 @@ from acepot.sampling.preparation import Prepared
 from acepot.sampling.status import Status
 from acepot.sampling.walkers import State
 
-__all__ = ["PAGE", "Curve", "Page", "chart"]
+__all__ = ["PAGE", "Page"]
 
 PAGE = "ns.html"
 #: Seconds between two pages, also of a browser that shows one; a page takes at most one part in so
@@ -32,31 +33,6 @@ PAGE = "ns.html"
 _PAUSE, _SHARE = 10.0, 50
 #: Temperatures of the heat capacity: how many, and up to how many times that of now.
 _TEMPERATURES, _RANGE = 80, 50.0
-#: Points of a curve at most.
-_POINTS = 400
-#: Of a chart in pixels: width, height, and room for numbers on the left and below.
-_WIDTH, _HEIGHT, _LEFT, _BELOW, _ABOVE = 460, 220, 62, 34, 22
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#333333")
-_STYLE = (
-    "body{font:15px sans-serif;color:#333;margin:1.5em;max-width:1000px}"
-    "svg{margin:0 1em 1em 0}text{font:11px sans-serif;fill:#333}"
-    "td{padding:.1em 1.2em .1em 0}h1{font-size:1.3em}"
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """A line of a chart.
-
-    Args:
-        label: of it.
-        x: shape (points,).
-        y: shape (points,); what is not finite is left out.
-    """
-
-    label: str
-    x: Floats
-    y: Floats
 
 
 class Page:
@@ -87,10 +63,10 @@ class Page:
         begin = time.monotonic()
         ensemble = self._prepared.ensemble
         table = log.read(self._folder / "log.csv", columns(ensemble.replicas, self._names))
-        charts = [*self._histories(table), *self._acceptance(table)]
-        charts += self._thermodynamics(state, status)
+        drawn = [*self._histories(table), *self._acceptance(table)]
+        drawn += self._thermodynamics(state, status)
         with replaced(self._folder / PAGE) as file:
-            file.write(_html(self._folder.resolve().name, status, charts, ended))
+            file.write(_html(self._folder.resolve().name, status, drawn, ended))
         now = time.monotonic()
         self._next = now + max(_PAUSE, _SHARE * (now - begin))
 
@@ -151,102 +127,9 @@ class Page:
         ]
 
 
-def _html(name: str, status: Status, charts: Sequence[str], ended: bool) -> str:
+def _html(name: str, status: Status, drawn: Sequence[str], ended: bool) -> str:
     """The page."""
-    again = "" if ended else f'<meta http-equiv="refresh" content="{_PAUSE:.0f}">'
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     state = escape(f"finished: {status}" if ended else str(status))
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}'
-        f"<title>{escape(name)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Nested sampling: {escape(name)}</h1><p>{state}</p><p>{now}</p>"
-        f"{''.join(charts)}</body></html>\n"
-    )
-
-
-def chart(
-    label: str, curves: Sequence[Curve], *, decades: bool = False, below: str = "Iteration"
-) -> str:
-    """Curves as SVG.
-
-    Args:
-        label: of the quantity, above the chart.
-        curves: of common axes.
-        decades: whether the vertical axis is logarithmic.
-        below: of the common axis.
-    """
-    kept = [_sound(curve, decades) for curve in curves]
-    x, y = (np.concatenate([getattr(c, of) for c in kept] or [[]]) for of in "xy")
-    lines = [
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(label)}">',
-        f'<text x="{_LEFT}" y="14" font-weight="bold">{escape(label)}</text>',
-    ]
-    if len(x):
-        across, up = _Axis.around(x), _Axis.around(y)
-        lines += _frame(across, up, decades, below)
-        for curve, colour in zip(kept, _COLOURS * 9, strict=False):
-            points = " ".join(
-                f"{_LEFT + across.part(a) * (_WIDTH - 90 - _LEFT):.1f},"
-                f"{_ABOVE + (1 - up.part(b)) * (_HEIGHT - _ABOVE - _BELOW):.1f}"
-                for a, b in zip(curve.x.tolist(), curve.y.tolist(), strict=True)
-            )
-            lines.append(
-                f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.3"/>'
-            )
-        for place, (curve, colour) in enumerate(zip(kept, _COLOURS * 9, strict=False)):
-            lines.append(
-                f'<text x="{_WIDTH - 84}" y="{_ABOVE + 12 + 14 * place}" style="fill:{colour}">'
-                f"{escape(curve.label)}</text>"
-            )
-    return "".join([*lines, "</svg>"])
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """From where to where, and where numbers stand."""
-
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-
-    @classmethod
-    def around(cls, values: Floats) -> _Axis:
-        low, high = float(values.min()), float(values.max())
-        if not high > low:
-            low, high = low - 0.5, high + 0.5
-        step = 10.0 ** np.floor(np.log10((high - low) / 4))
-        step *= next((f for f in (1, 2, 5, 10) if (high - low) / (f * step) <= 5), 10)
-        first = np.ceil(low / step)
-        ticks = [float((first + k) * step) for k in range(12) if (first + k) * step <= high]
-        return cls(low, high, tuple(ticks))
-
-    def part(self, value: float) -> float:
-        return (value - self.low) / (self.high - self.low)
-
-
-def _sound(curve: Curve, decades: bool) -> Curve:
-    """A curve of few points that can be drawn, logarithms where decades are."""
-    good = np.isfinite(curve.y) & ((curve.y > 0.0) | (not decades))
-    x, y = curve.x[good], curve.y[good]
-    step = max(1, -(-len(x) // _POINTS))
-    x, y = x[::step], y[::step]
-    return Curve(curve.label, x, np.log10(y) if decades else y)
-
-
-def _frame(across: _Axis, up: _Axis, decades: bool, below: str) -> list[str]:
-    """The axes of a chart with their numbers."""
-    right, bottom = _WIDTH - 90, _HEIGHT - _BELOW
-    lines = [
-        f'<rect x="{_LEFT}" y="{_ABOVE}" width="{right - _LEFT}" height="{bottom - _ABOVE}" '
-        'fill="none" stroke="#bbb"/>',
-        f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">'
-        f"{escape(below)}</text>",
-    ]
-    for tick in across.ticks:
-        at = _LEFT + across.part(tick) * (right - _LEFT)
-        lines.append(f'<text x="{at:.1f}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>')
-    for tick in up.ticks:
-        at = _ABOVE + (1 - up.part(tick)) * (bottom - _ABOVE)
-        text = f"{10**tick:.3g}" if decades else f"{tick:g}"
-        lines.append(f'<text x="{_LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
-    return lines
+    body = [f"<h1>Nested sampling: {escape(name)}</h1><p>{state}</p><p>{now}</p>", charts(drawn)]
+    return page(name, body, again=None if ended else _PAUSE)

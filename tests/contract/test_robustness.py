@@ -19,7 +19,7 @@ from acepot.model import Model
 from acepot.potential import Potential
 from acepot.structure import Structure
 
-OUTPUTS = ("model.acepot", "report.json", "fit.toml")
+OUTPUTS = ("model.acepot", "report.json", "fit.toml", "worst.extxyz")
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,10 @@ def test_the_commands_of_the_readme(monkeypatch, tmp_path, capsys):
     assert len(lines) >= 5 and all(words[0] == "acepot" for words in lines)
     for words in lines:
         assert main(words[1:]) == 0, f"{words}: {capsys.readouterr().err}"
-    for name in ("model.acepot", "report.json", "fit.toml", "parity.png", "dimers.png"):
+    for name in (
+        "model.acepot", "report.json", "fit.toml", "parity.png", "dimers.png", "report.html",
+        "worst.extxyz", "structures.chemiscope.json.gz",
+    ):  # fmt: skip
         assert (tmp_path / "Si" / name).stat().st_size > 0
     first, again = (acepot.load(tmp_path / f / "model.acepot") for f in ("Si", "again"))
     np.testing.assert_array_equal(first.coefficients, again.coefficients)

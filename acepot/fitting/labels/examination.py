@@ -14,7 +14,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.choice import Choice
 from acepot.fitting.dataset import is_isolated, reference_energies, shortest_distances
-from acepot.fitting.labels import agreement, composition, limits
+from acepot.fitting.labels import agreement, composition, duplicates, limits, strangers, work
 from acepot.fitting.labels.contacts import contacts
 from acepot.fitting.labels.findings import Finding, named, strange
 from acepot.fitting.labels.witness import witness
@@ -71,7 +71,7 @@ def trusted(
     recipe = choice.recipe
     found = examine(
         train, test, recipe.basis, recipe.observables, choice.e0, choice.origin, choice.shortest,
-        threads,
+        threads, say,
     )  # fmt: skip
     stopping = [one.text for one in found if one.wrong and not accept]
     lines = [*notes, *(one.text for one in found if one.text not in stopping)]
@@ -96,6 +96,7 @@ def examine(
     origin: Mapping[str, str],
     shortest: Mapping[str, float],
     threads: int,
+    say: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """What is strange about the labels, or cannot be right.
 
@@ -108,13 +109,18 @@ def examine(
         origin: where each came from.
         shortest: shortest distance in Å of every pair of elements in the training structures.
         threads: structures handled at once.
+        say: called with what is there twice; None: nobody is told.
 
     Returns:
         What cannot be right first.
     """
+    twins = duplicates.duplicates([*train, *test])
+    if say is not None and (line := duplicates.line(twins, train)):
+        say(line)
     found = [
         *limits.missing(train, observables),
         *limits.huge_forces(train),
+        *duplicates.findings(twins, train, test),
         *_references(train, spec, e0, origin),
         *composition.rare(train, test, e0, origin),
         *composition.absolute(train),
@@ -144,9 +150,11 @@ def _units(
         yield from against
         if not against:
             stresses = list(agreement.virials(knowing, fitted, knowing is not seen))
+    stepped = [] if against or stresses else list(work.findings(train, fitted))
+    if seen is not None:
         results = seen.predict(some, threads, scaled=True)
         forces = [None if one.error is not None else one.forces for one in results]
-    yield from stresses or limits.huge_stresses(train, fitted)
+    yield from stresses or stepped or limits.huge_stresses(train, fitted)
     mixed = list(agreement.mixed_forces(some, forces))
     if not against and not mixed:
         mixed = list(agreement.mixed_energies(some, seen, spec.elements))
@@ -154,7 +162,11 @@ def _units(
     if knowing is not None and knowing is not seen and not mixed and not outlying:
         results = knowing.predict(some, threads)
         yield from agreement.far_energies(some, results, spec.elements)
+    nets = list(strangers.net_forces(train))
+    yield from nets
     if seen is not None and not against and not mixed:
+        if not nets:
+            yield from strangers.strange_forces(some, forces)
         yield from agreement.stiffness(seen, threads)
 
 

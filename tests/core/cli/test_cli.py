@@ -32,9 +32,21 @@ from acepot.cli.main import main
 from acepot.io.structures import extxyz
 
 ROOT = Path(__file__).parents[3]
-FILES = {"model.acepot", "report.json", "fit.toml"}
+FILES = {"model.acepot", "report.json", "fit.toml", "worst.extxyz"}
+PICTURES = {"parity.png", "dimers.png", "report.html", "structures.chemiscope.json.gz"}
 SIZE = ("--order", "2", "--degree", "4", "--cutoff", "4")
-VERBS = ("fit", "eval", "info", "check", "plot", "convert", "export", "build")
+VERBS = (
+    "data",
+    "data-select",
+    "fit",
+    "eval",
+    "info",
+    "check",
+    "plot",
+    "convert",
+    "export",
+    "build",
+)
 
 Run = Callable[..., "Said"]
 
@@ -152,7 +164,7 @@ def test_the_first_help_shows_an_example_of_every_verb(run: Run) -> None:
     said = run("--help")
     for verb in VERBS:
         assert f"acepot {verb} " in said.out
-        assert re.search(rf"^ +{verb}  ", said.out, re.MULTILINE), f"{verb} is not described"
+        assert re.search(rf"^ +{verb}(  |$)", said.out, re.MULTILINE), f"{verb} is not described"
 
 
 def test_every_option_says_what_it_does(run: Run) -> None:
@@ -194,12 +206,41 @@ def test_a_fit_with_plots_draws_them_and_says_what_it_does(here: Path, run: Run)
     pytest.importorskip("matplotlib")
     said = run("fit", "train.xyz", "--test", "test.xyz", *SIZE, "--out", "Si")
     assert said.status == 0 and said.err == ""
-    assert set(snapshot(here / "Si")) == FILES | {"parity.png", "dimers.png"}
+    assert set(snapshot(here / "Si")) == FILES | PICTURES
     for part in (
         "train.xyz: 10 structures", "test.xyz: 4 structures", "functions for O Si", "cold",
         "hot", "isolated", "saved, reloaded and compared: Si/model.acepot",
     ):  # fmt: skip
         assert part in said.out, part
+
+
+def test_several_files_and_patterns_are_fitted_together(here: Path, run: Run) -> None:
+    said = run("fit", "train.xyz", "te*.xyz", *SIZE, "--out", "Si", "--no-plots")
+    assert said.status == 0, said.err
+    written = tomllib.loads((here / "Si" / "fit.toml").read_text())["data"]
+    assert written["train"] == ["../train.xyz", "../test.xyz"]
+    report = json.loads((here / "Si" / "report.json").read_text())
+    assert report["train"]["all"]["E"]["count"] == 14
+
+
+def test_a_part_of_the_data_beside_files_is_held_out(here: Path, run: Run) -> None:
+    words = ("--test", "0.25", "--test", "test.xyz", *SIZE, "--out", "Si", "--no-plots")
+    said = run("fit", "train.xyz", *words)
+    assert said.status == 0, said.err
+    assert "test: 2 of 10 structures, 25 % of each config type (seed 0)" in said.out
+    report = json.loads((here / "Si" / "report.json").read_text())
+    assert report["test"]["all"]["E"]["count"] == 6
+    for wrong in (("1.5",), ("0.1", "0.2"), ("0",)):
+        tests = [word for part in wrong for word in ("--test", part)]
+        said = run("fit", "train.xyz", *tests, "--out", "No")
+        assert said.status == 1 and "--test: expected files, or one part" in said.err
+
+
+def test_a_toml_file_stands_alone(here: Path, run: Run) -> None:
+    write_toml(here / "fit.toml")
+    said = run("fit", "fit.toml", "train.xyz", "--out", "Si")
+    assert said.status == 1
+    assert "fit.toml: a TOML file names all data; got train.xyz beside it" in said.err
 
 
 def test_the_report_has_the_documented_structure(here: Path, run: Run) -> None:

@@ -23,7 +23,12 @@ from acepot.fitting.publication import Publication
 from acepot.io.structures import extxyz
 from acepot.schema import from_mapping
 
-FILES = ("model.acepot", "report.json", "fit.toml", "parity.png", "dimers.png")
+FILES = (
+    "model.acepot", "report.json", "fit.toml", "worst.extxyz", "parity.png", "dimers.png",
+    "report.html", "structures.chemiscope.json.gz",
+)  # fmt: skip
+#: Those without pictures.
+PLAIN = FILES[:4]
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def killed(work: Callable[[], Any]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("after", range(6))
+@pytest.mark.parametrize("after", [0, 1, 4, 7, 8])
 def test_a_kill_between_two_files_leaves_the_rest_to_the_next_fit(
     after: int, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,17 +113,17 @@ def test_a_kill_before_all_files_are_there_changes_nothing(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(4.0)
-    before = {name: Path("out", name).read_bytes() for name in FILES[:3]}
+    before = {name: Path("out", name).read_bytes() for name in PLAIN}
 
     def ended() -> None:
         monkeypatch.setattr(fit_folder, "dump_config", lambda *_: os._exit(9))
         fit(3.9)
 
     assert killed(ended) == 9
-    assert {name: Path("out", name).read_bytes() for name in FILES[:3]} == before
+    assert {name: Path("out", name).read_bytes() for name in PLAIN} == before
     fit(3.9)
     assert cutoffs() == {3.9}
-    assert sorted(p.name for p in Path("out").iterdir()) == sorted(FILES[:3])
+    assert sorted(p.name for p in Path("out").iterdir()) == sorted(PLAIN)
 
 
 def test_an_error_while_writing_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

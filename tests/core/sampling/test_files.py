@@ -9,10 +9,10 @@ from nested_runs import run
 import acepot
 from acepot.io.structures.labels import LabelKeys
 from acepot.run import log
+from acepot.run.chart import Curve, chart
 from acepot.sampling.columns import columns, temperatures
 from acepot.sampling.files import energies_header, energies_name, read_totals
 from acepot.sampling.hdf5 import read_state
-from acepot.sampling.page import Curve, chart
 from acepot.units import BOLTZMANN
 
 
