@@ -3,15 +3,19 @@
     OMP_NUM_THREADS=1 python benchmarks/nested_alloy.py --data FOLDER [--atoms 8] [--seeds 1 2 3] …
 
 FOLDER has train.extxyz.xz and test.extxyz.xz, the unary and binary structures of Li, Chen, Zheng,
-Zuo and Ong, npj Comput. Mater. 6, 70 (2020). The data have no free atoms: E0 is the energy of the
-bulk metal and its cohesive energy (Kittel). The prior ends at 30 Å³ an atom, in a dilute liquid. A
-fit or a run that is in the folder is not repeated, one that was interrupted goes on.
+Zuo and Ong, npj Comput. Mater. 6, 70 (2020), of which a fifth is fitted. They have no free atoms:
+E0 is the energy of the bulk metal and its cohesive energy (Kittel). Nor have they close atoms:
+dimers and squeezed cells of two elements with a screened Coulomb energy are added, lest there be
+holes. The prior ends at 30 Å³ an atom, in a dilute liquid, and where two atoms are 1.9 Å apart,
+nine tenths of the shortest distance in the data. A fit or a run that is in the folder is not
+repeated, one that was interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import lzma
 import subprocess
 import sys
 import time
@@ -22,8 +26,11 @@ import numpy as np
 from machine import machine
 
 import acepot
+from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.io.structures.datasets import read_structures
+from acepot.neighbours import build
 from acepot.sampling.analysis.pipeline import AtPressure, Choices, analyse
+from acepot.sampling.cells import Floats
 from acepot.sampling.config import load_config
 from acepot.sampling.energies import Energies, PotentialEnergies
 from acepot.sampling.run import sample
@@ -31,7 +38,30 @@ from acepot.structure import Structure
 
 #: eV: that of an atom of the bulk in these data, and the cohesive energy.
 E0 = {"Nb": 7.57 - 10.10, "Mo": 6.82 - 10.85, "Ta": 8.10 - 11.85, "W": 8.90 - 12.96}
-FIT = ("--order", "3", "--degree", "8,5,4", "--cutoff", "5.0", "--no-plots")
+FIT = """\
+[data]
+train = ["train.extxyz", "repulsion.extxyz"]
+test = "{data}/test.extxyz.xz"
+
+[basis]
+elements = ["Nb", "Mo", "Ta", "W"]
+order = 3
+degree = [8, 5, 4]
+cutoff = 5.0
+
+[e0]
+{e0}
+
+[weights]
+default = {{energy = 30.0, forces = 1.0, virial = 1.0}}
+{weights}
+"""
+#: eV per atom of close atoms, and what their number of electrons makes of Coulomb's law (Ziegler,
+#: Biersack and Littmark).
+STEPS = (10, 20, 40, 80)
+#: Of the structures, each so many is fitted; and how many artificial ones there are.
+EVERY, COUNT = 5, 220
+SCREENING = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))
 CONFIG = """\
 model = "../fit/model.acepot"
 structure.composition = {{Nb = {each}, Mo = {each}, Ta = {each}, W = {each}}}
@@ -48,6 +78,9 @@ batch = {batch}
 seed = {seed}
 threads = 1
 
+[guards]
+min_distance = 1.9
+
 [stop]
 temperature = {coldest}
 """
@@ -57,20 +90,96 @@ HEADER = "K | C/k of an atom | width, K | ΔH of an atom, meV | ΔV of an atom, 
 WALKERS, LENGTH, FOLLOWING = 2000, 1600, 16
 
 
+def repulsion(first: Floats, second: Floats, r: Floats) -> Floats:
+    """Universal screened Coulomb energy of two nuclei in eV, r in Å."""
+    x = r * (first**0.23 + second**0.23) / 0.46850
+    screened = sum(weight * np.exp(-decay * x) for weight, decay in SCREENING)
+    return np.asarray(14.399645 * first * second / r * screened)
+
+
+def squeezed(seed: int = 0) -> list[Structure]:
+    """Dimers, and cells of two to six atoms of two elements, with atoms closer than in any data."""
+    random, numbers = np.random.default_rng(seed), np.array([41, 42, 73, 74])
+    made = [
+        Structure([a, b], [[0.0, 0.0, 0.0], [r, 0.0, 0.0]], np.zeros((3, 3)), False)
+        for k, a in enumerate(numbers)
+        for b in numbers[k:]
+        for r in np.arange(1.0, 1.85, 0.1)
+    ]
+    while len(made) < COUNT:
+        n = int(random.integers(2, 7))
+        atoms = random.choice(random.choice(numbers, 2), n)
+        shape = np.eye(3) + 0.2 * random.standard_normal((3, 3))
+        wanted = n * float(np.exp(random.uniform(np.log(STEPS[0]), np.log(STEPS[-1]))))
+        places = random.random((n, 3))
+        one = Structure(atoms, places @ shape, shape, True)
+        for edge in 6.0 * 0.97 ** np.arange(60):
+            one = Structure(atoms, edge * places @ shape, edge * shape, True)
+            if close(one) > wanted:
+                break
+        if close(one) < 1.5 * wanted:  # not two atoms in one place
+            made.append(one)
+    return made
+
+
+def close(structure: Structure) -> float:
+    """Sum of the repulsions of all pairs within 3 Å in eV."""
+    edges = build(structure, 3.0)
+    z = structure.numbers.astype(float)
+    lengths = np.linalg.norm(edges.vector, axis=1)
+    return 0.5 * float(repulsion(z[edges.centre], z[edges.neighbour], lengths).sum())
+
+
+def write_repulsion(path: Path) -> None:
+    """Squeezed structures with their energies, in groups by energy."""
+    e0 = {atomic_number(name): energy for name, energy in E0.items()}
+    with path.open("w") as file:
+        for one in squeezed():
+            energy, n = close(one), len(one.numbers)
+            step = min(STEPS, key=lambda s: abs(np.log(s * n / energy)))
+            cell = " ".join(map(repr, one.cell.ravel().tolist()))
+            lattice = f'Lattice="{cell}" pbc="T T T" ' if one.pbc.all() else 'pbc="F F F" '
+            total = energy + sum(e0[z] for z in one.numbers.tolist())
+            file.write(f"{n}\n{lattice}Properties=species:S:1:pos:R:3 energy={total!r} ")
+            file.write(f"config_type=close{step}\n")
+            for z, place in zip(one.numbers.tolist(), one.positions.tolist(), strict=True):
+                file.write(f"{SYMBOLS[z]} {' '.join(map(repr, place))}\n")
+
+
+def write_part(source: Path, path: Path) -> None:
+    """Every so many of the structures of a file."""
+    lines = lzma.open(source, "rt").read().splitlines()
+    kept, at, index = list[str](), 0, 0
+    while at < len(lines):
+        stop = at + int(lines[at]) + 2
+        if index % EVERY == 0:
+            kept += lines[at:stop]
+        at, index = stop, index + 1
+    path.write_text("\n".join(kept) + "\n")
+
+
 def fit(args: argparse.Namespace) -> str:
     """Fit the model, unless it is there; its size and errors."""
     home = args.folder / "fit"
-    words = [args.data / "train.extxyz.xz", "--test", args.data / "test.extxyz.xz", *FIT]
-    words += ["--e0", ",".join(f"{name}={e0:.2f}" for name, e0 in E0.items())]
-    words += ["--threads", "1", "--out", home]
     if not (home / "report.json").exists():
-        subprocess.run([sys.executable, "-m", "acepot.cli", "fit", *words], check=True)
+        args.folder.mkdir(parents=True, exist_ok=True)
+        write_part(args.data / "train.extxyz.xz", args.folder / "train.extxyz")
+        write_repulsion(args.folder / "repulsion.extxyz")
+        text = FIT.format(
+            data=args.data.resolve(),
+            e0="\n".join(f"{name} = {energy:.2f}" for name, energy in E0.items()),
+            weights="\n".join(f"close{step} = {{energy = {2 / step}}}" for step in STEPS),
+        )
+        (args.folder / "fit.toml").write_text(text)
+        words = ["fit", args.folder / "fit.toml", "--threads", "1", "--no-plots", "--out", home]
+        subprocess.run([sys.executable, "-m", "acepot.cli", *words], check=True)
     report = json.loads((home / "report.json").read_text())
     test = report["test"]["all"]
-    functions = acepot.load(home / "model.acepot").basis.size
+    model = acepot.load(home / "model.acepot")
     return (
-        f"model: {functions} functions, test errors (RMSE) {test['E']['rmse']:.1f} meV/atom and "
-        f"{test['F']['rmse']:.0f} meV/Å, holes found: {report['holes']['found']}"
+        f"model: {model.coefficients.shape[2]} functions, test errors (RMSE) "
+        f"{test['E']['rmse']:.1f} meV/atom and {test['F']['rmse']:.0f} meV/Å, holes found: "
+        f"{report['holes']['found']}"
     )
 
 

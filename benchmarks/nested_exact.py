@@ -6,7 +6,7 @@ Each table has, for each 1/kT, the mean of the runs, what is exact (for six atom
 tempering), and how many standard errors of the mean lie between them; the last line counts those
 beyond three, and says how many that would be by chance (Student's t). `single` walks move one
 walker at a time, others a batch. `stuck` is the harmonic case with steps so long that nothing
-moves: it must be wrong. --full takes the sizes that README.md reports, else there are three small
+moves: it must be wrong. --full takes the sizes that README.md reports, else there are four small
 runs.
 
 Runs are replicas of one state of equal pressure that never exchange: each has its own random
@@ -127,7 +127,8 @@ def table(name: str, size: Size) -> str:
     chance = 2 * student.sf(3, size.runs - 1) * len(known)
     lines.append(
         f"  {(known > 3).sum()} of {len(known)} beyond 3 standard errors (by chance {chance:.1f}), "
-        f"the largest {known.max():.1f}, root mean square {np.sqrt((known**2).mean()):.2f}"
+        f"the largest {known.max():.1f}, root mean square {np.sqrt((known**2).mean()):.2f} "
+        f"(by chance {np.sqrt((size.runs - 1) / (size.runs - 3)):.2f})"
     )
     return "\n".join(lines)
 
@@ -142,7 +143,7 @@ def main() -> None:
     for name in args.cases:
         size = CASES[name]
         if not args.full:
-            size = replace(size, runs=3, walkers=max(size.walkers // 4, 2 * size.batch))
+            size = replace(size, runs=4, walkers=max(size.walkers // 4, 2 * size.batch))
         text = table(name, replace(size, runs=args.runs or size.runs))
         print(text, flush=True)
         if args.out:
