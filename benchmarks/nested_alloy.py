@@ -210,9 +210,11 @@ def run(args: argparse.Namespace, seed: int) -> tuple[Path, str]:
     )  # fmt: skip
     (home / "settings.toml").write_text(text)
     began = time.process_time()
-    sample(load_config(home / "settings.toml"), home / "run", say=print, plots=False)
-    with (home / "seconds").open("a") as file:
-        file.write(f"{time.process_time() - began}\n")
+    try:
+        sample(load_config(home / "settings.toml"), home / "run", say=print, plots=False)
+    finally:
+        with (home / "seconds").open("a") as file:
+            file.write(f"{time.process_time() - began}\n")
     seconds = sum(map(float, (home / "seconds").read_text().split()))
     evaluations = count(home / "run") * args.length
     told = (

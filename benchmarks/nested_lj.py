@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -138,19 +137,6 @@ def config(args: argparse.Namespace, seed: int) -> NestedConfig:
     )
 
 
-def say_every(seconds: float) -> Callable[[str], None]:
-    """Print a line now and then."""
-    last = [-seconds]
-
-    def say(text: str) -> None:
-        now = time.monotonic()
-        if now - last[0] >= seconds:
-            last[0] = now
-            print(text, flush=True)
-
-    return say
-
-
 def rows(found: AtPressure) -> list[str]:
     """A row for each peak, and what is expected of boiling and melting."""
     expected = {"boiling": boiling(), "melting": melting()}
@@ -184,9 +170,11 @@ def main() -> None:
     folders = [args.folder / f"{args.atoms}-{seed}" for seed in args.seeds]
     for seed, folder in zip(args.seeds, folders, strict=True):
         began = time.process_time()
-        sample(config(args, seed), folder, say=say_every(60), plots=False, energies=LennardJones())
-        with (folder / "seconds").open("a") as file:
-            file.write(f"{time.process_time() - began}\n")
+        try:
+            sample(config(args, seed), folder, say=print, plots=False, energies=LennardJones())
+        finally:
+            with (folder / "seconds").open("a") as file:
+                file.write(f"{time.process_time() - began}\n")
     text = report(args, folders)
     print(text)
     if args.out:
