@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/nested_exact.py [--full] [--cases NAME …] [--out FILE]
 
 Each table has, for each 1/kT, the mean of the runs, what is exact (for six atoms: by parallel
-tempering), and how many standard errors of the mean lie between them. The weights of
+tempering), and how many standard errors of the mean lie between them. C/k is that of all runs
+together: the mean of theirs, and what the variance of their ⟨H⟩ adds. The weights of
 tests/core/sampling/exact_cases.py have a bias of ln Z that is known, which stands there as well and
 is taken into account. The last line counts what is beyond three, and says how many that would be by
 chance (Student's t). `single` walks move one walker at a time, others a batch. `stuck` is the
@@ -127,18 +128,21 @@ def table(name: str, size: Size) -> str:
         f"{name}: {size.runs} runs of {size.walkers} walkers, {size.length} evaluations an "
         f"iteration, batches of {size.batch}, {spent:.0f} s CPU a run"
     ]
+    apart = case.betas**2 * each[..., 1].var(axis=0, ddof=1)
+    mean[..., 2] += apart
+    error[..., 2] = np.hypot(error[..., 2], apart * np.sqrt(2 / (size.runs - 1)))
     shift = bias(case, size.walkers)
     away = (mean - case.exact - shift) / error
     for r, pressure in enumerate(case.ensemble.pressures):
         for b, beta in enumerate(case.betas):
             lines.append(f"  P = {pressure:g}, kT = {1 / beta:.4g}")
-            lines += [
-                f"    {column:5} {mean[r, b, k]:10.4f} ± {error[r, b, k]:.4f}   "
-                f"exact {case.exact[r, b, k]:10.4f} + {shift[r, b, k]:.4f}   {away[r, b, k]:+.1f} "
-                "standard errors"
-                for k, column in enumerate(COLUMNS)
-                if np.isfinite(case.exact[r, b, k])
-            ]
+            for k in np.flatnonzero(np.isfinite(case.exact[r, b])).tolist():
+                known_bias = f" + {shift[r, b, k]:.4f}" if k == 0 else ""
+                lines.append(
+                    f"    {COLUMNS[k]:5} {mean[r, b, k]:10.4f} ± {error[r, b, k]:.4f}   "
+                    f"exact {case.exact[r, b, k]:10.4f}{known_bias:9}   {away[r, b, k]:+.1f} "
+                    "standard errors"
+                )
     known = np.abs(away[np.isfinite(away)])
     chance = 2 * student.sf(3, size.runs - 1) * len(known)
     lines.append(
