@@ -6,9 +6,9 @@ FOLDER has train.extxyz.xz and test.extxyz.xz, the unary and binary structures o
 Zuo and Ong, npj Comput. Mater. 6, 70 (2020), of which a fifth is fitted. They have no free atoms:
 E0 is the energy of the bulk metal and its cohesive energy (Kittel). Nor have they close atoms:
 dimers and squeezed cells of two elements with a screened Coulomb energy are added, lest there be
-holes. The prior ends at 30 Å³ an atom, in a dilute liquid, and where two atoms are 1.9 Å apart,
-nine tenths of the shortest distance in the data. A fit or a run that is in the folder is not
-repeated, one that was interrupted goes on.
+holes. The prior ends at 70 Å³ an atom, in the vapour, and at nine tenths of the shortest
+distance of each pair in the data. A fit or a run that is in the folder is not repeated, one that
+was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ structure.composition = {{Nb = {each}, Mo = {each}, Ta = {each}, W = {each}}}
 
 [ensemble]
 pressures = [0.1]
-volume_max = 30
+volume_max = 70
 volume_min = 8
 
 [run]
@@ -79,7 +79,19 @@ seed = {seed}
 threads = 1
 
 [guards]
-min_distance = 1.9
+holes = "allow"
+
+[guards.min_distance]
+Nb-Nb = 1.92
+Nb-Mo = 2.47
+Nb-Ta = 2.57
+Nb-W = 2.49
+Mo-Mo = 1.91
+Mo-Ta = 2.44
+Mo-W = 2.46
+Ta-Ta = 1.81
+Ta-W = 2.47
+W-W = 1.94
 
 [stop]
 temperature = {coldest}
