@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench clean
+.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -40,7 +40,9 @@ lint: $(VENV)/dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
-test-slow: $(VENV)/dev test-native test-sanitized test-threads
+test-slow: test-native test-sanitized test-threads test-exhaustive
+
+test-exhaustive: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
 
 # The library's own tests, as users compile it.
