@@ -6,7 +6,7 @@ import numpy as np
 
 from acepot.errors import InputError
 from acepot.sampling import cells as many
-from acepot.sampling.cells import Ints
+from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.draws import Purpose, draws
 from acepot.sampling.energies import Energies, EnergyModel, checked
 from acepot.sampling.ensemble import Ensemble
@@ -37,32 +37,26 @@ def first_walkers(
     count, n, prior = settings.walkers, ensemble.atoms, ensemble.prior
     found = Walkers.empty((count,), n)
     shapes = np.broadcast_to(np.asarray(prior.cell, float), (count, 3, 3))
-    open_, calls = np.arange(count), 0
-    for turn in range(settings.tries):
-        random = draws(settings.seed, replica, 0, Purpose.SHAPE, turn)
-        rounds = _AGAIN if turn else settings.shape_rounds
-        shapes = prior.walk_shapes(random, shapes, rounds)
-        random = draws(settings.seed, replica, 0, Purpose.START, turn)
-        edges = np.cbrt(prior.draw_volumes(random, count, n) / many.volumes(shapes))
-        cells = shapes * edges[:, None, None]
-        positions = random.random((count, n, 3)) @ cells
-        numbers = np.tile(ensemble.numbers, (count, 1))
-        if ensemble.elements:
-            numbers = random.choice(np.array(ensemble.elements), (count, n))
-        some = open_[~prior.broken(numbers[open_], positions[open_], cells[open_])]
-        if len(some) == 0:
+    open_, calls, tried = np.arange(count), 0, 0
+    while len(open_) and tried < settings.tries:
+        # what fills the batch are further tries of those that are still open
+        copies = min(count // len(open_), settings.tries - tried)
+        owners = np.repeat(open_, copies)
+        drawn = _drawn(ensemble, settings, replica, shapes[owners], tried)
+        shapes = shapes.copy()
+        shapes[owners] = drawn.cells / np.cbrt(many.volumes(drawn.cells))[:, None, None]
+        tried += copies
+        good = np.flatnonzero(~prior.broken(drawn.numbers, drawn.positions, drawn.cells))
+        if len(good) == 0:
             continue
-        drawn = Walkers.empty((len(some),), n)
-        drawn.numbers[:], drawn.positions[:] = numbers[some], positions[some]
-        drawn.cells[:] = cells[some]
-        value(ensemble, energies, drawn, np.full(len(some), replica))
-        calls += len(some)
-        low = drawn.total < prior.ceiling * n
-        found.put(drawn.take(low), some[low])
-        open_ = np.setdiff1d(open_, some[low])
-        if len(open_) == 0:
-            break
-    else:
+        drawn = drawn.take(good)
+        value(ensemble, energies, drawn, np.full(len(good), replica))
+        calls += len(good)
+        low = np.flatnonzero(drawn.total < prior.ceiling * n)
+        some, first = np.unique(owners[good[low]], return_index=True)
+        found.put(drawn.take(low[first]), some)
+        open_ = np.setdiff1d(open_, some)
+    if len(open_):
         raise InputError(
             f"tries: {len(open_)} of {count} first configurations were too close or above the "
             f"ceiling of {prior.ceiling:g} eV/atom in each of {settings.tries} tries; raise "
@@ -70,6 +64,33 @@ def first_walkers(
         )
     dress(ensemble, settings.seed, found, replica)
     return found, calls
+
+
+def _drawn(
+    ensemble: Ensemble, settings: Settings, replica: int, shapes: Floats, tried: int
+) -> Walkers:
+    """Configurations from the prior, but for the smallest distances, which may be broken.
+
+    Args:
+        ensemble: what is sampled.
+        settings: of the run.
+        replica: which pressure.
+        shapes: of unit volume, where the walks of the cells begin, shape (m, 3, 3).
+        tried: draws of each walker so far.
+    """
+    prior, (m, n) = ensemble.prior, (len(shapes), ensemble.atoms)
+    rounds = _AGAIN if tried else settings.shape_rounds
+    random = draws(settings.seed, replica, 0, Purpose.SHAPE, tried)
+    shapes = prior.walk_shapes(random, shapes, rounds)
+    random = draws(settings.seed, replica, 0, Purpose.START, tried)
+    drawn = Walkers.empty((m,), n)
+    edges = np.cbrt(prior.draw_volumes(random, m, n) / many.volumes(shapes))
+    drawn.cells[:] = shapes * edges[:, None, None]
+    drawn.positions[:] = random.random((m, n, 3)) @ drawn.cells
+    drawn.numbers[:] = ensemble.numbers
+    if ensemble.elements:
+        drawn.numbers[:] = random.choice(np.array(ensemble.elements), (m, n))
+    return drawn
 
 
 def value(ensemble: Ensemble, energies: EnergyModel, walkers: Walkers, replicas: Ints) -> None:
