@@ -142,7 +142,7 @@ def coexistence(
     pressure: float,
     temperature: float,
     cells: int,
-    steps: int = 15_000,
+    steps: int = 10_000,
 ) -> Coexistence:
     """Where crystal and liquid are in equilibrium.
 
