@@ -5,12 +5,12 @@ r"""A melting point by coexistence: crystal and liquid of one model in one cell,
 
 All steps are runs of `acepot md` in ASE and go on when the command is given again. A cube of
 crystal at the pressure and the temperature gives the lattice constant. Of a crystal of twice as
-many cells along z one half is held, while the other is melted at 2.5 times the temperature. Then
-all atoms move, at the pressure (the edges change one by one) and then at constant energy: where the
-temperature is too high, crystal melts and takes up the heat, until both phases are in equilibrium
-(Morris et al., Phys. Rev. B 49, 3109 (1994)). What is given are the temperature and the pressure of
-the second half of that run, with errors by blocks of 1 ps, and the part of the cell that is
-crystalline, which must be neither all nor nothing.
+many cells along z one half is held, while the other is melted at 2.5 times the temperature and
+cooled. Then all atoms move, at the pressure (the edges change one by one) and then at constant
+energy: where the temperature is too high, crystal melts and takes up the heat, until both phases
+are in equilibrium (Morris et al., Phys. Rev. B 49, 3109 (1994)). What is given are the temperature
+and the pressure of the second half of that run, with errors by blocks of 1 ps, and the part of the
+cell that is crystalline, which must be neither all nor nothing.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def coexistence(
     pressure: float,
     temperature: float,
     cells: int,
-    steps: int = 10_000,
+    steps: int = 8_000,
 ) -> Coexistence:
     """Where crystal and liquid are in equilibrium.
 
@@ -164,8 +164,10 @@ def coexistence(
     both.set_constraint(FixAtoms(mask=both.get_scaled_positions()[:, 2] < 0.499))
     hot = {"temperature": HOT * temperature, "initial": 2 * HOT * temperature}
     dynamics(folder, "melted", model, both, kind="nvt", steps=2000, **hot)
-    both = free(folder / "melted")
-    dynamics(folder, "relaxed", model, both, cell="anisotropic", steps=2000, **at)
+    both = read(folder / "melted" / "last.extxyz")  # one half is still held
+    dynamics(folder, "cooled", model, both, kind="nvt", steps=1500, temperature=temperature)
+    both = free(folder / "cooled")
+    dynamics(folder, "relaxed", model, both, cell="anisotropic", steps=1500, **at)
     both = free(folder / "relaxed")
     kept = {"temperature": temperature, "initial": '"keep"'}
     log = dynamics(folder, "both", model, both, kind="nve", steps=steps, **kept)
