@@ -142,7 +142,7 @@ def coexistence(
     pressure: float,
     temperature: float,
     cells: int,
-    steps: int = 8_000,
+    steps: int = 16_000,
 ) -> Coexistence:
     """Where crystal and liquid are in equilibrium.
 
