@@ -39,6 +39,8 @@ class Set:
         every: of the training structures.
         degree: of the basis.
         observables: what is fitted.
+        kinds: config type by the last part of that of the file, where both files name them apart.
+        frames: structures from which a group has a scaling of its own.
     """
 
     train: str
@@ -46,6 +48,8 @@ class Set:
     every: int
     degree: tuple[float, ...]
     observables: tuple[str, ...]
+    kinds: bool = False
+    frames: int = 100
 
 
 def _mlearn(element: str, *degree: float) -> Set:
@@ -61,7 +65,7 @@ SETS = {
     "ni": _mlearn("Ni", 14, 11, 8),
     "alloy": Set(
         "monbtaw_snap2020/train.extxyz.xz", "monbtaw_snap2020/test.extxyz.xz", 14, (8, 6),
-        ("energy", "forces", "virial"),
+        ("energy", "forces", "virial"), kinds=True, frames=50,
     ),
 }  # fmt: skip
 CUTOFF = 5.0
@@ -84,7 +88,7 @@ def main() -> None:
     for name in chosen.sets:
         fit = _fitted(name, SETS[name], chosen.data)
         begin = time.process_time()
-        calibration = calibrate(fit.left_out)
+        calibration = calibrate(fit.left_out, SETS[name].frames)
         print(f"{name}: left out in {time.process_time() - begin:.0f} CPU s", flush=True)
         print("  test set                     count   68 %   90 %   95 %  Spearman")
         _table(fit.held_out, calibration, tested)
@@ -102,6 +106,8 @@ def main() -> None:
 def _fitted(name: str, one: Set, data: Path) -> acepot.Fit:
     begin = time.process_time()
     train, test = (acepot.read_structures(data / file)[0] for file in (one.train, one.test))
+    if one.kinds:
+        train, test = ([_by_kind(s) for s in several] for several in (train, test))
     basis = {"order": len(one.degree), "degree": one.degree, "cutoff": CUTOFF}
     fit = acepot.fit(train[:: one.every], basis, observables=one.observables, test=test)
     print(
@@ -109,6 +115,20 @@ def _fitted(name: str, one: Set, data: Path) -> acepot.Fit:
         f"{time.process_time() - begin:.0f} CPU s"
     )
     return fit
+
+
+def _by_kind(s: Structure) -> Structure:
+    """Its config type is SS (solid solutions), AIMD, Elastic or Surface, whatever the elements.
+
+    Those of the test file are Mo_Test, which is molecular dynamics, and MoTa_Test, which is not.
+    """
+    elements, kind = s.config_type.split("_")
+    if kind == "Test":
+        kind = "AIMD" if len(elements) <= 2 else "SS"
+    return Structure(
+        s.numbers, s.positions, s.cell, s.pbc, energy=s.energy, forces=s.forces, virial=s.virial,
+        config_type=kind, name=s.name,
+    )  # fmt: skip
 
 
 def _table(found: Sequence[Prediction], calibration: Calibration, sums: Sums) -> None:
