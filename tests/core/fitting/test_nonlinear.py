@@ -342,7 +342,7 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
         ({"embedding": {"default": {"exponents": [1.0]}}}, "one weight and one exponent for each"),
         ({"embedding": {"H": {}}}, "embedding.H: expected O, Si or default"),
         ({"embedding": {"O": {}}}, "embedding: Si has none"),
-        ({"embedding": EMBEDDING, "committee": {"size": 3}}, "committee: nonlinear models have none"),
+        ({"embedding": EMBEDDING, "committee": {"size": 3}}, "nonlinear models have none"),
         ({"embedding": EMBEDDING, "nonlinear": {"inner": 0}}, "inner: expected more than 0"),
     ],
 )
