@@ -207,7 +207,8 @@ def load_config(path: str | Path) -> FitConfig:
     """
     path = Path(path)
     config = from_toml(FitConfig, path)
-    return replace(config, data=config.data.found(path.parent))
+    prior = config.prior.moved(lambda name: str(path.parent / name))
+    return replace(config, data=config.data.found(path.parent), prior=prior)
 
 
 def dump_config(config: FitConfig, folder: str | Path | None = None) -> str:

@@ -215,8 +215,8 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Dotted names of all keys in a TOML table, written as `keys` writes them."""
     for key, value in table.items():
         name = f"{prefix}{key}"
-        if prefix == "weights.":
-            name = "weights.NAME"
+        if prefix in ("weights.", "embedding."):
+            name = f"{prefix}NAME"
         yield name
         if isinstance(value, Mapping):
             yield from flat(value, f"{name}.")

@@ -132,8 +132,8 @@ def test_atoms_of_ase_are_structures(structures: list[Structure]) -> None:
 def test_names_and_mappings_stand_for_settings(structures: list[Structure]) -> None:
     one = fit(structures, BASIS, solver={"kind": "qr", "damping": 0.1}, prior="none", threads=1)
     assert one.recipe.solver == QR(damping=0.1)
-    with pytest.raises(InputError, match=r"solver.kind: expected one of .*got 'lsqr'"):
-        fit(structures, BASIS, solver="lsqr")
+    with pytest.raises(InputError, match=r"solver.kind: expected one of .*got 'lsq'"):
+        fit(structures, BASIS, solver="lsq")
     with pytest.raises(InputError, match=r"observables\[0\]: expected one of 'energy', .*'force'"):
         fit(structures, BASIS, observables=["force"])
     with pytest.raises(InputError, match="structures: expected at least one, got none"):

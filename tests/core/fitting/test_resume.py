@@ -106,7 +106,7 @@ def end_again_and_again(here: Path, seed: int, kills: int, number: int) -> None:
     said = whole.communicate(timeout=120)[0]
     assert whole.returncode == 0 and f"rows of {COUNT}" in said, said
     expected = left(here / "whole")
-    assert set(expected) == {"model.acepot", "report.json", "fit.toml"}
+    assert set(expected) == {"model.acepot", "report.json", "fit.toml", "worst.extxyz"}
 
     rng = random.Random(seed)
     done: list[int] = []
