@@ -90,7 +90,12 @@ def mean_and_error(values: np.ndarray, blocks: int = 20) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     ("energy", "options", "ranks"),
-    [(0.0, "", 1), (E0, "", 1), (E0, "", 2), (-158.5, "e0 no", 1)],
+    [
+        (0.0, "", 1),
+        (E0, "", 1),
+        pytest.param(E0, "", 2, marks=pytest.mark.slow),
+        (-158.5, "e0 no", 1),
+    ],
 )
 def test_an_ideal_gas_has_its_number_of_atoms(
     tmp_path: Path, energy: float, options: str, ranks: int

@@ -230,7 +230,9 @@ def pressure(frame: Structure, kelvin: float) -> np.ndarray:
 RELAXED = {"ase": 2000, "openmm": 6000, "ipi": 2000, "lammps": 2000}
 
 
-@pytest.mark.parametrize("cell", STRAINS)
+@pytest.mark.parametrize(
+    "cell", [pytest.param("anisotropic", marks=pytest.mark.slow), pytest.param("full")]
+)
 def test_a_strained_cell_relaxes(
     engine: str, cell: str, go: Callable[..., Columns], tmp_path: Path
 ) -> None:
