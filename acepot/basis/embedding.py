@@ -97,23 +97,32 @@ def embed(shifted: bool, m: float, rho: Array) -> tuple[Array, Array]:
     if shifted:
         if m == 1.0:
             return rho, np.ones_like(rho)
-        nu, e = 1.0 / m, np.exp(-a)
-        x, y = nu ** (nu / (1 - nu)), nu ** (1 / (1 - nu))
+        x, y, e = _screened(m, a)
         base = x * e + a
         return (
             sign * (base**m - y * e),
             m * (1 - x * e) * base ** (m - 1) + y * e,
         )
     scale = REGULAR ** (1 - m)
-    cube = (REGULAR * a) ** 3
-    near = cube <= 30.0
-    g = np.where(near, np.exp(-np.minimum(cube, 30.0)), 0.0)
-    slope = np.where(near, -3 * REGULAR**3 * a**2 * g, 0.0)
+    g = _regular(a)
+    slope = -3 * REGULAR**3 * a**2 * g
     tiny = a <= 1e-10
     safe = np.where(tiny, 1.0, a)
     value = (1 - g) * safe**m + scale * g * safe
     first = (1 - g) * m * safe ** (m - 1) - slope * safe**m + scale * slope * safe + scale * g
     return np.where(tiny, scale * rho, sign * value), np.where(tiny, scale, first)
+
+
+def _screened(m: float, a: Array) -> tuple[float, float, Array]:
+    """ν^(ν/(1-ν)), ν^(1/(1-ν)) and exp(-a) of FinnisSinclairShiftedScaled, ν = 1/m."""
+    nu = 1.0 / m
+    return nu ** (nu / (1 - nu)), nu ** (1 / (1 - nu)), np.exp(-a)
+
+
+def _regular(a: Array) -> Array:
+    """G = exp(-(w a)³) of FinnisSinclair, 0 where (w a)³ > 30."""
+    cube = (REGULAR * a) ** 3
+    return np.asarray(np.where(cube <= 30.0, np.exp(-np.minimum(cube, 30.0)), 0.0))
 
 
 def curvature(shifted: bool, m: float, rho: Array) -> Array:
@@ -128,17 +137,14 @@ def curvature(shifted: bool, m: float, rho: Array) -> Array:
     if shifted:
         if m == 1.0:
             return np.zeros_like(rho)
-        nu, e = 1.0 / m, np.exp(-a)
-        x, y = nu ** (nu / (1 - nu)), nu ** (1 / (1 - nu))
+        x, y, e = _screened(m, a)
         base, slope = x * e + a, 1 - x * e
         second = m * (m - 1) * base ** (m - 2) * slope**2 + m * base ** (m - 1) * x * e
         return np.asarray(sign * (second - y * e))
     scale = REGULAR ** (1 - m)
-    cube = (REGULAR * a) ** 3
-    near = cube <= 30.0
-    g = np.where(near, np.exp(-np.minimum(cube, 30.0)), 0.0)
-    first = np.where(near, -3 * REGULAR**3 * a**2 * g, 0.0)
-    second = np.where(near, (9 * REGULAR**6 * a**4 - 6 * REGULAR**3 * a) * g, 0.0)
+    g = _regular(a)
+    first = -3 * REGULAR**3 * a**2 * g
+    second = (9 * REGULAR**6 * a**4 - 6 * REGULAR**3 * a) * g
     safe = np.where(a <= 1e-10, 1.0, a)
     value = (1 - g) * m * (m - 1) * safe ** (m - 2) - 2 * first * m * safe ** (m - 1)
     value += second * (scale * safe - safe**m) + 2 * scale * first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,9 +40,9 @@ class MoveSettings(Kind, tag="kind"):
         if not 1 <= length <= 10_000:
             raise InputError(f"length: expected 1 to 10000 steps, got {length}")
 
+    @abstractmethod
     def move(self) -> Move:
         """What makes it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
