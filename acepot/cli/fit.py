@@ -20,7 +20,7 @@ from acepot.cli.options import (
 )
 from acepot.cli.terminal import show
 from acepot.errors import InputError
-from acepot.fitting.config import Committee, Data, FitConfig, load_config
+from acepot.fitting.config import Committee, Data, FitConfig, LearnedRadials, load_config
 from acepot.fitting.folder import WORST, fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
@@ -80,6 +80,9 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--threads", type=int, metavar="N", help="structures at once (all cores)")
     verb.add_argument(
         "--calibrate", action="store_true", help="state standard deviations; docs/uncertainty.md"
+    )
+    verb.add_argument(
+        "--learn", action="store_true", help="learn the radial functions, too; docs/fit_toml.md"
     )
     verb.add_argument("--no-plots", action="store_true", help="draw nothing")
 
@@ -146,6 +149,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--ignore": options.ignore,
         "--units": options.units,
         "--accept-labels": options.accept_labels or None,
+        "--learn": options.learn or None,
         "--calibrate": options.calibrate or None,
     }
     if _is_toml(options.source):
@@ -162,7 +166,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         basis = replace(basis, cutoff=pair_number("--cutoff", options.cutoff))
     if options.r0 is not None:
         basis = replace(basis, r0=pair_number("--r0", options.r0))
-    basis = replace(basis, bonds_once=same_both_ways(basis))
+    basis = replace(basis, bonds_once=same_both_ways(basis) and not options.learn)
     keys = label_keys(options)
     files, fraction = _tested(options.test or [])
     data = Data(
@@ -182,7 +186,8 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
     committee = Committee(calibrate=options.calibrate)
-    return FitConfig(data, basis, e0=e0, solver=solver, committee=committee)
+    learned = LearnedRadials() if options.learn else None
+    return FitConfig(data, basis, e0=e0, solver=solver, committee=committee, learned=learned)
 
 
 def _tested(given: Sequence[str]) -> tuple[list[str], float]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from acepot.fitting.assembly import StructureRows
 from acepot.fitting.choice import Choice
 from acepot.fitting.consistency import Consistency
+from acepot.fitting.learning import Learning
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.partition import Partition
 from acepot.fitting.solution import Solution
@@ -47,6 +48,7 @@ class Assembled:
         virials: how they compare with energies and forces, if that decided whether they are among
             the rows; None: it was stated, or there are none.
         solution: of the rows as they are, where it is known.
+        learning: how its radial functions were learned; None: they are not.
     """
 
     choice: Choice
@@ -57,3 +59,4 @@ class Assembled:
     solving: float | None = None
     virials: Consistency | None = None
     solution: Solution | None = None
+    learning: Learning | None = None

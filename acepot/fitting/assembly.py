@@ -205,17 +205,27 @@ class Job:
             number = next(i for i, one in enumerate(self.structures) if one is structure)
             raise named(structure, error, number) from None
 
-    def from_the_start(self) -> tuple[Gathered, tuple[StructureRows, ...]]:
-        """All rows, from the last checkpoint on if there is one, and those that are kept."""
+    def checkpoint(self) -> tuple[int, Gathered] | None:
+        """How many structures are in the rows of the last checkpoint, and these; None: no such."""
+        if self.memory is None:
+            return None
+        tell = self.say or (lambda _line: None)
+        return self.memory.begin(self.recipe, self.structures, self.basis.tables.digest, tell)
+
+    def from_the_start(
+        self, found: tuple[int, Gathered] | None = None
+    ) -> tuple[Gathered, tuple[StructureRows, ...]]:
+        """All rows, from a checkpoint on if there is one, and those that are kept.
+
+        Args:
+            found: what `checkpoint` gave.
+        """
         apart = bool(self.recipe.tried)
         division = self.recipe.solver.division
-        rows, start = Gathered.none_yet(self.basis.expanded.size, apart, division), 0
+        none = 0, Gathered.none_yet(self.basis.expanded.size, apart, division)
+        start, rows = none if found is None else found
         if self.memory is None:
             return rows, self.add_to(rows)
-        digest, tell = self.basis.tables.digest, self.say or (lambda _line: None)
-        found = self.memory.begin(self.recipe, self.structures, digest, tell)
-        if found is not None:
-            start, rows = found
         with self.memory.stoppable():
             return rows, self.add_to(rows, start)
 

@@ -23,6 +23,7 @@ from acepot.fitting.recipe import (
     TRIED,
     Committee,
     Densities,
+    LearnedRadials,
     Recipe,
     Restraint,
     Weights,
@@ -37,6 +38,7 @@ __all__ = [
     "Committee",
     "Data",
     "Densities",
+    "LearnedRadials",
     "FitConfig",
     "Restraint",
     "Weights",
@@ -160,6 +162,7 @@ class FitConfig(Settings):
         committee: of the posterior.
         embedding: densities of a nonlinear model.
         nonlinear: how it is fitted.
+        learned: radial functions that are learned.
     """
 
     data: Data
@@ -172,6 +175,7 @@ class FitConfig(Settings):
     committee: Committee = field(default_factory=Committee)
     embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
     nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
+    learned: LearnedRadials | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()

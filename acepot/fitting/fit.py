@@ -30,12 +30,22 @@ from acepot.fitting.forecast import (
     nominal,
     refusal,
 )
+from acepot.fitting.gathered import Gathered
 from acepot.fitting.labels.examination import trusted
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.newton_cg import NewtonCG
+from acepot.fitting.nonlinear.resumed import learned as learn_radials
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Prior
-from acepot.fitting.recipe import TRIED, Committee, Densities, Recipe, Restraint, Weights
+from acepot.fitting.recipe import (
+    TRIED,
+    Committee,
+    Densities,
+    LearnedRadials,
+    Recipe,
+    Restraint,
+    Weights,
+)
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
@@ -64,6 +74,7 @@ def fit(
     committee: Committee | Mapping[str, int] | None = None,
     embedding: Mapping[str, Densities | Mapping[str, Any]] | None = None,
     nonlinear: NewtonCG | Mapping[str, Any] | None = None,
+    learned: LearnedRadials | Mapping[str, Any] | None = None,
     test: Iterable[Any] = (),
     threads: int | None = None,
     say: Say | None = None,
@@ -87,6 +98,8 @@ def fit(
         committee: of the posterior.
         embedding: makes the model nonlinear: densities by element, "default" for all others.
         nonlinear: how such a model is fitted.
+        learned: makes radial functions combinations that are learned from the data; {}: with
+            defaults.
         test: structures that are only predicted.
         threads: structures handled at once; None: one per processor.
         say: called with lines for people; None: silent.
@@ -103,7 +116,7 @@ def fit(
     given: dict[str, Any] = {
         "basis": basis, "solver": solver, "prior": prior,
         "weights": weights, "e0": e0, "restraint": restraint, "committee": committee,
-        "embedding": embedding, "nonlinear": nonlinear,
+        "embedding": embedding, "nonlinear": nonlinear, "learned": learned,
     }  # fmt: skip
     given |= {"tried": TRIED} if observables is None else {"observables": tuple(observables)}
     for name in ("solver", "prior"):
@@ -170,15 +183,39 @@ def fit_structures(
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell, watched=say is not None)
     job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
     cost = None if say is None else _forecast(job, counts, held, say)
-    gathered, kept = job.from_the_start()
-    if restrained(recipe):
-        gathered.fitted.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
     solving = None if cost is None else cost.solving
-    state = Assembled(choice, basis, gathered.fitted, kept, threads, solving)
-    state = decided(state, gathered, tell)
+    begun = job.checkpoint()
+    learning = None if memory is None else memory.learning
+    if learning is None or learning.ended is None:
+        state, begun = _assembled(job, choice, begun, solving), None
+        if recipe.learned is not None:
+            learning = learn_radials(state, train, tell, memory=memory, start=learning)
+    if learning is not None:
+        functions = basis.learned(learning.best, learning.by_l)
+        state = _assembled(replace(job, basis=functions), choice, begun, solving)
+        state = replace(state, learning=learning)
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
     return solved(state, train, test, config, say, memory=memory)
+
+
+def _assembled(
+    job: Job, choice: Choice, begun: tuple[int, Gathered] | None, solving: float | None
+) -> Assembled:
+    """All rows of a basis, with virials if they are consistent.
+
+    Args:
+        job: its structures.
+        choice: recipe and E0.
+        begun: rows of a checkpoint; None: there are none.
+        solving: seconds that the solver should take; None: not known.
+    """
+    basis, recipe = job.basis, job.recipe
+    gathered, kept = job.from_the_start(begun)
+    if restrained(recipe):
+        gathered.fitted.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
+    state = Assembled(choice, basis, gathered.fitted, kept, job.threads, solving)
+    return decided(state, gathered, job.say or silent)
 
 
 def _check_harmonics(spec: BasisSpec) -> None:

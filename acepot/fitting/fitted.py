@@ -184,6 +184,8 @@ class Fit:
         if self.test:
             report["test"] = errors(self.test, self.test_results, evaluate)
         report["basis"] = basis.size
+        if self.assembled.learning is not None:
+            report["learned"] = self.assembled.learning.report
         if found.trial is not None:
             report["cut-offs"] = found.trial.report
         report["e0"] = {s: {"energy": e, "origin": found.origin[s]} for s, e in found.e0.items()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acepot.basis.expansion import Expansion
 from acepot.basis.irrep import SCALAR
+from acepot.basis.learned import LearnedBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
@@ -26,7 +28,7 @@ class LoweredBasis:
     """The functions of an energy: as products, as Tables, and as a model without coefficients.
 
     Args:
-        spec: the resolved basis.
+        spec: the resolved choices: which products there are.
         size: how many functions there are: of each order, of pairs, in total.
         expanded: they, written out as products.
         blank: their model, with E0, whose coefficients are 0.
@@ -83,6 +85,18 @@ class LoweredBasis:
         expanded = spec.expansion(note if watched else None)
         blank = Model(spec, np.zeros(expanded.size), np.array([e0[s] for s in spec.elements]))
         return cls(spec, size, expanded, blank, lower(blank, expanded=expanded))
+
+    def learned(self, weights: NDArray[np.float64], by_l: bool) -> LoweredBasis:
+        """The same products over radial functions that were learned.
+
+        Args:
+            weights: as in `LearnedBasis`.
+            by_l: whether every l has radial functions of its own.
+        """
+        basis = LearnedBasis(self.spec, weights, by_l)
+        blank = replace(self.blank, basis=basis)
+        expanded = basis.expansion()
+        return replace(self, expanded=expanded, blank=blank, tables=lower(blank, expanded=expanded))
 
     def potential(self, model: Model, threads: int) -> Potential:
         """A model of this basis bound to the native evaluator.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from acepot.basis.choices import MAX_DEGREE
 from acepot.basis.embedding import Embedding
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
@@ -20,6 +21,7 @@ __all__ = [
     "TRIED",
     "Committee",
     "Densities",
+    "LearnedRadials",
     "Recipe",
     "Restraint",
     "Weights",
@@ -147,6 +149,44 @@ class Densities(Settings):
 
 
 @dataclass(frozen=True)
+class LearnedRadials(Settings):
+    """Radial functions that are combinations of many, R_n = Σ_k w_nk g_k, w learned from the data.
+
+    Args:
+        functions: how many g_k are combined for each pair of elements.
+        by_l: learn functions of every l by themselves.
+        steps: at most so many improvements of w.
+        atoms: w is learned from structures with about so many atoms in all, of every config type
+            its part.
+        held_out: part of these that only decides when to end; 0: none.
+        strength: standard deviation that the prior gives to the change of w_n1; that of w_nk is
+            smaller by k^smoothness.
+        smoothness: how fast it falls.
+        seed: of the generator that draws the structures.
+    """
+
+    functions: int = 16
+    by_l: bool = False
+    steps: int = 12
+    atoms: int = 6000
+    held_out: float = 0.1
+    strength: float = 1.0
+    smoothness: float = 2.0
+    seed: int = 0
+
+    def check(self) -> None:
+        """Numbers that can be."""
+        at_least("functions", self.functions, 2, most=MAX_DEGREE)
+        at_least("steps", self.steps)
+        at_least("atoms", self.atoms, 1)
+        at_least("strength", self.strength, above=True)
+        at_least("smoothness", self.smoothness)
+        at_least("seed", self.seed)
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out: expected a part from 0 to below 1, got {self.held_out}")
+
+
+@dataclass(frozen=True)
 class Recipe(Settings):
     """What is fitted and how, whatever the data are.
 
@@ -163,6 +203,7 @@ class Recipe(Settings):
         committee: of the posterior.
         embedding: makes the model nonlinear: densities by element, "default" for all others.
         nonlinear: how such a model is fitted.
+        learned: radial functions that are learned; None: those of the basis as they are.
     """
 
     basis: BasisSpec = field(default_factory=BasisSpec)
@@ -176,6 +217,7 @@ class Recipe(Settings):
     committee: Committee = field(default_factory=Committee)
     embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
     nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
+    learned: LearnedRadials | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -193,7 +235,18 @@ class Recipe(Settings):
                 "committee: nonlinear models have none: expected size = 0 and calibrate = false "
                 f"beside embedding, got {self.committee.size} and {self.committee.calibrate}"
             )
-        if self.embedding and (strange := set(self.observables) - {*AUTOMATIC, *TRIED}):
+        if self.learned is not None and self.basis.bonds_once:
+            raise InputError(
+                "basis.bonds_once: expected false beside learned, whose radial functions of A-B "
+                "and B-A differ, got true"
+            )
+        if self.learned is not None and self.basis.formulation != "self-interaction":
+            raise InputError(
+                'learned: expected basis.formulation = "self-interaction", got '
+                f"{self.basis.formulation!r}, whose products have radial functions of their own"
+            )
+        nonlinear = self.embedding or self.learned is not None
+        if nonlinear and (strange := set(self.observables) - {*AUTOMATIC, *TRIED}):
             raise InputError(
                 f"observables: nonlinear models are fitted to {', '.join((*AUTOMATIC, *TRIED))}, "
                 f"got {min(strange)!r}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.fitting.gathered import Gathered
+from acepot.fitting.learning import Ending, Learning
 from acepot.fitting.newton_cg import Descent
 from acepot.fitting.recipe import Recipe
 from acepot.run.checkpoint import Checkpoint
@@ -30,8 +31,8 @@ EVERY = 20.0
 _SETTINGS = "recipe.toml"
 #: What tells a folder of checkpoints from those of others.
 _MARK = {"kind": "fit"}
-#: Before the names of the arrays of a nonlinear fit.
-_NONLINEAR = "nonlinear."
+#: Before the names of the arrays of a nonlinear fit, and of radial functions that are learned.
+_NONLINEAR, _LEARNED = "nonlinear.", "learned."
 
 
 class Memory:
@@ -51,6 +52,7 @@ class Memory:
         self._total = 0
         self._rows: dict[str, NDArray[Any]] = {}  # of all structures, once they are there
         self.descent: Descent | None = None  # of a nonlinear fit that was under way
+        self.learning: Learning | None = None  # of radial functions, under way or at its end
 
     @property
     def is_needless(self) -> bool:
@@ -89,9 +91,9 @@ class Memory:
         try:
             with state.open("rb") as file, np.load(file) as arrays:
                 kept = dict(arrays)
-                own = {n: v for n, v in kept.items() if not n.startswith(_NONLINEAR)}
+                own = {n: v for n, v in kept.items() if not n.startswith((_NONLINEAR, _LEARNED))}
                 rows = Gathered.restored(own, recipe.solver.division)
-                self.descent = _descent(kept)
+                self.descent, self.learning = _descent(kept), _learning(kept)
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
             anew(f"{state}: damaged ({error})")
             return None
@@ -146,6 +148,39 @@ class Memory:
             say(f"stopped after step {at.iterations}; the same command goes on from there")
             raise KeyboardInterrupt
 
+    def learned(self, at: Learning, say: Callable[[str], None]) -> None:
+        """Take note of a step of learning radial functions.
+
+        Once it is at its end, the rows that follow are those of the new functions.
+
+        Args:
+            at: the iterate.
+            say: told when the fit stops.
+
+        Raises:
+            KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+        """
+        self.learning = at
+        if at.ended is not None:
+            self._rows = {}
+        elif self._rows and self._is_due():
+            self._learned(say)
+
+    def pause(self, say: Callable[[str], None]) -> None:
+        """Stop learning radial functions in the midst of a step, if that is asked for.
+
+        Raises:
+            KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
+        """
+        if self._stopped() and self._rows:
+            self._learned(say)
+
+    def _learned(self, say: Callable[[str], None]) -> None:
+        if self._save(self._total, self._rows):
+            steps = 0 if self.learning is None else self.learning.steps
+            say(f"stopped after step {steps}; the same command goes on from there")
+            raise KeyboardInterrupt
+
     def _is_due(self) -> bool:
         return self._stopped() or time.monotonic() - self._saved >= self._every
 
@@ -153,7 +188,7 @@ class Memory:
         """Make a checkpoint; whether the process is to stop."""
         stopped = self._stopped()
         with self._home.new_state(self._last).open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays, **_arrays_of(self.learning))
         self._last = self._home.record(step, self._last)
         self._saved = time.monotonic()
         return stopped
@@ -193,6 +228,31 @@ def _descent(state: Mapping[str, Any]) -> Descent | None:
     loss, damping, growth, *counts = state[_NONLINEAR + "numbers"].tolist()
     coefficients = state[_NONLINEAR + "coefficients"]
     return Descent(coefficients, loss, damping, growth, *map(int, counts))
+
+
+def _arrays_of(at: Learning | None) -> dict[str, Any]:
+    """A state of learning radial functions as arrays."""
+    if at is None:
+        return {}
+    found = {
+        "weights": at.weights, "best": at.best, "damping": at.damping, "losses": at.losses,
+        "held_out": at.held_out, "by_l": int(at.by_l),
+        "ended": "" if at.ended is None else at.ended.name,
+    }  # fmt: skip
+    return {_LEARNED + name: np.asarray(value) for name, value in found.items()}
+
+
+def _learning(state: Mapping[str, NDArray[Any]]) -> Learning | None:
+    """It again, if there is one in a state."""
+    found = {n.removeprefix(_LEARNED): v for n, v in state.items() if n.startswith(_LEARNED)}
+    if not found:
+        return None
+    name = str(found["ended"])
+    return Learning(
+        found["weights"], found["best"], bool(found["by_l"]), float(found["damping"]),
+        tuple(found["losses"].tolist()), tuple(found["held_out"].tolist()),
+        Ending[name] if name else None,
+    )  # fmt: skip
 
 
 def digest(structures: Sequence[Structure]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from acepot.basis.choices import PairNumber, pair_number
 from acepot.basis.embedding import Nonlinear
+from acepot.basis.learned import LearnedBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
@@ -73,6 +74,11 @@ def _describe_functions(model: Model | TensorModel, tables: Tables) -> Lines:
     """The basis of a model, and how far it reaches."""
     if isinstance(model.basis, BasisSpec):
         lines = describe_basis(model.basis)
+    elif isinstance(model.basis, LearnedBasis):
+        lines = describe_basis(model.basis.spec)
+        channels, many = model.basis.weights.shape[2:]
+        each = "for every l" if model.basis.by_l else "for all l"
+        lines.append(("learned", f"{channels} of {many} radial functions, {each}"))
     else:
         lines = [("elements", " ".join(SYMBOLS[z] for z in model.numbers))]
         lines.append(("basis", f"{tables.functions} functions listed one by one"))

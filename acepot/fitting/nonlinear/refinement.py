@@ -96,7 +96,7 @@ def refine(
             have no functions.
     """
     blank = basis.blank
-    evaluator = NativeEvaluator(lower(basis.spec, expanded=basis.expanded), threads)
+    evaluator = NativeEvaluator(lower(basis.blank.basis, expanded=basis.expanded), threads)
     training = [labelled(s, recipe, blank.e0, blank.numbers) for s in train]
     restraint = None
     if recipe.restraint.weight > 0 and applies(basis.spec):
@@ -138,7 +138,7 @@ def reproduced(
     Returns:
         Of each structure energy (less E0), forces and virial in the order of design rows.
     """
-    evaluator = NativeEvaluator(lower(basis.spec, expanded=basis.expanded), 1)
+    evaluator = NativeEvaluator(lower(basis.blank.basis, expanded=basis.expanded), 1)
     made = []
     for structure in structures:
         zero = np.zeros((len(structure), 3))

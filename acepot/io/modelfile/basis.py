@@ -8,11 +8,12 @@ from typing import Any
 
 from acepot.basis.choices import resolve
 from acepot.basis.explicit import ExplicitBasis
+from acepot.basis.learned import LearnedBasis
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
-from acepot.io.modelfile import explicit
+from acepot.io.modelfile import explicit, learned
 from acepot.io.modelfile.container import Arrays, Check, table
 from acepot.io.modelfile.radial import Mixing
 from acepot.schema import from_mapping, to_mapping
@@ -112,6 +113,18 @@ def _decode(
     return spec
 
 
+def _encode_learned(basis: LearnedBasis, mixing: Mixing) -> tuple[dict[str, Any], Arrays]:
+    return learned.encode(basis, to_mapping(_complete(basis.spec)))
+
+
+def _decode_learned(
+    found: dict[str, Any], arrays: Arrays, size: int, mixing: Mixing, name: str, check: Check
+) -> LearnedBasis:
+    spec = _decode(table(found, "specification", name), arrays, size, mixing, name, check)
+    basis: LearnedBasis = learned.decode(spec, found, arrays, name, check)
+    return basis
+
+
 def specification(settings: dict[str, Any], name: str) -> BasisSpec:
     """A specification from its table, with nothing left to defaults.
 
@@ -146,4 +159,5 @@ def _complete(spec: BasisSpec) -> BasisSpec:
 KINDS = {
     "specification": BasisKind(BasisSpec, 1, _encode, _decode),
     "explicit": BasisKind(ExplicitBasis, 2, explicit.encode, explicit.decode, explicit.ARRAYS),
+    "learned": BasisKind(LearnedBasis, 5, _encode_learned, _decode_learned, learned.ARRAYS),
 }

@@ -20,7 +20,7 @@ from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untruste
 from acepot.model import AnyModel, BondModel, Model, TensorModel
 
 #: Raised when a reader of an older version could not understand the file.
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
