@@ -117,7 +117,7 @@ class Tables:
     """A model, or a basis, lowered to arrays.
 
     B_k = Re Σ_T C_kT Π_t A_{factors[T, t]}, y_o = Σ_k c_ok B_k = Re Σ_T weights[o, T] Π_t A,
-    A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]`, complex
+    A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]` or all, complex
     Condon–Shortley harmonics with ∫|Y|² = 1. Energies are one reader of outputs:
     E_i = E0 + ρ, or E0 + the embedding of the densities ρ_p = y_p.
 
@@ -125,7 +125,8 @@ class Tables:
         numbers: atomic numbers of the S species, ascending, shape (S,).
         cutoff: no pair farther apart interacts, in Å, shape (S, S).
         radial: tables; their channels are numbered through.
-        a_species: neighbour's species of each one-particle function, shape (A,).
+        a_species: neighbour's species of each one-particle function, -1 where it is a sum over
+            those of all, shape (A,).
         a_channel: its radial channel, shape (A,).
         a_l: its l, shape (A,); functions come in blocks m = -l … l.
         a_m: its m, shape (A,).

@@ -127,6 +127,9 @@ class BasisChoices(Settings):
         parity: +1 or -1 under inversion; +1 for energies.
         irreps: several (L, parity) over one set of A's instead of total_l and parity, written
             0e, 1o, 2e …; the functions of each follow those of the one before.
+        together: sums A run over neighbours of all elements, which radial functions alone tell
+            apart: these must be learned. The number of functions then grows linearly with that of
+            elements.
         bonds_once: of two functions of order 1 that are the same sum over bonds in a total energy,
             B around A and A around B, take only that on the lighter element. For energies, and
             where r0 and cut-offs are the same both ways.
@@ -152,6 +155,7 @@ class BasisChoices(Settings):
     parity: Literal[1, -1] = 1
     irreps: tuple[str, ...] = field(default=(), metadata=LATER)
     constant: bool = field(default=False, metadata=LATER)
+    together: bool = field(default=False, metadata=LATER)
     bonds_once: bool = field(default=False, metadata=LATER)
     cutoff: PairNumber = None
     inner: PairNumber = 0.0
@@ -176,6 +180,8 @@ class BasisChoices(Settings):
             raise InputError("constant: the constant function is a scalar; add 0e to irreps")
         if self.bonds_once and self.symmetries != (SCALAR,):
             raise InputError("bonds_once: only energies are sums over bonds; leave it false")
+        if self.together:
+            self._check_together()
         if not self.weight_of_l > 0:
             raise InputError(f"wl: expected a positive number, got {self.wl}")
         self._check_degree()
@@ -183,6 +189,19 @@ class BasisChoices(Settings):
             _per_order("max_n", self.max_n, self.order)
         if self.max_l is not None and max(_per_order("max_l", self.max_l, self.order)) > MAX_L:
             raise InputError(f"max_l: expected numbers up to {MAX_L}, got {self.max_l}")
+
+    def _check_together(self) -> None:
+        for name, wrong in (
+            ("bonds_once", self.bonds_once),
+            ("functions", bool(self.functions)),
+            ("extend_lower_orders", self.extend_lower_orders),
+            ("formulation", self.formulation != "self-interaction"),
+        ):
+            if wrong:
+                raise InputError(
+                    f"{name}: not with together, whose sums over neighbours of all elements are "
+                    "for products of A that a degree selects"
+                )
 
     def _check_degree(self) -> None:
         if isinstance(self.degree, dict):

@@ -177,7 +177,7 @@ def _multisets(spec: BasisChoices, order: int, degree: float) -> Iterator[Factor
         (l, (n,), z)
         for l in range(int(max_l) + 1)  # noqa: E741
         for n in range(1, int(min(max_n, room)) + 1)
-        for z in range(len(spec.elements))
+        for z in ((-1,) if spec.together else range(len(spec.elements)))
         if n + wl * l <= room
     ]
     costs = [cost(f) for f in singles]

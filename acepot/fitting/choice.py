@@ -107,6 +107,11 @@ def choose(
     trial = cutoff_trial(train, recipe, known, threads=threads, watched=watched)
     in_r0, why = (CUTOFF_IN_R0, "") if trial is None else (trial.in_r0, trial.line)
     open_spec, line = chosen_basis(recipe.basis, known, plain, in_r0, why)
+    if recipe.basis.together and recipe.learned is None:
+        raise InputError(
+            "basis.together: radial functions alone tell elements apart: they must be learned; add "
+            "the table [learned] (learned = {})"
+        )
     if recipe.learned is not None:
         open_spec = replace(open_spec, bonds_once=False)  # both ways round they become different
     spec = resolve(open_spec)

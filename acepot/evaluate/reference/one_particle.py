@@ -134,7 +134,7 @@ class OneParticle:
         """A_v = Σ_j R Y with real harmonics, shape (A, a)."""
         out = np.empty((len(self.tables.a_l), len(block.atoms)))
         for group in self._groups:
-            radial = block.radial[..., group.channels] * (block.species == group.species)[..., None]
+            radial = block.radial[..., group.channels] * group.holds(block)[..., None]
             a = radial.transpose(0, 2, 1) @ block.harmonics[..., group.lm]  # [a, c, m]
             out[group.members] = a.reshape(len(a), -1).T
         return out
@@ -144,7 +144,7 @@ class OneParticle:
         out = np.empty((len(self.tables.a_l), len(block.atoms)))
         along = (moved * block.unit).sum(axis=-1)  # [a, j]
         for group in self._groups:
-            same = block.species == group.species
+            same = group.holds(block)
             stretch = block.radial_slope[..., group.channels] * (along * same)[..., None]
             radial = block.radial[..., group.channels] * same[..., None]
             turn = np.einsum("ajmx,ajx->ajm", block.gradient[..., group.lm, :], moved)
@@ -159,7 +159,7 @@ class OneParticle:
         out = np.empty((atoms, len(self.tables.a_l), 3, width))
         unit = block.unit.transpose(0, 2, 1)[:, None, None]  # [a, 1, 1, 3, j]
         for group in self._groups:
-            same = (block.species == group.species)[..., None]
+            same = group.holds(block)[..., None]
             radial = (block.radial[..., group.channels] * same).transpose(0, 2, 1)
             slope = (block.radial_slope[..., group.channels] * same).transpose(0, 2, 1)
             harmonics = block.harmonics[..., group.lm].transpose(0, 2, 1)[:, None]  # [a, 1, m, j]
@@ -202,7 +202,7 @@ class OneParticle:
         """dE_i/dr_j = Σ_v dE/dA_v dA_v/dr_j, shape (a, J, 3)."""
         out = np.zeros(block.vector.shape)
         for group in self._groups:
-            same = block.species == group.species
+            same = group.holds(block)
             weight = adjoint[group.members].T.reshape(
                 len(block.atoms), len(group.channels), -1
             )  # [a, c, m]
@@ -219,12 +219,16 @@ class OneParticle:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """One-particle functions of one neighbour species and one l: a contiguous range."""
+    """One-particle functions of one neighbour species, or all (-1), and one l: a range."""
 
     species: int
     lm: slice
     channels: Ints
     members: slice
+
+    def holds(self, block: Block) -> NDArray[np.bool_]:
+        """Which neighbours its sums run over, shape (a, J)."""
+        return np.asarray((block.species == self.species) | (self.species < 0))
 
 
 def _matching_blocks(tables: Tables) -> list[_Group]:

@@ -15,7 +15,12 @@ from acepot.evaluate.torch.contraction import Contraction, contract
 from acepot.evaluate.torch.embedding import SiteEnergy
 from acepot.evaluate.torch.geometry import RadialSplines
 from acepot.evaluate.torch.nodes import Nodes
-from acepot.evaluate.torch.one_particle import AtomicBase, in_order_of_l
+from acepot.evaluate.torch.one_particle import (
+    AtomicBase,
+    by_species,
+    in_order_of_l,
+    is_together,
+)
 from acepot.evaluate.torch.two_body import TwoBody
 from acepot.tables import Tables
 
@@ -55,7 +60,8 @@ class SpeciesEnergies(torch.nn.Module):
             raise InputError("torch: expected functions of distances, got constants alone")
         if used.max(initial=0) >= starts[1]:
             raise InputError("products: expected functions of the first radial table alone")
-        self.species = len(tables.numbers)
+        together = is_together(species[plan.single])
+        self.species = 1 if together else len(tables.numbers)
         self.splines = RadialSplines(tables.radial[0], centre, used, dtype)
         self.two_body = torch.nn.ModuleList()
         for table, begin, end in zip(tables.radial, starts, starts[1:], strict=False):
@@ -65,11 +71,12 @@ class SpeciesEnergies(torch.nn.Module):
                 v = plan.two_body_function[mine]
                 kept, local = np.unique(channel[v] - begin, return_inverse=True)
                 splines = RadialSplines(table, centre, kept, dtype)
-                self.two_body.append(TwoBody(splines, species[v], local, plan.two_body[mine]))
+                each = by_species(species[v], local, plan.two_body[mine], len(tables.numbers))
+                self.two_body.append(TwoBody(splines, *each))
         self.energy = SiteEnergy(tables, centre, dtype)
         self.outputs, self.densities = products.weights.shape[:2]
         position = np.argsort(used)[np.searchsorted(np.sort(used), channel[plan.single])]
-        self.a = AtomicBase(self.splines, self.species, position, l, dtype)
+        self.a = AtomicBase(self.splines, self.species, position, l, dtype, together)
         place = self.a.place(species[plan.single], position, l)
         self.nodes = Nodes(plan, place, m, self.a.offset[-1], dtype)
         self.many_body = len(plan.row) > 0

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from acepot.errors import InputError
 from acepot.evaluate.torch.geometry import Harmonics, RadialSplines
 
 Ints = NDArray[np.int64]
@@ -28,6 +29,37 @@ def in_order_of_l(channel: Ints, l: Ints) -> Ints:
     used = np.unique(channel)
     lowest = np.array([l[channel == c].min() for c in used], dtype=np.int64)
     return used[np.argsort(lowest, kind="stable")] if len(used) else np.zeros(1, dtype=np.int64)
+
+
+def is_together(species: Ints) -> bool:
+    """Whether A's are sums over neighbours of all species (-1).
+
+    Raises:
+        InputError: some are and some are not.
+    """
+    whole = species < 0
+    if whole.any() and not whole.all():
+        raise InputError(
+            "torch: expected sums over neighbours of all species, or of one each, in the products "
+            "of one radial table, got both"
+        )
+    return bool(whole.any())
+
+
+def by_species(
+    species: Ints, channel: Ints, term: Ints, count: int
+) -> tuple[Ints, Ints, Ints]:
+    """Functions of one factor, those over neighbours of all species (-1) once for each.
+
+    Args:
+        species: of the neighbours, shape (D,).
+        channel: of the factors, shape (D,).
+        term: of the products, shape (D,).
+        count: number of species.
+    """
+    times = np.where(species < 0, count, 1)
+    own = np.concatenate([np.arange(count) if z < 0 else [z] for z in species.tolist()])
+    return own.astype(np.int64), np.repeat(channel, times), np.repeat(term, times)
 
 
 class CloseEdges(NamedTuple):
@@ -79,12 +111,15 @@ class AtomicBase(torch.nn.Module):
         channel: place of the channel of each A in the table, shape (V,).
         l: its l, shape (V,).
         dtype: of the numbers.
+        together: whether sums run over neighbours of all species; then `species` is 1.
     """
 
     def __init__(
-        self, splines: RadialSplines, species: int, channel: Ints, l: Ints, dtype: torch.dtype
-    ) -> None:
+        self, splines: RadialSplines, species: int, channel: Ints, l: Ints, dtype: torch.dtype,
+        together: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.together = together
         self.splines = splines
         self.harmonics = Harmonics(int(l.max(initial=0)), dtype)
         self.species = species
@@ -107,7 +142,7 @@ class AtomicBase(torch.nn.Module):
             l: its l, shape (V,).
         """
         begin, end = np.array(self.begin)[l], np.array(self.end)[l]
-        within = species * (end - begin) + channel - begin
+        within = np.maximum(species, 0) * (end - begin) + channel - begin
         return np.asarray(np.array(self.offset)[l] + within * (2 * l + 1) + l, dtype=np.int64)
 
     def by_species(self) -> Ints:
@@ -120,12 +155,16 @@ class AtomicBase(torch.nn.Module):
         ]
         return np.concatenate([place.ravel() for place in places])
 
+    def segment(self, local: Tensor, other: Tensor) -> Tensor:
+        """The number of each edge's atom and species, or of its atom alone."""
+        return local if self.together else local * self.species + other
+
     def layout(self, local: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, int]:
         """Places of edges in an array of J slots for each atom and species, and J.
 
         Edges are sorted by atom and species.
         """
-        segment = local * self.species + other
+        segment = self.segment(local, other)
         count = torch.bincount(segment, minlength=atoms * self.species)
         first = torch.cumsum(count, 0) - count
         width = max(int(count.max().item()), 1)

@@ -16,7 +16,7 @@ from acepot.evaluate.torch.contraction import Contraction, contract
 from acepot.evaluate.torch.differentiable import SparseMatrix, spline_values
 from acepot.evaluate.torch.geometry import RadialSplines
 from acepot.evaluate.torch.nodes import Nodes
-from acepot.evaluate.torch.one_particle import AtomicBase, in_order_of_l
+from acepot.evaluate.torch.one_particle import AtomicBase, in_order_of_l, is_together
 from acepot.tables import Products, Tables
 
 Ints = NDArray[np.int64]
@@ -123,7 +123,9 @@ class DensityBase(torch.nn.Module):
             used = in_order_of_l(channel[mine], l[mine])
             at = np.argsort(used)[np.searchsorted(np.sort(used), channel[mine])]
             splines = RadialSplines(table, centre, used, dtype)
-            part = AtomicBase(splines, len(tables.numbers), at, l[mine], dtype)
+            together = is_together(species[mine])
+            count = 1 if together else len(tables.numbers)
+            part = AtomicBase(splines, count, at, l[mine], dtype, together)
             by_part.append(self.width + part.by_species())
             self.place[mine] = self.width + part.place(species[mine], at, l[mine])
             self.width += part.offset[-1]

@@ -99,7 +99,7 @@ class SpeciesRows(SpeciesOutputs):
         tables = []  # dA/dr of the real A, [a, (z, w), 3 J + 12]
         for part in self.base.parts():
             bonds = part.bonds(local, other, r, vector)
-            slots = (bonds.local * part.species + bonds.other) * width + slot[bonds.kept]
+            slots = part.segment(bonds.local, bonds.other) * width + slot[bonds.kept]
             slope = _by_vector(part, bonds, vector[bonds.kept], slots, atoms, width)
             tables.append(slope.unflatten(0, (atoms, -1)).transpose(2, 3).flatten(1, 2))
         table = torch.cat(tables, dim=1)

@@ -56,8 +56,9 @@ class RadialSlopes:
         names = channel_names(basis.expanded, by_l)
         species, most = len(basis.blank.numbers), max(functions, *(n for n, _ in names))
         first = np.zeros((species, species, len(names), most))
+        codes = _codes(species) if basis.spec.together else np.ones((1, species))
         for channel, (n, _) in enumerate(names):
-            first[:, :, channel, n - 1] = 1.0
+            first[:, :, channel, (n - 1) // len(codes)] = codes[(n - 1) % len(codes)]
         tables = lower(LearnedBasis(basis.spec, first, by_l))
         plain = basis.spec.radial_functions(most)
         limit = _BYTES * species**2
@@ -123,6 +124,18 @@ class RadialSlopes:
         coefficients = learned.coefficients.copy()
         coefficients[a, b, ..., channel] += step * self.plain.coefficients[a, b, ..., k]
         return replace(model, radial=(replace(learned, coefficients=coefficients), *others))
+
+
+def _codes(species: int) -> Floats:
+    """What tells elements apart in sums over all of them at first, shape (codes, species).
+
+    Of two radial channels one is the plain sum, the other has weights cos(π (z + ½)/S) √2, of both
+    signs; learning makes of them what it needs.
+    """
+    if species == 1:
+        return np.ones((1, 1))
+    z = np.arange(species) + 0.5
+    return np.stack([np.ones(species), np.sqrt(2) * np.cos(np.pi * z / species)])
 
 
 def _batches(structures: Sequence[Structure]) -> Iterator[list[Structure]]:

@@ -183,11 +183,12 @@ class _Task:
         builder, blank = self.slopes.builder(weights), self.basis.blank
 
         def make(one: Structure) -> StructureRows:
-            self.pause()
             own = self.recipe.weights_of(one.config_type)
             return structure_rows(one, blank, builder, self.recipe.observables, own)
 
-        return in_threads(make, structures, self.threads)
+        for block in in_threads(make, structures, self.threads):
+            self.pause()
+            yield block
 
 
 @dataclass(frozen=True, eq=False)

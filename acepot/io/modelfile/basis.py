@@ -18,8 +18,9 @@ from acepot.io.modelfile.container import Arrays, Check, table
 from acepot.io.modelfile.radial import Mixing
 from acepot.schema import from_mapping, to_mapping
 
-#: Version of the file since which degrees by element and bonds_once are understood.
-_LATER = 4
+#: Version of the file since which degrees by element and bonds_once are understood, and since
+#: which sums over neighbours of all elements are.
+_LATER, _TOGETHER = 4, 5
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,17 @@ def encode(basis: Any, mixing: Mixing) -> tuple[int, dict[str, Any], Arrays]:
     for name, kind in KINDS.items():
         if isinstance(basis, kind.basis):
             described, arrays = kind.encode(basis, mixing)
-            version = _LATER if _needs_later(basis) else kind.version
-            return version, {name: described}, arrays
+            return _version(basis, kind.version), {name: described}, arrays
     raise InputError(f"model.basis: {type(basis).__name__} cannot be saved in a model file")
 
 
-def _needs_later(basis: Any) -> bool:
-    """Whether readers of earlier versions would not know a key of the basis, or misread it."""
-    return isinstance(basis, BasisSpec) and (basis.bonds_once or isinstance(basis.degree, dict))
+def _version(basis: Any, least: int) -> int:
+    """That of the oldest readers that know all keys of a basis, and do not misread them."""
+    if isinstance(basis, BasisSpec) and basis.together:
+        return _TOGETHER
+    if isinstance(basis, BasisSpec) and (basis.bonds_once or isinstance(basis.degree, dict)):
+        return _LATER
+    return least
 
 
 def decode(

@@ -58,6 +58,11 @@ def site_products(model: Model) -> tuple[tuple[tuple[int, ...], ...], list[SiteP
         InputError: the products are not those of an energy.
     """
     parts = model.basis.expansion()
+    if (parts.block_species < 0).any():
+        raise InputError(
+            "model: PACE's files have no sums over neighbours of all elements (basis.together): "
+            "use acepot's own pair style in LAMMPS"
+        )
     if parts.irreps != (SCALAR,):
         names = ", ".join(map(str, parts.irreps))
         raise InputError(f"model: expected true scalars, 0e, got {names}")

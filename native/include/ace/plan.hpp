@@ -117,13 +117,16 @@ class Plan {
     int lmax = 0;
     int used = 0;               // real components of A for one neighbour species
     int components = 0;         // with padding
+    int apart = 1;  // how many times: for neighbours of each species, or once for those of all
+    // The first variable of the components that neighbours of a species add to.
+    int first_of(int species) const { return apart == 1 ? 0 : species * components; }
     std::vector<double> norms;  // of the components of one species: N_lm, times sqrt 2 if m > 0
     std::vector<int> places;    // of the components, among the variables of one species
     std::vector<Pull> pulls;      // the widest tiles first
     std::vector<int> pull_first;  // [width]: up to pull_first[width - 1]
     std::vector<int> pull_order;  // variables of the adjoints, [tile][part][n][component], padded
     std::vector<double> pull_norms;
-    int variables = 0;          // A's of all species, the constant 1, nodes
+    int variables = 0;          // A's of all species or of their sum, the constant 1, nodes
     int one = 0;                // place of the constant 1
     std::vector<Op> ops;
     std::vector<OpRange> op_ranges;

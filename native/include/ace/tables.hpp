@@ -90,6 +90,9 @@ struct Tables {
     std::vector<double> cutoff, e0;
     std::vector<RadialTable> radial;
     std::vector<int32_t> a_species, a_channel, a_l, a_m;
+    // Whether factors of products are sums over neighbours of all species (a_species -1); then those
+    // of one species are products by themselves, with l = 0.
+    bool together = false;
     std::vector<Products> products;
     Embeddings embeddings;
     std::vector<RadialTable> core;  // none or one

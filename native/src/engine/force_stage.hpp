@@ -30,11 +30,11 @@ class ForceStage {
     explicit ForceStage(const Shared<T, A>& shared)
         : tables_(shared.tables), angular_(shared.angular) {}
 
-    // Adjoints of the A's in the order of the force stage, [atom][species][place].
+    // Adjoints of the A's in the order of the force stage, [atom][species, or one][place].
     void adjoints(const Centre<T, A>& c, Work& w, const VA* adjoint) const {
-        const int components = c.plan.components, total = components * tables_.species;
+        const int components = c.plan.components, total = components * c.plan.apart;
         w.pulls.need(static_cast<size_t>(batch) * total);
-        for (int z = 0; z < tables_.species; z++)
+        for (int z = 0; z < c.plan.apart; z++)
             for (int k = 0; k < components; k += batch) {
                 const VA* from = adjoint + z * components;
                 const int* order = c.plan.pull_order.data() + k;
@@ -79,8 +79,8 @@ class ForceStage {
         D::V sums[12 + D::W] = {};  // force, virial
         V virial[9] = {};
         for (int z = 0; z < tables_.species; z++) {
-            const T* adjoint = w.pulls.data() + (static_cast<size_t>(a) * tables_.species + z) *
-                                                    plan.components;
+            const T* adjoint = w.pulls.data() +
+                               static_cast<size_t>(a) * plan.apart * plan.components + plan.first_of(z);
             const T inverse = plan.sources.empty() ? T(0) : T(c.intervals[0][z].inverse);
             const int end = atom.groups[z + 1];
             for (int q = 0; q < direct.count; q++)

@@ -38,14 +38,15 @@ class SiteJvp {
             one_particle(c, w, w.atoms[a], motions[w.atoms[a].piece->number],
                          w.components.data() + at, w.turned_components.data() + at);
         }
-        w.variables.need(total);
+        const int known = c.plan.components * c.plan.apart;
+        w.variables.need(known);
         w.tangents.need(c.plan.linear_first + c.plan.linear * tables_.species);
         sites_.pairs.transpose(c, w.components.data(), w.variables.data());
         sites_.pairs.transpose(c, w.turned_components.data(), w.tangents.data());
         sites_.linear.moved_sums(c, w, b.count, w.tangents.data());
         w.duals.need(c.plan.variables);
         Dual<A>* x = w.duals.data();
-        for (int k = 0; k < total; k++) x[k] = {w.variables[k], w.tangents[k]};
+        for (int k = 0; k < known; k++) x[k] = {w.variables[k], w.tangents[k]};
         for (int k = 0; k < c.plan.linear * tables_.species; k++)
             x[c.plan.linear_first + k] = {VA{}, w.tangents[c.plan.linear_first + k]};
         sites_.interior(s, x);

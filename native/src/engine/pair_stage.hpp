@@ -74,10 +74,12 @@ class PairStage {
         transpose(c, w.components.data(), x);
     }
 
-    // From [atom][component of every species] to variables x of the plan.
+    // From [atom][component of every species] to variables x of the plan, where species may be
+    // summed up.
     void transpose(const Centre<T, A>& c, const A* components, VA* x) const {
         const int total = c.plan.components * tables_.species;
-        for (int z = 0; z < tables_.species; z++)
+        const int summed = tables_.species / c.plan.apart;
+        for (int z = 0; z < c.plan.apart; z++)
             for (int k = 0; k < c.plan.components; k += batch) {
                 const int at = z * c.plan.components + k;
                 VA* to = x + z * c.plan.components;
@@ -86,6 +88,10 @@ class PairStage {
 #pragma GCC unroll 16
                 for (int q = 0; q < batch; q++)
                     t[q] = Simd<A>::load(components + static_cast<size_t>(q) * total + at);
+                for (int other = 1; other < summed; other++)
+                    for (int q = 0; q < batch; q++)
+                        t[q] += Simd<A>::load(components + static_cast<size_t>(q) * total + at +
+                                              other * c.plan.components);
                 Simd<A>::transpose(t);
 #pragma GCC unroll 16
                 for (int q = 0; q < batch; q++) to[places[q]] = t[q] * c.norms[k + q];

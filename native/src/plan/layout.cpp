@@ -46,7 +46,8 @@ void Layout::place(const std::vector<Term>& terms) {
     place_columns(terms);
     place_components();
     order_pulls();
-    plan_.one = plan_.components * tables_.species;
+    plan_.apart = tables_.together ? 1 : tables_.species;
+    plan_.one = plan_.components * plan_.apart;
     plan_.linear_first = plan_.one + 1;
     plan_.variables = plan_.linear_first + plan_.linear * tables_.species;
 }
@@ -60,7 +61,7 @@ int Layout::shell(int f) const {
     const Channel channel = channel_of(tables_, tables_.a_channel[f]);
     if (tables_.a_l[f] == 0 && linears_.count({Column::channel, channel.table, channel.index}))
         return linear({Column::channel, channel.table, channel.index}, tables_.a_species[f]);
-    return plan_.components * tables_.a_species[f] +
+    return plan_.first_of(tables_.a_species[f]) +
            shells_.at({channel.table, channel.index, tables_.a_l[f]});
 }
 

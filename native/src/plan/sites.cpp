@@ -55,8 +55,10 @@ class Compiler {
 
     // ---- products of one A with l = 0
 
+    // Of neighbours of one species: what sums up over all of them is a component as others are.
     bool is_scalar(const SiteTerm& term) const {
-        return term.key.size() == 1 && tables_.a_l[term.key[0]] == 0;
+        return term.key.size() == 1 && tables_.a_l[term.key[0]] == 0 &&
+               tables_.a_species[term.key[0]] >= 0;
     }
     std::pair<int, int> channel_of(const SiteTerm& term) const {
         const Channel channel = ace::channel_of(tables_, tables_.a_channel[term.key[0]]);

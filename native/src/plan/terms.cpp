@@ -28,7 +28,9 @@ Terms::Terms(const Tables& tables, int centre) : tables_(tables) {
         if (term.key.size() == 1 && tables.a_l[term.key[0]] == 0) {
             const int f = term.key[0];
             const Channel channel = channel_of(tables, tables.a_channel[f]);
-            folds.push_back({channel.table, channel.index, tables.a_species[f], term.weight});
+            const int own = tables.a_species[f];
+            for (int z = own < 0 ? 0 : own; z < (own < 0 ? tables.species : own + 1); z++)
+                folds.push_back({channel.table, channel.index, z, term.weight});
         } else {
             std::sort(term.key.begin(), term.key.end());
             merge(std::move(term));

@@ -35,13 +35,16 @@ std::vector<Family> families(const Tables& tables) {
         int table = 0;
         for (int c = tables.a_channel[v]; c >= tables.radial[table].channels; table++)
             c -= tables.radial[table].channels;
-        Family& family = out[tables.a_species[v] * count + reach[table]];
-        const Shell shell{tables.a_channel[v], tables.a_l[v], v, family.columns};
-        family.shells.push_back(shell);
-        family.by_l.resize(std::max<size_t>(family.by_l.size(), shell.l + 1));
-        family.by_l[shell.l].push_back(shell);
-        family.columns += 2 * tables.a_l[v] + 1;
-        family.lmax = std::max(family.lmax, tables.a_l[v]);
+        const int own = tables.a_species[v];
+        for (int z = own < 0 ? 0 : own; z < (own < 0 ? tables.species : own + 1); z++) {
+            Family& family = out[z * count + reach[table]];
+            const Shell shell{tables.a_channel[v], tables.a_l[v], v, family.columns};
+            family.shells.push_back(shell);
+            family.by_l.resize(std::max<size_t>(family.by_l.size(), shell.l + 1));
+            family.by_l[shell.l].push_back(shell);
+            family.columns += 2 * tables.a_l[v] + 1;
+            family.lmax = std::max(family.lmax, tables.a_l[v]);
+        }
     }
     for (size_t f = 1; f < out.size(); f++) out[f].begin = out[f - 1].begin + out[f - 1].columns;
     return out;

@@ -11,7 +11,8 @@ struct Shell {
     int channel, l, v, column;
 };
 
-// The A's of one neighbour species and of radial tables that end at one distance.
+// The A's that neighbours of one species add to, of radial tables that end at one distance. Those
+// that are sums over all species are in the families of each.
 struct Family {
     int begin, columns;  // `begin`: number of columns of the families before
     int lmax;

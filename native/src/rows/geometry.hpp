@@ -138,6 +138,9 @@ class Geometry {
         constexpr int wanted = virial ? moment_count : moments_without_virial;
         for (const Family& family : families_)
             for (const Shell& shell : family.shells)
+                for (int m = 0; m <= 2 * shell.l; m++) a[shell.v + m] = V{};
+        for (const Family& family : families_)
+            for (const Shell& shell : family.shells)
                 for (int m = 0; m <= 2 * shell.l; m++, moments += moment_count) {
                     V turned[vectors * W];
                     for (int k = 0; k < vectors; k++) {
@@ -145,7 +148,7 @@ class Geometry {
                             turned[k * W + q] = q < count ? sums[q * vectors + k] : V{};
                         S::transpose(turned + k * W);
                     }
-                    a[shell.v + m] = turned[0];
+                    a[shell.v + m] += turned[0];
                     for (int k = 0; k < wanted; k++) moments[k] = turned[1 + k];
                     sums += W * vectors;
                 }

@@ -15,13 +15,11 @@ class Compiler {
   public:
     Compiler(RowPlan& plan, const Tables& tables, const std::vector<Family>& families, int centre)
         : plan_(plan), tables_(tables), functions_(tables, centre), nodes_(tables),
-          family_(tables.a_l.size()), column_(tables.a_l.size()), derivatives_(families.size()) {
+          places_(tables.a_l.size()), derivatives_(families.size()) {
         for (size_t f = 0; f < families.size(); f++)
             for (const Shell& shell : families[f].shells)
-                for (int m = 0; m <= 2 * shell.l; m++) {
-                    family_[shell.v + m] = static_cast<int>(f);
-                    column_[shell.v + m] = shell.column + m;
-                }
+                for (int m = 0; m <= 2 * shell.l; m++)
+                    places_[shell.v + m][static_cast<int>(f)] = shell.column + m;
     }
 
     void run(const std::vector<Family>& families) {
@@ -65,10 +63,12 @@ class Compiler {
                 const Nodes::Value p = nodes_.get(without(one.key, t));
                 const int f = one.key[t], m = tables_.a_m[f];
                 const int cosine = m < 0 ? f - 2 * m : f, sine = m < 0 ? f : f - 2 * m;
-                parts[family_[f]].push_back({column_[cosine], p.re, c});
-                if (m == 0 || p.im < 0) continue;
                 const double sign = (m > 0) == p.conjugate ? 1.0 : -1.0;
-                parts[family_[f]].push_back({column_[sine], p.im, c * sign});
+                for (const auto& [family, column] : places_[cosine]) {
+                    parts[family].push_back({column, p.re, c});
+                    if (m == 0 || p.im < 0) continue;
+                    parts[family].push_back({places_[sine].at(family), p.im, c * sign});
+                }
             }
         }
         for (auto& [f, found] : parts) {
@@ -82,9 +82,11 @@ class Compiler {
     // dB_k = factor (A_v dB_other + B_other dA_v).
     void product(int k, const Reduced& reduced) {
         const auto& [v, other, factor] = reduced;
-        std::set<int> families{family_[v]}, theirs;
+        std::set<int> families, theirs;
         for (const Summand& one : functions_.terms.at(other))
-            for (const int f : one.key) theirs.insert(family_[f]);
+            for (const int f : one.key)
+                for (const auto& [family, column] : places_[f]) theirs.insert(family);
+        for (const auto& [family, column] : places_[v]) families.insert(family);
         families.insert(theirs.begin(), theirs.end());
         for (const int f : families) {
             Derivative one;
@@ -94,8 +96,8 @@ class Compiler {
                 one.parent = other;
                 one.factor = v;
             }
-            if (f == family_[v]) {
-                one.column = column_[v];
+            if (const auto at = places_[v].find(f); at != places_[v].end()) {
+                one.column = at->second;
                 one.value = plan_.value_place[plan_.number[other]];
             }
             derivatives_[f].push_back(std::move(one));
@@ -112,7 +114,7 @@ class Compiler {
     const Tables& tables_;
     const Functions functions_;
     Nodes nodes_;
-    std::vector<int> family_, column_;                   // of every A
+    std::vector<std::map<int, int>> places_;            // of every A: its column by family
     std::vector<std::vector<Derivative>> derivatives_;  // by family
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 
 #include "ace/errors.hpp"
@@ -283,7 +284,7 @@ void one_particle(const Reader& in, Tables& t) {
         if (l < 0 || l > most_l)
             throw Error("tables: l from 0 to " + std::to_string(most_l) + " is supported, got " +
                         std::to_string(l));
-        require(t.a_species[v] >= 0 && t.a_species[v] < t.species && t.a_channel[v] >= 0 &&
+        require(t.a_species[v] >= -1 && t.a_species[v] < t.species && t.a_channel[v] >= 0 &&
                     t.a_channel[v] < channels && t.a_m[v] >= -l && t.a_m[v] <= l,
                 "impossible one-particle function");
         // Blocks m = -l ... l stand together.
@@ -293,7 +294,32 @@ void one_particle(const Reader& in, Tables& t) {
                       t.a_channel[v - 1] == t.a_channel[v] && t.a_species[v - 1] == t.a_species[v])),
                 "one-particle functions are not in blocks of m");
         t.lmax = std::max(t.lmax, l);
+        t.together = t.together || t.a_species[v] < 0;
     }
+}
+
+// Beside sums over neighbours of all species those over one species are products by themselves, of
+// radial functions of their own.
+void check_together(const Tables& t) {
+    if (!t.together) return;
+    const int padding = static_cast<int>(t.a_l.size());
+    std::set<int32_t> channels;
+    for (int v = 0; v < padding; v++)
+        if (t.a_species[v] < 0) channels.insert(t.a_channel[v]);
+    for (const Products& p : t.products)
+        for (int k = 0; k < p.terms; k++) {
+            const int32_t* factors = &p.factors[size_t(k) * p.order];
+            int count = 0;
+            bool apart = false;
+            for (int s = 0; s < p.order; s++)
+                if (factors[s] < padding) {
+                    count++;
+                    apart = apart || (t.a_species[factors[s]] >= 0);
+                }
+            require(!apart || (count == 1 && t.a_l[factors[0]] == 0 &&
+                               !channels.count(t.a_channel[factors[0]])),
+                    "products of sums over neighbours of one species and of all are not supported");
+        }
 }
 
 // Refuses what would exhaust memory when an evaluator is made of it.
@@ -421,6 +447,7 @@ Tables Tables::read(const unsigned char* data, size_t size) {
         t.products.push_back(read_products(in, "products" + std::to_string(s), t));
     t.embeddings = read_embeddings(in, t.species, t.densities);
     require(!t.embeddings.present || t.outputs == 1, "a nonlinear model has no committee");
+    check_together(t);
     check_size(t);
     return t;
 }

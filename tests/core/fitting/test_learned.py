@@ -225,6 +225,9 @@ def test_tables_of_any_weights_are_those_of_the_basis():
 
 # ------------------------------------------------------------------ fits
 
+TOGETHER = BASIS | {"together": True, "max_n": 3}
+
+
 LEARNED = {"functions": 4, "steps": 25, "smoothness": 0.0}
 HOW = {"e0": E0, "observables": NAMES, "threads": 1}
 
@@ -242,6 +245,22 @@ def test_radial_functions_are_found_that_the_basis_has_not(made):
     assert report["steps"] == len(report["loss"]) - 1 >= 3
     assert report["loss"][-1] < 0.01 * report["loss"][0]
     assert report["held out"][-1] < 0.1 * report["held out"][0]
+
+
+def test_sums_over_all_elements_are_told_apart_by_what_is_learned(made):
+    """Four functions a centre in place of a model's ten begin far from the labels."""
+    learning = {"functions": 4, "steps": 15, "smoothness": 0.0}
+    fits = [fit(made.train, TOGETHER, learned=learning | {"steps": n}, **HOW) for n in (0, 15)]
+    start, end = (error(one.potential, sample(10, 12)) for one in fits)
+    assert end < 0.5 * start
+    assert fits[1].model.basis.spec.together
+    functions = fits[1].report["basis"]
+    assert functions["order 2"] < made.report["basis"]["order 2"]
+
+
+def test_sums_over_all_elements_must_be_learned():
+    with pytest.raises(InputError, match="together: radial functions alone tell elements apart"):
+        fit(sample(3, 1), TOGETHER, **HOW)
 
 
 def test_the_posterior_is_that_of_a_linear_model(made):
