@@ -56,7 +56,9 @@ def call(potential: acepot.Potential, structures: list[acepot.Structure]) -> flo
 
 def timed(models: dict[str, Path], test: list[acepot.Structure]) -> dict[str, float]:
     """µs/atom of models that take turns."""
-    potentials = {name: acepot.Potential(acepot.load(path), threads=1) for name, path in models.items()}
+    potentials = {
+        name: acepot.Potential(acepot.load(path), threads=1) for name, path in models.items()
+    }
     spent: dict[str, list[float]] = {name: [] for name in potentials}
     for _ in range(9):
         for name, potential in potentials.items():
@@ -68,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--elements", nargs="+", default=["Si", "Cu", "Ni", "Li"])
+    parser.add_argument("--forms", nargs="+", choices=tuple(FORMS), default=list(FORMS))
     parser.add_argument("--out", type=Path, default=Path("learned"))
     args = parser.parse_args()
     args.out.mkdir(exist_ok=True)
@@ -75,7 +78,8 @@ def main() -> None:
     if table.exists():
         rows = list(csv.DictReader(table.read_text().splitlines()))
     for element in args.elements:
-        for form, more in FORMS.items():
+        for form in args.forms:
+            more = FORMS[form]
             if any((row["element"], row["form"]) == (element, form) for row in rows):
                 continue
             print(f"== {element}, {form}", flush=True)
@@ -100,11 +104,14 @@ def main() -> None:
                 writer.writeheader()
                 writer.writerows(rows)
     lines = [machine(), "errors on the test set: MAE (RMSE), meV/atom and meV/Å", ""]
-    lines.append("set  form                       functions      E (RMSE)        F (RMSE)   µs/atom  fit CPU s")
+    lines.append(
+        "set  form                       functions      E (RMSE)        F (RMSE)   µs/atom  fit CPU s"
+    )
     for element in args.elements:
         mine = [row for row in rows if row["element"] == element]
         models = {
-            row["form"]: args.out / f"{element}-{row['form'].replace(', ', '-')}.acepot" for row in mine
+            row["form"]: args.out / f"{element}-{row['form'].replace(', ', '-')}.acepot"
+            for row in mine
         }
         test, _ = acepot.read_structures(args.folder / f"{element}_test.extxyz.xz")
         spent = timed(models, test)

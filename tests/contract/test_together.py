@@ -28,7 +28,11 @@ SPEC = resolve(
         cutoff={"H-H": 3.0, "default": 3.8}, pair=Pair(degree=3),
     )
 )  # fmt: skip
-TENSORS = replace(SPEC, irreps=("0e", "1o", "2e"), order=2, degree=(4.0, 4.0), pair=Pair(degree=2))
+TENSORS = resolve(
+    replace(
+        SPEC, irreps=("0e", "1o", "2e"), order=2, degree=(4.0, 4.0), max_n=None, pair=Pair(degree=2)
+    )
+)
 
 
 def learned(spec: BasisSpec, by_l: bool = False) -> LearnedBasis:
@@ -92,8 +96,10 @@ def written_out(tables: Tables) -> Tables:
                 copies.astype(np.int32),
                 products.real[entry],
                 products.imaginary[entry],
-                products.weights[..., origin],
-                products.weights_imaginary[..., origin],
+                *(
+                    w[..., origin] if w.shape[2] else w
+                    for w in (products.weights, products.weights_imaginary)
+                ),
             )
         )
 
