@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from machine import machine
 
 from acepot import Model, Potential, Structure
 from acepot.basis.choices import Pair, resolve
 from acepot.basis.learned import LearnedBasis, channel_names
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
-from machine import machine
 
 ELEMENTS = ("Ti", "V", "Cr", "Zr", "Nb", "Mo", "Hf", "Ta", "W", "Re")
 #: Degrees by kind of sums: with all elements together n also counts what tells these apart.

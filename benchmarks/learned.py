@@ -18,9 +18,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from machine import machine
+
 import acepot
 from acepot.fitting.fit import Fit
-from machine import machine
 
 SMALL = {"order": 4, "degree": [16, 14, 12, 11], "max_n": 4}
 LARGE = {"order": 4, "degree": [20, 17, 15, 13], "max_n": 5}
@@ -105,7 +106,8 @@ def main() -> None:
                 writer.writerows(rows)
     lines = [machine(), "errors on the test set: MAE (RMSE), meV/atom and meV/Å", ""]
     lines.append(
-        "set  form                       functions      E (RMSE)        F (RMSE)   µs/atom  fit CPU s"
+        "set  form                       functions      E (RMSE)        F (RMSE)"
+        "   µs/atom  fit CPU s"
     )
     for element in args.elements:
         mine = [row for row in rows if row["element"] == element]
@@ -117,7 +119,8 @@ def main() -> None:
         spent = timed(models, test)
         for row in mine:
             lines.append(
-                f"{element:3}  {row['form']:26} {row['functions']:>9}  {row['E']:>6} ({row['E rmse']:>6})"
+                f"{element:3}  {row['form']:26} {row['functions']:>9}"
+                f"  {row['E']:>6} ({row['E rmse']:>6})"
                 f"  {row['F']:>6} ({row['F rmse']:>6})  {spent[row['form']]:7.2f}  {row['fit']:>9}"
             )
     print("\n".join(lines))
