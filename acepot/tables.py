@@ -117,8 +117,8 @@ class Tables:
     """A model, or a basis, lowered to arrays.
 
     B_k = Re Σ_T C_kT Π_t A_{factors[T, t]}, y_o = Σ_k c_ok B_k = Re Σ_T weights[o, T] Π_t A,
-    A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]` or all, complex
-    Condon–Shortley harmonics with ∫|Y|² = 1. Energies are one reader of outputs:
+    A_v = Σ_j R_channel(r_ij) Y_lm(r̂_ij) over the neighbours of species `a_species[v]`, or of all,
+    complex Condon–Shortley harmonics with ∫|Y|² = 1. Energies are one reader of outputs:
     E_i = E0 + ρ, or E0 + the embedding of the densities ρ_p = y_p.
 
     Args:
