@@ -196,7 +196,7 @@ class Job:
         Raises:
             InputError: it has none; the message names it.
         """
-        weights = self.recipe.weights_of(structure.config_type)
+        weights = self.recipe.weights_of(structure)
         names, tried = self.recipe.observables, self.recipe.tried
         blank, builder = self.basis.blank, self.builder
         try:

@@ -30,9 +30,11 @@ from acepot.fitting.recipe import (
     check_observables,
 )
 from acepot.fitting.solvers import BLR, Solver
+from acepot.fitting.weighting import Uniform, Weighting
 from acepot.io.files import matching
 from acepot.io.structures.labels import LabelKeys
 from acepot.schema import LATER, Settings, from_toml, to_mapping, to_toml
+from acepot.structure import Structure
 
 __all__ = [
     "Committee",
@@ -163,6 +165,7 @@ class FitConfig(Settings):
         embedding: densities of a nonlinear model.
         nonlinear: how it is fitted.
         learned: radial functions that are learned.
+        weighting: of each structure.
     """
 
     data: Data
@@ -176,6 +179,7 @@ class FitConfig(Settings):
     embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
     nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
     learned: LearnedRadials | None = field(default=None, metadata=LATER)
+    weighting: Weighting = field(default_factory=Uniform, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -190,9 +194,9 @@ class FitConfig(Settings):
             return Recipe(observables=AUTOMATIC, tried=TRIED, **shared)
         return Recipe(observables=self.data.fit, **shared)
 
-    def weights_of(self, config_type: str) -> Weights:
-        """The weights that hold for a config type: its own, else the default."""
-        return self.recipe.weights_of(config_type)
+    def weights_of(self, structure: Structure) -> Weights:
+        """The weights of a structure, as `Recipe.weights_of`."""
+        return self.recipe.weights_of(structure)
 
 
 def load_config(path: str | Path) -> FitConfig:
@@ -211,8 +215,16 @@ def load_config(path: str | Path) -> FitConfig:
     """
     path = Path(path)
     config = from_toml(FitConfig, path)
-    prior = config.prior.moved(lambda name: str(path.parent / name))
-    return replace(config, data=config.data.found(path.parent), prior=prior)
+
+    def beside(name: str) -> str:
+        return str(path.parent / name)
+
+    return replace(
+        config,
+        data=config.data.found(path.parent),
+        prior=config.prior.moved(beside),
+        weighting=config.weighting.moved(beside),
+    )
 
 
 def dump_config(config: FitConfig, folder: str | Path | None = None) -> str:
@@ -242,4 +254,5 @@ def _moved(config: FitConfig, rename: Callable[[str], str]) -> FitConfig:
         config,
         data=replace(data, train=one_or_many(data.train), test=one_or_many(data.test)),
         prior=config.prior.moved(rename),
+        weighting=config.weighting.moved(rename),
     )

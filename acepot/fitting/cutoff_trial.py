@@ -194,7 +194,7 @@ def _blocks(
     builder = NativeRowBuilder(basis.tables)
 
     def make(one: Structure) -> StructureRows:
-        weights = recipe.weights_of(one.config_type)
+        weights = recipe.weights_of(one)
         return structure_rows(one, basis.blank, builder, names, weights)
 
     return in_threads(make, chosen, threads)

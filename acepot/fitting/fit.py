@@ -49,6 +49,7 @@ from acepot.fitting.recipe import (
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
+from acepot.fitting.weighting import Weighting
 from acepot.run.progress import clock
 from acepot.schema import from_mapping
 from acepot.structure import Structure
@@ -75,6 +76,7 @@ def fit(
     embedding: Mapping[str, Densities | Mapping[str, Any]] | None = None,
     nonlinear: NewtonCG | Mapping[str, Any] | None = None,
     learned: LearnedRadials | Mapping[str, Any] | None = None,
+    weighting: Weighting | Mapping[str, Any] | None = None,
     test: Iterable[Any] = (),
     threads: int | None = None,
     say: Say | None = None,
@@ -100,6 +102,7 @@ def fit(
         nonlinear: how such a model is fitted.
         learned: makes radial functions combinations that are learned from the data; {}: with
             defaults.
+        weighting: what multiplies the weights of each structure.
         test: structures that are only predicted.
         threads: structures handled at once; None: one per processor.
         say: called with lines for people; None: silent.
@@ -117,6 +120,7 @@ def fit(
         "basis": basis, "solver": solver, "prior": prior,
         "weights": weights, "e0": e0, "restraint": restraint, "committee": committee,
         "embedding": embedding, "nonlinear": nonlinear, "learned": learned,
+        "weighting": weighting,
     }  # fmt: skip
     given |= {"tried": TRIED} if observables is None else {"observables": tuple(observables)}
     for name in ("solver", "prior"):
@@ -170,6 +174,7 @@ def fit_structures(
     where = "observables" if config is None else "data.fit"
     choice = choose(recipe, train, test, where, threads=threads, watched=say is not None)
     recipe = choice.recipe
+    train = recipe.weighting.weighed(train, choice.e0)
     chosen = np.linspace(0, len(train) - 1, min(_PROBES, len(train))).astype(int).tolist()
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
     # Of every thread a structure, and its force rows once more before they are written.
@@ -276,7 +281,7 @@ def _weighed(choice: Choice, train: Sequence[Structure], say: Say) -> Choice:
     """
     recipe, used = choice.recipe, Observable.among(choice.recipe.observables)
     labelled = ((s, one) for s in train for one in used if one.label(s) is not None)
-    largest = max((recipe.weights_of(s.config_type).of(one) for s, one in labelled), default=0.0)
+    largest = max((recipe.weights_of(s).of(one) for s, one in labelled), default=0.0)
     if largest == 0:
         raise InputError(
             f"weights: all {', '.join(recipe.observables)} labels of the training structures have "

@@ -113,7 +113,7 @@ class Fit:
         """Weight of an observable's rows for a structure, 0 for what is not fitted."""
         if observable.name not in self.recipe.observables:
             return 0.0
-        return self.recipe.weights_of(structure.config_type).of(observable)
+        return self.recipe.weights_of(structure).of(observable)
 
     def calibrated(self, say: Say | None = None) -> Fit:
         """The same fit, whose model keeps standard deviations that hold on unseen structures.
@@ -227,6 +227,8 @@ class Fit:
         """
         more, state = as_structures(structures), self.assembled
         choice = state.choice.with_more(more)
+        # Those so far keep their weights.
+        more = choice.recipe.weighting.weighed([*self.train, *more], choice.e0)[len(self.train) :]
         threads = threads or state.threads
         rows = state.rows.copy()
         job = Job(more, choice.recipe, state.basis, threads, say, earlier=self.train)

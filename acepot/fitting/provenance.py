@@ -39,7 +39,11 @@ def provenance(
     """
     settings = choice.recipe if config is None else config
     mapping = to_mapping(
-        replace(settings, prior=settings.prior.moved(lambda name: Path(name).name))
+        replace(
+            settings,
+            prior=settings.prior.moved(lambda name: Path(name).name),
+            weighting=settings.weighting.moved(lambda name: Path(name).name),
+        )
     )
     if config is not None:
         mapping["data"]["train"] = [Path(name).name for name in config.data.train_files]

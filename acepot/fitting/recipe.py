@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from acepot.basis.choices import MAX_DEGREE
@@ -14,7 +14,9 @@ from acepot.fitting.newton_cg import NewtonCG
 from acepot.fitting.observables import Observable
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.solvers import BLR, Solver
+from acepot.fitting.weighting import FACTORS, Uniform, Weighting
 from acepot.schema import LATER, Settings, further
+from acepot.structure import Structure
 
 __all__ = [
     "AUTOMATIC",
@@ -204,6 +206,7 @@ class Recipe(Settings):
         embedding: makes the model nonlinear: densities by element, "default" for all others.
         nonlinear: how such a model is fitted.
         learned: radial functions that are learned; None: those of the basis as they are.
+        weighting: what multiplies the weights of each structure.
     """
 
     basis: BasisSpec = field(default_factory=BasisSpec)
@@ -218,6 +221,7 @@ class Recipe(Settings):
     embedding: dict[str, Densities] = field(default_factory=dict, metadata=LATER)
     nonlinear: NewtonCG = field(default_factory=NewtonCG, metadata=LATER)
     learned: LearnedRadials | None = field(default=None, metadata=LATER)
+    weighting: Weighting = field(default_factory=Uniform, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -267,6 +271,20 @@ class Recipe(Settings):
             raise InputError(f"embedding: {missing[0]} has none; give one, or embedding.default")
         return tuple((given.get(one) or given["default"]).embedding for one in elements)
 
-    def weights_of(self, config_type: str) -> Weights:
-        """The weights that hold for a config type: its own, else the default."""
-        return self.weights.get(config_type, self.weights["default"])
+    def weights_of(self, structure: Structure) -> Weights:
+        """The weights of a structure: of its config type, else the default, times its own factors.
+
+        Args:
+            structure: as `Weighting.weighed` gives it, or any.
+        """
+        found = self.weights.get(structure.config_type, self.weights["default"])
+        factors = structure.labels.get(FACTORS)
+        if factors is None:
+            return found
+        energy, forces, virial = factors.tolist()
+        return replace(
+            found,
+            energy=found.energy * energy,
+            forces=found.forces * forces,
+            virial=found.virial * virial,
+        )

@@ -46,9 +46,7 @@ def is_together(species: Ints) -> bool:
     return bool(whole.any())
 
 
-def by_species(
-    species: Ints, channel: Ints, term: Ints, count: int
-) -> tuple[Ints, Ints, Ints]:
+def by_species(species: Ints, channel: Ints, term: Ints, count: int) -> tuple[Ints, Ints, Ints]:
     """Functions of one factor, those over neighbours of all species (-1) once for each.
 
     Args:

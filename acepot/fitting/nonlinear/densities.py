@@ -65,7 +65,7 @@ def labelled(structure: Structure, recipe: Recipe, e0: Floats, numbers: Sequence
         numbers: atomic numbers of the species.
     """
     own = float(e0[species_indices(tuple(numbers), structure.numbers)].sum())
-    weights, n = recipe.weights_of(structure.config_type), len(structure)
+    weights, n = recipe.weights_of(structure), len(structure)
     label = {"energy": np.zeros(1), "forces": np.zeros(3 * n), "virial": np.zeros(6)}
     factor = dict.fromkeys(label, 0.0)
     for one in Observable.among(recipe.observables):

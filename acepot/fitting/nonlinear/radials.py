@@ -183,7 +183,7 @@ class _Task:
         builder, blank = self.slopes.builder(weights), self.basis.blank
 
         def make(one: Structure) -> StructureRows:
-            own = self.recipe.weights_of(one.config_type)
+            own = self.recipe.weights_of(one)
             return structure_rows(one, blank, builder, self.recipe.observables, own)
 
         for block in in_threads(make, structures, self.threads):

@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from acepot import Structure
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.fitting.config import (
@@ -64,8 +65,9 @@ def test_example_is_read(tmp_path):
         str(tmp_path / "train.xyz"), str(tmp_path / "sub" / "more.xyz"),
     )  # fmt: skip
     assert config.data.test_files == (str(tmp_path / ".." / "test.xyz"),)
-    assert config.weights_of("liq") == Weights(10.0, 0.66, 0.25)
-    assert config.weights_of("dia") == Weights()
+    liquid, diamond = (Structure([14], [[0, 0, 0]], config_type=name) for name in ("liq", "dia"))
+    assert config.weights_of(liquid) == Weights(10.0, 0.66, 0.25)
+    assert config.weights_of(diamond) == Weights()
     assert config.solver == QR(damping=0.02)
     assert config.restraint == Restraint() and config.committee == Committee(10, 0)
     assert config.prior == Gaussian() and config.e0 == {"Si": -158.5}

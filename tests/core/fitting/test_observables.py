@@ -139,7 +139,12 @@ def test_an_observable_is_one_class(tmp_path: Path) -> None:
     errors = found.report["train"]["all"]
     assert set(errors) == {"T"} and errors["T"]["rmse"] < 1e-3 and errors["T"]["count"] == 120
     assert "T (meV/atom)" in table(found.report["train"])
-    assert found.recipe.weights_of("x").of(Observable.known["trace"]) == 5.0
+    assert (
+        found.recipe.weights_of(Structure([1], [[0, 0, 0]], config_type="x")).of(
+            Observable.known["trace"]
+        )
+        == 5.0
+    )
     assert found.model.provenance["fit"]["weights"]["default"]["trace"] == 5.0
     fresh = sample(3, seed=9)
     for one, other in zip(
