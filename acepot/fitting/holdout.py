@@ -9,7 +9,7 @@ import numpy as np
 from acepot.errors import InputError
 from acepot.structure import Structure
 
-__all__ = ["held_out"]
+__all__ = ["held_out", "mingled"]
 
 
 def held_out(
@@ -52,3 +52,25 @@ def held_out(
         )
     train = [one for index, one in enumerate(structures) if index not in drawn]
     return train, [one for index, one in enumerate(structures) if index in drawn]
+
+
+def mingled(structures: Sequence[Structure], seed: int) -> list[int]:
+    """An order at random, of whose every beginning each config type is about its part.
+
+    Args:
+        structures: any.
+        seed: of the generator.
+
+    Returns:
+        Numbers of the structures.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, one in enumerate(structures):
+        groups.setdefault(one.config_type, []).append(index)
+    generator = np.random.default_rng(seed)
+    places: dict[int, float] = {}
+    for _, members in sorted(groups.items()):
+        begin = generator.random()
+        for rank, index in enumerate(generator.permutation(members).tolist()):
+            places[index] = (rank + begin) / len(members)
+    return sorted(places, key=lambda index: (places[index], index))

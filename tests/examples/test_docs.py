@@ -151,6 +151,9 @@ def keys_of_fields(cls: Any, base: object, prefix: str) -> Iterator[Key]:
             yield from keys(hint, None if default is MISSING else default, f"{name}.")
             continue
         yield Key(name, default, tuple(choices(hint)))
+        for arm in args:  # a table that may be left out
+            if default is None and is_dataclass(arm):
+                yield from keys(arm, None, f"{name}.")
         listed = get_origin(hint) is tuple and args[0]
         if is_dataclass(listed) or listed in Kind.__subclasses__():
             yield from keys(args[0], None, f"{name}[].")

@@ -12,6 +12,7 @@ from the evidence of the linear problem.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from acepot.fitting.assembly import StructureRows, in_threads, structure_rows
-from acepot.fitting.holdout import held_out
+from acepot.fitting.holdout import mingled
 from acepot.fitting.learning import Ending, Learning
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.nonlinear.radial_slopes import RadialSlopes
@@ -120,13 +121,15 @@ class _Task:
     ) -> _Task:  # fmt: skip
         """With structures drawn for learning and for judging."""
         settings = recipe.learned or LearnedRadials()
-        total = sum(map(len, structures))
-        if total > settings.atoms:
-            structures = held_out(structures, settings.atoms / total, settings.seed)[1]
-        judges: Sequence[Structure] = ()
-        if settings.held_out > 0:
-            structures, judges = held_out(structures, settings.held_out, settings.seed + 1)
-        return cls(structures, judges, recipe, basis, slopes, threads, pause)
+        order = mingled(structures, settings.seed)
+        atoms = np.cumsum([len(structures[i]) for i in order])
+        order = order[: 1 + int(np.searchsorted(atoms, settings.atoms))]
+        # At least two to learn from: of fewer nothing is held out.
+        apart = min(math.ceil(settings.held_out * len(order)), max(len(order) - 2, 0))
+        judges, own = (
+            [structures[i] for i in sorted(part)] for part in (order[:apart], order[apart:])
+        )
+        return cls(own, judges, recipe, basis, slopes, threads, pause)
 
     @cached_property
     def gamma(self) -> Floats:

@@ -249,7 +249,7 @@ def test_radial_functions_are_found_that_the_basis_has_not(made):
 
 def test_sums_over_all_elements_are_told_apart_by_what_is_learned(made):
     """Four functions a centre in place of a model's ten begin far from the labels."""
-    learning = {"functions": 4, "steps": 15, "smoothness": 0.0}
+    learning = LEARNED | {"held_out": 0.0}
     fits = [fit(made.train, TOGETHER, learned=learning | {"steps": n}, **HOW) for n in (0, 15)]
     start, end = (error(one.potential, sample(10, 12)) for one in fits)
     assert end < 0.5 * start
