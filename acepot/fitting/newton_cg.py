@@ -12,7 +12,7 @@ has no unit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.fitting.bounds import at_least
-from acepot.schema import Settings
+from acepot.schema import LATER, Settings
 
 __all__ = ["Descent", "Ended", "NewtonCG", "Products", "descend"]
 
@@ -33,6 +33,8 @@ _FIRST, _LEAST, _RAISED, _MOST = 1e-2, 1e-5, 1e-3, 1e6
 _ENOUGH, _GONE = 0.1, 1e-10
 #: So many steps in a row that hardly lower the loss end it.
 _IDLE = 3
+#: So many in a row that do not describe better what is held out.
+_PATIENCE = 5
 #: Parts of a step that are tried before it is found again with more damping.
 _PARTS = (1.0, 0.4, 0.15)
 
@@ -41,6 +43,7 @@ class Ended(Enum):
     """Why the loop ended, in words."""
 
     LOSS = "the loss hardly falls any more"
+    HELD_OUT = "structures that are held out are not described better any more"
     GRADIENT = "its gradient is gone"
     STUCK = "no step lowers the loss, however much it is damped"
     ITERATIONS = "all iterations are used"
@@ -76,17 +79,22 @@ class NewtonCG(Settings):
         inner: at most so many steps of conjugate gradients for each.
         loss: smallest fall of the loss by a step, relative to the loss; three steps in a row that
             fall by less end it.
+        held_out: part of the training structures that is not fitted but only decides when to end;
+            the coefficients are then those that describe it best.
     """
 
     iterations: int = 60
     inner: int = 40
     loss: float = 1e-4
+    held_out: float = field(default=0.0, metadata=LATER)
 
     def check(self) -> None:
         """Numbers of steps are positive, tolerances not negative."""
         at_least("iterations", self.iterations)
         at_least("inner", self.inner, above=True)
         at_least("loss", self.loss)
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out: expected a part from 0 to below 1, got {self.held_out}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,8 @@ class Descent:
         iterations: steps so far.
         products: multiplications with J or its transpose so far.
         idle: steps up to this one by which the loss hardly fell.
+        best: coefficients that describe best what is held out; None: those of this iterate.
+        judged: mean square of what is held out at the start and after every step; () without any.
     """
 
     coefficients: Floats
@@ -110,6 +120,18 @@ class Descent:
     iterations: int = 0
     products: int = 0
     idle: int = 0
+    best: Floats | None = None
+    judged: tuple[float, ...] = ()
+
+    def with_judgement(self, value: float) -> Descent:
+        """The same after the mean square of what is held out was found.
+
+        Args:
+            value: it.
+        """
+        better = not self.judged or value < min(self.judged)
+        best = self.coefficients if better else self.best
+        return replace(self, best=best, judged=(*self.judged, value))
 
 
 def descend(
@@ -121,6 +143,7 @@ def descend(
     metric: Callable[[Floats], Floats],
     settings: NewtonCG,
     watch: Callable[[Descent], bool] | None = None,
+    judge: Callable[[Floats], float] | None = None,
 ) -> tuple[Descent, Ended]:
     """Minimise ½ |r(c)|² + ½ |γ c|².
 
@@ -132,6 +155,8 @@ def descend(
         metric: M v.
         settings: when to end.
         watch: called after every step that lowers the loss; true ends the loop.
+        judge: mean square at coefficients of what is held out; five steps that do not lower it
+            end the loop. None: nothing is.
 
     Returns:
         The last iterate, and why it is the last.
@@ -139,7 +164,7 @@ def descend(
     Raises:
         InputError: residuals at the start that are not finite.
     """
-    loop = _Loop(problem, penalty, precondition, metric, settings)
+    loop = _Loop(problem, penalty, precondition, metric, settings, judge)
     return loop.run(start, watch)
 
 
@@ -152,6 +177,7 @@ class _Loop(Generic[S]):
     precondition: Callable[[Floats], Floats]
     metric: Callable[[Floats], Floats]
     settings: NewtonCG
+    judge: Callable[[Floats], float] | None
 
     def run(self, at: Descent, watch: Callable[[Descent], bool] | None) -> tuple[Descent, Ended]:
         """Go from an iterate to the end."""
@@ -159,6 +185,8 @@ class _Loop(Generic[S]):
         if state is None:
             raise InputError("residuals: expected finite numbers at the start")
         at = replace(at, loss=self.loss(state, at.coefficients))
+        if self.judge is not None and not at.judged:
+            at = at.with_judgement(self.judge(at.coefficients))
         while at.iterations < self.settings.iterations:
             gradient = self.problem.transposed(state, self.problem.residuals(state))
             gradient = gradient + self.penalty * at.coefficients
@@ -171,8 +199,12 @@ class _Loop(Generic[S]):
             after, state = found
             small = at.loss - after.loss <= self.settings.loss * at.loss
             at = replace(after, idle=at.idle + 1 if small else 0)
+            if self.judge is not None:
+                at = at.with_judgement(self.judge(at.coefficients))
             if watch is not None and watch(at):
                 return at, Ended.ASKED
+            if at.judged and len(at.judged) - 1 - int(np.argmin(at.judged)) >= _PATIENCE:
+                return at, Ended.HELD_OUT
             if at.idle >= _IDLE:
                 return at, Ended.LOSS
         return at, Ended.ITERATIONS

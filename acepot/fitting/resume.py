@@ -143,7 +143,11 @@ class Memory:
         if not self._rows or not self._is_due():
             return
         numbers = [at.loss, at.damping, at.growth, at.iterations, at.products, at.idle]
-        own = {_NONLINEAR + "coefficients": at.coefficients, _NONLINEAR + "numbers": numbers}
+        best = at.coefficients if at.best is None else at.best
+        own = {
+            _NONLINEAR + "coefficients": at.coefficients, _NONLINEAR + "numbers": numbers,
+            _NONLINEAR + "best": best, _NONLINEAR + "judged": np.array(at.judged),
+        }  # fmt: skip
         if self._save(self._total, {**self._rows, **own}):
             say(f"stopped after step {at.iterations}; the same command goes on from there")
             raise KeyboardInterrupt
@@ -227,7 +231,9 @@ def _descent(state: Mapping[str, Any]) -> Descent | None:
         return None
     loss, damping, growth, *counts = state[_NONLINEAR + "numbers"].tolist()
     coefficients = state[_NONLINEAR + "coefficients"]
-    return Descent(coefficients, loss, damping, growth, *map(int, counts))
+    judged = tuple(state.get(_NONLINEAR + "judged", np.zeros(0)).tolist())
+    best = state[_NONLINEAR + "best"] if judged else None
+    return Descent(coefficients, loss, damping, growth, *map(int, counts), best, judged)
 
 
 def _arrays_of(at: Learning | None) -> dict[str, Any]:

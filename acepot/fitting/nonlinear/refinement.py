@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from acepot.basis.embedding import Embedding
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator
+from acepot.fitting.holdout import mingled
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.newton_cg import Descent, Ended, descend
 from acepot.fitting.nonlinear.densities import Densities, Labelled, State, labelled
@@ -58,6 +60,7 @@ class Refinement:
             "steps": at.iterations,
             "products with the Jacobian": at.products,
             "loss": at.loss,
+            **({"held out": list(at.judged)} if at.judged else {}),
         }
 
 
@@ -97,7 +100,10 @@ def refine(
     """
     blank = basis.blank
     evaluator = NativeEvaluator(lower(basis.blank.basis, expanded=basis.expanded), threads)
-    training = [labelled(s, recipe, blank.e0, blank.numbers) for s in train]
+    fitted, judges = _divided(train, recipe.nonlinear.held_out)
+    training, judged = (
+        [labelled(s, recipe, blank.e0, blank.numbers) for s in part] for part in (fitted, judges)
+    )
     restraint = None
     if recipe.restraint.weight > 0 and applies(basis.spec):
         restraint = restraint_rows(basis.spec, basis.expanded, recipe.restraint)
@@ -111,6 +117,12 @@ def refine(
     slopes = _slopes(densities, first)
     mean = slopes.mean(axis=0)
     first[0] = (solution.coefficients - mean[1:] @ first[1:]) / mean[0]
+    held_out = Densities(evaluator, judged, recipe.embeddings())
+
+    def judge(coefficients: Floats) -> float:
+        state = held_out.at(coefficients)
+        return np.inf if state is None else float(np.mean(state.residuals**2))
+
     metric = Metric.of(problem, solution, recipe, basis, slopes, free)
     found, ended = descend(
         densities,
@@ -120,8 +132,23 @@ def refine(
         metric=metric.times,
         settings=recipe.nonlinear,
         watch=watch,
+        judge=judge if judged else None,
     )
-    return Refinement(found.coefficients.reshape(first.shape), found, ended)
+    best = found.coefficients if found.best is None else found.best
+    return Refinement(best.reshape(first.shape), found, ended)
+
+
+def _divided(
+    train: Sequence[Structure], held_out: float
+) -> tuple[list[Structure], list[Structure]]:
+    """Structures that are fitted, and those that only say when to end; in order."""
+    order = mingled(train, seed=0)
+    apart = min(math.ceil(held_out * len(order)), len(order) - 1)
+    judges = set(order[:apart])
+    return (
+        [one for i, one in enumerate(train) if i not in judges],
+        [one for i, one in enumerate(train) if i in judges],
+    )
 
 
 def reproduced(

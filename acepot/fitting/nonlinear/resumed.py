@@ -49,7 +49,8 @@ def refined(
 
     def watch(at: Descent) -> bool:
         spent = clock(time.monotonic() - began)
-        say(f"nonlinear: step {at.iterations}, loss {at.loss:.6g}, after {spent}")
+        apart = f", held out {at.judged[-1]:.4g}" if at.judged else ""
+        say(f"nonlinear: step {at.iterations}, loss {at.loss:.6g}{apart}, after {spent}")
         if memory is not None:
             memory.refined(at, say)
         return False

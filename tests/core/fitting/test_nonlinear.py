@@ -304,13 +304,28 @@ def test_more_structures_begin_where_the_fit_was(made):
     assert error(more.potential, metal(10, 9)) < 1.5 * error(made.potential, metal(10, 9))
 
 
-def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+def test_it_ends_when_what_is_held_out_is_described_no_better():
+    """Few structures with noisy forces: after some steps the noise is followed, not the truth."""
+    how = {"observables": ("energy", "forces"), "threads": 1, "e0": {"O": -5.0, "Si": -3.0}}
+    noisy = sample(10, 4, noise=1.0)
+    held = {"held_out": 0.3, "loss": 0.0, "iterations": 40}
+    found = fit(noisy, BASIS, embedding=EMBEDDING, nonlinear=held, **how).refinement
+    judged = found.report["held out"]
+    assert found.ended is Ended.HELD_OUT and len(judged) == found.descent.iterations + 1
+    assert int(np.argmin(judged)) == len(judged) - 6
+    assert not np.array_equal(found.coefficients.ravel(), found.descent.coefficients)
+    assert np.array_equal(found.coefficients.ravel(), found.descent.best)
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.2])
+def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(held_out, tmp_path, monkeypatch):
     extxyz.write_structures(tmp_path / "train.xyz", sample(20, 4, noise=0.01))
     (tmp_path / "fit.toml").write_text(
         'data.train = "train.xyz"\ndata.fit = ["energy", "forces", "virial"]\n'
         "basis = {order = 2, degree = 4, cutoff = 4.0, pair = {degree = 3}}\n"
         "e0 = {O = -5.0, Si = -3.0}\n"
-        "[embedding.default]\nexponents = [1.0, 0.5]\n[nonlinear]\niterations = 6\nloss = 0.0\n"
+        "[embedding.default]\nexponents = [1.0, 0.5]\n"
+        f"[nonlinear]\niterations = 6\nloss = 0.0\nheld_out = {held_out}\n"
     )
     config = load_config(tmp_path / "fit.toml")
     how = {"say": lambda line: None, "threads": 1, "plots": False}
