@@ -26,6 +26,12 @@ Floats = NDArray[np.float64]
 _STEP = 1e-4
 #: Bytes that the table of the g_k of a pair of elements may take.
 _BYTES = 1e8
+#: How many rows a structure has of each observable.
+_ROWS: dict[str, Callable[[Structure], int]] = {
+    "energy": lambda _one: 1,
+    "forces": lambda one: 3 * len(one),
+    "virial": lambda _one: 6,
+}
 #: Atoms that are handled in one call.
 _TOGETHER = 4096
 
@@ -91,7 +97,8 @@ class RadialSlopes:
     ) -> Floats:
         """Derivatives of energies, forces and virials of structures by all weights.
 
-        By central differences: two force calls for each weight, whatever the number of functions.
+        By central differences: two force calls for each weight of a pair of elements and each
+        structure that has both, whatever the number of functions.
 
         Args:
             structures: they.
@@ -105,17 +112,31 @@ class RadialSlopes:
         Returns:
             Shape (rows, weights), the rows of one structure after those of another.
         """
-        batches, used = list(_batches(structures)), Observable.among(observables)
+        used = Observable.among(observables)
         model = self.at(weights).read_out((coefficients[None, None],))
-        found: list[Floats] = []
-        for place in np.ndindex(weights.shape):
-            pause()
-            either = [
-                _evaluated(NativeEvaluator(self._moved(model, place, step), threads), batches, used)
-                for step in (_STEP, -_STEP)
-            ]
-            found.append((either[0] - either[1]) / (2 * _STEP))
-        return np.array(found).T
+        counts = [sum(_ROWS[name](one) for name in _used(one, used)) for one in structures]
+        first = np.cumsum([0, *counts])
+        species, _, channels, many = weights.shape
+        found = np.zeros((int(first[-1]), species, species, channels, many))
+        for a, b in np.ndindex(species, species):
+            # Others have no neighbours of this pair.
+            pair = set(self.tables.numbers[[a, b]].tolist())
+            mine = [k for k, one in enumerate(structures) if pair <= set(one.numbers.tolist())]
+            if not mine:
+                continue
+            rows = np.concatenate([np.arange(first[k], first[k + 1]) for k in mine])
+            batches = list(_batches([structures[k] for k in mine]))
+            for channel, k in np.ndindex(channels, many):
+                pause()
+                either = [
+                    _evaluated(
+                        NativeEvaluator(self._moved(model, (a, b, channel, k), step), threads),
+                        batches, used,
+                    )
+                    for step in (_STEP, -_STEP)
+                ]  # fmt: skip
+                found[rows, a, b, channel, k] = (either[0] - either[1]) / (2 * _STEP)
+        return found.reshape(len(found), -1)
 
     def _moved(self, model: Tables, place: tuple[int, ...], step: float) -> Tables:
         """A model with one of the weights changed by a step."""
