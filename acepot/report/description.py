@@ -78,7 +78,7 @@ def _describe_functions(model: Model | TensorModel, tables: Tables) -> Lines:
         lines = describe_basis(model.basis.spec)
         channels, many = model.basis.weights.shape[2:]
         each = "for every l" if model.basis.by_l else "for all l"
-        lines.append(("learned", f"{channels} of {many} radial functions, {each}"))
+        lines.append(("learned", f"{channels} combinations of {many} radial functions, {each}"))
     else:
         lines = [("elements", " ".join(SYMBOLS[z] for z in model.numbers))]
         lines.append(("basis", f"{tables.functions} functions listed one by one"))
@@ -166,6 +166,7 @@ def describe_basis(spec: BasisSpec) -> Lines:
         ("elements", " ".join(symbols)),
         ("functions", f"{sizes['total']} ({kinds})"),
         ("formulation", spec.formulation),
+        *([("sums A", "over neighbours of all elements")] if spec.together else []),
         ("radial", spec.radial.title),
         ("cut-offs", _by_pair(spec.cutoff, symbols)),
     ]

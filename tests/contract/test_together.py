@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+import acepot
 from acepot import Model, Potential, Structure, load
 from acepot.basis.choices import Pair, resolve
 from acepot.basis.learned import LearnedBasis, channel_names
@@ -19,6 +20,7 @@ from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.io import modelfile
 from acepot.lowering import lower
+from acepot.report.description import describe_model
 from acepot.tables import Products, Tables
 
 ELEMENTS = ("H", "O", "Si")
@@ -199,6 +201,15 @@ def test_files_keep_it():
     assert again.basis.spec.together and modelfile.model_bytes(again) == data
     potential = Potential(model(by_l=True), threads=1)
     assert Potential(again, threads=1).compute(s).energy == potential.compute(s).energy
+
+
+def test_it_is_described_and_not_written_for_pace(tmp_path):
+    acepot.save(model(), tmp_path / "model.acepot")
+    lines = dict(describe_model(tmp_path / "model.acepot"))
+    assert lines["sums A"] == "over neighbours of all elements"
+    assert lines["learned"] == "7 combinations of 7 radial functions, for all l"
+    with pytest.raises(InputError, match="no sums over neighbours of all elements"):
+        acepot.convert(tmp_path / "model.acepot", tmp_path / "model.yace")
 
 
 def test_the_number_of_functions_grows_linearly():
