@@ -20,13 +20,17 @@ from acepot.cli.options import (
 )
 from acepot.cli.terminal import show
 from acepot.errors import InputError
-from acepot.fitting.config import Committee, Data, FitConfig, LearnedRadials, load_config
+from acepot.fitting.config import Committee, Data, FitConfig, LearnedRadials, Restraint, load_config
 from acepot.fitting.folder import WORST, fit_to_folder
 from acepot.fitting.solvers import BLR, Solver
 from acepot.report.metrics import table
 from acepot.report.worst import largest
 from acepot.schema import from_mapping
 from acepot.uncertainty.coverage import coverage_table
+
+#: Squeezed cells of --repulsive: none of the models of one and two elements that were tried needed
+#: more.
+_CELLS = 100
 
 _EPILOG = """Labels are found by name (REF_energy, REF_forces, ... first) and listed for every file.
 Without --degree, --cutoff and --r0 the basis is chosen from the data and printed; small models
@@ -81,6 +85,10 @@ def add_to(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--calibrate", action="store_true", help="state standard deviations; docs/uncertainty.md"
     )
+    verb.add_argument(
+        "--repulsive", action="store_true",
+        help="fit artificial squeezed cells, too, so that close atoms repel each other",
+    )  # fmt: skip
     verb.add_argument(
         "--learn", action="store_true", help="learn the radial functions, too; docs/fit_toml.md"
     )
@@ -150,6 +158,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--units": options.units,
         "--accept-labels": options.accept_labels or None,
         "--learn": options.learn or None,
+        "--repulsive": options.repulsive or None,
         "--calibrate": options.calibrate or None,
     }
     if _is_toml(options.source):
@@ -186,8 +195,11 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
     committee = Committee(calibrate=options.calibrate)
-    learned = LearnedRadials() if options.learn else None
-    return FitConfig(data, basis, e0=e0, solver=solver, committee=committee, learned=learned)
+    return FitConfig(
+        data, basis, e0=e0, solver=solver, committee=committee,
+        restraint=Restraint(cells=_CELLS if options.repulsive else 0),
+        learned=LearnedRadials() if options.learn else None,
+    )  # fmt: skip
 
 
 def _tested(given: Sequence[str]) -> tuple[list[str], float]:

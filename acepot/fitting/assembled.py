@@ -48,6 +48,7 @@ class Assembled:
         virials: how they compare with energies and forces, if that decided whether they are among
             the rows; None: it was stated, or there are none.
         solution: of the rows as they are, where it is known.
+        artificial: structures that are fitted beside those of the data.
         learning: how its radial functions were learned; None: they are not.
     """
 
@@ -59,4 +60,5 @@ class Assembled:
     solving: float | None = None
     virials: Consistency | None = None
     solution: Solution | None = None
+    artificial: tuple[Structure, ...] = ()
     learning: Learning | None = None

@@ -49,6 +49,7 @@ from acepot.fitting.recipe import (
 from acepot.fitting.restraint import restraint_rows
 from acepot.fitting.resume import Memory, memory_in
 from acepot.fitting.solvers import Solver
+from acepot.fitting.squeezed import squeezed
 from acepot.fitting.weighting import Weighting
 from acepot.run.progress import clock
 from acepot.schema import from_mapping
@@ -186,7 +187,8 @@ def fit_structures(
     if choice.basis_line:
         tell(f"basis: {choice.basis_line}")
     basis = LoweredBasis.of(recipe.basis, choice.e0, tell, watched=say is not None)
-    job = Job(train, recipe, basis, threads, say, memory, frozenset(chosen))
+    artificial = _artificial(choice)
+    job = Job([*train, *artificial], recipe, basis, threads, say, memory, frozenset(chosen))
     cost = None if say is None else _forecast(job, counts, held, say)
     solving = None if cost is None else cost.solving
     begun = job.checkpoint()
@@ -194,11 +196,12 @@ def fit_structures(
     if learning is None or learning.ended is None:
         state, begun = _assembled(job, choice, begun, solving), None
         if recipe.learned is not None:
-            learning = learn_radials(state, train, tell, memory=memory, start=learning)
+            learning = learn_radials(state, job.structures, tell, memory=memory, start=learning)
     if learning is not None:
         functions = basis.learned(learning.best, learning.by_l)
         state = _assembled(replace(job, basis=functions), choice, begun, solving)
         state = replace(state, learning=learning)
+    state = replace(state, artificial=tuple(artificial))
     if config is not None:
         config = replace(config, basis=recipe.basis, e0=recipe.e0)
     return solved(state, train, test, config, say, memory=memory)
@@ -221,6 +224,23 @@ def _assembled(
         gathered.fitted.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
     state = Assembled(choice, basis, gathered.fitted, kept, job.threads, solving)
     return decided(state, gathered, job.say or silent)
+
+
+def _artificial(choice: Choice) -> list[Structure]:
+    """Squeezed cells that a recipe asks for.
+
+    Raises:
+        InputError: no energies are fitted.
+    """
+    recipe = choice.recipe
+    if not recipe.restraint.cells:
+        return []
+    if "energy" not in recipe.observables:
+        raise InputError(
+            "restraint.cells: squeezed cells have energies alone, which are not fitted here; "
+            "expected 0"
+        )
+    return squeezed(recipe.basis.elements, choice.shortest, choice.e0, recipe.restraint.cells)
 
 
 def _check_harmonics(spec: BasisSpec) -> None:

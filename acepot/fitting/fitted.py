@@ -305,7 +305,13 @@ def solved(
     about = provenance(state.choice, state.virials, config, train, test, solution)
     if recipe.embedding:
         refinement = refined(
-            state, train, problem, solution, say or silent, memory=memory, start=start
+            state,
+            [*train, *state.artificial],
+            problem,
+            solution,
+            say or silent,
+            memory=memory,
+            start=start,
         )
         model = replace(
             basis.blank,

@@ -99,6 +99,8 @@ def fit_to_folder(
         say(str(holes))
         if holes.holes:
             say(f"(acepot check {folder / 'model.acepot'} --holes shows where; docs/holes.md: why)")
+            if not fit.recipe.restraint.cells:
+                say("(restraint.cells = 100 in a fit.toml, or --repulsive, closes most or all)")
         fit.report["holes"] = holes.report(_DESCRIBED)
         _write(fit, folder, files, say)
         try:

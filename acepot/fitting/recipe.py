@@ -81,22 +81,27 @@ class Weights(Settings):
 
 #: Å; an envelope r^-12 at a smaller distance would overflow in squares of weighted rows.
 _NEAREST = 1e-4
+#: Most artificial cells.
+_CELLS = 100_000
 
 
 @dataclass(frozen=True)
 class Restraint(Settings):
-    """Artificial dimer energies that make the pair potential repulsive at short distance.
+    """Artificial energies that make a model repulsive at short distance.
 
     Args:
-        weight: of each dimer's row; 0 switches the restraint off.
+        weight: of the row of each dimer, for the pair potential; 0: none.
         distance: of the two atoms in Å, 0.0001 or more.
+        cells: how many squeezed cells with the energies of screened nuclei, for the whole model.
     """
 
     weight: float = 0.01
     distance: float = 0.01
+    cells: int = field(default=0, metadata=LATER)
 
     def check(self) -> None:
         """The weight may not be negative, the distance not tiny."""
+        at_least("cells", self.cells, most=_CELLS)
         at_least("weight", self.weight)
         at_least("distance", self.distance, _NEAREST)
 

@@ -230,10 +230,11 @@ def _descent(state: Mapping[str, Any]) -> Descent | None:
     if _NONLINEAR + "numbers" not in state:
         return None
     loss, damping, growth, *counts = state[_NONLINEAR + "numbers"].tolist()
+    iterations, products, idle = map(int, counts)
     coefficients = state[_NONLINEAR + "coefficients"]
     judged = tuple(state.get(_NONLINEAR + "judged", np.zeros(0)).tolist())
     best = state[_NONLINEAR + "best"] if judged else None
-    return Descent(coefficients, loss, damping, growth, *map(int, counts), best, judged)
+    return Descent(coefficients, loss, damping, growth, iterations, products, idle, best, judged)
 
 
 def _arrays_of(at: Learning | None) -> dict[str, Any]:
