@@ -176,7 +176,7 @@ def test_hybrid_overlay_adds_to_another_style(tmp_path: Path, ranks: int) -> Non
     close(both.energies, ace.energies + lj_only.energies, "energies of atoms", 1e-11)
 
 
-@pytest.mark.parametrize("ranks", [1, 4])
+@pytest.mark.parametrize("ranks", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_atoms_of_another_style_are_not_seen(tmp_path: Path, ranks: int) -> None:
     silicon_atoms = diamond(3, 0.1)
     # Every third atom of the file is argon, far closer to silicon than the cut-off.

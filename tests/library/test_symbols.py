@@ -123,7 +123,8 @@ def test_a_type_is_described_in_one_object(members: dict[str, Path]) -> None:
 # ------------------------------------------------------------------ linked
 
 
-@pytest.mark.parametrize("order", ["alphabetical", pytest.param("reverse", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("order", list(ORDERS))
 def test_no_order_of_members_brings_avx_into_shared_functions(
     members: dict[str, Path], sets: dict[str, Path], tmp_path: Path, order: str
 ) -> None:

@@ -827,7 +827,7 @@ def test_an_interrupt_from_the_keyboard_ends_a_fit_and_keeps_files(
     fitted: Path, here: Path, structures: list[Structure]
 ) -> None:
     before = snapshot(fitted)
-    extxyz.write_structures("many.xyz", structures[:8] * 600)  # takes long enough to be interrupted
+    extxyz.write_structures("many.xyz", structures[:8] * 250)  # takes long enough to be interrupted
     words = ["fit", "many.xyz", "--order", "3", "--degree", "9", "--out", "Si", "--no-plots"]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "acepot.cli", *words],
