@@ -97,7 +97,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    if _is_toml(options.source):
+    if is_toml(options.source):
         return _run(options)
     try:
         with keys_by_option():
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(in_options(str(error), options)) from error
 
 
-def _is_toml(source: Sequence[str]) -> bool:
+def is_toml(source: Sequence[str]) -> bool:
     """Whether a configuration is given, and no data.
 
     Raises:
@@ -161,7 +161,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         "--repulsive": options.repulsive or None,
         "--calibrate": options.calibrate or None,
     }
-    if _is_toml(options.source):
+    if is_toml(options.source):
         (path,) = options.source
         if given := [name for name, value in own.items() if value is not None]:
             raise InputError(
@@ -176,21 +176,7 @@ def configuration(options: argparse.Namespace) -> FitConfig:
     if options.r0 is not None:
         basis = replace(basis, r0=pair_number("--r0", options.r0))
     basis = replace(basis, bonds_once=same_both_ways(basis) and not options.learn)
-    keys = label_keys(options)
-    files, fraction = _tested(options.test or [])
-    data = Data(
-        train=options.source[0] if len(options.source) == 1 else tuple(options.source),
-        test=files[0] if len(files) == 1 else tuple(files),
-        test_fraction=fraction,
-        energy_key=keys.energy,
-        forces_key=keys.forces,
-        stress_key=keys.stress,
-        virial_key=keys.virial,
-        fit=_observables(options.virial),
-        ignore=keys.ignore,
-        units=dict(keys.units),
-        accept_labels=options.accept_labels,
-    )
+    data = data_of(options, _observables(options.virial))
     chosen = {"kind": options.solver or BLR.kind}
     solver = from_mapping(Solver, chosen)  # type: ignore[type-abstract]  # makes one of its kinds
     e0 = None if options.e0 is None else by_element("--e0", options.e0)
@@ -200,6 +186,30 @@ def configuration(options: argparse.Namespace) -> FitConfig:
         restraint=Restraint(cells=_CELLS if options.repulsive else 0),
         learned=LearnedRadials() if options.learn else None,
     )  # fmt: skip
+
+
+def data_of(options: argparse.Namespace, observables: tuple[str, ...] | None) -> Data:
+    """The data that the command line names.
+
+    Args:
+        options: with source, test, accept_labels and those of labels.
+        observables: that are fitted; None: as the data have them.
+    """
+    keys = label_keys(options)
+    files, fraction = _tested(options.test or [])
+    return Data(
+        train=options.source[0] if len(options.source) == 1 else tuple(options.source),
+        test=files[0] if len(files) == 1 else tuple(files),
+        test_fraction=fraction,
+        energy_key=keys.energy,
+        forces_key=keys.forces,
+        stress_key=keys.stress,
+        virial_key=keys.virial,
+        fit=observables,
+        ignore=keys.ignore,
+        units=dict(keys.units),
+        accept_labels=options.accept_labels,
+    )
 
 
 def _tested(given: Sequence[str]) -> tuple[list[str], float]:

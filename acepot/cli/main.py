@@ -16,6 +16,8 @@ VERBS = {
     "data": "look at data before they are fitted: labels, units, duplicates, outliers",
     "data-select": "choose the structures of a pool that determine a model best",
     "fit": "fit a model to energies and forces (and virials)",
+    "pareto": "the best model for a budget: errors and cost of many models",
+    "converge": "errors against cut-off, order, degree and prior",
     "eval": "errors of a model on labelled data, and its predictions",
     "info": "what is in a model file, how large a configured basis is, what runs a model here",
     "check": "test a model against the laws every potential obeys",
@@ -32,6 +34,8 @@ _EPILOG = """examples:
   acepot data-select pool.xyz --count 200 --out train.xyz  the 200 that tell most
   acepot fit train.xyz --test test.xyz --out Si        fit with the defaults
   acepot fit fit.toml --out Si                         fit as a file says
+  acepot pareto train.xyz --out front --budget 3       the best model for 3 µs/atom
+  acepot converge fit.toml --sweep cutoff 4 5 6 --out sweeps  errors against the cut-off
   acepot eval Si/model.acepot test.xyz --report r.json errors on labelled data
   acepot info Si/model.acepot                          what is in a model file
   acepot check Si/model.acepot                         test it against the laws it must obey

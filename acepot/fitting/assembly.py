@@ -18,6 +18,7 @@ from acepot.fitting.consistency import with_pressure
 from acepot.fitting.gathered import Gathered
 from acepot.fitting.lowered import LoweredBasis
 from acepot.fitting.observables import DesignRows, Observable
+from acepot.fitting.partition import Division
 from acepot.fitting.recipe import Recipe, Weights
 from acepot.fitting.resume import Memory
 from acepot.model import Model
@@ -166,6 +167,7 @@ class Job:
         memory: where checkpoints go.
         chosen: indices of the structures whose unweighted rows are kept.
         earlier: structures whose rows are there already.
+        division: the parts of the rows; None: those that the solver asks for.
     """
 
     structures: Sequence[Structure]
@@ -176,13 +178,19 @@ class Job:
     memory: Memory | None = None
     chosen: frozenset[int] = frozenset()
     earlier: Sequence[Structure] = ()
+    division: Division | None = None
+
+    @property
+    def parts(self) -> Division:
+        """Into which the rows are divided."""
+        return self.recipe.solver.division if self.division is None else self.division
 
     @cached_property
     def folds(self) -> list[int]:
-        """The fold of each structure, where the solver leaves some out in turn."""
+        """The fold of each structure, where some are left out in turn."""
         groups = [s.config_type for s in self.structures]
         earlier = [s.config_type for s in self.earlier]
-        return self.recipe.solver.division.folds_of(groups, earlier)
+        return self.parts.folds_of(groups, earlier)
 
     @cached_property
     def builder(self) -> NativeRowBuilder:
@@ -209,8 +217,8 @@ class Job:
         """How many structures are in the rows of the last checkpoint, and these; None: no such."""
         if self.memory is None:
             return None
-        tell = self.say or (lambda _line: None)
-        return self.memory.begin(self.recipe, self.structures, self.basis.tables.digest, tell)
+        tell, digest = self.say or (lambda _line: None), self.basis.tables.digest
+        return self.memory.begin(self.recipe, self.structures, digest, tell, self.parts)
 
     def from_the_start(
         self, found: tuple[int, Gathered] | None = None
@@ -221,8 +229,7 @@ class Job:
             found: what `checkpoint` gave.
         """
         apart = bool(self.recipe.tried)
-        division = self.recipe.solver.division
-        none = 0, Gathered.none_yet(self.basis.expanded.size, apart, division)
+        none = 0, Gathered.none_yet(self.basis.expanded.size, apart, self.parts)
         start, rows = none if found is None else found
         if self.memory is None:
             return rows, self.add_to(rows)

@@ -22,7 +22,7 @@ from acepot.io.structures.labels import LabelCount, no_labels
 from acepot.schema import from_mapping
 from acepot.structure import Structure
 
-__all__ = ["resolved_basis", "run_fit"]
+__all__ = ["read", "resolved_basis", "run_fit"]
 
 
 def run_fit(
@@ -51,7 +51,7 @@ def run_fit(
     elif isinstance(config, Mapping):
         config = from_mapping(FitConfig, config)
     config = replace(config, data=config.data.found())
-    train, test, notes = _read(config, say or (lambda _line: None))
+    train, test, notes = read(config, say or (lambda _line: None))
     fit = fit_structures(
         train, test, config.recipe, config=config, threads=threads, say=say, memory=memory,
         notes=notes, accept_labels=config.data.accept_labels,
@@ -82,8 +82,16 @@ def _file(name: str, data: Data) -> tuple[list[Structure], Any]:
     return read_structures(name, data.label_keys, config_type_key=data.config_type_key)
 
 
-def _read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure], list[str]]:
-    """Training and test structures, and what is doubtful about their labels."""
+def read(config: FitConfig, say: Say) -> tuple[list[Structure], list[Structure], list[str]]:
+    """Training and test structures, and what is doubtful about their labels.
+
+    Args:
+        config: whose files are found.
+        say: told which labels there are.
+
+    Raises:
+        InputError: a file cannot be read, or holds no labels that are fitted.
+    """
     data = config.data
     recipe = config.recipe
     fitted = Observable.among(recipe.observables)

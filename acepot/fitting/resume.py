@@ -17,6 +17,7 @@ from acepot.errors import InputError
 from acepot.fitting.gathered import Gathered
 from acepot.fitting.learning import Ending, Learning
 from acepot.fitting.newton_cg import Descent
+from acepot.fitting.partition import Division
 from acepot.fitting.recipe import Recipe
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, run_folder
@@ -65,6 +66,7 @@ class Memory:
         structures: Sequence[Structure],
         basis: str,
         say: Callable[[str], None],
+        division: Division | None = None,
     ) -> tuple[int, Gathered] | None:
         """Find out where to go on.
 
@@ -73,6 +75,7 @@ class Memory:
             structures: in the order in which they are added.
             basis: digest of the lowered functions.
             say: told what is done with what is there.
+            division: the parts of the rows; None: those that the solver asks for.
 
         Returns:
             How many structures are in the rows already, and the rows; None: none is.
@@ -92,7 +95,7 @@ class Memory:
             with state.open("rb") as file, np.load(file) as arrays:
                 kept = dict(arrays)
                 own = {n: v for n, v in kept.items() if not n.startswith((_NONLINEAR, _LEARNED))}
-                rows = Gathered.restored(own, recipe.solver.division)
+                rows = Gathered.restored(own, division or recipe.solver.division)
                 self.descent, self.learning = _descent(kept), _learning(kept)
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, InputError) as error:
             anew(f"{state}: damaged ({error})")

@@ -40,7 +40,7 @@ ROWS = (
     ("acepot.uncertainty",),
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
-    ("acepot.md", "acepot.sampling", "acepot.survey"),
+    ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
