@@ -34,7 +34,7 @@ from acepot.basis.species import atomic_number
 from acepot.fitting.dataset import row_counts
 from acepot.structure import Structure
 
-__all__ = ["Facts", "chosen_basis", "cutoffs", "facts", "smaller_basis"]
+__all__ = ["Facts", "chosen_basis", "cutoffs", "facts", "fallen", "smaller_basis"]
 
 #: Shortest cut-off in Å that is chosen: second and third neighbours of light atoms lie within.
 _LEAST_CUTOFF = 4.5
@@ -162,6 +162,11 @@ def smaller_basis(spec: BasisSpec, most: int) -> tuple[tuple[float, ...], int]:
 
     found = degrees(ladder.highest(lambda h: ladder.total(degrees(h)) <= most))
     return found[spec.elements[0]], ladder.total(found)
+
+
+def fallen(place: int) -> float:
+    """The degree of an order, 0 for the first, in units of the largest, in crystals."""
+    return _FALL_IN_CRYSTALS[place]
 
 
 def cutoffs(spec: BasisSpec, in_r0: float) -> dict[str, float]:
