@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ __all__ = ["Search"]
 _ROWS = "rows"
 #: What a candidate takes beside the square of its hundreds of functions.
 _FIXED = 4.0
+#: The sizes of a chain up to this one are tried together.
+_SMALL = 2
 
 
 class Search:
@@ -73,7 +76,7 @@ class Search:
         self.failed: dict[str, str] = {}
         known = None if last is None else self._restored(home.path / last.state)
         self._meter = Meter(sample(data.train), _reference(candidates[0]), known)
-        self._began, self._before = time.monotonic(), self._weight(self._decided())
+        self._seconds = self._weighed = 0.0  # of trials in this process
 
     def run(self, after_family: Callable[[], None]) -> None:
         """Try what is left to try.
@@ -85,77 +88,69 @@ class Search:
             KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
         """
         with stop_request() as stop:
-            for stage in self._stages():
-                for family in families(stage):
-                    if not (pending := list(self._pending(family))):
-                        continue
-                    rows = (
-                        self._rows(families(pending)[0]) if is_linear(pending[0].recipe) else None
-                    )
-                    for one in pending:
-                        if stop.is_set():
-                            count = f"{len(self.outcomes)} of {len(self._candidates)} models"
-                            self._say(f"stopped after {count}; the same command goes on from there")
-                            raise KeyboardInterrupt
-                        if self._is_worth(one):
-                            self._try(one, rows)
+            for family in (f for stage in self._stages() for f in families(stage)):
+                if pending := [one for one in family.members if self._is_open(one)]:
+                    self._try_all(pending, stop.is_set)
                     after_family()
 
-    def _stages(self) -> Iterator[list[Candidate]]:
-        """Small models, then larger ones, then those that are not linear.
+    def _try_all(self, pending: list[Candidate], stopped: Callable[[], bool]) -> None:
+        """Try candidates that share their rows, or the one that makes its own."""
+        rows = self._rows(families(pending)[0]) if is_linear(pending[0].recipe) else None
+        for one in pending:
+            if stopped():
+                count = f"{len(self.outcomes)} of {len(self._candidates)} models"
+                self._say(f"stopped after {count}; the same command goes on from there")
+                raise KeyboardInterrupt
+            if self._is_open(one):
+                self._try(one, rows)
 
-        What small ones of a cut-off tell decides whether rows of large ones are made.
+    def _stages(self) -> Iterator[list[Candidate]]:
+        """Small models, then larger ones size by size, then those that are not linear.
+
+        What one size tells decides whether rows of the next are made.
         """
         linear = [one for one in self._candidates if is_linear(one.recipe)]
-        ranks = [self._rank(one) for one in linear]
-        middle = (max(ranks, default=0) + 1) // 2
-        for wanted in (False, True):
-            yield [c for c, rank in zip(linear, ranks, strict=True) if (rank >= middle) == wanted]
+        ranked = [(max(_SMALL, self._rank(one)), one) for one in linear if one.chain]
+        stages = [
+            [one for rank, one in ranked if rank == wanted]
+            for wanted in sorted({rank for rank, _ in ranked})
+        ] or [[]]
+        for one in linear:
+            if not one.chain:  # with those of its size, whose rows it may share
+                sizes = [max((c.functions for c in stage), default=0) for stage in stages]
+                fits = [k for k, size in enumerate(sizes) if size >= one.functions]
+                stages[min(fits, default=-1)].append(one)
+        yield from stages
         yield [one for one in self._candidates if not is_linear(one.recipe)]
 
     def _rank(self, candidate: Candidate) -> int:
-        """How many smaller ones its chain has; what a fit would take by itself is large."""
-        if not candidate.chain:
-            return len(self._candidates)
-        return [one.name for one in self._chain(candidate)].index(candidate.name)
+        """How many smaller ones its chain has."""
+        return sum(one.chain == candidate.chain for one in self._until(candidate))
 
-    def _chain(self, candidate: Candidate) -> list[Candidate]:
-        return [one for one in self._candidates if one.chain == candidate.chain]
-
-    def _pending(self, family: Family) -> Iterator[Candidate]:
-        for one in family.members:
-            if not self._is_known(one) and self._may_be_worth(one, family):
-                yield one
+    def _until(self, candidate: Candidate) -> Iterator[Candidate]:
+        """The candidates before it."""
+        return takewhile(lambda one: one.name != candidate.name, self._candidates)
 
     def _is_known(self, candidate: Candidate) -> bool:
         return candidate.name in self.outcomes or candidate.name in self.failed
 
-    def _may_be_worth(self, candidate: Candidate, family: Family) -> bool:
-        """Whether it can still become worth a trial while the family is tried."""
-        if candidate.chain:
-            for one in self._chain(candidate):
-                if one.name == candidate.name:
-                    break
-                if not self._is_known(one) and one in family.members:
-                    return self._may_be_worth(one, family)
-        return self._is_worth(candidate)
+    def _is_open(self, candidate: Candidate) -> bool:
+        return not self._is_known(candidate) and not self._is_dropped(candidate)
 
-    def _is_worth(self, candidate: Candidate) -> bool:
-        """Whether what is known of smaller ones, or of its linear twin, speaks for it."""
+    def _is_dropped(self, candidate: Candidate) -> bool:
+        """Whether a smaller one of its chain, or its linear twin, is too far above the front."""
         if candidate.given:
-            return True
-        before = [candidate.twin] if candidate.twin else []
-        chain = (
-            [one.name for one in self._chain(candidate)] if candidate.chain else [candidate.name]
-        )
-        if place := chain.index(candidate.name):
-            before.append(chain[place - 1])
-        for name in before:
-            if (smaller := self.outcomes.get(name)) is None or smaller.cost > self._budget:
-                return False
-            if excess(smaller, self.outcomes.values(), self._aim) > self._slack:
-                return False
-        return True
+            return False
+        smaller = [one for one in self._until(candidate) if one.chain == candidate.chain != ""]
+        twins = [one for one in self._candidates if one.name == candidate.twin]
+        return any(map(self._speaks_against_more, [*smaller[-1:], *twins]))
+
+    def _speaks_against_more(self, candidate: Candidate) -> bool:
+        outcome = self.outcomes.get(candidate.name)
+        if outcome is None:
+            return candidate.name in self.failed or self._is_dropped(candidate)
+        above = excess(outcome, self.outcomes.values(), self._aim)
+        return outcome.cost > self._budget or above > self._slack
 
     def _rows(self, family: Family) -> Rows:
         with memory_in(self._home.path / _ROWS) as memory:
@@ -164,6 +159,7 @@ class Search:
         return rows
 
     def _try(self, candidate: Candidate, rows: Rows | None) -> None:
+        began = time.monotonic()
         try:
             outcome = tried(candidate, rows, self._data, self._meter)
         except ConvergenceError as error:
@@ -171,6 +167,8 @@ class Search:
             self._say(f"{candidate.name}: left out: {error}")
         else:
             self.outcomes[candidate.name] = outcome
+            self._seconds += time.monotonic() - began
+            self._weighed += _weight(candidate)
             self._say(self._line(outcome))
         self._save()
 
@@ -181,21 +179,10 @@ class Search:
             for name, unit in (("energy", "meV/atom"), ("forces", "meV/Å"))
             if (key := f"{name} {self._aim.measure}") in one.left_out
         )
-        decided = self._decided()
-        done, total = self._weight(decided), self._weight(list(self._candidates))
-        spent = time.monotonic() - self._began
-        left = spent * (total - done) / max(done - self._before, 1.0)
-        return (
-            f"[{len(decided)}/{len(self._candidates)}, up to {clock(left)} left] {one.name}: "
-            f"{one.cost:.2f} µs/atom, left out: {errors}"
-        )
-
-    def _decided(self) -> list[Candidate]:
-        return [one for one in self._candidates if self._is_known(one)]
-
-    def _weight(self, candidates: list[Candidate]) -> float:
-        """About how long candidates take, beside each other."""
-        return float(sum(_FIXED + (one.functions / 100) ** 2 for one in candidates))
+        left = [c for c in self._candidates if self._is_open(c)]
+        clocked = clock(self._seconds / self._weighed * sum(map(_weight, left)))
+        count = f"{len(self.outcomes)} tried, {len(left)} more in {clocked} at most"
+        return f"[{count}] {one.name}: {one.cost:.2f} µs/atom, left out: {errors}"
 
     def _save(self) -> None:
         state = {
@@ -218,6 +205,11 @@ class Search:
         count = f"{len(self.outcomes)} of {len(self._candidates)} models"
         self._say(f"{self._home.path}: goes on after {count}")
         return known
+
+
+def _weight(candidate: Candidate) -> float:
+    """About how long a trial takes, beside others."""
+    return _FIXED + (candidate.functions / 100) ** 2
 
 
 def _reference(candidate: Candidate) -> Tables:
