@@ -71,15 +71,16 @@ def add_data(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    config = configuration(options, {name: getattr(options, name) for name in _SEARCH})
     found = pareto(
-        configuration(options, {name: getattr(options, name) for name in _SEARCH}),
+        config,
         options.out,
         say=show,
         budget=options.budget,
         threads=options.threads,
         plots=not options.no_plots,
     )
-    show("\n" + _table(found, options.measure or "rmse"))
+    show("\n" + _table(found, config.search.measure))
     show(f"\nwritten  {Path(options.out) / PAGE}")
     if options.budget is not None:
         show(f"written  {Path(options.out) / BEST / 'model.acepot'}")

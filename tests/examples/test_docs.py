@@ -20,6 +20,7 @@ from acepot.fitting.solvers import Solver
 from acepot.md import config as md
 from acepot.sampling import config as ns
 from acepot.schema import Kind, _start, to_toml
+from acepot.search.settings import SearchSettings, load_search
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [
@@ -29,6 +30,7 @@ PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torc
 #: Every page of the repository, for its links.
 ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
 FIT_TOML, MD_TOML, NS_TOML = (ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns"))
+FRONT = ROOT / "docs" / "front.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -89,6 +91,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "run.toml"
             path.write_text(text, encoding="utf-8")
             assert {MD_TOML: md, NS_TOML: ns}[page].load_config(path).model.endswith(".acepot")
+            continue
+        if page == FRONT:
+            path = tmp_path / "search.toml"
+            path.write_text(text, encoding="utf-8")
+            assert set(load_search(path).recipes()) > {"plain"}
             continue
         if "data" not in tomllib.loads(text):  # the one table that has no default
             text = f'data.train = "train.xyz"\n{text}'
@@ -173,6 +180,7 @@ KEYS = {
     FIT_TOML: {key.name: key for key in keys(FitConfig)},
     MD_TOML: {key.name: key for key in keys(md.MDConfig)},
     NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
+    FRONT: {key.name: key for key in keys(SearchSettings, prefix="search.")},
 }
 SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 
