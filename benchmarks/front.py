@@ -93,6 +93,7 @@ class Element:
         return [json.loads(p.read_text()) for p in sorted(self.folder.glob(f"{kind}/*/model.json"))]
 
     def keep(self, home: Path, model: dict) -> None:
+        """Keep what is known of a model, after which it is not made again."""
         (home / "model.json").write_text(json.dumps(model | {"folder": str(home)}, indent=1))
 
     def acepot(self) -> None:
@@ -118,6 +119,7 @@ class Element:
         return found
 
     def pod(self) -> None:
+        """Fit and test every size."""
         for size in pod.SIZES:
             home = self.folder / "pod" / size
             if (home / "model.json").exists():
@@ -126,6 +128,7 @@ class Element:
             self._tested(home, {"kind": "POD", "name": f"POD {size}"} | model)
 
     def snap(self) -> None:
+        """Test the published ones."""
         for name, quadratic in (("SNAP", False), ("qSNAP", True)):
             home = self.folder / "snap" / name
             if not (home / "model.json").exists():
@@ -137,6 +140,7 @@ class Element:
         self.keep(home, model | errors(self.sets["test"], energies, np.concatenate(forces)))
 
     def mtp(self, python: str, levels: list[int]) -> None:
+        """Fit and test every level."""
         for level in levels:
             home = self.folder / "mtp" / str(level)
             if (home / "model.json").exists():

@@ -55,7 +55,7 @@ from acepot.run.progress import clock
 from acepot.schema import from_mapping
 from acepot.structure import Structure
 
-__all__ = ["fit", "fit_structures"]
+__all__ = ["check_harmonics", "fit", "fit_structures"]
 
 #: Structures whose design rows are kept to compare with the saved model afterwards.
 _PROBES = 12
@@ -180,7 +180,7 @@ def fit_structures(
     counts = row_counts(train, (*recipe.observables, *recipe.tried))
     # Of every thread a structure, and its force rows once more before they are written.
     held = sum(counts[i] for i in chosen) + (2 * threads + 1) * max(counts)
-    _check_harmonics(recipe.basis)
+    check_harmonics(recipe.basis)
     _check_memory(recipe.basis, counts, held)
     choice = trusted(choice, train, test, notes, tell, accept=accept_labels, threads=threads)
     choice = _weighed(choice, train, tell)
@@ -243,8 +243,12 @@ def _artificial(choice: Choice) -> list[Structure]:
     return squeezed(recipe.basis.elements, choice.shortest, choice.e0, recipe.restraint.cells)
 
 
-def _check_harmonics(spec: BasisSpec) -> None:
-    """Refuse a basis whose harmonics the compiled code does not take, before it is built."""
+def check_harmonics(spec: BasisSpec) -> None:
+    """Refuse a basis whose harmonics the compiled code does not take, before it is built.
+
+    Raises:
+        InputError: the message says which l there are, and what to do.
+    """
     if spec.symmetries != (SCALAR,):
         return  # no energies; LoweredBasis says so
     chosen = select(spec, SCALAR).values()

@@ -13,9 +13,11 @@ from acepot.io.files import replaced
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["picture", "require_matplotlib"]
+__all__ = ["logarithmic", "picture", "require_matplotlib"]
 
 _DPI = 150
+#: Numbers at a logarithmic axis, at most.
+_TICKS = 8
 _INK = "#333333"
 _STYLE: dict[str, Any] = {
     "font.size": 8.5,
@@ -74,3 +76,23 @@ def picture(path: str | Path, width: float, height: float) -> Iterator[Figure]:
         yield figure
         with replaced(path, "wb") as handle:
             figure.savefig(handle, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+def logarithmic(axis: Any, *, across: bool = True) -> None:
+    """Make an axes logarithmic upwards, and across, with plain numbers at a few round values.
+
+    Args:
+        axis: with everything drawn in it.
+        across: whether the horizontal axis is, too.
+    """
+    for name in ("x", "y")[not across :]:
+        getattr(axis, f"set_{name}scale")("log")
+        low, high = getattr(axis, f"get_{name}lim")()
+        round_ones = [m * 10.0**k for k in range(-9, 10) for m in (1, 2, 3, 5, 7)]
+        shown = [one for one in round_ones if low <= one <= high]
+        if len(shown) > _TICKS:
+            shown = [one for one in shown if f"{one:e}"[0] in "125"]
+        if len(shown) > _TICKS:
+            shown = [one for one in shown if f"{one:e}"[0] == "1"]
+        getattr(axis, f"set_{name}ticks")(shown, [f"{one:g}" for one in shown])
+        getattr(axis, f"set_{name}ticks")([], minor=True)

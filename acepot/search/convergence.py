@@ -20,7 +20,7 @@ from acepot.fitting.pipeline import read
 from acepot.fitting.resume import digest
 from acepot.io.files import replaced
 from acepot.run.chart import Curve, chart
-from acepot.run.figure import picture, require_matplotlib
+from acepot.run.figure import logarithmic, picture, require_matplotlib
 from acepot.run.folder import run_folder
 from acepot.run.page import charts, page, table
 from acepot.schema import to_toml
@@ -201,7 +201,8 @@ def _draw(found: Sequence[Swept], aim: SearchSettings, path: Path) -> None:
                 lines = _lines(swept, quantity, aim)
                 for (label, x, y), colour in zip(lines, _COLOURS, strict=False):
                     axis.plot(x, y, "o-", color=colour, label=label, markersize=3.5, linewidth=1)
-                axis.set(yscale="log", xlabel=_AXES[swept.sweep.setting])
+                logarithmic(axis, across=False)
+                axis.set_xlabel(_AXES[swept.sweep.setting])
                 axis.set_ylabel(f"{title} {aim.measure.upper()} ({unit})")
         grid[0, 0].legend()
         figure.tight_layout()

@@ -12,6 +12,7 @@ from acepot.errors import InputError
 from acepot.fitting.choice import Choice, choose
 from acepot.fitting.dataset import row_counts
 from acepot.fitting.default_basis import cutoffs, smaller_basis
+from acepot.fitting.fit import check_harmonics
 from acepot.fitting.recipe import Recipe
 from acepot.search.candidate import Candidate, is_linear
 from acepot.search.settings import PLAIN, SearchConfig, SearchSettings
@@ -87,12 +88,21 @@ def _of_variant(
                 degree, both = degrees[order, size], same_both_ways(spec)
                 spec = resolve(replace(spec, degree=degree, bonds_once=both))
                 counted = basis_size(spec)
-                if not counted[f"order {order}"] or spec in found:
+                if not counted[f"order {order}"] or spec in found or not _compiled(spec):
                     continue
                 found.append(spec)
                 chain, functions = f"{variant}, order {order}, {label}", counted["total"]
                 own = replace(recipe, basis=spec, e0=choice.e0)
                 yield Candidate(f"{chain}, {functions}", own, functions, chain, variant)
+
+
+def _compiled(spec: BasisSpec) -> bool:
+    """Whether the compiled code takes its harmonics."""
+    try:
+        check_harmonics(spec)
+    except InputError:
+        return False
+    return True
 
 
 def _cutoffs(spec: BasisSpec, search: SearchSettings) -> dict[str, PairNumber]:

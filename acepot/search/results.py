@@ -14,7 +14,7 @@ from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.recipe import Recipe
 from acepot.io.files import replaced
 from acepot.run.chart import Curve, chart
-from acepot.run.figure import picture
+from acepot.run.figure import logarithmic, picture
 from acepot.run.page import charts, page
 from acepot.run.page import table as html_table
 from acepot.search.outcome import Aim, Outcome, excess, front, table
@@ -87,7 +87,8 @@ def draw(outcomes: Sequence[Outcome], aim: Aim, path: Path) -> None:
                 y = [getattr(one, of)[key] for one in some]
                 colour = _COLOURS[label]
                 axis.plot(x, y, how, color=colour, label=_SHOWN[label], markersize=3.5, linewidth=1)
-            axis.set(xscale="log", yscale="log", xlabel="Cost (µs/atom)")
+            logarithmic(axis)
+            axis.set_xlabel("Cost (µs/atom)")
             title, unit = _TITLES[name]
             axis.set_ylabel(f"{title} {aim.measure.upper()} ({unit})")
         axis.legend()

@@ -1,11 +1,11 @@
-"""The front as table, picture and text: who is where, and what our models cost at the same error."""
+"""The front as table, picture and text: who is where, and what ours cost at the same error."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from acepot.run.figure import picture
+from acepot.run.figure import logarithmic, picture
 
 COLUMNS = ("element", "kind", "name", "coefficients", "energy", "forces", "cost", "seconds")
 UNITS = {"energy": "Energy MAE (meV/atom)", "forces": "Force MAE (meV/Å)"}
@@ -64,7 +64,8 @@ def _draw(rows: list[dict], path: Path) -> None:
                     how = "o-" if kind in ("acepot", "POD") else "s"
                     x, y = [r["cost"] for r in some], [r[of] for r in some]
                     axis.plot(x, y, how, color=colour, label=kind, markersize=3.5, linewidth=1)
-                axis.set(xscale="log", yscale="log", xlabel="CPU time (µs/atom)", ylabel=label)
+                logarithmic(axis)
+                axis.set(xlabel="CPU time (µs/atom)", ylabel=label)
                 axis.set_title(element)
         grid[0, 0].legend()
         figure.tight_layout()

@@ -124,6 +124,7 @@ class Running:
         return (self._spent() - before) / 1e3 / self._atoms / (steps + 1)  # and one to set up
 
     def close(self) -> None:
+        """End it."""
         self._process.stdin.close()
         self._process.wait(60)
 

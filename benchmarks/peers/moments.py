@@ -53,9 +53,11 @@ class Numbering:
             terms: Counter[tuple[int, int]] = Counter()
             for inner in product(range(3), repeat=len(ours)):
                 at, to = [0] * left.ndim, [0] * right.ndim
-                for axis, value in [*zip(free, place, strict=False), *zip(ours, inner)]:
+                mine = place[: len(free)]
+                for axis, value in zip((*free, *ours), (*mine, *inner), strict=True):
                     at[axis] = value
-                for axis, value in [*zip(other, place[len(free) :]), *zip(theirs, inner)]:
+                rest = place[len(free) :]
+                for axis, value in zip((*other, *theirs), (*rest, *inner), strict=True):
                     to[axis] = value
                 pair = sorted((int(left[tuple(at)]), int(right[tuple(to)])))
                 terms[pair[0], pair[1]] += 1

@@ -50,6 +50,7 @@ class Running:
         return float(self._process.stdout.readline())
 
     def close(self) -> None:
+        """End it."""
         self._process.stdin.close()
         self._process.wait(60)
 

@@ -24,12 +24,12 @@ import ase.io
 import motep
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
+from moments import untrained
 from motep.calculator import MTP
 from motep.io.mlip.mtp import read_mtp, write_mtp
 from motep.loss import LossFunction, LossSetting
 from motep.potentials.mtp.data import MTPData
 from motep.train.trainer import Trainer
-from moments import untrained
 
 MOMENTS = Path(motep.__file__).parent / "potentials" / "mtp" / "jax" / "precomputed_moments"
 
@@ -102,7 +102,7 @@ def fit(args: argparse.Namespace) -> None:
 def gauss_newton(
     loss: LossFunction, setting: LossSetting, at: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """motep's loss of energies and forces, JᵀJ and Jᵀr of its residuals."""
+    """The loss of motep, of energies and forces, JᵀJ and Jᵀr of its residuals."""
     value, size, number = float(loss(at)), len(at), len(loss.images)
     normal, slope = np.zeros((size, size)), np.zeros(size)
     for atoms in loss.images:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from acepot import Structure
 from peers.lammps import run, write_extxyz
+
+from acepot import Structure
 
 #: Radial functions and angular degrees of two to five bodies.
 SIZES = {
