@@ -26,6 +26,14 @@ def fit(python: str, folder: Path, level: int, train: Path, cutoff: float) -> di
     return {"coefficients": _count(model), "seconds": _seconds(folder / "fit.log")}
 
 
+def random(python: str, folder: Path, level: int, cutoff: float) -> dict:
+    """One whose coefficients are of no importance, for its time. How many they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [python, str(WORKER), "random", str(level), "fitted.mtp", "--cutoff", str(cutoff)]
+    subprocess.run(command, cwd=folder, env=_ENVIRONMENT, check=True)
+    return {"coefficients": _count(folder / "fitted.mtp"), "seconds": None}
+
+
 def predictions(python: str, folder: Path, test: Path) -> tuple[list[float], np.ndarray]:
     """Energies in eV and forces in eV/Å, those of all structures in one array."""
     command = [python, str(WORKER), "test", "fitted.mtp", str(test), "test.npz"]
@@ -57,8 +65,9 @@ class Running:
 
 def _count(model: Path) -> int:
     """Radial and linear coefficients and the energy of an atom."""
-    lines = dict(line.split(" = ", 1) for line in model.read_text().splitlines() if " = " in line)
-    size = next(int(v) for k, v in lines.items() if k.strip() in ("radial_basis_size", "size"))
+    pairs = (line.split(" = ", 1) for line in model.read_text().splitlines() if " = " in line)
+    lines = {key.strip(): value for key, value in pairs}
+    size = int(lines["radial_basis_size"] if "radial_basis_size" in lines else lines["size"])
     return int(lines["radial_funcs_count"]) * size + int(lines["alpha_scalar_moments"])
 
 

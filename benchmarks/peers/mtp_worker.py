@@ -1,6 +1,7 @@
 """Moment tensor potentials by motep, in an interpreter that has it.
 
     python mtp_worker.py fit LEVEL TRAIN.extxyz.xz OUT.mtp [--cutoff 5.0] [--steps 40]
+    python mtp_worker.py random LEVEL OUT.mtp [--cutoff 5.0]
     python mtp_worker.py test MODEL.mtp TEST.extxyz.xz OUT.npz
     python mtp_worker.py time MODEL.mtp STRUCTURE.extxyz
 
@@ -67,7 +68,7 @@ def fit(args: argparse.Namespace) -> None:
     if not part.exists():
         Trainer(data, seed=1, steps=[{"method": "Level2MTP"}, {"method": "LLS"}]).train(train)
         data.potential_tag = "0"
-        write_mtp(part, data)
+        write_mtp(part, data, legacy=True)
     data.optimized = ["species_coeffs", "moment_coeffs", "radial_coeffs"]
     setting = LossSetting()
     loss = LossFunction(train, data, setting)
@@ -86,7 +87,7 @@ def fit(args: argparse.Namespace) -> None:
             at, value, normal, slope = at + step, tried, next_normal, next_slope
             damping /= 4
             data.parameters, data.potential_tag = at, str(done)
-            write_mtp(part, data)
+            write_mtp(part, data, legacy=True)
             if small:
                 break
         else:
@@ -94,9 +95,17 @@ def fit(args: argparse.Namespace) -> None:
             if damping > 1e9:
                 break
     data.parameters = at
-    write_mtp(part, data)
+    write_mtp(part, data, legacy=True)
     part.rename(out)
     print(f"CPU seconds of this process: {time.process_time():.0f}")
+
+
+def random(args: argparse.Namespace) -> None:
+    """A potential whose coefficients are of no importance, for its time."""
+    data = MTPData(**untrained(args.level, MOMENTS, args.cutoff, 8, 1.5))
+    data.species = [0]
+    data.initialize(np.random.default_rng(0))
+    write_mtp(Path(args.out), data, legacy=True)
 
 
 def gauss_newton(
@@ -154,6 +163,11 @@ def main() -> None:
     one.add_argument("--cutoff", type=float, default=5.0)
     one.add_argument("--steps", type=int, default=40)
     one.set_defaults(run=fit)
+    one = verbs.add_parser("random")
+    one.add_argument("level", type=int)
+    one.add_argument("out")
+    one.add_argument("--cutoff", type=float, default=5.0)
+    one.set_defaults(run=random)
     one = verbs.add_parser("test")
     for name in ("model", "test", "out"):
         one.add_argument(name)

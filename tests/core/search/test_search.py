@@ -37,12 +37,6 @@ SMALL = SearchSettings(orders=(2, 3), reaches=(1.75, 2.0), functions=(20, 40), f
 
 
 @pytest.fixture(scope="module")
-def silicon() -> list[Structure]:
-    every, _ = acepot.read_structures(ROOT / "examples" / "data" / "Si_train.extxyz.xz")
-    return [replace(s, virial=None) for s in every[::12]]
-
-
-@pytest.fixture(scope="module")
 def files(silicon: list[Structure], tmp_path_factory: pytest.TempPathFactory) -> FitConfig:
     path = tmp_path_factory.mktemp("data") / "train.xyz"
     acepot.write_structures(path, silicon)

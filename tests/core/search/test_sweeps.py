@@ -21,12 +21,6 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def silicon() -> list[Structure]:
-    every, _ = acepot.read_structures(ROOT / "examples" / "data" / "Si_train.extxyz.xz")
-    return every[::12]
-
-
-@pytest.fixture(scope="module")
 def around(silicon: list[Structure]) -> tuple[Recipe, Choice]:
     recipe = Recipe(basis=BasisSpec(degree=(10, 8, 6), cutoff=5.0))
     return recipe, choose(recipe, silicon, [], "data.fit")
