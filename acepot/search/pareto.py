@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
-
-import numpy as np
 
 from acepot.evaluate.native import processors
 from acepot.fitting.config import dump_config
 from acepot.fitting.folder import fit_to_folder
 from acepot.fitting.labels.examination import trusted
 from acepot.fitting.pipeline import read
+from acepot.fitting.recipe import Recipe
 from acepot.fitting.resume import digest
 from acepot.run.figure import require_matplotlib
 from acepot.run.folder import RunFolder, run_folder
@@ -71,11 +71,10 @@ def pareto(
     say(f"up to {len(planned.candidates)} models, {config.search.folds + 1} fits each")
     writes = (results.TABLE, results.PAGE, results.PICTURE)
     with run_folder(folder, SETTINGS, writes=writes, say=say) as home:
-        found = _searched(config, planned, data, home, say, budget)
-        best_ones = front(found, config.search)
         recipes = {one.name: one.recipe for one in planned.candidates}
-        results.write(found, config.search, home.path, ended=True)
-        results.write_fits(found, config.search, recipes.__getitem__, config.fit, home.path)
+        found = _searched(config, planned, data, home, say, inf if budget is None else budget)
+        best_ones = front(found, config.search)
+        _write(found, config, recipes, home.path, ended=True)
         if plots:
             results.draw(found, config.search, home.path / results.PICTURE)
         for line in results.verdicts(found, config.search):
@@ -89,20 +88,31 @@ def pareto(
 
 
 def _searched(
-    config: SearchConfig, planned: Plan, data: Data, home: RunFolder,
-    say: Callable[[str], None], budget: float | None,
-) -> list[Outcome]:  # fmt: skip
+    config: SearchConfig,
+    planned: Plan,
+    data: Data,
+    home: RunFolder,
+    say: Callable[[str], None],
+    budget: float,
+) -> list[Outcome]:
     """The outcome of every model that was worth a trial."""
     contents = {"training data": digest(data.train), "test data": digest(data.test)}
     text = config.text(dump_config(config.fit, home.path.resolve()))
     last = home.begin(text, {"kind": "pareto"}, contents)
-    search = Search(
-        planned.candidates, data, config.search, config.search.slack, home, last, say,
-        np.inf if budget is None else budget,
-    )  # fmt: skip
-
-    def look() -> None:
-        results.write(list(search.outcomes.values()), config.search, home.path, ended=False)
-
-    search.run(look)
+    aim, recipes = config.search, {one.name: one.recipe for one in planned.candidates}
+    search = Search(planned.candidates, data, aim, aim.slack, home, last, say, budget)
+    search.run(lambda: _write([*search.outcomes.values()], config, recipes, home.path, ended=False))
     return list(search.outcomes.values())
+
+
+def _write(
+    found: list[Outcome],
+    config: SearchConfig,
+    recipes: Mapping[str, Recipe],
+    folder: Path,
+    *,
+    ended: bool,
+) -> None:
+    """What is known so far, but the picture."""
+    results.write(found, config.search, folder, ended=ended)
+    results.write_fits(found, config.search, recipes.__getitem__, config.fit, folder)

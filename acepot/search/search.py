@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -110,7 +112,7 @@ class Search:
         What one size tells decides whether rows of the next are made.
         """
         linear = [one for one in self._candidates if is_linear(one.recipe)]
-        ranked = [(max(_SMALL, self._rank(one)), one) for one in linear if one.chain]
+        ranked = [(max(_SMALL, self._ranks[one.name]), one) for one in linear if one.chain]
         stages = [
             [one for rank, one in ranked if rank == wanted]
             for wanted in sorted({rank for rank, _ in ranked})
@@ -123,13 +125,15 @@ class Search:
         yield from stages
         yield [one for one in self._candidates if not is_linear(one.recipe)]
 
-    def _rank(self, candidate: Candidate) -> int:
-        """How many smaller ones its chain has."""
-        return sum(one.chain == candidate.chain for one in self._until(candidate))
-
-    def _until(self, candidate: Candidate) -> Iterator[Candidate]:
-        """The candidates before it."""
-        return takewhile(lambda one: one.name != candidate.name, self._candidates)
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """How many smaller ones the chain of each has."""
+        seen = Counter[str]()
+        found = {}
+        for one in self._candidates:
+            found[one.name] = seen[one.chain] if one.chain else 0
+            seen[one.chain] += 1
+        return found
 
     def _is_known(self, candidate: Candidate) -> bool:
         return candidate.name in self.outcomes or candidate.name in self.failed
@@ -141,16 +145,34 @@ class Search:
         """Whether a smaller one of its chain, or its linear twin, is too far above the front."""
         if candidate.given:
             return False
-        smaller = [one for one in self._until(candidate) if one.chain == candidate.chain != ""]
+        until = takewhile(lambda one: one.name != candidate.name, self._candidates)
+        smaller = [one for one in until if one.chain == candidate.chain != ""]
         twins = [one for one in self._candidates if one.name == candidate.twin]
-        return any(map(self._speaks_against_more, [*smaller[-1:], *twins]))
+        if any(map(self._is_dead_end, [*smaller[-1:], *twins])):
+            return True
+        telling = [one for one in smaller[-1:] if self._ranks[one.name] >= _SMALL]
+        return any(map(self._is_far_off, [*telling, *twins]))
 
-    def _speaks_against_more(self, candidate: Candidate) -> bool:
+    def _is_dead_end(self, candidate: Candidate) -> bool:
+        """Whether it was not tried and will not be, failed, or costs too much."""
         outcome = self.outcomes.get(candidate.name)
         if outcome is None:
             return candidate.name in self.failed or self._is_dropped(candidate)
-        above = excess(outcome, self.outcomes.values(), self._aim)
-        return outcome.cost > self._budget or above > self._slack
+        return outcome.cost > self._budget
+
+    def _is_far_off(self, candidate: Candidate) -> bool:
+        """Whether its peers are much better.
+
+        Those are as far in their chains or less far: long cut-offs pay in large models alone, and
+        a small one is no match for a larger one of a shorter cut-off.
+        """
+        outcome, ranks = self.outcomes.get(candidate.name), self._ranks
+        if outcome is None:
+            return False
+        rank = ranks[candidate.name]
+        peers = [one for one in self.outcomes.values() if ranks.get(one.name, 0) <= rank]
+        above = excess(outcome, [one for one in peers if not one.given], self._aim)
+        return above > self._slack
 
     def _rows(self, family: Family) -> Rows:
         with memory_in(self._home.path / _ROWS) as memory:

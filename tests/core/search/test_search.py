@@ -231,7 +231,7 @@ def test_what_is_far_above_the_front_does_not_grow(
 
     def rule(one: Candidate) -> tuple[float, float]:
         bad = "order 2" in one.chain
-        return 1 + one.functions / 100 + bad, (9.0 if bad else 4.0) / (1 + one.functions)
+        return 1 + one.functions / 100 + bad, (16.0 if bad else 4.0) / (1 + one.functions)
 
     names = scored(rule)
     found = run(SearchConfig(files, settings, {}), tmp_path / "a")
