@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import pytest
 from exact_cases import no_energy
-from scipy.stats import chisquare, kstest
+from scipy.stats import beta, chi2, chisquare, kstest
 from walking import Array, batch_of, close, placed, walked
 
 from acepot.errors import InputError
@@ -23,6 +23,7 @@ from acepot.sampling.moves.hamiltonian import Hamiltonian
 from acepot.sampling.moves.protocol import Move
 from acepot.sampling.moves.shape import Shear, Stretch
 from acepot.sampling.moves.species import Swap, Transmutation
+from acepot.sampling.moves.turning import turned
 from acepot.sampling.moves.volume import Volume
 from acepot.sampling.prior import Prior
 from acepot.sampling.walkers import Walkers
@@ -51,7 +52,12 @@ def centred(ensemble: Ensemble, away: float = 0.5) -> Array:
 
 @pytest.mark.parametrize(
     ("move", "step", "turns"),
-    [(Galilean(), 0.5, 40), (Galilean(length=5), 0.5, 60), (Atom(), 2.0, 250)],
+    [
+        (Galilean(), 0.5, 40),
+        (Galilean(length=5), 0.5, 60),
+        (Galilean(length=3, parts=4, turn=0.4), 1.0, 20),
+        (Atom(), 2.0, 250),
+    ],
 )
 def test_positions_become_uniform_under_the_limit(move: Move, step: float, turns: int) -> None:
     """E/Emax has the distribution function x^(d/2), and each coordinate its part of the mean."""
@@ -131,14 +137,23 @@ def under(limit: float, kinetic: float) -> tuple[Array, Array]:
     return u, density / density.sum()
 
 
-def test_positions_and_momenta_become_uniform_under_the_limit() -> None:
+PARTS = Hamiltonian(length=3, parts=4, turn=0.4)
+
+
+@pytest.mark.parametrize(("move", "step", "turns"), [(Hamiltonian(), 0.3, 40), (PARTS, 0.9, 20)])
+def test_positions_and_momenta_become_uniform_under_the_limit(
+    move: Move, step: float, turns: int
+) -> None:
     ensemble, limit, kinetic = box(2, 100.0, {1: 1.0, 2: 9.0}), 8.0, 100.0
     walkers = placed(ensemble, harmonic, centred(ensemble), EDGE * np.eye(3))
-    found = walked(ensemble, harmonic, [Hamiltonian()], walkers, limit, 40, [0.3]).walkers
+    found = walked(ensemble, harmonic, [move], walkers, limit, turns, [step]).walkers
     assert_uniform(found, limit, kinetic)
 
 
-def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_small() -> None:
+@pytest.mark.parametrize(("move", "step"), [(Hamiltonian(), 0.3), (PARTS, 0.8)])
+def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_small(
+    move: Move, step: float
+) -> None:
     ensemble, limit, kinetic = box(2, 2.0, {1: 1.0, 2: 9.0}), 8.0, 2.0
     random = np.random.default_rng(4)
     u, density = under(limit, kinetic)
@@ -147,7 +162,7 @@ def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_
     start *= np.sqrt(2 * energy / (start**2).sum(axis=(1, 2)))[:, None, None]
     start = EDGE / 2 + start / np.array([2.0, 1.0, 1.0])
     walkers = placed(ensemble, harmonic, start, EDGE * np.eye(3))
-    found = walked(ensemble, harmonic, [Hamiltonian()], walkers, limit, 40, [0.3])
+    found = walked(ensemble, harmonic, [move], walkers, limit, 40, [step])
     assert 0.1 < found.accepted.mean() / 40 < 0.9
     assert_uniform(found.walkers, limit, kinetic)
 
@@ -184,6 +199,22 @@ def test_hamiltonian_trajectories_keep_the_total_and_go_back() -> None:
         np.testing.assert_allclose(back, start, atol=1e-10)
         np.testing.assert_allclose(u, -v, atol=1e-10)
     assert errors[0] < 0.02 and 3.5 < errors[0] / errors[1] < 4.5
+
+
+def test_directions_turn_by_the_angle_and_any_way_around() -> None:
+    """Their lengths stay; what is across is uniform, so that a uniform direction stays uniform."""
+    random = np.random.default_rng(2)
+    v = np.zeros((COUNT, 2, 3))
+    v[:, 0, 0] = 1.7
+    found = turned(v, random.standard_normal(v.shape), 0.4)
+    np.testing.assert_allclose((found**2).sum(axis=(1, 2)), 1.7**2, rtol=1e-12)
+    np.testing.assert_allclose(found[:, 0, 0], 1.7 * np.cos(0.4), rtol=1e-12)
+    across = found.reshape(COUNT, 6)[:, 1:] / (1.7 * np.sin(0.4))
+    for one in across.T:  # one component of a direction in five dimensions: Beta(1/2, 2)
+        assert kstest(one**2, beta(0.5, 2).cdf).pvalue > 1e-3
+        assert close(one, 0.0)
+    still = np.zeros_like(v)
+    assert (turned(still, random.standard_normal(v.shape), 0.4) == 0).all()
 
 
 # ------------------------------------------------------------------ volumes and shapes
@@ -264,6 +295,54 @@ def test_swaps_reach_all_arrangements_alike() -> None:
     assert chisquare(count).pvalue > 1e-3
 
 
+def test_swaps_of_clusters_go_back_as_often() -> None:
+    """One move from each of the 20 arrangements on places anywhere in a slanted cell.
+
+    A choice of clusters that knew of elements, atoms of that of the centre first, has 484 here.
+    """
+    random, numbers, times = np.random.default_rng(8), [1, 1, 1, 2, 2, 2], 300
+    cell = 4.0 * np.eye(3) + 0.8 * random.standard_normal((3, 3))
+    places = random.random((6, 3)) @ cell
+    every = sorted(set(itertools.permutations(numbers)))
+    start = np.concatenate([np.tile(places[np.argsort(one)], (times, 1, 1)) for one in every])
+    prior = Prior(np.linalg.det(cell) / 6, shape="fixed", volume="fixed", cell=cell)
+    ensemble = Ensemble(numbers, prior)
+    walkers = placed(ensemble, no_energy, start, cell)
+    found = walked(ensemble, no_energy, [Swap(cluster=3)], walkers, 1.0, 1, [np.nan]).walkers
+    away = np.abs(found.positions[:, :, None] - places).sum(axis=3)
+    assert away.min(axis=2).max() < 1e-12
+    order = np.take_along_axis(found.numbers, np.argsort(away.argmin(axis=2), axis=1), axis=1)
+    ends = [every.index(tuple(one)) for one in order.tolist()]
+    count = np.zeros((len(every), len(every)))
+    np.add.at(count, (np.repeat(np.arange(len(every)), times), ends), 1)
+    there, back = (one[np.triu_indices(len(every), 1)] for one in (count, count.T))
+    went = there + back > 0
+    square = float(((there - back)[went] ** 2 / (there + back)[went]).sum())
+    assert 100 < went.sum() < 190
+    assert chi2.sf(square, went.sum()) > 1e-3
+
+
+def test_clusters_are_an_atom_and_those_nearest_to_it() -> None:
+    """Two far pairs of one element and another pair: a pair moves as one, or nothing does."""
+    places = np.array([[0, 0, 0], [1.0, 0, 0], [0, 5, 0.1], [1.3, 5, 0], [0, 0.2, 5], [1.6, 0, 5]])
+    numbers = [1, 1, 1, 1, 2, 2]
+
+    def energy(positions: Array, cells: Array, numbers: Array) -> tuple[Array, Array]:
+        """Two atoms of element 2 must be beside each other, nearer than 2."""
+        two = positions[:, 4:]
+        far = np.linalg.norm(two[:, 0] - two[:, 1], axis=1) > 2
+        return np.where(far, 1.0, 0.0), np.zeros_like(positions)
+
+    ensemble = Ensemble(numbers, Prior(10.0**3 / 6, shape="fixed", volume="fixed"))
+    start = np.tile(places, (COUNT, 1, 1))
+    for cluster, reached in ((1, 1), (2, 3)):
+        walkers = placed(ensemble, energy, start, 10.0 * np.eye(3))
+        found = walked(ensemble, energy, [Swap(cluster=cluster)], walkers, 0.5, 40, [np.nan])
+        third = np.rint(found.walkers.positions[:, 4, 1:].sum(axis=1) + 0.01).astype(int)
+        height = np.rint(found.walkers.positions[:, 4, 2]).astype(int)
+        assert len({*zip(third.tolist(), height.tolist(), strict=True)}) == reached
+
+
 def test_changes_of_elements_reach_all_compositions_alike() -> None:
     """Three elements for four atoms: 81 labelled states, those below the limit."""
     prior = Prior(16.0, shape="fixed", volume="fixed")
@@ -299,6 +378,9 @@ def test_moves_that_can_do_nothing_are_refused(move: Move, text: str) -> None:
         move.rule(box(2))
 
 
-def test_swaps_need_two_elements() -> None:
+def test_swaps_need_two_elements_and_clusters_room() -> None:
     with pytest.raises(InputError, match="swap needs atoms of two elements or more, got one"):
         Swap().rule(Ensemble([1, 1], Prior(1.0)))
+    Swap(cluster=2).rule(Ensemble([1, 1, 2, 2], Prior(1.0)))
+    with pytest.raises(InputError, match="swap.cluster: expected at most half of 3 atoms, got 2"):
+        Swap(cluster=2).rule(Ensemble([1, 1, 2], Prior(1.0)))
