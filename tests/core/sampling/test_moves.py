@@ -73,6 +73,29 @@ def test_positions_become_uniform_under_the_limit(move: Move, step: float, turns
     assert close(away[:, 0, 1] * away[:, 1, 2], 0.0)
 
 
+def test_parts_that_keep_their_direction_get_further() -> None:
+    """What 128 evaluations leave of the softest of nine coordinates of stiffness 1 to 30."""
+    ensemble, limit, stiff = box(3), 10.0, np.linspace(1, 30, 9).reshape(3, 3)
+
+    def energy(positions: Array, cells: Array, numbers: Array) -> tuple[Array, Array]:
+        away = positions - EDGE / 2
+        return 0.5 * (stiff * away**2).sum(axis=(1, 2)), -stiff * away
+
+    random = np.random.default_rng(0)
+    start = random.standard_normal((COUNT, 9))
+    radius = np.sqrt(2 * limit) * random.random(COUNT) ** (1 / 9)
+    start *= (radius / np.linalg.norm(start, axis=1))[:, None]
+    start = EDGE / 2 + start.reshape(COUNT, 3, 3) / np.sqrt(stiff)
+    left = []
+    for move, turns in ((Galilean(), 16), (Galilean(parts=4), 4)):
+        walkers = placed(ensemble, energy, start, EDGE * np.eye(3))
+        found = walked(ensemble, energy, [move], walkers, limit, turns, [0.06])
+        assert 0.75 < found.accepted.mean() / turns < 0.9
+        soft = found.walkers.positions[:, 0, 0]
+        left.append(float(np.corrcoef(start[:, 0, 0], soft)[0, 1]))
+    assert left[0] > 0.35 and abs(left[1]) < 0.15
+
+
 def test_galilean_trajectories_that_go_back_end_where_they_began() -> None:
     ensemble = box(3)
     random = np.random.default_rng(5)
