@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from exact_cases import no_energy
-from scipy.stats import beta, kstest
+from scipy.stats import kstest
 from walking import Array, batch_of, close, placed, walked
 
 from acepot.errors import InputError
@@ -21,7 +21,6 @@ from acepot.sampling.moves.hamiltonian import Hamiltonian
 from acepot.sampling.moves.protocol import Move
 from acepot.sampling.moves.shape import Shear, Stretch
 from acepot.sampling.moves.species import Transmutation
-from acepot.sampling.moves.turning import turned
 from acepot.sampling.moves.volume import Volume
 from acepot.sampling.prior import Prior
 from acepot.sampling.walkers import Walkers
@@ -69,29 +68,6 @@ def test_positions_become_uniform_under_the_limit(move: Move, step: float, turns
         for atom in range(2):
             assert close(stiff * away[:, atom, axis] ** 2, 2 * limit / (6 + 2))
     assert close(away[:, 0, 1] * away[:, 1, 2], 0.0)
-
-
-def test_parts_that_keep_their_direction_get_further() -> None:
-    """What 128 evaluations leave of the softest of nine coordinates of stiffness 1 to 30."""
-    ensemble, limit, stiff = box(3), 10.0, np.linspace(1, 30, 9).reshape(3, 3)
-
-    def energy(positions: Array, cells: Array, numbers: Array) -> tuple[Array, Array]:
-        away = positions - EDGE / 2
-        return 0.5 * (stiff * away**2).sum(axis=(1, 2)), -stiff * away
-
-    random = np.random.default_rng(0)
-    start = random.standard_normal((COUNT, 9))
-    radius = np.sqrt(2 * limit) * random.random(COUNT) ** (1 / 9)
-    start *= (radius / np.linalg.norm(start, axis=1))[:, None]
-    start = EDGE / 2 + start.reshape(COUNT, 3, 3) / np.sqrt(stiff)
-    left = []
-    for move, turns in ((Galilean(), 16), (Galilean(parts=4), 4)):
-        walkers = placed(ensemble, energy, start, EDGE * np.eye(3))
-        found = walked(ensemble, energy, [move], walkers, limit, turns, [0.06])
-        assert 0.75 < found.accepted.mean() / turns < 0.9
-        soft = found.walkers.positions[:, 0, 0]
-        left.append(float(np.corrcoef(start[:, 0, 0], soft)[0, 1]))
-    assert left[0] > 0.35 and abs(left[1]) < 0.15
 
 
 def test_galilean_trajectories_that_go_back_end_where_they_began() -> None:
@@ -220,22 +196,6 @@ def test_hamiltonian_trajectories_keep_the_total_and_go_back() -> None:
         np.testing.assert_allclose(back, start, atol=1e-10)
         np.testing.assert_allclose(u, -v, atol=1e-10)
     assert errors[0] < 0.02 and 3.5 < errors[0] / errors[1] < 4.5
-
-
-def test_directions_turn_by_the_angle_and_any_way_around() -> None:
-    """Their lengths stay; what is across is uniform, so that a uniform direction stays uniform."""
-    random = np.random.default_rng(2)
-    v = np.zeros((COUNT, 2, 3))
-    v[:, 0, 0] = 1.7
-    found = turned(v, random.standard_normal(v.shape), 0.4)
-    np.testing.assert_allclose((found**2).sum(axis=(1, 2)), 1.7**2, rtol=1e-12)
-    np.testing.assert_allclose(found[:, 0, 0], 1.7 * np.cos(0.4), rtol=1e-12)
-    across = found.reshape(COUNT, 6)[:, 1:] / (1.7 * np.sin(0.4))
-    for one in across.T:  # one component of a direction in five dimensions: Beta(1/2, 2)
-        assert kstest(one**2, beta(0.5, 2).cdf).pvalue > 1e-3
-        assert close(one, 0.0)
-    still = np.zeros_like(v)
-    assert (turned(still, random.standard_normal(v.shape), 0.4) == 0).all()
 
 
 # ------------------------------------------------------------------ volumes and shapes
