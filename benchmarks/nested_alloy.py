@@ -48,8 +48,9 @@ LOOKED_AT, FRAMES = (1.5, 0.85, 0.6, 0.4, 0.25), 16
 SHELL = 8
 PAIRS = (("Mo", "Ta"), ("Mo", "Nb"), ("Ta", "W"), ("Nb", "W"), ("Mo", "W"), ("Nb", "Ta"))
 #: Of the forecast: walkers, evaluations an iteration and how many of them follow on each other in
-#: the walk of one walker, as many as a Galilean trajectory and a few other moves.
-WALKERS, LENGTH, FOLLOWING = 2000, 1600, 16
+#: the walk of one walker, as many as a Galilean trajectory and a few other moves. Seconds from one
+#: iteration to the next besides, where workers of Dask share it (docs/nested_sampling.md).
+WALKERS, LENGTH, FOLLOWING, ROUND_TRIP = 2000, 1600, 16, 0.02
 
 
 def fit(args: argparse.Namespace) -> list[str]:
@@ -70,9 +71,7 @@ def fit(args: argparse.Namespace) -> list[str]:
         f"holes: {count} in all, {len(inside)} of them within the prior"
         + (f", at {inside[0]:.1f} to {inside[-1]:.1f} eV/atom above free atoms" if inside else ""),
     ]
-    if args.unseen:
-        lines.append(unseen(model, args.unseen))
-    return lines
+    return [*lines, unseen(model, args.unseen)] if args.unseen else lines
 
 
 def _errors(of: dict[str, dict[str, float]]) -> str:
@@ -227,19 +226,20 @@ def forecast(depth: float, micro: float, cores: int = 1000) -> list[str]:
         micro: of an evaluation in µs per atom.
         cores: that share the walks.
     """
-    at_once = LENGTH // FOLLOWING
-    runs = cores // at_once
+    at_once, runs = LENGTH // FOLLOWING, cores * FOLLOWING // LENGTH
     lines = [
         f"forecast for one pressure: {WALKERS} walkers, {LENGTH} evaluations an iteration, "
         f"{FOLLOWING} of them one after the other, of {at_once} walkers at once; {depth:.1f} N K "
-        f"iterations, {micro:.1f} µs per atom; {cores} cores make {runs} runs at a time",
-        f"| atoms | evaluations | core hours | hours on {cores} cores, {runs} runs |",
+        f"iterations, {micro:.1f} µs per atom, {ROUND_TRIP:g} s an iteration for its distribution; "
+        f"{cores} cores make {runs} runs at a time",
+        f"| atoms | evaluations | core hours of these | hours on {cores} cores, {runs} runs |",
         "|---" * 4 + "|",
     ]
     for atoms in (32, 64):
-        evaluations = depth * atoms * WALKERS * LENGTH
-        hours = evaluations * atoms * micro / 3.6e9
-        lines.append(f"| {atoms} | {evaluations:.1e} | {hours:.0f} | {hours / at_once:.1f} |")
+        iterations, one = depth * atoms * WALKERS, 1e-6 * atoms * micro
+        busy = iterations * LENGTH * one / 3600
+        hours = iterations * (FOLLOWING * one + ROUND_TRIP) / 3600
+        lines.append(f"| {atoms} | {iterations * LENGTH:.1e} | {busy:.0f} | {hours:.1f} |")
     return lines
 
 
