@@ -21,6 +21,7 @@ The data have no free atoms either: E0 is the energy of the bulk metal and its c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,36 @@ def blended(
         more = pairs.compute(structure)
         energy, forces = energy + more.energy, forces + more.forces
     return _with(structure, energy, forces, "blend")
+
+
+# ------------------------------------------------------------------ order
+
+
+def orders(model: acepot.Model, volume: float) -> str:
+    """Energies of all arrangements of two atoms of each element on the sites of bcc.
+
+    Two cells of eight sites: 2 × 2 × 2 primitive ones and 2 × 2 × 1 cubic ones.
+
+    Args:
+        model: of the alloy.
+        volume: Å³ per atom.
+    """
+    edge, whole = np.cbrt(2 * volume), np.indices((2, 2, 2)).reshape(3, -1).T
+    primitive = 0.5 * edge * (np.ones((3, 3)) - 2 * np.eye(3))
+    flat = whole * [1.0, 1.0, 0.5] + whole[:, 2:] * [0.5, 0.5, 0.0]
+    numbers = sorted(2 * [atomic_number(name) for name in METALS])
+    every = sorted(set(permutations(numbers)))
+    told = []
+    for name, cell, places in (
+        ("2 x 2 x 2 primitive", 2 * primitive, whole @ primitive),
+        ("2 x 2 x 1 cubic", edge * np.diag([2.0, 2.0, 1.0]), edge * flat),
+    ):
+        cells = [Structure(one, places, cell, True) for one in every]
+        found = np.array([one.energy for one in _potential(model).compute_all(cells)]) / len(
+            numbers
+        )
+        told.append(
+            f"{found.min():.3f} ({name} cells, {1e3 * (found.mean() - found.min()):.0f} "
+            "meV below their mean)"
+        )
+    return f"lowest of {len(every)} arrangements on bcc, eV/atom: {', '.join(told)}"

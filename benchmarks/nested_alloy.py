@@ -93,8 +93,7 @@ def unseen(model: acepot.Model, path: Path) -> str:
 
 def config(args: argparse.Namespace, seed: int) -> NestedConfig:
     """A run at one pressure."""
-    each = args.atoms // len(alloy_model.METALS)
-    low, high = alloy_model.VOLUMES
+    each, (low, high) = args.atoms // len(alloy_model.METALS), alloy_model.VOLUMES
     return NestedConfig(
         model=str(args.folder / "fit" / "model.acepot"),
         structure=Atoms(dict.fromkeys(alloy_model.METALS, each)),
@@ -154,14 +153,15 @@ def structures(
         "|---" * (len(PAIRS) + 4) + "|",
     ]
     runs = [read_run(folder)[0] for folder in folders]
-    frames = [read_frames(one.frames, one.samples) for one in runs]
+    frames, lowest = [read_frames(one.frames, one.samples) for one in runs], np.inf
     for t in temperatures:
         lattices, orders = defaultdict[str, float](float), defaultdict[str, float](float)
         mean = np.zeros((len(alloy_model.METALS),) * 2)
         for one, of_run in zip(runs, frames, strict=True):
             sums = Sums(one.samples, np.array([t]))
             for structure, share in chosen(of_run, sums, 0, FRAMES):
-                found = quench(potential, structure, one.samples.pressure or 0.0).structure
+                end = quench(potential, structure, one.samples.pressure or 0.0)
+                found, lowest = end.structure, min(lowest, end.enthalpy / len(structure))
                 lattices[label(_alike(found)).name] += share / len(runs)
                 orders[label(found).name] += share / len(runs)
                 mean += share / len(runs) * neighbours(found)
@@ -170,7 +170,7 @@ def structures(
         lines.append(
             f"| {t:.0f} | {_shares(lattices)} | {_shares(orders)} | {' | '.join(numbers)} |"
         )
-    return lines
+    return [*lines, f"lowest enthalpy that was reached, eV/atom: {lowest:.3f}"]
 
 
 def _shares(names: dict[str, float]) -> str:
@@ -255,6 +255,7 @@ def report(args: argparse.Namespace, made: list[tuple[Path, str]]) -> list[str]:
         f"{args.atoms} atoms at {args.pressure:g} GPa, {args.walkers} walkers, {args.length} "
         f"evaluations an iteration in batches of {args.batch}, to {args.coldest:g} K",
         *(told for _, told in made),
+        alloy_model.orders(potential.model, last[-1].volume / args.atoms),
         f"| | {HEADER} |",
         "|---" * 7 + "|",
     ]
