@@ -159,13 +159,15 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--runs", type=int)
     parser.add_argument("--seed", type=int, default=0, help="of the first run")
+    parser.add_argument("--coldest", type=float, help="kT where runs end")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     for name in args.cases:
         size = CASES[name]
         if not args.full:
             size = replace(size, runs=4, walkers=max(size.walkers // 4, 2 * size.batch))
-        text = table(name, replace(size, runs=args.runs or size.runs), args.seed)
+        size = replace(size, runs=args.runs or size.runs, coldest=args.coldest or size.coldest)
+        text = table(name, size, args.seed)
         print(text, flush=True)
         if args.out:
             with args.out.open("a") as file:
