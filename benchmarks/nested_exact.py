@@ -1,6 +1,6 @@
 """Nested sampling of systems whose thermodynamics is known: means of independent runs.
 
-    OMP_NUM_THREADS=1 python benchmarks/nested_exact.py [--full] [--cases NAME …] [--out FILE]
+    OMP_NUM_THREADS=1 python benchmarks/nested_exact.py [--full] [--cases NAME …] [--seed N] …
 
 Each table has, for each 1/kT, the mean of the runs, what is exact (for six atoms: by parallel
 tempering), and how many standard errors of the mean lie between them. C/k is that of all runs
@@ -94,14 +94,14 @@ def repeated(case: exact.Case, runs: int) -> exact.Case:
     return replace(case, ensemble=many, start=start and starts)
 
 
-def found(name: str, size: Size) -> np.ndarray:
+def found(name: str, size: Size, first: int) -> np.ndarray:
     """What independent runs say, shape (runs, replicas, betas, columns)."""
     case, sizes = size.case(), (size.walkers, size.length, size.batch)
     if size.exchange:
-        runs = range(size.runs)
+        runs = range(first, first + size.runs)
         return np.stack([case.run(seed, *sizes, exchange=size.exchange).mean for seed in runs])
     each, interval = (exact.stuck, 0) if name == "stuck" else (None, None)
-    together = repeated(case, size.runs).run(0, *sizes, each=each, interval=interval).mean
+    together = repeated(case, size.runs).run(first, *sizes, each=each, interval=interval).mean
     return together.reshape(size.runs, case.ensemble.replicas, *together.shape[1:])
 
 
@@ -118,15 +118,15 @@ def bias(case: exact.Case, walkers: int) -> np.ndarray:
     return found
 
 
-def table(name: str, size: Size) -> str:
+def table(name: str, size: Size, first: int) -> str:
     """Run a case and compare it with what is exact."""
     case, began = size.case(), time.process_time()
-    each = found(name, size)
+    each = found(name, size, first)
     spent = (time.process_time() - began) / size.runs
     mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(size.runs)
     lines = [
         f"{name}: {size.runs} runs of {size.walkers} walkers, {size.length} evaluations an "
-        f"iteration, batches of {size.batch}, {spent:.0f} s CPU a run"
+        f"iteration, batches of {size.batch}, seeds from {first}, {spent:.0f} s CPU a run"
     ]
     apart = case.betas**2 * each[..., 1].var(axis=0, ddof=1)
     mean[..., 2] += apart
@@ -158,13 +158,16 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--seed", type=int, default=0, help="of the first run")
+    parser.add_argument("--coldest", type=float, help="kT where runs end")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     for name in args.cases:
         size = CASES[name]
         if not args.full:
             size = replace(size, runs=4, walkers=max(size.walkers // 4, 2 * size.batch))
-        text = table(name, replace(size, runs=args.runs or size.runs))
+        size = replace(size, runs=args.runs or size.runs, coldest=args.coldest or size.coldest)
+        text = table(name, size, args.seed)
         print(text, flush=True)
         if args.out:
             with args.out.open("a") as file:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
+from acepot.masses import masses
 from acepot.md.config import MDConfig
 from acepot.md.engine import Atoms, Floats, Phase
-from acepot.md.masses import masses
 from acepot.md.orientation import ROUNDING, upright
 from acepot.md.snapshot import moving, snapshot, velocities
 from acepot.structure import Structure

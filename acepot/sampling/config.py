@@ -72,6 +72,8 @@ class EnsembleSettings:
         potentials: chemical potentials in eV by element, one for all replicas or one for each.
         kinetic_temperature: K, of the largest kinetic energy (3/2) N kT where momenta are sampled;
             None: (3/2) P N volume_max.
+        masses: in amu by element, of trajectories with momenta; those that are not there are
+            standard atomic masses.
         ceiling: largest enthalpy of first configurations in eV per atom.
     """
 
@@ -86,6 +88,7 @@ class EnsembleSettings:
     elements: tuple[str, ...] = ()
     potentials: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
     kinetic_temperature: float | None = None
+    masses: dict[str, float] = field(default_factory=dict)
     ceiling: float = 1e9
 
     def __post_init__(self) -> None:
@@ -96,8 +99,10 @@ class EnsembleSettings:
             )
         above_zero("volume_max", self.volume_max, "Å³ per atom")
         above_zero("kinetic_temperature", self.kinetic_temperature, "K")
-        for name in (*self.elements, *self.potentials):
+        for name in (*self.elements, *self.potentials, *self.masses):
             atomic_number(name)
+        for name, mass in self.masses.items():
+            above_zero(f"masses.{name}", mass, "amu")
         for name, value in self.potentials.items():
             if isinstance(value, tuple) and len(value) != len(self.pressures):
                 raise InputError(

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from acepot.errors import InputError
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.atom import Atom
@@ -36,9 +38,13 @@ class MoveSettings(Kind, tag="kind"):
             value = getattr(self, name, None)
             if value is not None and not 0.0 < value <= 1e9:
                 raise InputError(f"{name}: expected more than 0, up to 1e9, got {value:g}")
-        length = getattr(self, "length", 1)
-        if not 1 <= length <= 10_000:
-            raise InputError(f"length: expected 1 to 10000 steps, got {length}")
+        for name, unit in (("length", " steps"), ("parts", ""), ("cluster", " atoms")):
+            count = getattr(self, name, 1)
+            if not 1 <= count <= 10_000:
+                raise InputError(f"{name}: expected 1 to 10000{unit}, got {count}")
+        turn = getattr(self, "turn", 0.0)
+        if not 0.0 <= turn <= np.pi:
+            raise InputError(f"turn: expected 0 to π radians, got {turn:g}")
 
     @abstractmethod
     def move(self) -> Move:
@@ -53,15 +59,19 @@ class GalileanSettings(MoveSettings, kind="galilean"):
         weight: how often it is chosen.
         length: steps of a trajectory, each an evaluation.
         step: first width of a step in Å for each coordinate; None: from the largest volume.
+        parts: trajectories one after the other.
+        turn: angle in radians by which the direction turns from one to the next.
     """
 
     weight: float = 1.0
     length: int = 8
     step: float | None = None
+    parts: int = 1
+    turn: float = 0.3
 
     def move(self) -> Move:
         """What makes it."""
-        return Galilean(self.weight, self.length, self.step)
+        return Galilean(self.weight, self.length, self.step, self.parts, self.turn)
 
 
 @dataclass(frozen=True)
@@ -72,15 +82,19 @@ class HamiltonianSettings(MoveSettings, kind="hamiltonian"):
         weight: how often it is chosen.
         length: steps of a trajectory, each an evaluation.
         step: first time step in Å √(amu/eV), which is 10.18 fs; None: from the largest volume.
+        parts: trajectories one after the other.
+        turn: angle in radians by which the momenta turn from one to the next.
     """
 
     weight: float = 1.0
     length: int = 8
     step: float | None = None
+    parts: int = 1
+    turn: float = 0.3
 
     def move(self) -> Move:
         """What makes it."""
-        return Hamiltonian(self.weight, self.length, self.step)
+        return Hamiltonian(self.weight, self.length, self.step, self.parts, self.turn)
 
 
 @dataclass(frozen=True)
@@ -156,17 +170,19 @@ class StretchSettings(MoveSettings, kind="stretch"):
 
 @dataclass(frozen=True)
 class SwapSettings(MoveSettings, kind="swap"):
-    """Two atoms of different elements exchange places.
+    """Two atoms of different elements, or two clusters of atoms, exchange places.
 
     Args:
         weight: how often it is chosen.
+        cluster: atoms of the largest cluster.
     """
 
     weight: float = 1.0
+    cluster: int = 1
 
     def move(self) -> Move:
         """What makes it."""
-        return Swap(self.weight)
+        return Swap(self.weight, self.cluster)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from acepot.basis.choices import BOND_LENGTHS
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
+from acepot.masses import masses
 from acepot.potential import Potential
 from acepot.sampling.cells import Floats
 from acepot.sampling.config import NestedConfig
@@ -175,9 +176,17 @@ def _with_momenta(config: NestedConfig, ensemble: Ensemble) -> Ensemble:
         ensemble.prior,
         ensemble.pressures,
         {atomic_number(name): level for name, level in given.potentials.items()},
+        _masses(given.masses, {*ensemble.numbers.tolist(), *ensemble.elements}),
         elements=ensemble.elements,
         kinetic=most,
     )
+
+
+def _masses(given: Mapping[str, float], numbers: Iterable[int]) -> dict[int, float]:
+    """In amu by atomic number: what the settings say, else standard atomic masses."""
+    every = sorted(numbers)
+    own = {atomic_number(name): mass for name, mass in given.items()}
+    return dict(zip(every, masses(every).tolist(), strict=True)) | own
 
 
 def _settings(config: NestedConfig) -> Settings:

@@ -28,7 +28,14 @@ ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 #: A name stands for the module and, if it is a package, for what is in it.
 ROWS = (
     ("acepot.errors", "acepot._native"),
-    ("acepot.schema", "acepot.units", "acepot.voigt", "acepot.io.files", "acepot.ownership"),
+    (
+        "acepot.schema",
+        "acepot.units",
+        "acepot.masses",
+        "acepot.voigt",
+        "acepot.io.files",
+        "acepot.ownership",
+    ),
     ("acepot.run", "acepot.lattice"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),

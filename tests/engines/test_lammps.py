@@ -52,7 +52,7 @@ from acepot.conversion import convert
 from acepot.errors import InputError, MissingDependency
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.lowering import lower
-from acepot.md.masses import masses as masses_of
+from acepot.masses import masses as masses_of
 from lammps_ace import compilation, get_plugin_dir
 
 # Not imported: that would compile the plugin into the user's cache and load MPI.

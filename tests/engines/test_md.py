@@ -37,8 +37,8 @@ import acepot
 from acepot import Potential, Structure
 from acepot.cli.main import main
 from acepot.io.structures import extxyz
+from acepot.masses import masses
 from acepot.md.config import load_config
-from acepot.md.masses import masses
 from acepot.md.start import prepare
 from acepot.run import folder as run_folders
 from acepot.run import lock as locks

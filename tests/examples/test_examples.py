@@ -72,7 +72,7 @@ def test_the_nested_sampling_example(tmp_path, capsys):
     (tmp_path / "silicon.toml").write_text(f"{text}iterations = 10\n[tuning]\npilots = 10\n")
     words = ["ns", str(tmp_path / "silicon.toml"), "--out", str(tmp_path / "run"), "--no-plots"]
     assert main(words) == 0, capsys.readouterr().err
-    assert "8 atoms, 5 GPa, 20 walkers each" in capsys.readouterr().out
+    assert "8 atoms, 0 GPa, 20 walkers each" in capsys.readouterr().out
     assert len((tmp_path / "run" / "P0.energies").read_text().splitlines()) == 11
 
 

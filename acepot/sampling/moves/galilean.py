@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from acepot.sampling.cells import Floats, Ints
 from acepot.sampling.ensemble import Ensemble
 from acepot.sampling.moves.protocol import Batch, Drawn, StepRule
+from acepot.sampling.moves.turning import turned
 
 #: Of trajectories. In a ball of nine dimensions, eight steps of which 90 to 70 % are accepted leave
 #: 0.5 to 0.8 of the correlation of energies, but 0.95 to 0.99 where 50 to 25 % are: long steps are
@@ -30,21 +31,29 @@ class Galilean:
     a property of the point alone, and the points of the way back are those of the way there, so
     that both are as likely; the end point must be inside.
 
+    A move may have several such parts, one after the other: v is new in the first alone, and turns
+    by an angle before each of the others, v of a part that ended where it began having its sign
+    changed. So a walker keeps its direction for longer than what one trajectory dares.
+
     Args:
         weight: how often it is chosen.
-        length: steps.
+        length: steps of a part.
         step: first width of v in Å for each coordinate; None: from the largest volume.
+        parts: trajectories one after the other.
+        turn: angle between one and the next in radians.
     """
 
     weight: float = 1.0
     length: int = 8
     step: float | None = None
+    parts: int = 1
+    turn: float = 0.3
     kind: str = "galilean"
 
     @property
     def calls(self) -> int:
         """As `Move`."""
-        return self.length
+        return self.parts * self.length
 
     def rule(self, ensemble: Ensemble) -> StepRule:
         """As `Move`."""
@@ -52,12 +61,17 @@ class Galilean:
         return StepRule(0.02 * edge if self.step is None else self.step, 0.5 * edge, _WINDOW)
 
     def draw(self, random: np.random.Generator, times: int, walkers: int, atoms: int) -> Drawn:
-        """Velocities of unit width."""
-        return (random.standard_normal((times, walkers, atoms, 3)),)
+        """Velocities of unit width, and what turns them."""
+        return (random.standard_normal((times, walkers, self.parts, atoms, 3)),)
 
     def make(self, batch: Batch, drawn: Drawn, step: Floats) -> NDArray[np.bool_]:
-        """As `Move`."""
-        return self.fly(batch, drawn[0] * step[:, None, None])
+        """As `Move`; of several parts it is the last that counts as accepted or not."""
+        v = drawn[0][:, 0] * step[:, None, None]
+        for part in range(1, self.parts):
+            back = -v
+            moved = self.fly(batch, v)
+            v = turned(np.where(moved[:, None, None], v, back), drawn[0][:, part], self.turn)
+        return self.fly(batch, v)
 
     def fly(self, batch: Batch, v: Floats) -> NDArray[np.bool_]:
         """Make one trajectory with all walkers.

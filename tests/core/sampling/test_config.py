@@ -30,6 +30,16 @@ def config(tmp_path, text, least=LEAST):
         ('[[moves]]\nkind = "galilea"', r"moves\[0\].kind: .*did you mean 'galilean'\?"),
         ('[[moves]]\nkind = "volume"\nlength = 3', r"unknown key moves\[0\].length"),
         ('[[moves]]\nkind = "atom"\nweight = 0', r"moves\[0\].weight: expected more than 0"),
+        ('[[moves]]\nkind = "swap"\ncluster = 0', r"moves\[0\].cluster: expected 1 to 10000 atoms"),
+        (
+            '[[moves]]\nkind = "galilean"\nparts = 0',
+            r"moves\[0\].parts: expected 1 to 10000, got 0",
+        ),
+        (
+            '[[moves]]\nkind = "galilean"\nturn = 4',
+            r"moves\[0\].turn: expected 0 to π radians, got 4",
+        ),
+        ("[ensemble.masses]\nSi = 0", "ensemble.*masses.Si: expected more than 0 amu"),
         ("[run]\nwalkers = 10\nbatch = 10", "run.batch: expected 1 to 9, got 10"),
         ("[ensemble]\npressures = []", "ensemble.pressures: expected one or more.*got none"),
         ('[ensemble]\nelements = ["Xx"]', "ensemble.*expected a chemical symbol"),
@@ -79,6 +89,12 @@ def test_units_are_converted_once(tmp_path):
     assert prepared.ensemble.pressures.tolist() == [2.0 * GIGAPASCAL]
     assert prepared.ensemble.kinetic.tolist() == [1.5 * 2 * BOLTZMANN * 4000]
     assert prepared.settings.stop.kt == BOLTZMANN * 500
+
+
+@pytest.mark.parametrize(("given", "mass"), [("", 28.085), ("masses = {Si = 1, H = 2}", 1.0)])
+def test_masses_are_those_of_the_elements_unless_they_are_given(tmp_path, given, mass):
+    text = f'[ensemble]\n{given}\n[[moves]]\nkind = "hamiltonian"'
+    assert prepare(config(tmp_path, text)).ensemble.masses[14] == mass
 
 
 def test_momenta_without_a_pressure_need_a_temperature(tmp_path):

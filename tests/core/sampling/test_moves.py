@@ -5,12 +5,10 @@ Most tests begin with all walkers at one place and end with them where the exact
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from exact_cases import no_energy
-from scipy.stats import chisquare, kstest
+from scipy.stats import kstest
 from walking import Array, batch_of, close, placed, walked
 
 from acepot.errors import InputError
@@ -22,7 +20,7 @@ from acepot.sampling.moves.galilean import Galilean
 from acepot.sampling.moves.hamiltonian import Hamiltonian
 from acepot.sampling.moves.protocol import Move
 from acepot.sampling.moves.shape import Shear, Stretch
-from acepot.sampling.moves.species import Swap, Transmutation
+from acepot.sampling.moves.species import Transmutation
 from acepot.sampling.moves.volume import Volume
 from acepot.sampling.prior import Prior
 from acepot.sampling.walkers import Walkers
@@ -51,7 +49,12 @@ def centred(ensemble: Ensemble, away: float = 0.5) -> Array:
 
 @pytest.mark.parametrize(
     ("move", "step", "turns"),
-    [(Galilean(), 0.5, 40), (Galilean(length=5), 0.5, 60), (Atom(), 2.0, 250)],
+    [
+        (Galilean(), 0.5, 40),
+        (Galilean(length=5), 0.5, 60),
+        (Galilean(length=3, parts=4, turn=0.4), 1.0, 20),
+        (Atom(), 2.0, 250),
+    ],
 )
 def test_positions_become_uniform_under_the_limit(move: Move, step: float, turns: int) -> None:
     """E/Emax has the distribution function x^(d/2), and each coordinate its part of the mean."""
@@ -131,14 +134,23 @@ def under(limit: float, kinetic: float) -> tuple[Array, Array]:
     return u, density / density.sum()
 
 
-def test_positions_and_momenta_become_uniform_under_the_limit() -> None:
+PARTS = Hamiltonian(length=3, parts=4, turn=0.4)
+
+
+@pytest.mark.parametrize(("move", "step", "turns"), [(Hamiltonian(), 0.3, 40), (PARTS, 0.9, 20)])
+def test_positions_and_momenta_become_uniform_under_the_limit(
+    move: Move, step: float, turns: int
+) -> None:
     ensemble, limit, kinetic = box(2, 100.0, {1: 1.0, 2: 9.0}), 8.0, 100.0
     walkers = placed(ensemble, harmonic, centred(ensemble), EDGE * np.eye(3))
-    found = walked(ensemble, harmonic, [Hamiltonian()], walkers, limit, 40, [0.3]).walkers
+    found = walked(ensemble, harmonic, [move], walkers, limit, turns, [step]).walkers
     assert_uniform(found, limit, kinetic)
 
 
-def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_small() -> None:
+@pytest.mark.parametrize(("move", "step"), [(Hamiltonian(), 0.3), (PARTS, 0.8)])
+def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_small(
+    move: Move, step: float
+) -> None:
     ensemble, limit, kinetic = box(2, 2.0, {1: 1.0, 2: 9.0}), 8.0, 2.0
     random = np.random.default_rng(4)
     u, density = under(limit, kinetic)
@@ -147,7 +159,7 @@ def test_positions_and_momenta_stay_uniform_where_the_largest_kinetic_energy_is_
     start *= np.sqrt(2 * energy / (start**2).sum(axis=(1, 2)))[:, None, None]
     start = EDGE / 2 + start / np.array([2.0, 1.0, 1.0])
     walkers = placed(ensemble, harmonic, start, EDGE * np.eye(3))
-    found = walked(ensemble, harmonic, [Hamiltonian()], walkers, limit, 40, [0.3])
+    found = walked(ensemble, harmonic, [move], walkers, limit, 40, [step])
     assert 0.1 < found.accepted.mean() / 40 < 0.9
     assert_uniform(found.walkers, limit, kinetic)
 
@@ -238,49 +250,6 @@ def test_shapes_become_those_of_the_haar_measure(moves: tuple[Move, ...]) -> Non
     assert close(dots**2 / (lengths[:, 0] * lengths[:, 1]), 0.155)
 
 
-# ------------------------------------------------------------------ elements
-
-
-def test_swaps_reach_all_arrangements_alike() -> None:
-    """Two atoms each of three elements on six places: 90 arrangements; the highest are cut off."""
-    weights = np.array([0.0, 1.0, 2.3, 3.1, 4.7, 6.0])
-
-    def energy(positions: Array, cells: Array, numbers: Array) -> tuple[Array, Array]:
-        place = np.rint(positions[:, :, 0]).astype(int)
-        return (weights[place] * numbers).sum(axis=1), np.zeros_like(positions)
-
-    numbers = [1, 1, 2, 2, 5, 5]
-    ensemble = Ensemble(numbers, Prior(36.0, shape="fixed", volume="fixed"))
-    start = np.zeros((COUNT, 6, 3))
-    start[:, :, 0] = np.arange(6)[::-1]
-    walkers = placed(ensemble, energy, start, 6.0 * np.eye(3))
-    found = walked(ensemble, energy, [Swap()], walkers, 45.05, 60, [np.nan]).walkers
-    at = np.rint(found.positions[:, :, 0]).astype(int) % 6
-    assert (np.sort(at, axis=1) == np.arange(6)).all()
-    order = np.take_along_axis(found.numbers, np.argsort(at, axis=1), axis=1)  # by place
-    _, count = np.unique(order, axis=0, return_counts=True)
-    every = {one for one in itertools.permutations(numbers) if weights @ one < 45.05}
-    assert len(count) == len(every) < 90
-    assert chisquare(count).pvalue > 1e-3
-
-
-def test_changes_of_elements_reach_all_compositions_alike() -> None:
-    """Three elements for four atoms: 81 labelled states, those below the limit."""
-    prior = Prior(16.0, shape="fixed", volume="fixed")
-    ensemble = Ensemble(
-        [3] * 4, prior, elements=[3, 11, 19], potentials={3: 0.0, 11: -1.0, 19: -2.5}
-    )
-    walkers = placed(ensemble, no_energy, np.zeros((COUNT, 4, 3)), 4.0 * np.eye(3))
-    found = walked(ensemble, no_energy, [Transmutation()], walkers, 6.1, 60, [np.nan]).walkers
-    enthalpy = np.zeros(20)
-    enthalpy[[11, 19]] = 1.0, 2.5
-    np.testing.assert_allclose(found.total, enthalpy[found.numbers].sum(axis=1), atol=1e-12)
-    states, count = np.unique(found.numbers, axis=0, return_counts=True)
-    span = np.stack(np.meshgrid(*[[3, 11, 19]] * 4), -1).reshape(-1, 4)
-    assert len(states) == (enthalpy[span].sum(axis=1) < 6.1).sum() < 81
-    assert chisquare(count).pvalue > 1e-3
-
-
 # ------------------------------------------------------------------ refusals
 
 
@@ -297,8 +266,3 @@ def test_changes_of_elements_reach_all_compositions_alike() -> None:
 def test_moves_that_can_do_nothing_are_refused(move: Move, text: str) -> None:
     with pytest.raises(InputError, match=text):
         move.rule(box(2))
-
-
-def test_swaps_need_two_elements() -> None:
-    with pytest.raises(InputError, match="swap needs atoms of two elements or more, got one"):
-        Swap().rule(Ensemble([1, 1], Prior(1.0)))

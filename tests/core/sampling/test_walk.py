@@ -25,7 +25,8 @@ from acepot.sampling.walkers import State, Walkers
 ATOMS = 4
 #: All kinds of moves there are.
 MOVES = (
-    Galilean(), Hamiltonian(), Atom(), Volume(), Shear(), Stretch(), Swap(), Transmutation(),
+    Galilean(length=4, parts=2), Hamiltonian(length=4, parts=2), Atom(), Volume(), Shear(),
+    Stretch(), Swap(cluster=2), Transmutation(),
 )  # fmt: skip
 
 
