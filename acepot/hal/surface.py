@@ -44,9 +44,7 @@ class Measured:
 class Surface(Protocol):
     """E - τσ of many structures."""
 
-    def compute(
-        self, structures: Sequence[Structure], tau: Sequence[float]
-    ) -> list[BiasedEnergy]:
+    def compute(self, structures: Sequence[Structure], tau: Sequence[float]) -> list[BiasedEnergy]:
         """E, σ, and forces of E - τσ.
 
         Args:
@@ -89,9 +87,7 @@ class ModelSurface:
     def __init__(self, potential: UncertainPotential) -> None:
         self._potential = potential
 
-    def compute(
-        self, structures: Sequence[Structure], tau: Sequence[float]
-    ) -> list[BiasedEnergy]:
+    def compute(self, structures: Sequence[Structure], tau: Sequence[float]) -> list[BiasedEnergy]:
         """As `Surface`."""
         return self._potential.compute(structures, tau)
 
@@ -118,9 +114,7 @@ class FunctionSurface:
     ) -> None:
         self._function = function
 
-    def compute(
-        self, structures: Sequence[Structure], tau: Sequence[float]
-    ) -> list[BiasedEnergy]:
+    def compute(self, structures: Sequence[Structure], tau: Sequence[float]) -> list[BiasedEnergy]:
         """As `Surface`; an InputError of the function is kept."""
         return [self._one(s, t) for s, t in zip(structures, tau, strict=True)]
 

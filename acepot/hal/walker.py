@@ -39,8 +39,10 @@ class Walker:
         measured: how often both were measured.
         step: so many steps were made.
         start: number of the structure from which the walk began.
+        began: E where it began, in eV.
         ended: why it ended; empty: it goes on.
-        grade: what the criterion said last.
+        grade: the largest number of an atom that the criterion compared last.
+        quantile: the 90 % quantile of these numbers.
         tried: moves of each kind that were tried, and accepted, shape (moves, 2).
     """
 
@@ -58,8 +60,10 @@ class Walker:
     measured: int = 0
     step: int = 0
     start: int = 0
+    began: float = 0.0
     ended: str = RUNNING
     grade: float = 0.0
+    quantile: float = 0.0
     tried: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
     @classmethod
@@ -126,6 +130,7 @@ class Walker:
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> Walker:
         """The walker that `arrays` described."""
-        return cls(
-            **{name: array if array.ndim else array.item() for name, array in arrays.items()}
-        )
+        values: dict[str, Any] = {
+            name: array if array.ndim else array.item() for name, array in arrays.items()
+        }
+        return cls(**values)
