@@ -4,8 +4,8 @@
 
 of every atom, from the exact deviations of its force (van der Oord et al., npj Comput. Mater. 9,
 168 (2023), where they are root mean squares over a committee). `relative` ends a walk where the
-largest f_i is above the tolerance. The largest of many atoms is larger than that of few at the same state:
-the 90 % quantile, which the log also has, does not depend on the size.
+largest f_i is above the tolerance. The largest of many atoms is larger than that of few at the same
+state: the 90 % quantile, which the log also has, does not depend on the size.
 
 `softmax` takes s_i = exp f_i / Σ_j exp f_j instead. It asks whether one atom stands out from all
 others: N atoms of equal f have 1/N each, and the largest exceeds s only where its f is above that

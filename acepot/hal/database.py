@@ -95,11 +95,6 @@ def read(path: Path) -> list[Record]:
 
 def _typed(values: dict[str, object]) -> dict[str, Any]:
     """The values of a comment line in the types of `Origin`."""
-    kinds: dict[str, Any] = {
-        "trigger": str,
-        "use": str,
-        "tau": float,
-        "uncertainty": float,
-        "sigma": float,
-    }
+    kinds: dict[str, Any] = {"trigger": str, "use": str}
+    kinds |= dict.fromkeys(("tau", "uncertainty", "sigma"), float)
     return {name: kinds.get(name, int)(str(value)) for name, value in values.items()}

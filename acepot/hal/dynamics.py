@@ -84,7 +84,7 @@ class Dynamics:
             able = [
                 w
                 for w in going
-                if not w.ended and w.step % move.every == 0 and move.suits(w.structure)
+                if not w.ended and w.step % move.every == 0 and move.suits(w.numbers, w.pbc)
             ]
             if able:
                 kelvin, pressure = targets(able[0])

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from acepot.errors import InputError
 from acepot.hal.surface import Surface
 from acepot.hal.walker import Walker
 from acepot.schema import Kind
-from acepot.structure import Structure
 from acepot.units import BOLTZMANN
 
 __all__ = ["Move", "Proposal", "Strain", "Swap", "Volume", "make"]
@@ -39,12 +37,12 @@ class Proposal:
     Args:
         positions: in Å, shape (n, 3).
         cell: in Å, shape (3, 3).
-        powers: of V'/V in the ratio of densities: N + m where the cell changes, else 0.
+        powers: of V'/V in the ratio of densities, N + m; None: the cell stays.
     """
 
     positions: Floats
     cell: Floats
-    powers: int = 0
+    powers: int | None = None
 
 
 class Move(Kind, tag="kind"):
@@ -65,16 +63,12 @@ class Move(Kind, tag="kind"):
             raise InputError(f"step: expected more than 0, up to 1000, got {step:g}")
 
     @abstractmethod
-    def suits(self, structure: Structure) -> bool:
+    def suits(self, numbers: NDArray[np.int64], pbc: NDArray[np.bool_]) -> bool:
         """Whether it can do something with such atoms."""
 
     @abstractmethod
     def propose(self, walker: Walker, random: np.random.Generator) -> Proposal | None:
         """Where it would go; None: nowhere."""
-
-
-def _full(structure: Structure) -> bool:
-    return bool(structure.pbc.all())
 
 
 @dataclass(frozen=True)
@@ -89,9 +83,9 @@ class Volume(Move, kind="volume"):
     every: int = 10
     step: float = 0.3
 
-    def suits(self, structure: Structure) -> bool:
+    def suits(self, numbers: NDArray[np.int64], pbc: NDArray[np.bool_]) -> bool:
         """Cells that repeat along all directions."""
-        return _full(structure)
+        return bool(pbc.all())
 
     def propose(self, walker: Walker, random: np.random.Generator) -> Proposal | None:
         """As `Move`."""
@@ -118,14 +112,15 @@ class Strain(Move, kind="strain"):
     every: int = 10
     step: float = 0.01
 
-    def suits(self, structure: Structure) -> bool:
+    def suits(self, numbers: NDArray[np.int64], pbc: NDArray[np.bool_]) -> bool:
         """Cells that repeat along all directions."""
-        return _full(structure)
+        return bool(pbc.all())
 
     def propose(self, walker: Walker, random: np.random.Generator) -> Proposal | None:
         """As `Move`."""
         upper = np.triu(random.standard_normal((3, 3)))
-        stretch = expm(self.step * (upper + np.triu(upper, 1).T))
+        values, vectors = np.linalg.eigh(self.step * (upper + np.triu(upper, 1).T))
+        stretch = (vectors * np.exp(values)) @ vectors.T
         return Proposal(walker.positions @ stretch, walker.cell @ stretch, len(walker.numbers) + 1)
 
 
@@ -142,9 +137,9 @@ class Swap(Move, kind="swap"):
 
     every: int = 10
 
-    def suits(self, structure: Structure) -> bool:
+    def suits(self, numbers: NDArray[np.int64], pbc: NDArray[np.bool_]) -> bool:
         """Atoms of two elements or more."""
-        return len(np.unique(structure.numbers)) > 1
+        return bool((numbers != numbers[0]).any())
 
     def propose(self, walker: Walker, random: np.random.Generator) -> Proposal | None:
         """As `Move`: any atom, then any of another element; the way back is as likely."""
@@ -184,7 +179,10 @@ def make(
         walker.tried[number, 0] += 1
     if not tried:
         return
-    there = [Structure(w.numbers, p.positions, p.cell, w.pbc) for w, p, _ in tried]
+    there = [
+        w.structure.moved(p.positions, p.cell if p.powers is not None else None)
+        for w, p, _ in tried
+    ]
     found = surface.compute(there, [w.tau for w, _, _ in tried])
     for (walker, proposal, random), seen in zip(tried, found, strict=True):
         luck = random.random()
@@ -193,7 +191,7 @@ def make(
         change = seen.biased - walker.biased
         volume = abs(np.linalg.det(proposal.cell))
         grown = 0.0
-        if proposal.powers:
+        if proposal.powers is not None:
             change += pressure * (volume - walker.volume)
             grown = proposal.powers * np.log(volume / walker.volume)
         if np.log(luck) < grown - change / (BOLTZMANN * kelvin):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,17 @@ class Walker:
             tried=np.zeros((moves, 2), dtype=np.int64),
         )
 
+    def __post_init__(self) -> None:
+        self._known: tuple[Floats, Structure] | None = None
+
     @property
     def structure(self) -> Structure:
         """Atoms and cell as they are now."""
-        return Structure(self.numbers, self.positions, self.cell, self.pbc)
+        if self._known is None or self._known[0] is not self.cell:
+            whole = Structure(self.numbers, self.positions, self.cell, self.pbc)
+            self._known = self.cell, whole
+            return whole
+        return self._known[1].moved(self.positions)
 
     @property
     def masses(self) -> Floats:
@@ -125,7 +132,7 @@ class Walker:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, from which `restored` makes the same walker bit by bit."""
-        return {name: np.asarray(value) for name, value in vars(self).items()}
+        return {one.name: np.asarray(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def restored(cls, arrays: dict[str, NDArray[Any]]) -> Walker:

@@ -41,6 +41,7 @@ ROWS = (
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey"),
+    ("acepot.hal",),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
@@ -53,6 +54,7 @@ BY_NAME = {
     "acepot": {"import_module", "find_spec"},  # public names, when they are first asked for
     "acepot.cli.main": {"import_module"},  # the verb that was called
     "acepot.md.engines": {"EntryPoint", "entry_points"},  # the engine that was chosen
+    "acepot.hal.reference.worker": {"import_module"},  # the calculator that was chosen
 }
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
@@ -94,7 +96,12 @@ PUBLIC = (
 #: Who may import packages from outside that must stay in one place.
 ONLY_IN = {
     "matplotlib": ("acepot.run.figure", "acepot.report"),
-    "ase": ("acepot.io.structures.datasets", "ase_ace"),
+    "ase": (
+        "acepot.io.structures.datasets",
+        "acepot.hal.asedb",
+        "acepot.hal.reference.worker",
+        "ase_ace",
+    ),
     "openmm": ("openmm_ace",),
     "openmmml": ("openmm_ace",),
     "openmmtorch": ("openmm_ace.torchforce",),
@@ -109,7 +116,7 @@ ONLY_IN = {
         "torch_ace",
     ),
     "h5py": ("acepot.sampling.hdf5",),
-    "distributed": ("acepot.sampling.dask",),
+    "distributed": ("acepot.sampling.dask", "acepot.hal.reference.dask"),
     "dask": (),
     "spglib": ("acepot.sampling.analysis.phases",),
     "freud": ("acepot.sampling.analysis.phases",),
