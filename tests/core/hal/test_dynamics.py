@@ -222,14 +222,14 @@ def test_constant_energy_does_not_drift():
             found.append(abs(walker.energy + walker.kinetic - before))
         return max(found)
 
-    assert drift(False) < 3e-4 * before
+    assert drift(False) < 2e-3 * before
     assert drift(True) > 0.1 * before
 
 
 def test_two_atoms_of_lennard_jones_have_their_energy_and_volume():
     """Integrals over the cell, and over volumes, on a grid."""
     kelvin = 900.0
-    kt, pressure = BOLTZMANN * kelvin, 0.006
+    kt, pressure = BOLTZMANN * kelvin, 1.5e-4
 
     def function(structure):
         side = structure.cell[0, 0]
@@ -260,7 +260,7 @@ def test_two_atoms_of_lennard_jones_have_their_energy_and_volume():
     others = walkers(start, 8, kelvin, 18)
     begin([*several, *others], surface)
     still, free_cell = Dynamics(12.0, 8.0), Dynamics(12.0, 8.0, (Volume(every=1, step=180.0),))
-    for time in range(700):
+    for time in range(600):
         still.step(several, surface, lambda _: (kelvin, 0.0), of)
         free_cell.step(others, surface, lambda _: (kelvin, pressure * 160.21766), of)
         if time > 150:
