@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Event
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -290,9 +290,11 @@ class Journey:
         self._line.end()
         self._say(f"cycle {state.cycle - 1}: {self._summary(len(done), len(train), errors)}")
 
-    def _summary(self, done: int, train: int, errors: dict[str, dict[str, float]]) -> str:
-        of_all = errors.get("all") or next(iter(errors.values()))
-        words = ", ".join(f"{k} {v:.4g}" for k, v in of_all.items() if isinstance(v, float))
+    def _summary(self, done: int, train: int, errors: dict[str, Any]) -> str:
+        of_all, units = errors["all"], {"E": "meV/atom", "F": "meV/Å", "V": "meV/atom"}
+        words = ", ".join(
+            f"{k} {of_all[k]['rmse']:.4g} {unit}" for k, unit in units.items() if k in of_all
+        )
         size = self._learner.fit.assembled.basis.size["total"]
         return f"{done} labelled, {train} fitted by {size} functions ({words})"
 
@@ -306,9 +308,12 @@ class Journey:
         origin = replace(job.origin, use=self._use(job, found.structure))
         structure = found.structure
         expected = self._expected(structure, origin)
+        virial = structure.virial
+        if virial is not None:  # as it is when it is read again
+            virial = 0.5 * (virial + virial.T)
         named = Structure(
             structure.numbers, structure.positions, structure.cell, structure.pbc,
-            structure.energy, structure.forces, structure.virial, config_type=origin.trigger,
+            structure.energy, structure.forces, virial, config_type=origin.trigger,
         )  # fmt: skip
         record = Record(named, origin)
         self.records.append(record)

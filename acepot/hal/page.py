@@ -169,7 +169,7 @@ def _fit_table(learner: Learner) -> str:
     """Errors of the last fit on its own data."""
     rows = []
     for kind, errors in learner.fit.report["train"].items():
-        for key, value in errors.items():
-            if isinstance(value, (int, float)):
-                rows.append([kind, key, f"{value:.4g}"])
-    return table(["config type", "quantity", "value"], rows)
+        found = [f"{errors[key]['rmse']:.4g}" if key in errors else "-" for key in ("E", "F", "V")]
+        rows.append([kind, *found])
+    head = ["why labelled", "energy (meV/atom)", "forces (meV/Å)", "virials (meV/atom)"]
+    return table(head, rows)

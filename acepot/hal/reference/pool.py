@@ -59,6 +59,7 @@ def tried(
             found = Labelled(structure, str(error))
         if not found.error:
             break
+        process.close()  # the next try is in a new one: calculators remember what they found
     return found
 
 

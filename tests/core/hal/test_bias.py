@@ -196,7 +196,12 @@ def test_every_guard_sees_what_it_is_for():
 
 @pytest.mark.parametrize(
     ("pbc", "touching"),
-    [((True,) * 3, True), ((True, False, True), True), ((False, True, True), False), (False, False)],
+    [
+        ((True,) * 3, True),
+        ((True, False, True), True),
+        ((False, True, True), False),
+        (False, False),
+    ],
 )
 def test_images_touch_where_there_are_images(pbc, touching):
     least = least_distances(Guards(min_distance=1.5), [18])
