@@ -20,7 +20,7 @@ from acepot.hal.bias import Bias
 from acepot.hal.criterion import Criterion, Relative
 from acepot.hal.guards import Guards
 from acepot.hal.moves import Move
-from acepot.hal.reference.settings import ReferenceSettings
+from acepot.hal.reference.settings import FileReference, ReferenceSettings
 from acepot.hal.start import Start
 from acepot.sampling.limits import MOST, above_zero, between
 from acepot.schema import Settings, from_toml, to_mapping, to_toml
@@ -225,8 +225,8 @@ class HalConfig:
 
     Args:
         start: where walks begin.
-        reference: what labels structures.
         motion: how walkers move.
+        reference: what labels structures.
         fit: how models are fitted.
         bias: how strongly walkers are driven to what is unknown.
         criterion: what ends a walk.
@@ -239,8 +239,8 @@ class HalConfig:
     """
 
     start: Start
-    reference: ReferenceSettings
     motion: Motion
+    reference: ReferenceSettings = field(default_factory=FileReference)
     fit: FitSettings = field(default_factory=FitSettings)
     bias: Bias = field(default_factory=Bias)
     criterion: Criterion = field(default_factory=Relative)
