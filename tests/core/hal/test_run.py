@@ -71,7 +71,9 @@ def test_the_model_errs_less_than_before_and_the_fit_is_that_of_its_data(whole):
         observables=("energy", "forces", "virial"), accept_labels=True,
     )  # fmt: skip
     model = acepot.load(folder / "model.acepot")
-    assert model.coefficients[0, 0] == pytest.approx(again.model.coefficients[0, 0], rel=1e-5, abs=1e-5)
+    assert model.coefficients[0, 0] == pytest.approx(
+        again.model.coefficients[0, 0], rel=1e-5, abs=1e-5
+    )
 
 
 def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(whole, tmp_path):
