@@ -9,7 +9,8 @@ from pathlib import Path
 from acepot.hal.config import HalConfig, dump_config
 from acepot.hal.journey import GROWS, Journey
 from acepot.hal.published import MODEL, WRITES
-from acepot.hal.reference.pool import Reference, opened
+from acepot.hal.reference.opening import opened
+from acepot.hal.reference.pool import Reference
 from acepot.run.about import Change
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, digest, run_folder

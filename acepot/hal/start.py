@@ -30,7 +30,8 @@ class Start:
     Args:
         file: a file of structures, relative to the folder of the TOML file.
         frames: which of them; empty: all.
-        composition: instead, how many atoms of each element are put at random places in a cube.
+        composition: instead of a file, or beside it, how many atoms of each element are put at
+            random places in a cube.
         volume: Å³ per atom of that cube.
         structures: how many such cubes.
         copies: of each structure, with atoms and cell displaced, that are labelled at the
@@ -49,11 +50,10 @@ class Start:
     strain: float = 0.02
 
     def __post_init__(self) -> None:
-        if bool(self.composition) == (self.file is not None):
-            got = "both" if self.composition else "neither"
+        if not self.composition and self.file is None:
             raise InputError(
                 "file: expected a file of structures, or instead of it composition and volume, "
-                f"got {got}"
+                "got neither"
             )
         for symbol, count in self.composition.items():
             atomic_number(symbol)
@@ -78,8 +78,11 @@ def first_structures(start: Start, seed: int) -> list[Structure]:
     Raises:
         InputError: no such file or frame, or no room for the atoms.
     """
+    drawn: list[Structure] = []
+    if start.composition:
+        drawn = [_drawn(start, chance(seed, Use.START, 0, k)) for k in range(start.structures)]
     if start.file is None:
-        return [_drawn(start, chance(seed, Use.START, 0, k)) for k in range(start.structures)]
+        return drawn
     found = read_structures(start.file)[0]
     for frame in start.frames:
         if not -len(found) <= frame < len(found):
@@ -88,7 +91,8 @@ def first_structures(start: Start, seed: int) -> list[Structure]:
                 f"{frame}"
             )
     chosen = [found[k] for k in start.frames] if start.frames else found
-    return [Structure(s.numbers, s.positions, s.cell, s.pbc, name=s.name) for s in chosen]
+    bare = [Structure(s.numbers, s.positions, s.cell, s.pbc, name=s.name) for s in chosen]
+    return [*bare, *drawn]
 
 
 def perturbed(structure: Structure, start: Start, random: np.random.Generator) -> Structure:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 from acepot.hal.reference.job import Labelled, ReferenceError, labelled, request
 from acepot.hal.reference.process import Process
-from acepot.hal.reference.settings import (
-    AseReference,
-    DaskReference,
-    FileReference,
-    ReferenceSettings,
-)
+from acepot.hal.reference.settings import AseReference, DaskReference
 from acepot.structure import Structure
 
-__all__ = ["Processes", "Reference", "opened", "tried"]
+__all__ = ["Processes", "Reference", "tried"]
 
 
 class Reference(Protocol):
@@ -100,31 +95,3 @@ class Processes:
         for process in self._every:
             process.close()
         self._threads.shutdown(wait=True)
-
-
-def opened(settings: ReferenceSettings, folder: Path, say: Callable[[str], None]) -> Reference:
-    """The reference that settings describe.
-
-    Args:
-        settings: of the run, with names of files that hold here.
-        folder: of the run.
-        say: takes lines for people.
-
-    Raises:
-        InputError: no scheduler answers.
-        MissingDependency: Dask without distributed.
-    """
-
-    def absolute(name: str) -> str:
-        return str(Path(name).resolve())
-
-    if isinstance(settings, AseReference):
-        return Processes(settings, settings.all_keywords(absolute), folder / "reference")
-    if isinstance(settings, DaskReference):
-        from acepot.hal.reference.dask import DaskWorkers
-
-        return DaskWorkers(settings, settings.all_keywords(absolute), say)
-    from acepot.hal.reference.queue import Files
-
-    limits = settings if isinstance(settings, FileReference) else FileReference()
-    return Files(limits, folder / "jobs")

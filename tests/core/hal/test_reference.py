@@ -11,7 +11,8 @@ from hal_cases import lennard_jones
 
 from acepot.errors import InputError
 from acepot.hal.reference.job import ReferenceError, labelled
-from acepot.hal.reference.pool import Processes, opened
+from acepot.hal.reference.opening import opened
+from acepot.hal.reference.pool import Processes
 from acepot.hal.reference.process import Process
 from acepot.hal.reference.queue import Files, WaitingError
 from acepot.hal.reference.settings import AseReference, FileReference

@@ -20,7 +20,7 @@ from acepot.hal.columns import LABELLED, TRIGGERS
 from acepot.hal.config import HalConfig, dump_config, load_config
 from acepot.hal.database import read
 from acepot.hal.reference.job import Labelled, ReferenceError
-from acepot.hal.reference.pool import opened
+from acepot.hal.reference.opening import opened
 from acepot.hal.reference.queue import WaitingError
 from acepot.hal.reference.settings import FileReference
 from acepot.io.structures.datasets import read_structures

@@ -96,16 +96,8 @@ def test_the_command_writes_what_was_chosen(by, fit, pool, tmp_path, capsys):
     words += ["--out", str(tmp_path / "chosen.xyz"), "--given", str(tmp_path / "train.xyz")]
     if by != "information":
         words += ["--model", str(tmp_path / "model.acepot")]
-        assert (
-            main(
-                words
-                if by == "uncertainty"
-                else [
-                    *words[:-2],
-                ]
-            )
-            == 1
-        )  # nothing to go by
+        incomplete = words if by == "uncertainty" else words[:-2]
+        assert main(incomplete) == 1
         assert "--posterior" in capsys.readouterr().err or by == "extrapolation"
     assert main([*words, "--posterior", str(tmp_path / "posterior.acepot")]) == 0
     chosen = read_structures(tmp_path / "chosen.xyz")[0]
