@@ -139,6 +139,26 @@ class Structure:
         other._label(f"{self.name}: " if self.name else "", **values)
         return other
 
+    def moved(self, positions: ArrayLike, cell: ArrayLike | None = None) -> Structure:
+        """The same atoms elsewhere, without labels: for dynamics, where nothing else changes.
+
+        Args:
+            positions: in Å, shape (n, 3).
+            cell: vectors as rows in Å; None: it stays, and is not checked again.
+
+        Raises:
+            InputError: wrong shapes, numbers that are not finite, a cell without volume.
+        """
+        where, other = f"{self.name}: " if self.name else "", copy(self)
+        other._put("positions", _array("positions", positions, (len(self), 3), float, where))
+        if cell is not None:
+            other._put("cell", _array("cell", cell, (3, 3), float, where))
+            other._check_cell(where)
+        for key in ("energy", "forces", "virial", "charge"):
+            other._put(key, None)
+        other._put("labels", {})
+        return other
+
     def _put(self, key: str, value: object) -> None:
         object.__setattr__(self, key, value)
 

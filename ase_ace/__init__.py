@@ -1,7 +1,8 @@
 """ACE potentials in ASE: `atoms.calc = ACECalculator("model.acepot")`."""
 
+from ase_ace.biased import BiasedCalculator
 from ase_ace.calculator import ACECalculator
 from ase_ace.conversion import to_atoms
 from ase_ace.spread import with_spread
 
-__all__ = ["ACECalculator", "to_atoms", "with_spread"]
+__all__ = ["ACECalculator", "BiasedCalculator", "to_atoms", "with_spread"]

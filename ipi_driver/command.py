@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         help="<address> and <port> of an inet socket, IPv6 as [::1]:PORT",
     )
     mode.add_argument("--bench", action="store_true", help="time the template without a server")
+    add("--posterior", metavar="FILE", help="of the model: the energy is then E - TAU sigma")
+    add("--tau", type=float, default=0.0, metavar="TAU", help="strength of that bias [%(default)s]")
     path = str(Path(__file__).with_name("pes.py"))
     add("--pes-path", action="version", version=path, help="print the path of i-PI's PES file")
     add("--prefix", default="/tmp/ipi_", metavar="PATH", help="of unix sockets [%(default)s]")
@@ -129,6 +131,8 @@ def _run(options: argparse.Namespace) -> int:
         energies=options.energies,
         committee=options.committee,
         threads=options.threads,
+        posterior=options.posterior,
+        tau=options.tau,
         precision=options.precision,
     )
     template = forcefield.template

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import acepot
 from acepot import Potential, Result, Structure
 from acepot.errors import InputError
+from acepot.uncertainty.biased import BiasedPotential
 from acepot.units import IPI
 from ipi_driver.numerals import as_json
 from ipi_driver.template import Template, read_template
@@ -138,6 +139,8 @@ def open_forcefield(
     committee: bool = False,
     threads: int | None = None,
     precision: Precision = "double",
+    posterior: str | os.PathLike[str] | None = None,
+    tau: float = 0.0,
 ) -> ForceField:
     """A forcefield from the files of a model and a template.
 
@@ -149,9 +152,12 @@ def open_forcefield(
         committee: as for `ForceField`.
         threads: of the evaluator; None: OMP_NUM_THREADS, else all processors.
         precision: double, mixed or single, as for `acepot.Potential`.
+        posterior: file of the model's posterior, for the energy E - τσ in place of E.
+        tau: τ; only with a posterior.
 
     Raises:
-        InputError: a template that does not suit, or a committee asked of a model without.
+        InputError: a template that does not suit, a committee asked of a model without, or options
+            that a bias does not have.
         ModelFileError: not a model file, a damaged one or one of a later version.
     """
     loaded = acepot.load(model)
@@ -160,5 +166,14 @@ def open_forcefield(
             f"committee: {os.fspath(model)} has none; fit it again with committee.size in its TOML"
         )
     chosen = read_template(template, loaded, pbc)
+    if posterior is not None:
+        if energies or committee or precision != "double":
+            raise InputError(
+                "posterior: expected no energies of atoms, committee or precision beside a bias"
+            )
+        biased = BiasedPotential(loaded, posterior, tau, threads)
+        return ForceField(biased, chosen)
+    if tau != 0.0:
+        raise InputError(f"tau: expected a posterior beside it, got {tau:g} alone")
     potential = Potential(loaded, threads=threads, precision=precision)
     return ForceField(potential, chosen, energies=energies, committee=committee)

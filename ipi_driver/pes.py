@@ -45,6 +45,8 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         committee: put the committee's predictions into the extras.
         threads: of the evaluator; None: OMP_NUM_THREADS, else all processors.
         precision: double, mixed or single, as for `acepot.Potential`.
+        posterior: file of the model's posterior, for the energy E - τσ in place of E.
+        tau: τ of that bias.
         options: those that i-PI gives every PES, such as verbosity.
 
     Raises:
@@ -62,6 +64,8 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         committee: bool | str = False,
         threads: int | str | None = None,
         precision: str = "double",
+        posterior: str | None = None,
+        tau: float | str = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -73,6 +77,8 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
             committee=_flag("committee", committee),
             threads=None if threads is None else _whole("threads", threads),
             precision=cast("Precision", str(precision).strip()),  # the Potential checks it
+            posterior=None if posterior is None else str(posterior).strip(),
+            tau=_number("tau", tau),
         )
 
     def compute_structure(self, cell: Floats, pos: Floats) -> Reply:
@@ -106,6 +112,13 @@ def _flag(name: str, value: bool | str) -> bool:
     if (text := str(value).strip().lower()) not in words:
         raise InputError(f"{name}: expected True or False, got {value!r}")
     return words[text]
+
+
+def _number(name: str, value: float | str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise InputError(f"{name}: expected a number, got {value!r}") from error
 
 
 def _whole(name: str, value: int | str) -> int:

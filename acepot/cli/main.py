@@ -24,6 +24,8 @@ VERBS = {
     "plot": "draw dimer curves and, with data, parity plots",
     "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
+    "hal": "hyperactive learning: a model from a few structures and a reference",
+    "select": "choose the structures of a pool that are most worth labelling",
     "ns": "nested sampling: phases of a model at constant pressure",
     "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
     "export": "write a model in the form that an engine reads",
@@ -42,6 +44,9 @@ _EPILOG = """examples:
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
   acepot md silicon.toml --engine ase --out run        molecular dynamics
+  acepot hal silicon.toml --out run                    learn from a reference, actively
+  acepot select md.xyz --model run/model.acepot --posterior run/posterior.acepot --count 50 \
+      --out chosen.extxyz                              most worth labelling
   acepot ns silicon.toml --out run                     nested sampling
   acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot

@@ -305,12 +305,19 @@ class NativeEvaluator:
 
     # -------------------------------------------------------------- site outputs
 
-    def values(self, structures: Sequence[Structure]) -> list[Sites]:
-        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C."""
+    def values(self, structures: Sequence[Structure], room: Floats | None = None) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C.
+
+        Args:
+            structures: atoms and cells.
+            room: takes them, shape (all atoms or more, width), so that no memory is asked for;
+                None: an array is made.
+        """
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
-        out = np.empty((len(atoms.species), self._width))
+        n = len(atoms.species)
+        out = np.empty((n, self.width)) if room is None else room[:n]
         failed = self._handle.values(*atoms, self._threads(len(out)), out)
         return self._sites(structures, out, atoms.first, self._errors(structures, failed))
 
@@ -332,7 +339,7 @@ class NativeEvaluator:
                 u[a:b], along[k] = displacement_of(structures[k], displacements[k], given[k])
             except InputError as error:
                 wrong[k] = self._named(structures, k, error)
-        out = np.empty((len(u), self._width))
+        out = np.empty((len(u), self.width))
         failed = self._handle.jvp(*atoms, self._threads(len(out)), u, along, out)
         return self._sites(structures, out, atoms.first, self._errors(structures, failed) | wrong)
 
@@ -350,11 +357,53 @@ class NativeEvaluator:
             try:
                 given.append(adjoint_sites(self.tables, structure, adjoint))
             except InputError as error:
-                given.append(np.zeros((len(structure), self._width)))
+                given.append(np.zeros((len(structure), self.width)))
                 wrong[k] = self._named(structures, k, error)
         forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
         together = given[0] if len(given) == 1 else np.concatenate(given)
         failed = self._handle.pullback(*atoms, self._threads(n), together, forces, virials)
+        errors = self._errors(structures, failed) | wrong
+        return [
+            no_pullback(structures[k], errors[k])
+            if k in errors
+            else Pullback(forces[0, a:b], virials[0, a:b])
+            for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
+        ]
+
+    def pullback_of_sums(
+        self, structures: Sequence[Structure], slopes: Floats, room: Floats | None = None
+    ) -> list[Pullback]:
+        """Forces and virials of a loss that depends on sums over sites alone.
+
+        The same as `pullback` with the same adjoints for every site, without as many copies.
+
+        Args:
+            structures: atoms and cells.
+            slopes: derivatives of the loss by the sum over sites of each value, shape
+                (structures, width).
+            room: is written over, as that of `values`.
+
+        Raises:
+            InputError: slopes of another shape.
+        """
+        if slopes.shape != (len(structures), self.width):
+            raise InputError(
+                f"slopes: expected shape ({len(structures)}, {self.width}), got {slopes.shape}"
+            )
+        if not structures:
+            return []
+        sound = np.asarray(np.isfinite(slopes).all(axis=1))
+        wrong = {
+            k: self._named(structures, k, InputError("slopes: expected finite numbers"))
+            for k in np.flatnonzero(~sound).tolist()
+        }
+        atoms = concatenated(self.tables, structures)
+        n = len(atoms.species)
+        each = np.empty((n, self.width)) if room is None else room[:n]
+        for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist())):
+            each[a:b] = slopes[k] if sound[k] else 0.0
+        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
+        failed = self._handle.pullback(*atoms, self._threads(n), each, forces, virials)
         errors = self._errors(structures, failed) | wrong
         return [
             no_pullback(structures[k], errors[k])
@@ -389,7 +438,7 @@ class NativeEvaluator:
         return made
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
         """Number of values of a site, components counted."""
         pairs = zip(self.tables.widths, self.tables.irreps, strict=True)
         return sum(width * irrep.dim for width, irrep in pairs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -225,19 +225,38 @@ class Fit:
         Raises:
             InputError: an element that the basis does not have, or no structures.
         """
-        more, state = as_structures(structures), self.assembled
-        choice = state.choice.with_more(more)
-        # Those so far keep their weights.
-        more = choice.recipe.weighting.weighed([*self.train, *more], choice.e0)[len(self.train) :]
+        return self.add_in_turn([as_structures(structures)], threads=threads, say=say)
+
+    def add_in_turn(
+        self, parts: Sequence[list[Structure]], *, threads: int | None = None,
+        say: Say | None = None,
+    ) -> Fit:  # fmt: skip
+        """The fit that `add` of one part after the other gives, bit by bit, solved once.
+
+        Args:
+            parts: structures with labels, as they were added.
+            threads: structures handled at once; None: as before.
+            say: called with lines for people; None: silent.
+
+        Raises:
+            InputError: an element that the basis does not have, or no structures.
+        """
+        state, train = self.assembled, self.train
         threads = threads or state.threads
-        rows = state.rows.copy()
-        job = Job(more, choice.recipe, state.basis, threads, say, earlier=self.train)
-        job.add_to(Gathered(rows))
-        state = replace(state, choice=choice, rows=rows, threads=threads, solution=None)
+        for more in parts:
+            choice = state.choice.with_more(more)
+            # Those so far keep their weights.
+            weighed = choice.recipe.weighting.weighed([*train, *more], choice.e0)[len(train) :]
+            state.rows.finish()
+            rows = state.rows.copy()
+            job = Job(weighed, choice.recipe, state.basis, threads, say, earlier=train)
+            job.add_to(Gathered(rows))
+            train = [*train, *weighed]
+            state = replace(state, choice=choice, rows=rows, threads=threads, solution=None)
         begin = None
         if self.refinement is not None:
             begin = Descent(self.refinement.descent.coefficients)
-        return solved(state, [*self.train, *more], self.test, None, say, start=begin)
+        return solved(state, train, self.test, None, say, start=begin)
 
 
 def decided(state: Assembled, gathered: Gathered, say: Say) -> Assembled:

@@ -8,17 +8,20 @@ is Σ_k (c̄ - τ F Fᵀb/σ)_k ∂b_k/∂r, the price of plain forces and K² m
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas, qr
 
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder
-from acepot.evaluate.protocol import EnergySpread, Pullback, Sites
+from acepot.evaluate.protocol import EnergySpread
 from acepot.fitting.observables import DesignRows, Observable
 from acepot.lowering import lower
 from acepot.structure import Structure
@@ -89,6 +92,28 @@ class UncertainPotential:
     def __init__(self, posterior: Posterior, threads: int | None = None) -> None:
         self.posterior = posterior
         self._sites = NativeEvaluator(lower(posterior.model.basis), threads)
+        self._own = threading.local()
+
+    def with_posterior(self, posterior: Posterior) -> UncertainPotential:
+        """The same functions with other coefficients, without making their tables again.
+
+        Raises:
+            InputError: a model of another basis.
+        """
+        if posterior.model.basis != self.posterior.model.basis:
+            raise InputError("posterior: expected one of the same basis, got another")
+        other = copy(self)
+        vars(other).pop("_triangle", None)
+        other.posterior = posterior
+        return other
+
+    def _room(self, structures: Sequence[Structure]) -> Floats:
+        """Memory for the functions of all atoms, kept: pages that are new cost as much as sums."""
+        atoms = sum(map(len, structures))
+        room: Floats | None = getattr(self._own, "room", None)
+        if room is None or len(room) < atoms:
+            room = self._own.room = np.empty((atoms, self._sites.width))
+        return room
 
     @cached_property
     def design(self) -> DesignRows:
@@ -105,29 +130,40 @@ class UncertainPotential:
         Returns:
             One result a structure; those that cannot be evaluated say why.
         """
-        return [one for one, _ in self._evaluated(structures)]
+        return self._evaluated(structures)[0]
 
-    def compute(self, structures: Sequence[Structure], tau: float) -> list[BiasedEnergy]:
+    def compute(
+        self, structures: Sequence[Structure], tau: float | Sequence[float]
+    ) -> list[BiasedEnergy]:
         """E - τσ with forces and virial: values of the functions, then one pullback.
 
         Args:
             structures: atoms and cells.
-            tau: τ; 0 is the model itself, a negative one keeps away from what is unknown.
+            tau: τ, one for all structures or one for each; 0 is the model itself, a negative one
+                keeps away from what is unknown.
 
         Returns:
             One result a structure; those that cannot be evaluated say why.
 
         Raises:
-            InputError: τ is not finite.
+            InputError: τ is not finite, or there are not as many as structures.
         """
-        if not np.isfinite(tau):
-            raise InputError(f"tau: expected a finite number, got {tau}")
-        found = self._evaluated(structures)
-        slopes = [self.posterior.mean - tau * slope for _, slope in found]
-        pulled = self._pulled(structures, slopes)
+        taus = np.asarray(tau, dtype=float)
+        if not np.isfinite(taus).all() or taus.shape not in ((), (len(structures),)):
+            raise InputError(
+                f"tau: expected a finite number, or one for each of {len(structures)} structures, "
+                f"got {tau}"
+            )
+        taus = np.broadcast_to(taus, len(structures))
+        found, slopes = self._evaluated(structures)
+        pulled = self._sites.pullback_of_sums(
+            structures,
+            self.posterior.mean - taus[:, None] * slopes,
+            self._room(structures),
+        )
         return [
-            BiasedEnergy(one.energy, one.sigma, tau, p.forces, p.virial, one.error or p.error)
-            for (one, _), p in zip(found, pulled, strict=True)
+            BiasedEnergy(one.energy, one.sigma, t, p.forces, p.virial, one.error or p.error)
+            for one, t, p in zip(found, taus.tolist(), pulled, strict=True)
         ]
 
     def spread(self, structures: Sequence[Structure]) -> list[EnergySpread]:
@@ -141,12 +177,38 @@ class UncertainPotential:
         Returns:
             One spread a structure; those that cannot be evaluated say why.
         """
-        found = self._evaluated(structures)
-        pulled = self._pulled(structures, [slope for _, slope in found])
+        found, slopes = self._evaluated(structures)
+        pulled = self._sites.pullback_of_sums(structures, slopes, self._room(structures))
         return [
             EnergySpread(one.sigma, p.forces, p.virial, one.error or p.error)
-            for (one, _), p in zip(found, pulled, strict=True)
+            for one, p in zip(found, pulled, strict=True)
         ]
+
+    def moments(self, structures: Sequence[Structure]) -> list[tuple[Floats, Floats, Floats]]:
+        """Forces, the gradient of σ and the deviations of forces, from one set of design rows.
+
+        Args:
+            structures: atoms and cells.
+
+        Returns:
+            For each structure F in eV/Å, dσ/dr in eV/Å and the standard deviation of every force
+            component in eV/Å, each flat, of shape (3n,).
+
+        Raises:
+            InputError: a structure that cannot be evaluated.
+        """
+        return [self._moments(self.design.of(s, ("energy", "forces"))) for s in structures]
+
+    def _moments(self, rows: Floats) -> tuple[Floats, Floats, Floats]:
+        """The same from the row of the energy and those of the forces, shape (1 + 3n, K)."""
+        _, slope = self._seen(rows[0])
+        forces = rows[1:]
+        triangle = self._triangle
+        if triangle is None:
+            spread = self.posterior.deviation(forces)
+        else:
+            spread = np.linalg.norm(blas.dtrmm(1.0, triangle, forces.T), axis=0)  # R aᵀ, [k, row]
+        return forces @ self.posterior.mean, -(forces @ slope), spread
 
     def deviations(
         self, structures: Sequence[Structure], observables: Sequence[str] | None = None
@@ -176,29 +238,39 @@ class UncertainPotential:
 
     # -------------------------------------------------------------- steps
 
-    def _evaluated(self, structures: Sequence[Structure]) -> list[tuple[EnergyDeviation, Floats]]:
-        """Energy and σ of each structure, and dσ/db = F Fᵀb/σ, shape (K,)."""
-        return [
-            self._of_values(s, v)
-            for s, v in zip(structures, self._sites.values(structures), strict=True)
-        ]
+    @cached_property
+    def _triangle(self) -> Floats | None:
+        """R with F Fᵀ = RᵀR, which takes half the multiplications; None where F is narrow."""
+        factor = self.posterior.factor
+        if factor.shape[1] < factor.shape[0]:
+            return None
+        return np.asfortranarray(qr(factor.T, mode="r", check_finite=False)[0][: len(factor)])
 
-    def _of_values(self, structure: Structure, sites: Sites) -> tuple[EnergyDeviation, Floats]:
-        model, factor = self.posterior.model, self.posterior.factor
-        values = sites.values[0][..., 0]  # [i, k]
-        if sites.error is not None:
-            nan = np.full(len(structure), np.nan)
-            return EnergyDeviation(nan, np.nan, sites.error), np.zeros(len(factor))
-        e0 = model.e0[species_indices(model.numbers, structure.numbers)]
-        seen = values.sum(axis=0) @ factor  # Fᵀb, [r]
+    def _seen(self, sums: Floats) -> tuple[float, Floats]:
+        """σ and dσ/db = F Fᵀb/σ for one sum b of shape (K,); 0 where σ is.
+
+        One at a time, so that no result depends on what else is in a call.
+        """
+        triangle, factor = self._triangle, self.posterior.factor
+        seen = sums @ factor if triangle is None else blas.dtrmv(triangle, sums)  # Fᵀb or R b
         sigma = float(np.linalg.norm(seen))
-        slope = factor @ (seen / sigma) if sigma > 0 else np.zeros(len(factor))
-        return EnergyDeviation(e0 + values @ self.posterior.mean, sigma), slope
+        if not sigma > 0:
+            return sigma, np.zeros(len(factor))
+        slope = factor @ seen if triangle is None else blas.dtrmv(triangle, seen, trans=1)
+        return sigma, slope / sigma
 
-    def _pulled(self, structures: Sequence[Structure], slopes: Sequence[Floats]) -> list[Pullback]:
-        """The pullback of Σ_k w_k b_k for each structure, w of shape (K,)."""
-        adjoints = [
-            (np.broadcast_to(w[:, None], (len(s), len(w), 1)),)
-            for s, w in zip(structures, slopes, strict=True)
-        ]
-        return self._sites.pullback(structures, adjoints)
+    def _evaluated(self, structures: Sequence[Structure]) -> tuple[list[EnergyDeviation], Floats]:
+        """Energy and σ of each structure, and dσ/db, shape (S, K)."""
+        model, slopes = self.posterior.model, np.zeros((len(structures), len(self.posterior.mean)))
+        every = self._sites.values(structures, self._room(structures))
+        found = []
+        for k, (structure, sites) in enumerate(zip(structures, every, strict=True)):
+            if sites.error is not None:
+                nan = np.full(len(structure), np.nan)
+                found.append(EnergyDeviation(nan, np.nan, sites.error))
+                continue
+            values = sites.values[0][..., 0]  # [i, k]
+            sigma, slopes[k] = self._seen(values.sum(axis=0))
+            e0 = model.e0[species_indices(model.numbers, structure.numbers)]
+            found.append(EnergyDeviation(e0 + values @ self.posterior.mean, sigma))
+        return found, slopes

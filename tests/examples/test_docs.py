@@ -17,6 +17,7 @@ from acepot.basis.species import SYMBOLS
 from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
+from acepot.hal import config as hal
 from acepot.md import config as md
 from acepot.sampling import config as ns
 from acepot.schema import Kind, _start, to_toml
@@ -29,7 +30,11 @@ PAGES = sorted((ROOT / "docs").glob("*.md")) + [
 PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
 #: Every page of the repository, for its links.
 ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
-FIT_TOML, MD_TOML, NS_TOML = (ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns"))
+FIT_TOML, MD_TOML, NS_TOML, HAL_TOML = (
+    ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns", "hal")
+)
+#: Tables of hal.toml that fit.toml has too, and whose page describes them.
+OF_FITS = ("fit.basis.", "fit.weights", "fit.prior.", "fit.solver.", "fit.restraint.")
 FRONT = ROOT / "docs" / "front.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
@@ -96,6 +101,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "search.toml"
             path.write_text(text, encoding="utf-8")
             assert set(load_search(path).recipes()) > {"plain"}
+            continue
+        if page == HAL_TOML:
+            path = tmp_path / "hal.toml"
+            path.write_text(text, encoding="utf-8")
+            assert hal.load_config(path).motion.temperature > 0
             continue
         if "data" not in tomllib.loads(text):  # the one table that has no default
             text = f'data.train = "train.xyz"\n{text}'
@@ -181,6 +191,7 @@ KEYS = {
     MD_TOML: {key.name: key for key in keys(md.MDConfig)},
     NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
     FRONT: {key.name: key for key in keys(SearchSettings, prefix="search.")},
+    HAL_TOML: {key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)},
 }
 SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 

@@ -9,7 +9,7 @@ comments of i-PI's XYZ files are understood as well (`acepot.io.structures.ipi`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -233,7 +233,22 @@ def write_structures(
             out.write(_text(structure, of_this, f"structure {index}: "))
 
 
-def _text(structure: Structure, predicted: Sequence[Any], where: str) -> str:
+def frame(structure: Structure, info: Mapping[str, str | float | int]) -> str:
+    """The text of one frame with its labels, as `write_structures` writes it, and more about it.
+
+    Args:
+        structure: with labels.
+        info: further words and numbers of the comment line, by key.
+    """
+    return _text(structure, (None, None, None), "", info)
+
+
+def _text(
+    structure: Structure,
+    predicted: Sequence[Any],
+    where: str,
+    info: Mapping[str, str | float | int] | None = None,
+) -> str:
     """One frame: labels under REF_ names, predicted energy, forces and virial under ours."""
     atoms = len(structure)
     comment = [f'pbc="{" ".join("FT"[int(one)] for one in structure.pbc)}"']
@@ -265,6 +280,8 @@ def _text(structure: Structure, predicted: Sequence[Any], where: str) -> str:
         properties += f":{name}"
     comment.insert(1, f"Properties={properties}")
     comment.append(f"config_type={quoted(structure.config_type)}")
+    for key, value in (info or {}).items():
+        comment.append(f"{key}={quoted(value) if isinstance(value, str) else repr(value)}")
     lines = [str(atoms), " ".join(comment)]
     numbers = np.hstack(columns).tolist()
     for number, row, mask in zip(structure.numbers, numbers, held, strict=True):

@@ -1,0 +1,1 @@
+"""Hyperactive learning: dynamics that seek what a model does not know, labelled and learned."""

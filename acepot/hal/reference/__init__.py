@@ -1,0 +1,1 @@
+"""What labels structures: calculators of ASE in processes of their own, files, or Dask."""
