@@ -34,7 +34,7 @@ def rows_of(
     recipe = replace(family.members[0].recipe, basis=family.basis)
     basis = LoweredBasis.of(family.basis, recipe.e0 or {}, silent)
     job = Job(data.train, recipe, basis, data.threads, say, memory, division=data.division)
-    gathered, _ = job.from_the_start()
+    gathered, _ = job.from_the_start(job.checkpoint())
     if restrained(recipe):
         gathered.fitted.add(*restraint_rows(basis.spec, basis.expanded, recipe.restraint))
     return Rows(basis, gathered.fitted.finish())
