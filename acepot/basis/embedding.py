@@ -53,7 +53,7 @@ class Embedding(Settings):
             raise InputError(f"exponents: expected positive ones, got {self.exponents}")
 
     @property
-    def is_linear(self) -> bool:
+    def shares_rows(self) -> bool:
         """Whether E = ρ exactly."""
         return (
             self.kind == "FinnisSinclairShiftedScaled"

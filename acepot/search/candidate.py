@@ -9,9 +9,10 @@ from acepot.basis.choices import Degree, Pair
 from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.fitting.recipe import Recipe
+from acepot.fitting.weighting import Uniform
 from acepot.schema import to_mapping, to_toml
 
-__all__ = ["Candidate", "Family", "families", "is_linear"]
+__all__ = ["Candidate", "Family", "families", "shares_rows"]
 
 #: Functions of a family above which it is divided by order: rows of more take long to eliminate.
 _MOST = 3000
@@ -53,9 +54,10 @@ class Family:
     members: tuple[Candidate, ...]
 
 
-def is_linear(recipe: Recipe) -> bool:
-    """Whether the coefficients of a recipe are those of a linear problem alone."""
-    return not recipe.embedding
+def shares_rows(recipe: Recipe) -> bool:
+    """Whether a fit is a linear problem of the structures as they are, and nothing more."""
+    plain = not recipe.embedding and recipe.learned is None
+    return plain and not recipe.restraint.cells and isinstance(recipe.weighting, Uniform)
 
 
 def families(candidates: Iterable[Candidate]) -> list[Family]:
@@ -66,7 +68,7 @@ def families(candidates: Iterable[Candidate]) -> list[Family]:
     """
     groups: dict[str, list[Candidate]] = {}
     for one in candidates:
-        own = _shared(one.recipe) if is_linear(one.recipe) else one.name
+        own = _shared(one.recipe) if shares_rows(one.recipe) else one.name
         groups.setdefault(own, []).append(one)
     found = []
     for group in groups.values():

@@ -14,7 +14,7 @@ from acepot.fitting.dataset import row_counts
 from acepot.fitting.default_basis import cutoffs, smaller_basis
 from acepot.fitting.fit import check_harmonics
 from acepot.fitting.recipe import Recipe
-from acepot.search.candidate import Candidate, is_linear
+from acepot.search.candidate import Candidate, shares_rows
 from acepot.search.settings import PLAIN, SearchConfig, SearchSettings
 from acepot.structure import Structure
 
@@ -85,7 +85,8 @@ def _of_variant(
                 spec = replace(open_spec, order=order, cutoff=cutoff)
                 if (order, size) not in degrees:
                     degrees[order, size], _ = smaller_basis(spec, size)
-                degree, both = degrees[order, size], same_both_ways(spec)
+                degree = degrees[order, size]
+                both = same_both_ways(spec) and recipe.learned is None
                 spec = resolve(replace(spec, degree=degree, bonds_once=both))
                 counted = basis_size(spec)
                 if not counted[f"order {order}"] or spec in found or not _compiled(spec):
@@ -116,9 +117,11 @@ def _cutoffs(spec: BasisSpec, search: SearchSettings) -> dict[str, PairNumber]:
 
 def _with_twins(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The same, nonlinear ones with the name of the linear one that has their functions."""
-    linear = [one for one in candidates if is_linear(one.recipe)]
+    linear = [one for one in candidates if shares_rows(one.recipe)]
 
     def twin(one: Candidate) -> str:
-        return next((c.name for c in linear if c.recipe.basis == one.recipe.basis), "")
+        wanted = replace(one.recipe.basis, bonds_once=False)
+        same = (c for c in linear if replace(c.recipe.basis, bonds_once=False) == wanted)
+        return next((c.name for c in same), "")
 
-    return [one if is_linear(one.recipe) else replace(one, twin=twin(one)) for one in candidates]
+    return [one if shares_rows(one.recipe) else replace(one, twin=twin(one)) for one in candidates]

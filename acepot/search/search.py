@@ -24,7 +24,7 @@ from acepot.run.folder import RunFolder
 from acepot.run.progress import clock
 from acepot.run.signals import stop_request
 from acepot.schema import from_mapping, to_mapping
-from acepot.search.candidate import Candidate, Family, families, is_linear
+from acepot.search.candidate import Candidate, Family, families, shares_rows
 from acepot.search.cost import Meter, sample
 from acepot.search.fits import Data, Rows
 from acepot.search.outcome import Aim, Outcome, excess
@@ -97,7 +97,7 @@ class Search:
 
     def _try_all(self, pending: list[Candidate], stopped: Callable[[], bool]) -> None:
         """Try candidates that share their rows, or the one that makes its own."""
-        rows = self._rows(families(pending)[0]) if is_linear(pending[0].recipe) else None
+        rows = self._rows(families(pending)[0]) if shares_rows(pending[0].recipe) else None
         for one in pending:
             if stopped():
                 count = f"{len(self.outcomes)} of {len(self._candidates)} models"
@@ -111,7 +111,7 @@ class Search:
 
         What one size tells decides whether rows of the next are made.
         """
-        linear = [one for one in self._candidates if is_linear(one.recipe)]
+        linear = [one for one in self._candidates if shares_rows(one.recipe)]
         ranked = [(max(_SMALL, self._ranks[one.name]), one) for one in linear if one.chain]
         stages = [
             [one for rank, one in ranked if rank == wanted]
@@ -123,7 +123,7 @@ class Search:
                 fits = [k for k, size in enumerate(sizes) if size >= one.functions]
                 stages[min(fits, default=-1)].append(one)
         yield from stages
-        yield [one for one in self._candidates if not is_linear(one.recipe)]
+        yield [one for one in self._candidates if not shares_rows(one.recipe)]
 
     @cached_property
     def _ranks(self) -> dict[str, int]:

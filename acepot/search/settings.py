@@ -19,7 +19,10 @@ from acepot.search.outcome import Aim
 __all__ = ["SearchConfig", "SearchSettings", "load_search"]
 
 #: Tables of a fit that may differ between variants.
-_VARIED = ("basis", "prior", "solver", "weights", "restraint", "embedding", "nonlinear")
+_VARIED = (
+    "basis", "prior", "solver", "weights", "weighting", "restraint", "embedding", "nonlinear",
+    "learned",
+)  # fmt: skip
 #: The variant with the settings of the fit itself.
 PLAIN = "plain"
 

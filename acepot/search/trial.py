@@ -9,7 +9,7 @@ from acepot.basis.choices import BasisChoices
 from acepot.evaluate.protocol import Result
 from acepot.potential import Potential
 from acepot.report.metrics import errors
-from acepot.search.candidate import Candidate, is_linear
+from acepot.search.candidate import Candidate, shares_rows
 from acepot.search.cost import Meter
 from acepot.search.fits import Data, Fits, FitsOfRows, FitsOfStructures, Rows
 from acepot.search.outcome import Outcome
@@ -37,7 +37,7 @@ def tried(candidate: Candidate, rows: Rows | None, data: Data, meter: Meter) -> 
     began = time.process_time()
     recipe = candidate.recipe
     fits: Fits
-    if rows is not None and is_linear(recipe):
+    if rows is not None and shares_rows(recipe):
         fits = FitsOfRows(recipe, rows, data)
     else:
         fits = FitsOfStructures(recipe, data)
