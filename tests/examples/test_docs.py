@@ -180,9 +180,7 @@ KEYS = {
     FIT_TOML: {key.name: key for key in keys(FitConfig)},
     MD_TOML: {key.name: key for key in keys(md.MDConfig)},
     NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
-    HAL_TOML: {
-        key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)
-    },
+    HAL_TOML: {key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)},
 }
 SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 
