@@ -20,3 +20,20 @@ def test_cells_beyond_the_reach_of_the_evaluators_are_refused(length, pbc):
 def test_cells_without_volume_are_refused(length):
     with pytest.raises(InputError, match="span no volume"):
         Structure([14], [[0, 0, 0]], np.diag([4.0, 4.0, length]), True)
+
+
+def test_moved_atoms_are_those_of_a_new_structure_without_labels() -> None:
+    one = Structure(
+        [1, 8], np.eye(3)[:2], 4.0 * np.eye(3), True, energy=1.0, forces=np.zeros((2, 3)),
+        labels={"dipole": np.zeros(3)}, charge=1.0,
+    )  # fmt: skip
+    places, cell = np.eye(3)[1:] + 0.1, 5.0 * np.eye(3)
+    other = one.moved(places, cell)
+    assert np.array_equal(other.positions, places) and np.array_equal(other.cell, cell)
+    assert other.energy is other.forces is other.charge is None and other.labels == {}
+    assert one.energy == 1.0 and np.array_equal(one.positions, np.eye(3)[:2])
+    assert not other.positions.flags.writeable
+    with pytest.raises(InputError, match=r"positions: expected shape \(2, 3\)"):
+        one.moved(np.eye(3))
+    with pytest.raises(InputError, match="span no volume"):
+        one.moved(places, np.zeros((3, 3)) + np.eye(3)[0])

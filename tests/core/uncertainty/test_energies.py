@@ -10,6 +10,7 @@ import pytest
 
 import acepot
 from acepot.errors import InputError
+from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import Model
@@ -193,3 +194,41 @@ def test_wrong_posteriors_and_taus_are_refused(posterior: Posterior, structure: 
         Posterior(model, np.ones((count, 2)), -0.1)
     with pytest.raises(InputError, match="tau: expected a finite number"):
         UncertainPotential(posterior, 1).compute([structure], np.inf)
+
+
+def test_each_structure_may_have_its_own_tau(posterior: Posterior, structure: Structure) -> None:
+    potential, taus = UncertainPotential(posterior, 1), [0.0, 0.7]
+    together = potential.compute([structure, structure], taus)
+    for tau, found in zip(taus, together, strict=True):
+        alone = potential.compute([structure], tau)[0]
+        assert np.array_equal(found.forces, alone.forces) and found.tau == tau
+    with pytest.raises(InputError, match="one for each of 1 structures"):
+        potential.compute([structure], taus)
+
+
+def test_another_posterior_needs_no_other_tables(
+    posterior: Posterior, structure: Structure
+) -> None:
+    twice = Posterior(posterior.model, 2.0 * posterior.factor, posterior.noise)
+    first = UncertainPotential(posterior, 1)
+    one, two = (p.compute([structure], 0.3)[0] for p in (first, first.with_posterior(twice)))
+    assert two.sigma == pytest.approx(2 * one.sigma, rel=1e-12)
+    assert first.compute([structure], 0.3)[0].sigma == one.sigma
+
+
+def test_a_pullback_of_sums_is_that_of_equal_adjoints(
+    posterior: Posterior, structure: Structure
+) -> None:
+    evaluator = NativeEvaluator(lower(posterior.model.basis), 1)
+    slopes = np.random.default_rng(6).normal(size=(2, evaluator.width))
+    equal = [(np.broadcast_to(w[:, None], (len(structure), len(w), 1)),) for w in slopes]
+    expected = evaluator.pullback([structure, structure], equal)
+    room = np.full((2 * len(structure) + 3, evaluator.width), np.nan)
+    for given in (None, room):
+        found = evaluator.pullback_of_sums([structure, structure], slopes, given)
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one.forces, other.forces)
+            assert np.array_equal(one.virials, other.virials)
+    bad = np.where(np.arange(2)[:, None] == 1, np.nan, slopes)
+    sound, refused = evaluator.pullback_of_sums([structure, structure], bad)
+    assert sound.error is None and "slopes: expected finite" in str(refused.error)
