@@ -63,6 +63,7 @@ class DaskWorkers:
         say: Callable[[str], None],
     ) -> None:
         self._settings, self._keywords = settings, dict(keywords)
+        self._there: set[distributed.Future] = set()  # one that nobody has is cancelled
         try:
             self._client = distributed.Client(
                 settings.address, timeout=_ANSWER, set_as_default=False
@@ -91,14 +92,15 @@ class DaskWorkers:
         )
 
         def done(one: Any) -> None:
+            self._there.discard(one)
             if one.status == "finished":
                 found.set_result(one.result())
             else:
                 error = one.exception() if one.status == "error" else one.status
                 found.set_result(Labelled(structure, f"Dask: {error}"))
 
+        self._there.add(there)
         there.add_done_callback(done)
-        self._kept = (*getattr(self, "_kept", ()), there)  # a future that nobody has is cancelled
         return found
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class Strange(Calculator):
         if count < self.times:
             if self.fault == "hang":
                 time.sleep(1000)
+            if self.fault == "slow":
+                time.sleep(3)
             if self.fault == "die":
                 os._exit(9)
             if self.fault == "raise":
