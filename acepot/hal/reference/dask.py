@@ -63,7 +63,7 @@ class DaskWorkers:
         say: Callable[[str], None],
     ) -> None:
         self._settings, self._keywords = settings, dict(keywords)
-        self._there: set[distributed.Future] = set()  # one that nobody has is cancelled
+        self._there: set[Any] = set()  # one that nobody has is cancelled
         try:
             self._client = distributed.Client(
                 settings.address, timeout=_ANSWER, set_as_default=False
