@@ -21,6 +21,9 @@ __all__ = ["Choice", "choose"]
 
 #: Shortest distances are looked for below this, in Å.
 _REACH = 4.0
+#: Radial functions that are learned, where neither they nor the degree are given: with so many a
+#: basis of half the size describes as much.
+_LEARNED = 5
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ def choose(
         )
     if recipe.learned is not None:
         open_spec = replace(open_spec, bonds_once=False)  # both ways round they become different
+        if recipe.basis.degree is None and recipe.basis.max_n is None and line:
+            open_spec = replace(open_spec, max_n=_LEARNED)
+            line = f"{line}, max_n {_LEARNED} as radial functions are learned"
     spec = resolve(open_spec)
     cutoff = _largest_cutoff(spec)
     shortest = [

@@ -263,6 +263,13 @@ def test_sums_over_all_elements_must_be_learned():
         fit(sample(3, 1), TOGETHER, **HOW)
 
 
+def test_few_radial_functions_are_learned_where_nothing_is_said():
+    found = fit(sample(8, 2), {"order": 2, "cutoff": 4.0}, learned=LEARNED | {"steps": 0}, **HOW)
+    assert found.recipe.basis.max_n == (5, 5) and not found.recipe.basis.bonds_once
+    given = fit(sample(8, 2), BASIS, learned=LEARNED | {"steps": 0}, **HOW)
+    assert given.recipe.basis.max_n == (2, 2)
+
+
 def test_the_posterior_is_that_of_a_linear_model(made):
     """For the radial functions as they are."""
     (s,) = cells(1, 13)
