@@ -651,8 +651,8 @@ def test_an_example_runs_with_the_commands_of_its_header(name: str, processes: P
 def test_the_example_with_lammps_runs_with_the_commands_of_its_header(
     processes: Processes, lammps_plugin: None
 ) -> None:
-    """Shortened to 10 steps."""
-    assert "Got EXIT message from i-PI" in _run_example("lammps", processes)
+    """Shortened to 10 steps. What LAMMPS says last may be lost: MPI ends it when i-PI does."""
+    assert "TotEng" in _run_example("lammps", processes)
 
 
 def test_every_example_is_run() -> None:

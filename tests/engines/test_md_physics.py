@@ -231,6 +231,11 @@ RELAXED = {"ase": 2000, "openmm": 6000, "ipi": 2000, "lammps": 2000}
 
 
 @pytest.mark.parametrize(
+    "engine",
+    [pytest.param(one, marks=[pytest.mark.slow] * (one == "openmm")) for one in TRAJECTORIES],
+    indirect=True,
+)
+@pytest.mark.parametrize(
     "cell", [pytest.param("anisotropic", marks=pytest.mark.slow), pytest.param("full")]
 )
 def test_a_strained_cell_relaxes(

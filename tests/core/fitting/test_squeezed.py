@@ -21,7 +21,7 @@ SITES = np.array([[0, 0, 0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55], [0.55, 0.05, 0.
 def distances(structure: Structure) -> list[tuple[int, int, float]]:
     """Of all pairs of atoms and images, each once, by brute force over images."""
     found, n = [], len(structure)
-    images = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3), axis=-1).reshape(-1, 3)
+    images = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3), axis=-1).reshape(-1, 3)
     for i in range(n):
         for j in range(n):
             for image in images if structure.pbc.all() else np.zeros((1, 3)):

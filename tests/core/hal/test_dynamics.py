@@ -85,7 +85,11 @@ def test_the_ideal_gas_has_its_volume(move):
 
 @pytest.mark.parametrize(
     "move",
-    [WithoutJacobian(step=300.0), StrainAsVolume(step=0.15), NotReversible(step=1.0)],
+    [
+        WithoutJacobian(step=300.0),
+        pytest.param(StrainAsVolume(step=0.15), marks=pytest.mark.slow),
+        NotReversible(step=1.0),
+    ],
     ids=lambda m: type(m).__name__,
 )
 def test_a_wrong_acceptance_of_cells_is_seen(move):
