@@ -11,6 +11,7 @@ from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
 from acepot.io.structures.extxyz import write_structures
+from acepot.structure import Structure
 from acepot.survey.selection import select
 from acepot.survey.survey import read
 from acepot.survey.words import text_table
@@ -45,14 +46,7 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    target = Path(options.out).resolve()
-    if not target.parent.is_dir():
-        raise InputError(f"--out: expected a file in a folder that exists, got {options.out}")
-    with keys_by_option():
-        pool, counts = read(options.files, label_keys(options), say=show)
-        given = read(options.given, label_keys(options), say=show)[0] if options.given else []
-    if target in {Path(count.path).resolve() for count in counts}:
-        raise InputError(f"--out: {options.out} is one of the files to choose from")
+    pool, given = pool_and_given(options)
     found = select(
         pool,
         count=options.count,
@@ -73,3 +67,23 @@ def run(options: argparse.Namespace) -> int:
     )
     show(f"written  {options.out}")
     return 0
+
+
+def pool_and_given(options: argparse.Namespace) -> tuple[list[Structure], list[Structure]]:
+    """Structures to choose from, and those that are there already.
+
+    Args:
+        options: with files, given, out and those of labels.
+
+    Raises:
+        InputError: files that cannot be read, or the result would be put over one of them.
+    """
+    target = Path(options.out).resolve()
+    if not target.parent.is_dir():
+        raise InputError(f"--out: expected a file in a folder that exists, got {options.out}")
+    with keys_by_option():
+        pool, counts = read(options.files, label_keys(options), say=show)
+        given = read(options.given, label_keys(options), say=show)[0] if options.given else []
+    if target in {Path(count.path).resolve() for count in counts}:
+        raise InputError(f"--out: {options.out} is one of the files to choose from")
+    return pool, given

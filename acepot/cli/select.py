@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from acepot.cli.options import add_keys, keys_by_option, label_keys
+from acepot.cli.data_select import pool_and_given
+from acepot.cli.options import add_keys
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.evaluate.native import processors
@@ -13,7 +13,6 @@ from acepot.io.registry import load
 from acepot.io.structures.extxyz import write_structures
 from acepot.model import Model
 from acepot.structure import Structure
-from acepot.survey.survey import read
 
 _EPILOG = """\
 Structures are written in the order in which they were taken, with all labels they have.
@@ -57,18 +56,11 @@ def add_to(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    target = Path(options.out).resolve()
-    if not target.parent.is_dir():
-        raise InputError(f"--out: expected a file in a folder that exists, got {options.out}")
     if options.count < 1:
         raise InputError(f"--count: expected one structure at least, got {options.count}")
     if not options.epsilon > 0:
         raise InputError(f"--epsilon: expected more than 0 eV/Å, got {options.epsilon:g}")
-    with keys_by_option():
-        pool, counts = read(options.files, label_keys(options), say=show)
-        given = read(options.given, label_keys(options), say=show)[0] if options.given else []
-    if target in {Path(count.path).resolve() for count in counts}:
-        raise InputError(f"--out: {options.out} is one of the files to choose from")
+    pool, given = pool_and_given(options)
     threads = options.threads or processors()
     if options.by == "information":
         from acepot.survey.selection import select

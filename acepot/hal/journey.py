@@ -29,7 +29,7 @@ from acepot.hal.surface import Measured
 from acepot.hal.walk import END, Walks, begun
 from acepot.hal.walker import Walker
 from acepot.run.checkpoint import Checkpoint
-from acepot.run.folder import RunFolder
+from acepot.run.folder import RunFolder, going_on_from
 from acepot.run.log import Log
 from acepot.run.progress import Line
 from acepot.run.signals import stop_request
@@ -372,18 +372,13 @@ class Journey:
         self._data, self._failed = Grower(path / DATA), Grower(path / FAILED)
         self._walks = Log(path / _WALKS, WALKS)
         self._labelled = Log(path / _LABELLED, LABELLED)
+
+        def last() -> str:
+            return "its beginning" if self._last is None else f"checkpoint {self._last.count}"
+
         try:
-            yield
-        except OSError as error:
-            if error.errno is None:
-                raise
-            at = "its beginning" if self._last is None else f"checkpoint {self._last.count}"
-            raise OSError(
-                error.errno,
-                f"{error.strerror}; nothing up to the last checkpoint is lost: when there is room, "
-                f"the same command goes on from {at}",
-                error.filename,
-            ) from error
+            with going_on_from(last):
+                yield
         finally:
             closing: list[Grower | Log] = [self._data, self._failed, self._walks, self._labelled]
             for file in closing:

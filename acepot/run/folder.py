@@ -31,7 +31,7 @@ from acepot.run.about import About, Change, MayChange, never
 from acepot.run.checkpoint import CannotGoOnError, Checkpoint, cut, digest, flushed, read
 from acepot.schema import to_mapping
 
-__all__ = ["RunFolder", "digest", "run_folder"]
+__all__ = ["RunFolder", "digest", "going_on_from", "run_folder"]
 
 _RECORD, _ABOUT, _LOCK = "checkpoint.json", "run.json", locks.NAME
 _STATE = re.compile(r"state\.[0-9]+")
@@ -278,3 +278,26 @@ def run_folder(
         yield home
     finally:
         os.close(lock)
+
+
+@contextmanager
+def going_on_from(place: Callable[[], str]) -> Iterator[None]:
+    """While this lasts, errors of files say that nothing is lost, and where the run goes on.
+
+    Args:
+        place: what the last checkpoint is called, when it is asked for.
+
+    Raises:
+        OSError: as it came, with these words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror}; nothing up to the last checkpoint is lost: when there is room, "
+            f"the same command goes on from {place()}",
+            error.filename,
+        ) from error

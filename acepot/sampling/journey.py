@@ -11,7 +11,7 @@ import numpy as np
 from acepot.errors import AceError
 from acepot.io.structures import extxyz
 from acepot.run.checkpoint import Checkpoint
-from acepot.run.folder import RunFolder
+from acepot.run.folder import RunFolder, going_on_from
 from acepot.run.log import Log
 from acepot.run.progress import Line
 from acepot.run.signals import stop_request
@@ -175,18 +175,13 @@ class Journey:
         self._uncertain: files.Grower | None = None
         if self._outlook.has_committee and prepared.config.committee.beyond == "write":
             self._uncertain = files.Grower(path / files.UNCERTAIN)
+
+        def last() -> str:
+            return "its beginning" if self._last is None else f"iteration {self._last.step}"
+
         try:
-            yield
-        except OSError as error:
-            if error.errno is None:
-                raise
-            at = "its beginning" if self._last is None else f"iteration {self._last.step}"
-            raise OSError(
-                error.errno,
-                f"{error.strerror}; nothing up to the last checkpoint is lost: when there is room, "
-                f"the same command goes on from {at}",
-                error.filename,
-            ) from error
+            with going_on_from(last):
+                yield
         finally:
             closing: list[files.Grower | Log] = [self._log, *self._growers()]
             closing += [self._spreads] if self._spreads is not None else []
