@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from acepot.basis.spec import BasisSpec
     from acepot.conversion import convert
     from acepot.errors import AceError
-    from acepot.evaluate.bonds import BondEvaluator
+    from acepot.evaluate.bond_coupling import BondEvaluator
     from acepot.evaluate.protocol import Result
     from acepot.evaluate.torch.module import AceModule as AceModule
     from acepot.evaluate.torch.sites import SiteModule as SiteModule
@@ -70,7 +70,7 @@ _HOMES = {
     "AceError": "acepot.errors",
     "AceModule": "acepot.evaluate.torch.module",
     "BasisSpec": "acepot.basis.spec",
-    "BondEvaluator": "acepot.evaluate.bonds",
+    "BondEvaluator": "acepot.evaluate.bond_coupling",
     "BondModel": "acepot.model",
     "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",

@@ -142,7 +142,7 @@ class BondModel:
         bonds: resolved functions of the bonds alone.
         irreps: (L, parity) of the outputs.
         coefficients: for each of them [member, output, k], in the order of
-            `evaluate.bonds.BondCoupling`.
+            `evaluate.bond_coupling.BondCoupling`.
         names: of the outputs of each irrep; () names them by number.
         unit: of all outputs.
         provenance: where the model came from: plain values that JSON can hold.

@@ -13,14 +13,9 @@ from acepot.basis.coupling import real_clebsch_gordan
 from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
-from acepot.evaluate.bonds import (
-    BondCoupling,
-    BondEvaluator,
-    block,
-    bonds_of,
-    both_ends,
-    irreducible,
-)
+from acepot.evaluate.blocks import block, irreducible
+from acepot.evaluate.bond_coupling import BondCoupling, BondEvaluator, BondReadout
+from acepot.evaluate.bonds import bonds_of, both_ends
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
@@ -141,12 +136,13 @@ def test_functions_are_the_brute_force_sum(sites, structures_of, irrep):
                     continue
                 t = real_clebsch_gordan(other.l, l, irrep.l)
                 for b in values.values[site][i]:
-                    for n in range(BONDS.degree):
-                        function = np.zeros(irrep.dim)
-                        for m1 in range(other.dim):
-                            for m in range(2 * l + 1):
-                                function += t[m1, m] * b[m1] * r[n] * y[l * l + m]
-                        expected.append(function)
+                    for neighbour in range(2):
+                        for n in range(BONDS.degree):
+                            function = np.zeros(irrep.dim)
+                            for m1 in range(other.dim):
+                                for m in range(2 * l + 1):
+                                    function += t[m1, m] * b[m1] * r[n] * y[l * l + m]
+                            expected.append(function * (neighbour == species[j]))
         assert len(expected) == coupling.size == made.shape[1]
         np.testing.assert_allclose(made[e], expected, atol=1e-12 * np.abs(expected).max())
     c = np.random.default_rng(6).normal(size=(2, coupling.size))
@@ -164,9 +160,60 @@ def test_the_constant_function_gives_what_depends_on_the_bond_alone(sites):
     (values,) = require(ReferenceEvaluator(bare).values([structure]))
     bonds = bonds_of(structure, bare, BONDS)
     coupling = BondCoupling(bare, BONDS, Irrep(1, -1))
-    made = coupling.functions(values, bonds).reshape(2, 2, BONDS.degree, 3)  # e, site, n, M
-    np.testing.assert_allclose(made[0, 0], bonds.radial[0][:, None] * bonds.harmonics[0, 1:4])
-    assert not made[0, 1].any() and not made[1, 0].any()
+    # e, site, element of the neighbour, n, M
+    made = coupling.functions(values, bonds).reshape(2, 2, 2, BONDS.degree, 3)
+    np.testing.assert_allclose(made[0, 0, 1], bonds.radial[0][:, None] * bonds.harmonics[0, 1:4])
+    assert not made[0, 1].any() and not made[0, :, 0].any()
+    assert not made[1, 0].any() and not made[1, :, 1].any()
+
+
+def test_what_depends_on_the_bond_alone_may_have_more_radial_functions(sites, structures_of):
+    """With `alone` the constant functions stand apart; all others are what they were."""
+    more = resolve_bonds(replace(BONDS, alone=5), SITES)
+    structure = structures_of((8, 14))["triclinic"]
+    (values,) = require(sites.values([structure]))
+    same, wider = bonds_of(structure, sites.tables, BONDS), bonds_of(structure, sites.tables, more)
+    np.testing.assert_array_equal(wider.radial[:, :3], same.radial)
+    for irrep in (Irrep(0, 1), Irrep(2, 1), Irrep(1, 1)):
+        plain = BondCoupling(sites.tables, BONDS, irrep)
+        coupling = BondCoupling(sites.tables, more, irrep)
+        constants = 2 if irrep in [Irrep(0, 1), Irrep(2, 1)] else 0
+        assert coupling.size == plain.size + constants * 2 * (5 - 3)
+        made = coupling.functions(values, wider)
+        before = plain.functions(values, same)
+        expected = {row.tobytes() for row in before.transpose(1, 0, 2)}
+        found = {row.tobytes() for row in made.transpose(1, 0, 2)}
+        assert expected <= found
+        new = np.array([row for row in made.transpose(1, 0, 2) if row.tobytes() not in expected])
+        # Of two elements and their neighbours of two: R_4 Y_L and R_5 Y_L.
+        assert len(new) == constants * 2 * 2
+        y = wider.harmonics[:, irrep.l**2 : (irrep.l + 1) ** 2]
+        if constants:
+            own = sum(new[0::2]), sum(new[1::2])
+            for n in (0, 1):
+                one = wider.radial[:, 3 + n, None] * y
+                sign = np.sign((own[n] * one).sum())
+                np.testing.assert_allclose(own[n], sign * one, atol=1e-13)
+
+
+@pytest.mark.parametrize("irrep", [Irrep(0, 1), Irrep(1, 1), Irrep(2, -1)])
+def test_derivatives_along_a_motion_are_adjoint_to_the_pullback(sites, structures_of, irrep):
+    structure = structures_of((8, 14))["triclinic"]
+    rng = np.random.default_rng(17)
+    coupling = BondCoupling(sites.tables, BONDS, irrep)
+    c = rng.normal(size=(3, coupling.size)) / np.sqrt(coupling.size)
+    readout = BondReadout([coupling], [c])
+    (values,) = require(sites.values([structure]))
+    bonds = bonds_of(structure, sites.tables, BONDS)
+    weight = rng.normal(size=(len(bonds.centre), 3, irrep.dim))
+    adjoint, direct = readout.pullback(values, bonds, [weight])
+    (indirect,) = require(sites.pullback([structure], [adjoint]))
+    u, strain = rng.normal(size=(len(structure), 3)), rng.normal(size=(3, 3)) / 3
+    (slopes,) = require(sites.jvp([structure], [u], [strain]))
+    (along,) = readout.jvp(values, slopes, bonds, u, strain)
+    expected = -((direct.forces + indirect.forces) * u).sum()
+    expected -= ((direct.virial + indirect.virial) * strain).sum()
+    assert (weight * along).sum() == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("irrep", [Irrep(0, 1), Irrep(1, 1), Irrep(2, -1)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from acepot.basis.bond import BondSpec, couplings, resolve_bonds
+from acepot.basis.bond import BondSpec, bond_parts, resolve_bonds
 from acepot.basis.irrep import Irrep, irreps
 from acepot.basis.selection import irrep_sizes
 from acepot.basis.spec import BasisSpec
@@ -148,12 +148,14 @@ def _check_bonds(model: BondModel, limit: int | None) -> None:
         model: of bonds.
         limit: refuse to count more functions of the sites than this.
     """
-    sizes, bonds = irrep_sizes(model.basis, limit), model.bonds
+    sizes, found = irrep_sizes(model.basis, limit), model.basis
+    elements = len(found.elements)
+    constants = elements * found.constant
     expected, used = [], set()
     for irrep in model.irreps:
-        pairs = list(couplings(model.basis.symmetries, bonds, irrep))
-        expected.append(sum(sizes[site] * bonds.degree for site, _ in pairs))
-        used |= {site for site, _ in pairs}
+        parts = bond_parts(found.symmetries, sizes, constants, elements, model.bonds, irrep)
+        expected.append(sum(one.size for one in parts))
+        used |= {one.site for one in parts}
     if unused := [str(i) for k, i in enumerate(model.basis.symmetries) if k not in used]:
         raise InputError(
             f"model.basis: no output couples to {', '.join(unused)} of the sites; leave it out"

@@ -17,7 +17,7 @@ from acepot.basis.irrep import Irrep
 from acepot.basis.selection import irrep_sizes
 from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError, ModelFileError
-from acepot.evaluate.bonds import BondCoupling
+from acepot.evaluate.bond_coupling import BondCoupling
 from acepot.io.modelfile.kinds import model_bytes
 from acepot.lowering import lower
 from acepot.model import BondModel, Model, TensorModel
