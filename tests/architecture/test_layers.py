@@ -38,6 +38,7 @@ ROWS = (
     ),
     ("acepot.run", "acepot.lattice"),
     ("acepot.structure", "acepot.basis"),
+    ("acepot.orbitals",),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),
     ("acepot.tabulation",),
     ("acepot.lowering",),
@@ -48,7 +49,7 @@ ROWS = (
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
-    ("acepot.hal",),
+    ("acepot.hal", "acepot.hamiltonian"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],

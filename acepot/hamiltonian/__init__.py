@@ -1,0 +1,1 @@
+"""Matrices of Hamiltonians in atomic orbitals: data, fits, predictions, spectra."""

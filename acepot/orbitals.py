@@ -1,0 +1,82 @@
+"""Atomic orbitals: shells of every element, and where they stand in matrices.
+
+An orbital is φ_{αm} = R_α(r) Y_lm, real harmonics without the Condon–Shortley sign, m = -l … l in
+each shell α. In matrices atoms follow one another, in each its shells, in each m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.errors import InputError
+
+#: Letters of l = 0, 1, 2 …
+LETTERS = "spdfg"
+#: Most shells of an element.
+MAX_SHELLS = 32
+
+
+@dataclass(frozen=True)
+class Orbitals:
+    """The shells of every element.
+
+    Args:
+        shells: a letter for each shell of an element, in order, such as {"Si": "sp"} or
+            {"Al": "sssppd"}.
+
+    Raises:
+        InputError: an unknown element or letter, no shell, or too many.
+    """
+
+    shells: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if not self.shells:
+            raise InputError("orbitals: expected shells of at least one element, got none")
+        by_number = sorted(self.shells.items(), key=lambda item: atomic_number(item[0]))
+        for symbol, letters in by_number:
+            wrong = not isinstance(letters, str) or set(letters) - set(LETTERS)
+            if wrong or not 1 <= len(letters) <= MAX_SHELLS:
+                raise InputError(
+                    f"orbitals.{symbol}: expected 1 to {MAX_SHELLS} letters out of {LETTERS}, "
+                    f"such as sp, got {letters!r}"
+                )
+        object.__setattr__(self, "shells", dict(by_number))
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return tuple(atomic_number(symbol) for symbol in self.shells)
+
+    def ls(self, number: int) -> tuple[int, ...]:
+        """Angular momentum l of every shell of an element.
+
+        Raises:
+            InputError: it has no orbitals.
+        """
+        letters = self.shells.get(SYMBOLS[number])
+        if letters is None:
+            raise InputError(
+                f"orbitals: expected one of {', '.join(self.shells)}, got {SYMBOLS[number]}"
+            )
+        return tuple(LETTERS.index(letter) for letter in letters)
+
+    def count(self, number: int) -> int:
+        """Number of orbitals of an atom."""
+        return sum(2 * l + 1 for l in self.ls(number))  # noqa: E741 - the field's own symbol
+
+    def slices(self, number: int) -> list[slice]:
+        """Where each shell stands among the orbitals of an atom."""
+        ends = np.cumsum([0, *(2 * l + 1 for l in self.ls(number))]).tolist()  # noqa: E741
+        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+    def offsets(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the orbitals of each atom begin, and where the last ones end, shape (n + 1,)."""
+        counts = {z: self.count(z) for z in np.unique(numbers).tolist()}
+        return np.cumsum([0, *(counts[z] for z in numbers.tolist())])
