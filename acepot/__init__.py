@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from acepot.io.structures.extxyz import write_structures
     from acepot.laws import check
     from acepot.lowering import lower
-    from acepot.model import BondModel, Model, TensorModel
+    from acepot.model import BondModel, HamiltonianModel, Model, TensorModel
     from acepot.potential import Potential, descriptors, site_evaluator
     from acepot.structure import Structure
 
@@ -40,6 +40,7 @@ __all__ = [
     "BasisSpec",
     "BondEvaluator",
     "BondModel",
+    "HamiltonianModel",
     "BondSpec",
     "Fit",
     "Model",
@@ -72,6 +73,7 @@ _HOMES = {
     "BasisSpec": "acepot.basis.spec",
     "BondEvaluator": "acepot.evaluate.bond_coupling",
     "BondModel": "acepot.model",
+    "HamiltonianModel": "acepot.model",
     "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",
     "Model": "acepot.model",

@@ -1,4 +1,4 @@
-"""Models as frozen data: energies, or tensors of sites or bonds. No evaluation, no files."""
+"""Models as frozen data: energies, tensors of sites or bonds, Hamiltonians; nothing else."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from acepot.basis.bond import BondSpec
 from acepot.basis.embedding import Nonlinear
 from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.spec import BasisSpec
-from acepot.basis.species import SYMBOLS
+from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.orbitals import Orbitals
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +169,79 @@ class BondModel:
         return self.basis.numbers
 
 
+@dataclass(frozen=True, eq=False)
+class HamiltonianModel:
+    """H(T), and S(T), in atomic orbitals.
+
+    The block of shells α and β is Σ_L Σ_M T[m1, m2, M] h^L_M. Of an atom with itself h^L are
+    outputs of `onsite` named "α β" (shells counted from 0, α <= β); of a bond
+    h^L = y^{αβ}(i→j) + (-1)^(l_α + l_β - L) y^{βα}(j→i) with outputs y of `hopping`.
+
+    Args:
+        orbitals: shells of every element.
+        onsite: h^L of atoms in eV.
+        hopping: h^L of bonds in eV.
+        overlap: the same of S; None: orbitals of different atoms are orthonormal.
+        onsite_overlap: S of each element's atom with itself, by symbol, shape (o, o).
+        electrons: valence electrons of each element, by symbol; {}: not known.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: parts that do not fit the orbitals or each other.
+    """
+
+    orbitals: Orbitals
+    onsite: TensorModel
+    hopping: BondModel
+    overlap: BondModel | None
+    onsite_overlap: Mapping[str, NDArray[np.float64]]
+    electrons: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers = self.orbitals.numbers
+        parts: list[tuple[str, TensorModel | BondModel, Mapping[Irrep, Any]]] = [
+            ("onsite", self.onsite, self.orbitals.onsite_parts()),
+            ("hopping", self.hopping, self.orbitals.bond_parts()),
+        ]
+        if self.overlap is not None:
+            parts.append(("overlap", self.overlap, self.orbitals.bond_parts()))
+        for name, model, expected in parts:
+            if model.numbers != numbers:
+                raise InputError(f"{name}: expected the elements of the orbitals")
+            for irrep, names in zip(model.irreps, model.names, strict=True):
+                wanted = tuple(f"{one} {two}" for one, two in expected.get(irrep, ()))
+                if names != wanted:
+                    raise InputError(
+                        f"{name}: outputs of {irrep}: expected {', '.join(wanted) or 'none'} for "
+                        f"these orbitals, got {', '.join(names)}"
+                    )
+        members = {len(self.onsite.coefficients[0]), len(self.hopping.coefficients[0])}
+        if len(members) > 1:
+            raise InputError(f"expected as many members on sites as on bonds, got {members}")
+        self._check_elements()
+
+    def _check_elements(self) -> None:
+        symbols = list(self.orbitals.shells)
+        if list(self.onsite_overlap) != symbols:
+            raise InputError(f"onsite_overlap: expected {symbols}, got {list(self.onsite_overlap)}")
+        for symbol, array in self.onsite_overlap.items():
+            size = self.orbitals.count(atomic_number(symbol))
+            if array.shape != (size, size) or not np.array_equal(array, array.T):
+                raise InputError(f"onsite_overlap: {symbol}: expected a symmetric {size} by {size}")
+            if not np.isfinite(array).all():
+                raise InputError(f"onsite_overlap: {symbol}: expected finite numbers")
+        if self.electrons and list(self.electrons) != symbols:
+            raise InputError(f"electrons: expected {symbols}, got {list(self.electrons)}")
+        if not all(np.isfinite(n) and n >= 0 for n in self.electrons.values()):
+            raise InputError("electrons: expected finite numbers of 0 or more")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.orbitals.numbers
+
+
 def _checked_coefficients(
     given: Sequence[ArrayLike], irreps: tuple[Irrep, ...]
 ) -> tuple[NDArray[np.float64], ...]:
@@ -202,7 +276,7 @@ def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) ->
 
 
 #: Everything that a model file may hold.
-AnyModel = Model | TensorModel | BondModel
+AnyModel = Model | TensorModel | BondModel | HamiltonianModel
 
 
 def known_shortest(model: Model) -> dict[str, float]:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.irrep import Irrep
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 
@@ -80,3 +81,40 @@ class Orbitals:
         """Where the orbitals of each atom begin, and where the last ones end, shape (n + 1,)."""
         counts = {z: self.count(z) for z in np.unique(numbers).tolist()}
         return np.cumsum([0, *(counts[z] for z in numbers.tolist())])
+
+    def onsite_parts(self) -> dict[Irrep, tuple[tuple[int, int], ...]]:
+        """Pairs of shells of one atom whose blocks have a part of each (L, parity).
+
+        Blocks of a shell with itself are symmetric and have no odd L; of two shells one block is
+        the transpose of the other, and the first shell is the one that comes first.
+        """
+        found: set[tuple[Irrep, tuple[int, int]]] = set()
+        for z in self.numbers:
+            for one, two, irrep in self._parts(z, z):
+                if one < two or (one == two and irrep.l % 2 == 0):
+                    found.add((irrep, (one, two)))
+        return _by_irrep(found)
+
+    def bond_parts(self) -> dict[Irrep, tuple[tuple[int, int], ...]]:
+        """Pairs of a shell of one atom and a shell of another one, likewise, in both orders."""
+        found: set[tuple[Irrep, tuple[int, int]]] = set()
+        for a in self.numbers:
+            for b in self.numbers:
+                found |= {(irrep, (one, two)) for one, two, irrep in self._parts(a, b)}
+        return _by_irrep(found)
+
+    def _parts(self, first: int, second: int) -> list[tuple[int, int, Irrep]]:
+        """Every pair of shells of two elements with every (L, parity) of its blocks."""
+        return [
+            (one, two, Irrep(total, (-1) ** (l1 + l2)))
+            for one, l1 in enumerate(self.ls(first))
+            for two, l2 in enumerate(self.ls(second))
+            for total in range(abs(l1 - l2), l1 + l2 + 1)
+        ]
+
+
+def _by_irrep(
+    found: set[tuple[Irrep, tuple[int, int]]],
+) -> dict[Irrep, tuple[tuple[int, int], ...]]:
+    irreps = sorted({irrep for irrep, _ in found}, key=lambda i: (i.l, -i.parity))
+    return {i: tuple(sorted(pair for irrep, pair in found if irrep == i)) for i in irreps}

@@ -207,18 +207,29 @@ class Accumulator:
         Raises:
             InputError: no rows were added, or there is no such right-hand side.
         """
+        count = self._width - self._columns
+        if not 0 <= target < count:
+            raise InputError(f"target: expected 0 to {count - 1}, got {target}")
+        return self.finish_all()[target]
+
+    def finish_all(self) -> list[Problem]:
+        """The problems of all right-hand sides, whose rows are the same.
+
+        Raises:
+            InputError: no rows were added.
+        """
         if self._rows == 0:
             raise InputError("no rows to fit: expected energies, forces or virials, got none")
         columns = self._columns
-        if not 0 <= target < self._width - columns:
-            raise InputError(f"target: expected 0 to {self._width - columns - 1}, got {target}")
         full = self._finished()  # [row, K + T]
         used = min(self._rows, columns)
-        rest = full[columns:, columns + target] if self._rows > columns else np.zeros(1)
-        return Problem(
-            np.ascontiguousarray(full[:used, :columns]), full[:used, columns + target].copy(),
-            float(rest @ rest), self._rows,
-        )  # fmt: skip
+        triangle, right = np.ascontiguousarray(full[:used, :columns]), full[:, columns:]
+        rest = right[columns:] if self._rows > columns else np.zeros((1, right.shape[1]))
+        outside = np.einsum("it,it->t", rest, rest).tolist()
+        return [
+            Problem(triangle, right[:used, target].copy(), outside[target], self._rows)
+            for target in range(right.shape[1])
+        ]
 
     @property
     def rows(self) -> int:

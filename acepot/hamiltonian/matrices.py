@@ -53,8 +53,7 @@ class OrbitalMatrix:
     Args:
         structure: atoms and cell.
         orbitals: of its elements.
-        pairs: blocks by atomic numbers (Z_i, Z_j), sorted by i, j and T, each once; every block
-            with its reverse.
+        pairs: blocks by atomic numbers (Z_i, Z_j), each once, every block with its reverse.
 
     Raises:
         InputError: what does not fit together; the message says which.
@@ -209,10 +208,10 @@ class OrbitalMatrix:
             if other is None or len(other.index) != len(one.index):
                 return float("inf")
             back = np.column_stack([one.index[:, 1], one.index[:, 0], -one.index[:, 2:]])
-            order = np.lexsort(back.T[::-1])
-            if not np.array_equal(back[order], other.index):
+            order, there = np.lexsort(back.T[::-1]), np.lexsort(other.index.T[::-1])
+            if not np.array_equal(back[order], other.index[there]):
                 return float("inf")
-            difference = one.values[order].transpose(0, 2, 1) - other.values
+            difference = one.values[order].transpose(0, 2, 1) - other.values[there]
             largest = max(largest, float(np.abs(difference).max(initial=0.0)))
         return largest
 
@@ -253,6 +252,8 @@ class Snapshot:
         overlap: S(T); None: the orbitals are orthonormal.
         electrons: how many there are in the cell; None: not known.
         fermi: Fermi level in eV; None: not known.
+        known: atoms whose blocks, with themselves and with each other, are to be fitted, shape
+            (n,); None: all.
         name: where it came from, for messages.
     """
 
@@ -260,6 +261,7 @@ class Snapshot:
     overlap: OrbitalMatrix | None = None
     electrons: float | None = None
     fermi: float | None = None
+    known: NDArray[np.bool_] | None = None
     name: str = ""
 
     @property
@@ -271,3 +273,8 @@ class Snapshot:
     def orbitals(self) -> Orbitals:
         """Of the elements."""
         return self.hamiltonian.orbitals
+
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Atoms whose blocks are fitted, shape (n,)."""
+        return np.ones(len(self.structure), dtype=bool) if self.known is None else self.known

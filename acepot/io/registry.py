@@ -14,9 +14,9 @@ from acepot.io.files import content, is_pipe, opened_bytes
 from acepot.io.foreign import MODELS, kind_of
 from acepot.io.pace.acetext import START
 from acepot.io.pace.read import model_of_text
-from acepot.model import AnyModel, BondModel, Model, TensorModel
+from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
 
-M = TypeVar("M", Model, TensorModel, BondModel)
+M = TypeVar("M", Model, TensorModel, BondModel, HamiltonianModel)
 Format = Literal["acepot", "ace1", "ace", "yace", "bbasis"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
@@ -55,7 +55,7 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
             bytes of an `.acepot` file.
         kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
-            `BondModel` for those of bonds.
+            `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals.
 
     Raises:
         InputError: the file cannot be opened.

@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 from acepot.basis.cache import RULES
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import replaced
-from acepot.io.modelfile import energy, tensor
+from acepot.io.modelfile import energy, hamiltonian, tensor
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted
-from acepot.model import AnyModel, BondModel, Model, TensorModel
+from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
 
 #: Raised when a reader of an older version could not understand the file.
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ KINDS = {
     "tensor": ModelKind(TensorModel, tensor.encode, tensor.decode, tensor.arrays, tensor.UNITS),
     "bond": ModelKind(
         BondModel, tensor.encode_bonds, tensor.decode_bonds, tensor.arrays, tensor.UNITS
+    ),
+    "hamiltonian": ModelKind(
+        HamiltonianModel,
+        hamiltonian.encode,
+        hamiltonian.decode,
+        hamiltonian.arrays,
+        hamiltonian.UNITS,
     ),
 }
 

@@ -23,7 +23,7 @@ import pytest
 
 import acepot
 from acepot import Model, Potential, Structure
-from acepot.basis.bond import BondSpec, couplings, resolve_bonds
+from acepot.basis.bond import BondSpec, bond_parts, resolve_bonds
 from acepot.basis.choices import Pair, resolve
 from acepot.basis.irrep import irreps
 from acepot.basis.selection import basis_size
@@ -463,8 +463,8 @@ def test_info_of_models_of_tensors_and_of_bonds(here: Path, run: Run) -> None:
 
     bonds = resolve_bonds(BondSpec(degree=3, max_l=1), spec)
     wanted = irreps(("1o",))
-    pairs = list(couplings(spec.symmetries, bonds, wanted[0]))
-    count = sum(sizes[site] * bonds.degree for site, _ in pairs)
+    parts = bond_parts(spec.symmetries, sizes, 2 * spec.constant, 2, bonds, wanted[0])
+    count = sum(one.size for one in parts)
     c = (rng.normal(size=(1, 2, count)),)
     acepot.save(acepot.BondModel(spec, bonds, wanted, c), "bonds.acepot")
     said = run("info", "bonds.acepot")
