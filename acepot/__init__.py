@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from acepot.fitting.fitted import Fit
     from acepot.fitting.pipeline import run_fit
     from acepot.fitting.tensors import fit_tensors
+    from acepot.hamiltonian.tight_binding import TightBinding
     from acepot.io.modelfile import save
     from acepot.io.registry import load
     from acepot.io.structures.atoms import from_atoms
@@ -40,14 +41,15 @@ __all__ = [
     "BasisSpec",
     "BondEvaluator",
     "BondModel",
-    "HamiltonianModel",
     "BondSpec",
     "Fit",
+    "HamiltonianModel",
     "Model",
     "Potential",
     "Result",
     "Structure",
     "TensorModel",
+    "TightBinding",
     "basis_size",
     "check",
     "convert",
@@ -73,15 +75,16 @@ _HOMES = {
     "BasisSpec": "acepot.basis.spec",
     "BondEvaluator": "acepot.evaluate.bond_coupling",
     "BondModel": "acepot.model",
-    "HamiltonianModel": "acepot.model",
     "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",
+    "HamiltonianModel": "acepot.model",
     "Model": "acepot.model",
     "Potential": "acepot.potential",
     "Result": "acepot.evaluate.protocol",
     "SiteModule": "acepot.evaluate.torch.sites",
     "Structure": "acepot.structure",
     "TensorModel": "acepot.model",
+    "TightBinding": "acepot.hamiltonian.tight_binding",
     "basis_size": "acepot.basis.selection",
     "check": "acepot.laws",
     "convert": "acepot.conversion",

@@ -16,7 +16,7 @@ from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
-from acepot.orbitals import Orbitals
+from acepot.orbitals import Filling, Orbitals
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +184,8 @@ class HamiltonianModel:
         overlap: the same of S; None: orbitals of different atoms are orthonormal.
         onsite_overlap: S of each element's atom with itself, by symbol, shape (o, o).
         electrons: valence electrons of each element, by symbol; {}: not known.
+        filling: with which energies are made of the levels.
+        repulsion: what the energy has besides the free energy of the electrons; None: nothing.
         provenance: where the model came from: plain values that JSON can hold.
 
     Raises:
@@ -196,10 +198,14 @@ class HamiltonianModel:
     overlap: BondModel | None
     onsite_overlap: Mapping[str, NDArray[np.float64]]
     electrons: Mapping[str, float] = field(default_factory=dict)
+    filling: Filling = field(default_factory=Filling)
+    repulsion: Model | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = self.orbitals.numbers
+        if self.repulsion is not None and self.repulsion.numbers != numbers:
+            raise InputError("repulsion: expected the elements of the orbitals")
         parts: list[tuple[str, TensorModel | BondModel, Mapping[Irrep, Any]]] = [
             ("onsite", self.onsite, self.orbitals.onsite_parts()),
             ("hopping", self.hopping, self.orbitals.bond_parts()),

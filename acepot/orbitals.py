@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from acepot.basis.irrep import Irrep
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
+from acepot.schema import Settings
 
 #: Letters of l = 0, 1, 2 …
 LETTERS = "spdfg"
@@ -111,6 +112,33 @@ class Orbitals:
             for two, l2 in enumerate(self.ls(second))
             for total in range(abs(l1 - l2), l1 + l2 + 1)
         ]
+
+
+@dataclass(frozen=True)
+class Filling(Settings):
+    """How levels are filled with electrons.
+
+    Args:
+        kmesh: points along each reciprocal lattice vector, 1 where a direction is not periodic;
+            None: as many as `kspacing` needs.
+        kspacing: points are at most so far apart, in 1/Å (2π included).
+        temperature: of the electrons in K.
+        charge: of the cell in e.
+    """
+
+    kmesh: tuple[int, int, int] | None = None
+    kspacing: float = 0.3
+    temperature: float = 300.0
+    charge: float = 0.0
+
+    def check(self) -> None:
+        """Numbers that can be."""
+        if self.kmesh is not None and not 1 <= min(self.kmesh) <= max(self.kmesh) <= 1000:
+            raise InputError(f"kmesh: expected three numbers from 1 to 1000, got {self.kmesh}")
+        if not 0.001 <= self.kspacing <= 100:
+            raise InputError(f"kspacing: expected 0.001 to 100 1/Å, got {self.kspacing}")
+        if not 0 < self.temperature <= 1e6:
+            raise InputError(f"temperature: expected above 0 to 1e6 K, got {self.temperature}")
 
 
 def _by_irrep(

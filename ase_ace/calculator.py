@@ -120,7 +120,7 @@ class ACECalculator(host.Calculator):
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         if (own := self.atoms) is None:
             raise CalculatorInputError("atoms: expected an Atoms object, got none")
-        volume = _volume(own)
+        volume = volume_of(own)
         committee = self.parameters["committee"]
         wanted = [name for name in _STRESS if name in properties]
         try:
@@ -155,7 +155,7 @@ class ACECalculator(host.Calculator):
         return "acepot"
 
 
-def _volume(atoms: Atoms) -> float | None:
+def volume_of(atoms: Atoms) -> float | None:
     """Volume of the cell in Å³; None if there is no stress. In plain numbers: it is much faster."""
     if not atoms.pbc.any():
         return None

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 import acepot
-from acepot import Potential
+from acepot import HamiltonianModel, Model, Potential
 from acepot.errors import InputError, MissingDependency
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import GIGAPASCAL
@@ -31,6 +31,7 @@ except ImportError as error:
 
 from ase_ace.barostat import CellLangevin, state_shape
 from ase_ace.calculator import ACECalculator
+from ase_ace.tight_binding import TightBindingCalculator
 
 _TRAJECTORY = "trajectory.traj"
 
@@ -48,9 +49,7 @@ class AseEngine:
         self._has_barostat = task.ensemble.kind == "npt"
         self._atoms = _atoms(task)
         barostat = None if state is None else self._load(state)
-        run = task.config.run
-        potential = Potential(acepot.load(task.model), threads=run.threads, precision=run.precision)
-        self._atoms.calc = ACECalculator(potential)
+        self._atoms.calc = _calculator(task)
         self._dynamics = _dynamics(task, self._atoms, self._random, barostat)
         self._trajectory = Trajectory(  # type: ignore[no-untyped-call]
             task.folder / _TRAJECTORY, "a"
@@ -141,6 +140,17 @@ def _atoms(task: Task) -> Any:
     if task.fixed.any():
         atoms.set_constraint(FixAtoms(mask=task.fixed))  # type: ignore[no-untyped-call]
     return atoms
+
+
+def _calculator(task: Task) -> Any:
+    """Of an energy, or of a Hamiltonian with its repulsion."""
+    run = task.config.run
+    model: Any = acepot.load(task.model, Model | HamiltonianModel)
+    if isinstance(model, HamiltonianModel):
+        if run.precision != "double":
+            raise InputError(f"run.precision: a Hamiltonian has double alone, got {run.precision}")
+        return TightBindingCalculator(model, threads=run.threads)
+    return ACECalculator(Potential(model, threads=run.threads, precision=run.precision))
 
 
 def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Floats | None) -> Any:

@@ -28,6 +28,10 @@ VERBS = {
     "select": "choose the structures of a pool that are most worth labelling",
     "ns": "nested sampling: phases of a model at constant pressure",
     "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
+    "hamiltonian-fit": "fit a Hamiltonian in atomic orbitals to matrices of a program",
+    "hamiltonian-predict": "H and S of structures, in a file",
+    "hamiltonian-bands": "bands and density of states of a structure",
+    "hamiltonian-repulsion": "make a Hamiltonian a tight-binding model with energies and forces",
     "export": "write a model in the form that an engine reads",
     "build": "compile what an engine loads",
 }
@@ -49,6 +53,8 @@ _EPILOG = """examples:
       --out chosen.extxyz                              most worth labelling
   acepot ns silicon.toml --out run                     nested sampling
   acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
+  acepot hamiltonian fit silicon.npz --out SiH         a Hamiltonian in atomic orbitals
+  acepot hamiltonian bands SiH/model.acepot diamond.xyz --out bands.png  its bands
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot
   acepot build lammps                                  compile pair_style acepot
 """

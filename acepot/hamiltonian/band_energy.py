@@ -17,30 +17,8 @@ from acepot.evaluate.protocol import Floats
 from acepot.hamiltonian.evaluator import HamiltonianEvaluator
 from acepot.hamiltonian.spectrum import Electrons, densities, filled, levels, mesh
 from acepot.model import HamiltonianModel
-from acepot.schema import Settings
+from acepot.orbitals import Filling
 from acepot.structure import Structure
-
-
-@dataclass(frozen=True)
-class Filling(Settings):
-    """How levels are filled.
-
-    Args:
-        kmesh: points along each reciprocal lattice vector; 1 where a direction is not periodic.
-        temperature: of the electrons in K.
-        charge: of the cell in e.
-    """
-
-    kmesh: tuple[int, int, int] = (1, 1, 1)
-    temperature: float = 300.0
-    charge: float = 0.0
-
-    def check(self) -> None:
-        """Numbers that can be."""
-        if min(self.kmesh) < 1 or max(self.kmesh) > 1000:
-            raise InputError(f"kmesh: expected three numbers from 1 to 1000, got {self.kmesh}")
-        if not 0 < self.temperature <= 1e6:
-            raise InputError(f"temperature: expected above 0 to 1e6 K, got {self.temperature}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,21 +58,45 @@ def electrons_of(model: HamiltonianModel, structure: Structure, charge: float = 
     return float(sum(held)) - charge
 
 
+def divisions(structure: Structure, filling: Filling) -> tuple[int, int, int]:
+    """Points of k along each reciprocal lattice vector.
+
+    Args:
+        structure: atoms and cell.
+        filling: the mesh, or how far its points may be apart.
+
+    Raises:
+        InputError: several points along a direction that is not periodic.
+    """
+    if filling.kmesh is None:
+        cell, periodic = structure.cell.copy(), structure.pbc
+        cell[~periodic] = np.eye(3)[~periodic] * 1e3
+        lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(cell), axis=0)
+        found = np.where(periodic, np.ceil(lengths / filling.kspacing - 1e-9), 1).astype(int)
+        one, two, three = (max(int(n), 1) for n in found)
+        return one, two, three
+    if (np.array(filling.kmesh) > 1)[~structure.pbc].any():
+        raise InputError(
+            f"kmesh: expected 1 along directions that are not periodic, got "
+            f"{filling.kmesh} for pbc = {structure.pbc.tolist()}"
+        )
+    return filling.kmesh
+
+
 class BandEnergyEvaluator:
     """Free energies of electrons in the levels of a model, with forces.
 
     Args:
         model: orbitals with the models of their blocks.
-        filling: k, temperature and charge.
+        filling: k, temperature and charge; None: the model's.
         threads: as of `NativeEvaluator`.
     """
 
     def __init__(
         self, model: HamiltonianModel, filling: Filling | None = None, threads: int | None = None
     ) -> None:
-        self.model, self.filling = model, filling or Filling()
+        self.model, self.filling = model, filling or model.filling
         self.evaluator = HamiltonianEvaluator(model, threads)
-        self._mesh = mesh(self.filling.kmesh)
 
     def evaluate(self, structure: Structure) -> BandEnergy:
         """A of a structure, with forces, virials and populations.
@@ -104,14 +106,10 @@ class BandEnergyEvaluator:
                 is not periodic.
             ConvergenceError: an overlap that is not positive definite.
         """
-        if (np.array(self.filling.kmesh) > 1)[~structure.pbc].any():
-            raise InputError(
-                f"kmesh: expected 1 along directions that are not periodic, got "
-                f"{self.filling.kmesh} for pbc = {structure.pbc.tolist()}"
-            )
+        points = mesh(divisions(structure, self.filling))
         given = self.evaluator.matrices(structure)
         hamiltonian, overlap = given.hamiltonian[0], given.overlap
-        found = levels(hamiltonian, overlap, self._mesh, orbitals=True)
+        found = levels(hamiltonian, overlap, points, orbitals=True)
         count = electrons_of(self.model, structure, self.filling.charge)
         electrons = filled(found, count, self.filling.temperature)
         made = densities(hamiltonian, overlap, found, electrons)

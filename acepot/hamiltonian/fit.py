@@ -47,7 +47,7 @@ __all__ = ["HamiltonianFit", "fit_hamiltonian"]
 #: Smallest deviation of noise and prior of overlaps, which two-centre functions give exactly.
 _EXACT = 1e-9
 
-#: Told what is done and how much of it, from 0 to 1.
+#: Told what is being done, and how much of all is done, from 0 to 1.
 Progress = Callable[[str, float], None]
 
 
@@ -110,7 +110,7 @@ def fit_hamiltonian(
     }
     model = HamiltonianModel(
         orbitals, onsite, hopping, overlap, _onsite_overlap(orbitals, overlaps),
-        _electrons(orbitals, snapshots, electrons), provenance,
+        _electrons(orbitals, snapshots, electrons), provenance=provenance,
     )  # fmt: skip
     return HamiltonianFit(model, fitter.solutions)
 
@@ -190,7 +190,7 @@ class _Fitter:
         rough = site_roughness(basis, tables)
         coefficients = []
         for number, irrep in enumerate(tables.irreps):
-            self._tell("blocks of atoms", number / len(tables.irreps))
+            self._tell("blocks of atoms", 0.1 * number / len(tables.irreps))
             functions_of = [one.values[number] for one in sites]
             members = 1 + self._settings.committee
             made = np.zeros((members, len(parts[irrep]), tables.sizes[number]))
@@ -259,7 +259,8 @@ class _Fitter:
                 seen.append(Seen.of(matrix, snapshot.fitted, tables, spec, evaluator))
         coefficients = []
         for number, irrep in enumerate(irreps):
-            self._tell(f"bonds of {what}", number / len(irreps))
+            done = number / len(irreps)
+            self._tell(f"bonds of {what}", 0.1 + 0.8 * done if what == "H" else 0.9 + 0.1 * done)
             coupling = BondCoupling(tables, spec, irrep)
             made = np.zeros((1 + committee, len(parts[irrep]), coupling.size))
             for family in families(self._orbitals, parts[irrep], irrep):

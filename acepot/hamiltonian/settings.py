@@ -15,8 +15,9 @@ from acepot.fitting.solvers import BLR, Ridge, Solver
 from acepot.orbitals import Orbitals
 from acepot.schema import Settings
 
-#: Cut-off of sites in typical bond lengths, where none is given.
-_SITES_IN_R0 = 2.35
+#: Cut-offs in typical bond lengths, where none are given: of atoms for themselves, whose levels
+#: feel far neighbours, and of the ends of bonds.
+_ONSITE_IN_R0, _ENDS_IN_R0 = 3.4, 2.35
 #: Å that a bond's cut-off is beyond the longest block of the data.
 _BEYOND = 0.01
 #: Radial functions of what depends on a bond alone.
@@ -112,7 +113,7 @@ def functions(
         InputError: a value is impossible.
     """
     most_l = max(l for z in orbitals.numbers for l in orbitals.ls(z))  # noqa: E741
-    onsite = _sites(settings.onsite, orbitals, list(orbitals.onsite_parts()))
+    onsite = _sites(settings.onsite, orbitals, list(orbitals.onsite_parts()), _ONSITE_IN_R0)
     kept = [str(i) for i, n in zip(onsite.symmetries, irrep_sizes(onsite), strict=True) if n]
     onsite = replace(onsite, irreps=tuple(kept))
     bonds = _bonds(settings.bonds, hopping_reach, 2 * most_l)
@@ -126,7 +127,9 @@ def functions(
     )  # fmt: skip
 
 
-def _sites(spec: BasisSpec, orbitals: Orbitals, irreps: Sequence[Irrep]) -> BasisSpec:
+def _sites(
+    spec: BasisSpec, orbitals: Orbitals, irreps: Sequence[Irrep], in_r0: float = _ENDS_IN_R0
+) -> BasisSpec:
     """A basis with the constant function, of these irreps, with cut-offs."""
     if spec.elements and set(spec.elements) != set(orbitals.shells):
         raise InputError(
@@ -139,7 +142,7 @@ def _sites(spec: BasisSpec, orbitals: Orbitals, irreps: Sequence[Irrep]) -> Basi
     )  # fmt: skip
     if spec.cutoff is None:
         found, pairs = resolve(spec), [(a, b) for a in orbitals.shells for b in orbitals.shells]
-        reach = {f"{a}-{b}": _SITES_IN_R0 * pair_number(found.r0, a, b, "r0") for a, b in pairs}
+        reach = {f"{a}-{b}": in_r0 * pair_number(found.r0, a, b, "r0") for a, b in pairs}
         spec = replace(spec, cutoff=reach)
     return resolve(spec)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from acepot.errors import InputError, ModelFileError
 from acepot.io import modelfile
@@ -48,6 +49,10 @@ def load(path: str | os.PathLike[str] | bytes) -> Model: ...
 def load(path: str | os.PathLike[str] | bytes, kind: type[M]) -> M: ...
 
 
+@overload
+def load(path: str | os.PathLike[str] | bytes, kind: UnionType) -> AnyModel: ...
+
+
 def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
     """Read a model: `.acepot`, PACE's `.yace`, `.ace` and `.yaml`, and ACE1's JSON potentials.
 
@@ -55,7 +60,8 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
             bytes of an `.acepot` file.
         kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
-            `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals.
+            `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals;
+            or several, `Model | HamiltonianModel`.
 
     Raises:
         InputError: the file cannot be opened.
@@ -65,10 +71,15 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
     found = _read(path)
     if not isinstance(found, kind):
         raise ModelFileError(
-            f"{name}: expected a {kind.__name__}, got a {type(found).__name__}; "
+            f"{name}: expected a {_named(kind)}, got a {type(found).__name__}; "
             f"read it with acepot.load(…, acepot.{type(found).__name__})"
         )
     return found
+
+
+def _named(kind: Any) -> str:
+    """One kind of model, or several, in words."""
+    return " or ".join(one.__name__ for one in get_args(kind) or (kind,))
 
 
 def _read(path: str | os.PathLike[str] | bytes) -> AnyModel:

@@ -69,7 +69,7 @@ FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
     "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch.module"),
     "openmm_ace": ("acepot.evaluate.torch.module", "acepot.uncertainty.biased"),
-    "ase_ace": ("acepot.uncertainty.biased",),
+    "ase_ace": ("acepot.orbitals", "acepot.uncertainty.biased"),
     "ipi_driver": ("acepot.uncertainty.biased",),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
@@ -81,12 +81,14 @@ PUBLIC = (
     "BondModel",
     "BondSpec",
     "Fit",
+    "HamiltonianModel",
     "Model",
     "Potential",
     "Result",
     "SiteModule",
     "Structure",
     "TensorModel",
+    "TightBinding",
     "basis_size",
     "check",
     "convert",

@@ -10,10 +10,10 @@ import numpy as np
 
 from acepot.basis.species import atomic_number
 from acepot.errors import ModelFileError
-from acepot.io.modelfile import tensor
+from acepot.io.modelfile import energy, tensor
 from acepot.io.modelfile.container import Arrays, Header, table
-from acepot.model import BondModel, HamiltonianModel, TensorModel
-from acepot.orbitals import Orbitals
+from acepot.model import BondModel, HamiltonianModel, Model, TensorModel
+from acepot.orbitals import Filling, Orbitals
 from acepot.schema import Settings, from_mapping, to_mapping
 
 #: Version of the file since which Hamiltonians are understood.
@@ -28,29 +28,32 @@ class _Part:
     """How a model inside a Hamiltonian is kept."""
 
     encode: Callable[[Any], tuple[Header, Arrays]]
-    decode: Callable[[Header, Arrays, str], TensorModel | BondModel]
+    decode: Callable[[Header, Arrays, str], Model | TensorModel | BondModel]
+    arrays: Callable[[Mapping[str, Any], str], tuple[str, ...]]
 
 
 _PARTS = {
-    "onsite": _Part(tensor.encode, tensor.decode),
-    "hopping": _Part(tensor.encode_bonds, tensor.decode_bonds),
-    "overlap": _Part(tensor.encode_bonds, tensor.decode_bonds),
+    "onsite": _Part(tensor.encode, tensor.decode, tensor.arrays),
+    "hopping": _Part(tensor.encode_bonds, tensor.decode_bonds, tensor.arrays),
+    "overlap": _Part(tensor.encode_bonds, tensor.decode_bonds, tensor.arrays),
+    "repulsion": _Part(energy.encode, energy.decode, energy.arrays),
 }
 
 
 @dataclass(frozen=True)
 class _Told(Settings):
-    """What a header says of orbitals."""
+    """What a header says of orbitals and their electrons."""
 
     shells: dict[str, str]
     electrons: dict[str, float]
+    filling: Filling
 
 
 def arrays(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """The names of the arrays that a file with this header may have."""
     found = [f"{_OWN}{symbol}" for symbol in _told(header, name).shells]
     for part in _there(header):
-        own = tensor.arrays(table(header, part, name), name)
+        own = _PARTS[part].arrays(table(header, part, name), name)
         found += [f"{part}_{one}" for one in own]
     return tuple(found)
 
@@ -61,7 +64,7 @@ def encode(model: HamiltonianModel) -> tuple[Header, Arrays]:
     Raises:
         InputError: the model has what this format has no place for.
     """
-    told = _Told(dict(model.orbitals.shells), dict(model.electrons))
+    told = _Told(dict(model.orbitals.shells), dict(model.electrons), model.filling)
     header: Header = {
         "version": _HAMILTONIANS,
         "orbitals": to_mapping(told),
@@ -109,7 +112,8 @@ def decode(header: Header, arrays: Arrays, name: str) -> HamiltonianModel:
         overlap[symbol] = np.array(array, dtype=float)
     return HamiltonianModel(
         orbitals, models["onsite"], models["hopping"], models.get("overlap"), overlap,
-        told.electrons, table(header, "provenance", name),
+        told.electrons, told.filling, models.get("repulsion"),
+        table(header, "provenance", name),
     )  # fmt: skip
 
 

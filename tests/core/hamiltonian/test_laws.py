@@ -11,10 +11,11 @@ import acepot
 from acepot.basis.irrep import Irrep
 from acepot.basis.spec import BasisSpec
 from acepot.evaluate.blocks import irreducible
-from acepot.hamiltonian.band_energy import BandEnergyEvaluator, Filling
+from acepot.hamiltonian.band_energy import BandEnergyEvaluator
 from acepot.hamiltonian.evaluator import HamiltonianEvaluator
 from acepot.hamiltonian.matrices import OrbitalMatrix
 from acepot.hamiltonian.settings import HamiltonianSettings
+from acepot.orbitals import Filling
 from acepot.structure import Structure
 
 SHELLS = {"O": "spf", "Si": "sspd"}
@@ -187,7 +188,7 @@ def test_forces_of_electrons_are_exact(hamiltonian_model, structures_of, tempera
     """-dA/dr and -dA/dε of the free energy, with few and with many partly filled levels."""
     model = hamiltonian_model({"O": "sp", "Si": "spd"}, 9)
     structure = structures_of((8, 14))["triclinic"]
-    evaluator = BandEnergyEvaluator(model, Filling((2, 1, 2), temperature), threads=1)
+    evaluator = BandEnergyEvaluator(model, Filling((2, 1, 2), temperature=temperature), threads=1)
     found = evaluator.evaluate(structure)
     rng = np.random.default_rng(8)
     electrons = 4.0 * len(structure)
