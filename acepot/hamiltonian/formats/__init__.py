@@ -1,0 +1,1 @@
+"""Files of Hamiltonians and overlap matrices of electronic-structure programs."""
