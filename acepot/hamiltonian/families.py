@@ -26,6 +26,10 @@ from acepot.tables import Tables
 _BONDS = 2000
 #: What n² and l² add to the roughness of a function.
 _ROUGH = 0.1
+#: Roughness of a constant, which is as good as free.
+_CONSTANT = 1e-6
+#: What the roughness of functions of the bond alone is multiplied by.
+_ALONE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +187,9 @@ def parts_of(
 def site_roughness(basis: BasisSpec, tables: Tables) -> list[Floats]:
     """How fast the functions of each irrep of the sites vary: 1 + Σ_t (n² + l²)/10.
 
+    The constant does not vary: its coefficient is the mean of blocks, which may be hundreds of eV
+    and must not tell how large the others are.
+
     Args:
         basis: resolved.
         tables: the same, lowered.
@@ -192,11 +199,15 @@ def site_roughness(basis: BasisSpec, tables: Tables) -> list[Floats]:
     square = (np.where(used, labels.n, 0) ** 2 + np.where(used, labels.l, 0) ** 2).sum(axis=1)
     ends = np.cumsum([0, *tables.sizes])
     each = zip(ends[:-1], ends[1:], strict=True)
-    return [1 + square[a:b] * _ROUGH for a, b in each]
+    rough = np.where(used.any(axis=1), 1 + square * _ROUGH, _CONSTANT)
+    return [rough[a:b] for a, b in each]
 
 
 def roughness(coupling: BondCoupling, sites: list[Floats]) -> Floats:
-    """The same of functions of bonds, with n and l of the bond, shape (K,).
+    """How fast functions of bonds vary, shape (K,): the square of 1 + Σ (n² + l²)/10.
+
+    The sum is over the factors of the site and the bond's own. What depends on the bond alone has
+    a hundredth of it: that is most of a block, and its surroundings are a correction.
 
     Args:
         coupling: their functions.
@@ -206,6 +217,7 @@ def roughness(coupling: BondCoupling, sites: list[Floats]) -> Floats:
     for part in coupling.parts:
         n = np.arange(1, part.degree + 1)
         own = sites[part.site][part.functions]
-        made = own[:, None, None] + (n**2 + part.l**2) * _ROUGH
+        factor = np.where(own < 1, _ALONE, 1.0)[:, None, None]
+        made = (np.maximum(own, 1.0)[:, None, None] + (n**2 + part.l**2) * _ROUGH) ** 2 * factor
         found.append(np.broadcast_to(made, part.shape).ravel())
     return np.concatenate(found)

@@ -22,6 +22,13 @@ SMALL = HamiltonianSettings(
     bonds=BondSpec(degree=3, max_l=3, alone=4),
     overlap=BondSpec(degree=3),
 )
+#: So few that a dozen cells determine them.
+LEAN = HamiltonianSettings(
+    onsite=BasisSpec(order=2, degree=4.0, wl=1.0, cutoff=3.9),
+    hopping=BasisSpec(order=1, degree=3.0, wl=1.0, max_n=2, max_l=1, cutoff=3.6),
+    bonds=BondSpec(degree=2, max_l=2, alone=3),
+    overlap=BondSpec(degree=3),
+)
 REACH = {"O-O": 3.2, "O-Si": 3.4, "Si-O": 3.4, "Si-Si": 3.7}
 
 
@@ -75,3 +82,9 @@ def random_model(
 def hamiltonian_model() -> Callable[..., HamiltonianModel]:
     """`random_model`: shells by element, seed, members, settings."""
     return random_model
+
+
+@pytest.fixture(scope="session")
+def lean() -> HamiltonianSettings:
+    """Settings of few functions."""
+    return LEAN
