@@ -27,6 +27,48 @@ def normalisation(lmax: int) -> Array:
     return norms
 
 
+def _parts(unit: Array, lmax: int) -> tuple[Array, Array, Array]:
+    """Q_lm(z), with one m more than there are l, and c_m, s_m of unit vectors."""
+    x, y, z = np.ascontiguousarray(unit.T)
+    count = len(unit)
+    q = np.zeros((lmax + 2, lmax + 2, count))  # [l, m, e]
+    q[0, 0] = 1.0
+    for l in range(1, lmax + 1):  # noqa: E741
+        q[l, l] = (2 * l - 1) * q[l - 1, l - 1]
+        q[l, l - 1] = (2 * l - 1) * z * q[l - 1, l - 1]
+        for m in range(l - 1):
+            q[l, m] = ((2 * l - 1) * z * q[l - 1, m] - (l + m - 1) * q[l - 2, m]) / (l - m)
+    c = np.zeros((lmax + 1, count))
+    s = np.zeros((lmax + 1, count))
+    c[0] = 1.0
+    for m in range(1, lmax + 1):
+        c[m] = x * c[m - 1] - y * s[m - 1]
+        s[m] = x * s[m - 1] + y * c[m - 1]
+    return q, c, s
+
+
+def harmonics(unit: Array, lmax: int) -> Array:
+    """Y_lm on the unit sphere.
+
+    Args:
+        unit: unit vectors, shape (E, 3).
+        lmax: largest l.
+
+    Returns:
+        Shape (E, (lmax+1)²).
+    """
+    q, c, s = _parts(unit, lmax)
+    norms = normalisation(lmax)
+    values = np.empty(((lmax + 1) ** 2, len(unit)))
+    for l in range(lmax + 1):  # noqa: E741
+        for m in range(l + 1):
+            nq = norms[l, m] * q[l, m]
+            np.multiply(nq, c[m], out=values[l * l + l + m])
+            if m:
+                np.multiply(nq, s[m], out=values[l * l + l - m])
+    return np.ascontiguousarray(values.T)
+
+
 def real_harmonics(unit: Array, lmax: int) -> tuple[Array, Array]:
     """Y_lm on the unit sphere, with the gradient of a smooth extension off it.
 
@@ -42,24 +84,10 @@ def real_harmonics(unit: Array, lmax: int) -> tuple[Array, Array]:
         Values, shape (E, (lmax+1)²), and gradients of the extension, shape
         (E, (lmax+1)², 3). The gradient of Y(r/|r|) is its part normal to r, over |r|.
     """
-    x, y, z = unit.T
-    count = len(unit)
-    q = np.zeros((lmax + 2, lmax + 2, count))  # [l, m, e]
-    q[0, 0] = 1.0
-    for l in range(1, lmax + 1):  # noqa: E741
-        q[l, l] = (2 * l - 1) * q[l - 1, l - 1]
-        q[l, l - 1] = (2 * l - 1) * z * q[l - 1, l - 1]
-        for m in range(l - 1):
-            q[l, m] = ((2 * l - 1) * z * q[l - 1, m] - (l + m - 1) * q[l - 2, m]) / (l - m)
-    c = np.zeros((lmax + 1, count))
-    s = np.zeros((lmax + 1, count))
-    c[0] = 1.0
-    for m in range(1, lmax + 1):
-        c[m] = x * c[m - 1] - y * s[m - 1]
-        s[m] = x * s[m - 1] + y * c[m - 1]
+    q, c, s = _parts(unit, lmax)
     norms = normalisation(lmax)
-    values = np.empty((count, (lmax + 1) ** 2))
-    gradients = np.zeros((count, (lmax + 1) ** 2, 3))
+    values = np.empty((len(unit), (lmax + 1) ** 2))
+    gradients = np.zeros((len(unit), (lmax + 1) ** 2, 3))
     for l in range(lmax + 1):  # noqa: E741
         for m in range(l + 1):
             n, plus, minus = norms[l, m], l * l + l + m, l * l + l - m
@@ -96,7 +124,7 @@ def complex_from_real(l: int) -> NDArray[np.complex128]:  # noqa: E741
 
 def complex_harmonics(unit: Array, lmax: int) -> NDArray[np.complex128]:
     """Complex harmonics with the Condon–Shortley sign, shape (E, (lmax+1)²)."""
-    real, _ = real_harmonics(unit, lmax)
+    real = harmonics(unit, lmax)
     out = np.empty(real.shape, dtype=complex)
     for l in range(lmax + 1):  # noqa: E741
         block = slice(l * l, (l + 1) ** 2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import isqrt
 
 import numpy as np
 
 from acepot.basis.bond import BondSpec
-from acepot.basis.harmonics import real_harmonics
+from acepot.basis.harmonics import harmonics, real_harmonics
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Floats, Ints, species_of
@@ -30,7 +32,6 @@ class Bonds:
         radial: R_n(r), shape (E, n).
         radial_slope: dR_n/dr in 1/Å, likewise.
         harmonics: Y_lm(d̂), shape (E, lm).
-        gradient: dY_lm/dd in 1/Å, shape (E, lm, 3).
     """
 
     species: Ints
@@ -42,7 +43,15 @@ class Bonds:
     radial: Floats
     radial_slope: Floats
     harmonics: Floats
-    gradient: Floats
+
+    @cached_property
+    def gradient(self) -> Floats:
+        """Derivatives dY_lm/dd in 1/Å, shape (E, lm, 3)."""
+        r = np.linalg.norm(self.vector, axis=1)
+        unit = self.vector / r[:, None]
+        _, gradient = real_harmonics(unit, isqrt(self.harmonics.shape[1]) - 1)
+        along = np.einsum("eyx,ex->ey", gradient, unit)
+        return np.asarray((gradient - along[..., None] * unit[:, None]) / r[:, None, None])
 
     @property
     def first(self) -> Ints:
@@ -82,10 +91,9 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
     kept = np.flatnonzero(r < cutoff[species[edges.centre], species[edges.neighbour]])
     centre, neighbour = edges.centre[kept], edges.neighbour[kept]
     shift, vector, r = edges.shift[kept].astype(np.int64), edges.vector[kept], r[kept]
-    there = np.lexsort((*shift.T[::-1], neighbour, centre))
-    back = np.lexsort((*(-shift).T[::-1], centre, neighbour))
+    # Edges are sorted by centre, neighbour and shift, and so are their reverses in this order.
     reverse = np.empty(len(kept), dtype=np.int64)
-    reverse[back] = there
+    reverse[_order(neighbour, centre, -shift, len(structure))] = np.arange(len(kept))
     radial, slope = np.zeros((2, len(kept), spec.most))
     for a, row in enumerate(functions):
         for b, family in enumerate(row):
@@ -93,13 +101,20 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
             if len(mine):
                 jet = family.evaluate(r[mine])
                 radial[mine], slope[mine] = jet.value.T, jet.first.T
-    unit = vector / r[:, None]
-    harmonics, gradient = real_harmonics(unit, spec.max_l)
-    along = np.einsum("eyx,ex->ey", gradient, unit)
-    gradient = (gradient - along[..., None] * unit[:, None]) / r[:, None, None]
-    return Bonds(
-        species, centre, neighbour, shift, vector, reverse, radial, slope, harmonics, gradient
-    )  # fmt: skip
+    values = harmonics(vector / r[:, None], spec.max_l)
+    return Bonds(species, centre, neighbour, shift, vector, reverse, radial, slope, values)
+
+
+def _order(first: Ints, second: Ints, shift: Ints, atoms: int) -> Ints:
+    """What sorts bonds by both atoms, then shift."""
+    low = shift.min(axis=0, initial=0)
+    span = shift.max(axis=0, initial=0) - low + 1
+    code = first * atoms + second
+    if float(atoms) ** 2 * float(np.prod(span.astype(float))) > 2.0**62:
+        return np.lexsort((*shift.T[::-1], second, first))
+    for k in range(3):
+        code = code * span[k] + (shift[:, k] - low[k])
+    return np.argsort(code)
 
 
 def both_ends(there: Floats, back: Floats, bonds: Bonds, sign: int) -> Floats:

@@ -23,7 +23,7 @@ _BEYOND = 0.01
 #: Radial functions of what depends on a bond alone.
 _ALONE = 14
 #: Of blocks between atoms.
-_DAMPING = 3e-4
+_DAMPING = 5e-4
 
 
 def _onsite() -> BasisSpec:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from acepot.errors import AceError, InputError
 from acepot.io.registry import load
+from acepot.model import HamiltonianModel, Model
 from acepot.io.structures import extxyz
 from acepot.md.config import MDConfig
 from acepot.md.engine import Atoms, Phase
@@ -107,8 +109,8 @@ def watch(config: MDConfig, atoms: Atoms) -> Watch | None:
     limits = config.committee
     if config.committee_every == 0:
         return None
-    model = load(config.model)
-    if model.committee is None:
+    model: Any = load(config.model, Model | HamiltonianModel)
+    if isinstance(model, HamiltonianModel) or model.committee is None:
         if limits.energy_threshold is not None or limits.force_threshold is not None:
             raise InputError(
                 f"committee: expected no thresholds, for {config.model} has no committee; fit it "

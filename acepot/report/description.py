@@ -27,7 +27,7 @@ from acepot.evaluate.native import (
 from acepot.io.files import about
 from acepot.io.registry import load
 from acepot.lowering import lower
-from acepot.model import AnyModel, BondModel, Model, TensorModel
+from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
 from acepot.tables import Tables
 
 Lines = list[tuple[str, str]]
@@ -53,6 +53,8 @@ def _describe_contents(model: AnyModel) -> Lines:
         tables = lower(model)
         lines += [("kind", "tensors of sites"), *_describe_functions(model, tables)]
         lines += [*_describe_outputs(model), *_describe_tables(tables)]
+    elif isinstance(model, HamiltonianModel):
+        lines += _describe_hamiltonian(model)
     else:
         lines += [("kind", "tensors of bonds"), *describe_basis(model.basis)]
         lines += [*_describe_bonds(model), *_describe_outputs(model)]
@@ -93,6 +95,25 @@ def _describe_outputs(model: TensorModel | BondModel) -> Lines:
         lines.append((f"outputs {irrep}", f"{', '.join(names)} (of {c.shape[2]} functions)"))
     lines.append(("unit", model.unit or "none"))
     return [*lines, ("committee", _members(len(model.coefficients[0])))]
+
+
+def _describe_hamiltonian(model: HamiltonianModel) -> Lines:
+    """Orbitals of a Hamiltonian and the functions of its blocks."""
+    lines: Lines = [("kind", "Hamiltonian in atomic orbitals")]
+    for symbol, letters in model.orbitals.shells.items():
+        held = f", {model.electrons[symbol]:g} electrons" if model.electrons else ""
+        lines.append((f"orbitals {symbol}", f"{' '.join(letters)}{held}"))
+    parts = {"onsite": model.onsite, "hopping": model.hopping, "overlap": model.overlap}
+    for name, part in parts.items():
+        if part is None:
+            lines.append((name, "none: orbitals of different atoms are orthonormal"))
+            continue
+        used = sum(int(np.count_nonzero(c[0])) for c in part.coefficients)
+        lines.append((name, f"{used} coefficients, {', '.join(map(str, part.irreps))}"))
+    lines += [(f"hopping {key}", value) for key, value in _describe_bonds(model.hopping)]
+    members = len(model.onsite.coefficients[0])
+    lines.append(("repulsion", "none" if model.repulsion is None else "yes: energies and forces"))
+    return [*lines, ("committee", _members(members))]
 
 
 def _describe_bonds(model: BondModel) -> Lines:

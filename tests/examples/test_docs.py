@@ -18,6 +18,7 @@ from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
 from acepot.hal import config as hal
+from acepot.hamiltonian import config as hamiltonian
 from acepot.md import config as md
 from acepot.sampling import config as ns
 from acepot.schema import Kind, _start, to_toml
@@ -30,11 +31,18 @@ PAGES = sorted((ROOT / "docs").glob("*.md")) + [
 PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
 #: Every page of the repository, for its links.
 ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
-FIT_TOML, MD_TOML, NS_TOML, HAL_TOML = (
-    ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns", "hal")
+FIT_TOML, MD_TOML, NS_TOML, HAL_TOML, HAMILTONIAN_TOML = (
+    ROOT / "docs" / f"{n}_toml.md" for n in ("fit", "md", "ns", "hal", "hamiltonian")
 )
 #: Tables of hal.toml that fit.toml has too, and whose page describes them.
 OF_FITS = ("fit.basis.", "fit.weights", "fit.prior.", "fit.solver.", "fit.restraint.")
+#: Likewise of hamiltonian.toml.
+OF_BASES = tuple(
+    f"hamiltonian.{name}."
+    for name in (
+        "onsite", "hopping", "onsite_solver", "hopping_solver", "bonds.radial", "overlap.radial",
+    )
+)  # fmt: skip
 FRONT = ROOT / "docs" / "front.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
@@ -106,6 +114,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "hal.toml"
             path.write_text(text, encoding="utf-8")
             assert hal.load_config(path).motion.temperature > 0
+            continue
+        if page == HAMILTONIAN_TOML:
+            path = tmp_path / "hamiltonian.toml"
+            path.write_text(text, encoding="utf-8")
+            assert hamiltonian.load_config(path).data.train
             continue
         if "data" not in tomllib.loads(text):  # the one table that has no default
             text = f'data.train = "train.xyz"\n{text}'
@@ -192,6 +205,11 @@ KEYS = {
     NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
     FRONT: {key.name: key for key in keys(SearchSettings, prefix="search.")},
     HAL_TOML: {key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)},
+    HAMILTONIAN_TOML: {
+        key.name: key
+        for key in keys(hamiltonian.HamiltonianConfig)
+        if not key.name.startswith(OF_BASES)
+    },
 }
 SETTINGS = pytest.mark.parametrize("page", KEYS, ids=lambda page: page.name)
 
