@@ -36,6 +36,9 @@ try:
 except ImportError as error:
     raise MissingDependency("making data needs PySCF: pip install acepot[hamiltonian]") from error
 
+#: Bytes of values of orbitals on a grid that are kept.
+_REMEMBER = 2_000_000_000
+
 __all__ = ["Made", "Method", "calculate", "make"]
 
 
@@ -71,6 +74,33 @@ class Method:
             raise InputError(f"reach: expected 1 to 50 Å, got {self.reach}")
         if not 0.0 <= self.smearing < 10.0:
             raise InputError(f"smearing: expected 0 to 10 eV, got {self.smearing}")
+
+
+class _Cell(pbcgto.Cell):  # type: ignore[misc]
+    """Remembers the values of its orbitals on a grid, for which every cycle asks twice."""
+
+    _remembered: tuple[tuple[Any, Any], ...] = ()
+
+    def pbc_eval_gto(
+        self, eval_name: str, coords: Any, comp: Any = None, kpts: Any = None, **other: Any
+    ) -> Any:
+        """As of PySCF."""
+        if other.get("out") is not None or kpts is None:
+            return super().pbc_eval_gto(eval_name, coords, comp, kpts, **other)
+        digest = hashlib.sha256(np.ascontiguousarray(coords).tobytes())
+        digest.update(np.ascontiguousarray(kpts).tobytes())
+        key = (eval_name, comp, other.get("shls_slice"), digest.digest())
+        for known, values in self._remembered:
+            if known == key:
+                return values
+        found = super().pbc_eval_gto(eval_name, coords, comp, kpts, **other)
+        for one in found:
+            one.flags.writeable = False
+        # Two, at the k of the density and at those of the matrix.
+        kept = (*self._remembered[-1:], (key, found))
+        if sum(one.nbytes for _, values in kept for one in values) < _REMEMBER:
+            self._remembered = kept
+        return found
 
 
 @dataclass(frozen=True)
@@ -207,7 +237,7 @@ def calculate(structure: Structure, method: Method) -> Imported:
 
 
 def _crystal(structure: Structure, method: Method, name: str) -> Imported:
-    cell = pbcgto.Cell()
+    cell = _Cell()
     cell.build(
         dump_input=False, parse_arg=False, a=structure.cell, atom=_atoms(structure),
         unit="Angstrom", space_group_symmetry=True, symmorphic=True, basis=method.basis,

@@ -27,7 +27,7 @@ LIMIT = 1e-3
 _SAME = 1e-6
 #: Blocks whose parts are held at once, and the largest ones of each pair with which cures are
 #: tried.
-_AT_ONCE, _TRIED = 20000, 150
+_AT_ONCE, _TRIED = 20000, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +128,13 @@ def best_cure(overlap: OrbitalMatrix, order: str) -> tuple[str, float]:
         order: the program whose order of orbitals was assumed.
 
     Returns:
-        The reading in words, and its residual over the largest blocks.
+        The reading in words, and its residual over the largest blocks: the first that is within
+        `LIMIT`, with few changes before many.
     """
     parts = list(_largest(overlap))
     best = ("nothing changed", np.inf)
     for words, geometry in _geometries(_geometry(overlap)):
-        for program in PROGRAMS:
+        for program in (order, *(p for p in PROGRAMS if p != order)):
             try:
                 moved = [_reread(part, overlap.orbitals, order, program) for part in parts]
             except InputError:  # a shell that the program does not have
@@ -143,6 +144,8 @@ def best_cure(overlap: OrbitalMatrix, order: str) -> tuple[str, float]:
             if found < 0.5 * best[1]:
                 said = [f"the order of {program}"] if program != order else []
                 best = (" and ".join(said + words) or "nothing changed", found)
+            if found <= LIMIT:
+                return best
     return best
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from acepot.errors import AceError, InputError
 from acepot.io.registry import load
-from acepot.model import HamiltonianModel, Model
 from acepot.io.structures import extxyz
 from acepot.md.config import MDConfig
 from acepot.md.engine import Atoms, Phase
+from acepot.model import HamiltonianModel, Model
 from acepot.potential import Potential
 from acepot.structure import Structure
 

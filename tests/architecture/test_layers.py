@@ -127,7 +127,9 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
-    "h5py": ("acepot.sampling.hdf5",),
+    "h5py": ("acepot.sampling.hdf5", "acepot.hamiltonian.formats.hdf5"),
+    "pyscf": ("acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data"),
+    "sisl": ("acepot.hamiltonian.formats.sisl_matrices",),
     "distributed": ("acepot.sampling.dask", "acepot.hal.reference.dask"),
     "dask": (),
     "spglib": ("acepot.sampling.analysis.phases",),
@@ -397,13 +399,16 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 def test_the_library_works_without_the_optional_packages() -> None:
     optional = (
         "ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic", "h5py",
-        "distributed",
+        "distributed", "pyscf", "sisl",
     )  # fmt: skip
     blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
     inside = (  # torch, h5py and distributed are imported when they are asked for
         "acepot.evaluate.torch", "acepot.sampling.hdf5", "acepot.sampling.journey",
         "acepot.sampling.run", "acepot.sampling.dask", "acepot.hal.asedb",
-        "acepot.hal.reference.dask",
+        "acepot.hal.reference.dask", "acepot.hamiltonian.formats.hdf5",
+        "acepot.hamiltonian.formats.deeptb", "acepot.hamiltonian.formats.deeph",
+        "acepot.hamiltonian.formats.acehamiltonians", "acepot.hamiltonian.formats.sisl_matrices",
+        "acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data",
     )  # fmt: skip
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")

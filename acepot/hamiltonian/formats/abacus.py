@@ -70,8 +70,8 @@ def _log(path: Path) -> tuple[Structure, Orbitals, float | None]:
                 shells.setdefault(label, []).extend(
                     [int(words[0][2:].rstrip(","))] * min(int(words[-1]), 64)
                 )
-            elif text.endswith(" COORDINATES") and not places:
-                direct = "DIRECT" in text
+            elif words[1:2] == ["COORDINATES"] and not places:
+                direct = words[0] == "DIRECT"
             elif (match := _ATOM.match(words[0])) is not None and cell is None:
                 symbols.append(match.group(1))
                 places.append([float(w) for w in words[1:4]])

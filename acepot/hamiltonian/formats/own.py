@@ -144,18 +144,18 @@ def read_own(arrays: Arrays, name: str, reading: Reading) -> list[Imported]:
         structures.append(
             Structure(numbers[atoms], positions[atoms], cell[n], pbc[n], name=f"{name}: {names[n]}")
         )
+    shells_of = [_own_shells(orbitals, one) for one in structures]
     hamiltonians = _unpacked(arrays, "hamiltonian", structures, orbitals, name)
     overlaps = _unpacked(arrays, "overlap", structures, orbitals, name)
     for n, structure in enumerate(structures):
         atoms = slice(first[n], first[n + 1])
-        mine = _own_shells(orbitals, structure)
         hamiltonian = hamiltonians[n]
         if hamiltonian is None:
             raise InputError(f"{name}: {names[n]}: expected a Hamiltonian, got no blocks")
         made.append(
             finished(
                 Found(
-                    structure, mine, hamiltonian, overlaps[n], reading.over("acepot"),
+                    structure, shells_of[n], hamiltonian, overlaps[n], reading.over("acepot"),
                     _number(electrons[n], "electrons", name), _number(fermi[n], "fermi", name),
                     None if fitted[atoms].all() else fitted[atoms].copy(), names[n],
                 )

@@ -24,7 +24,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 #: What is understood, for messages.
 FORMATS = (
     "acepot's .npz, folders of DeePTB, DeepH, FHI-aims, ABACUS and CP2K, databases of "
-    "ACEhamiltonians (.h5), .HSX, .TSHS and .nc of SIESTA, .scfout of OpenMX 3.9, and .npz files "
+    "ACEhamiltonians (.h5), .fdf, .HSX and .nc of SIESTA, .scfout of OpenMX 3.9, and .npz files "
     "with H_index, H_0 or H"
 )
 
@@ -53,7 +53,7 @@ def read(path: str | os.PathLike[str], reading: Reading = AS_IS) -> list[Importe
         return read_foreign(arrays, str(path), reading)
     suffix = path.suffix.lower()
     # Imported here, so that a format without its package does not stop the others.
-    if suffix in (".hsx", ".tshs", ".nc"):
+    if suffix in (".fdf", ".hsx", ".tshs", ".nc"):
         from acepot.hamiltonian.formats.sisl_matrices import read_siesta
 
         return read_siesta(path, reading)

@@ -5,6 +5,7 @@ sisl's orbitals carry the sign (-1)^m; T is the supercell of the column.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,23 +39,30 @@ except ImportError as error:
 __all__ = ["SUFFIXES", "from_sisl", "read_siesta", "to_sisl"]
 
 #: Suffixes of the files from which sisl reads a Hamiltonian.
-SUFFIXES = (".hsx", ".tshs", ".nc")
+SUFFIXES = (".fdf", ".hsx", ".tshs", ".nc")
 #: Å beyond the longest block, so that sisl sees every one.
 _REACH = 1e-3
 
 
 def read_siesta(path: Path, reading: Reading) -> list[Imported]:
-    """The snapshot of a file .HSX, .TSHS or .nc.
+    """The snapshot of a file .HSX or .nc, or of the calculation of a .fdf.
 
     Raises:
-        InputError: sisl cannot read it, or its orbitals are no whole shells.
+        InputError: sisl cannot read it, a .TSHS is given without its .fdf, or the orbitals are
+            no whole shells.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if path.suffix.lower() == ".tshs":
+        raise InputError(
+            f"{path}: a .TSHS does not name the elements: give the .fdf of the calculation, beside "
+            "which it lies"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = sisl.get_sile(path).read_hamiltonian()
+            gc.collect()  # sisl leaves files open, whose warnings are not the user's
     except Exception as error:  # sisl raises whatever its Fortran and netCDF readers do
         raise InputError(f"{path}: sisl cannot read a Hamiltonian from it: {error}") from error
     return [from_sisl(found, reading, str(path))]
