@@ -21,7 +21,7 @@ _ONSITE_IN_R0, _ENDS_IN_R0 = 3.4, 2.35
 #: Å that a bond's cut-off is beyond the longest block of the data.
 _BEYOND = 0.01
 #: Radial functions of what depends on a bond alone.
-_ALONE = 14
+_ALONE = 20
 #: Of blocks between atoms.
 _DAMPING = 5e-4
 

@@ -25,6 +25,8 @@ from acepot.units import BOLTZMANN
 _SHARP = 1e-13
 #: Beyond so many k_B T a level is full, or empty, in every digit.
 _FAR = 40.0
+#: Orbitals up to which all k are diagonalised at once.
+_SMALL = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,8 @@ def levels(
         ConvergenceError: an overlap that is not positive definite; the message names k and the
             smallest eigenvalue.
     """
+    if hamiltonian.size <= _SMALL:
+        return _small_levels(hamiltonian, overlap, points, orbitals)
     energies, vectors = [], []
     metrics = overlap.at(points.points) if overlap is not None else None
     for k, h in zip(points.points, hamiltonian.at(points.points), strict=True):
@@ -117,6 +121,30 @@ def levels(
             raise _not_positive(s, k, error) from error
         energies.append(found)
     return Levels(points, np.array(energies), np.array(vectors) if orbitals else None)
+
+
+def _small_levels(
+    hamiltonian: OrbitalMatrix, overlap: OrbitalMatrix | None, points: Mesh, orbitals: bool
+) -> Levels:
+    """Of many k at once: with S = L L† the levels are those of L⁻¹ H L⁻†."""
+    h = np.array(list(hamiltonian.at(points.points)))
+    inverse = None
+    if overlap is not None:
+        s = np.array(list(overlap.at(points.points)))
+        try:
+            lower = np.linalg.cholesky(s)
+        except np.linalg.LinAlgError as error:
+            least = np.linalg.eigvalsh(s)[:, 0]
+            worst = int(least.argmin())
+            raise _not_positive(s[worst], points.points[worst], error) from error
+        inverse = np.linalg.inv(lower)
+        h = inverse @ h @ inverse.conj().transpose(0, 2, 1)
+    if not orbitals:
+        return Levels(points, np.linalg.eigvalsh(h))
+    energies, c = np.linalg.eigh(h)
+    if inverse is not None:
+        c = inverse.conj().transpose(0, 2, 1) @ c
+    return Levels(points, energies, c)
 
 
 def _not_positive(s: Complex | None, k: Floats, error: Exception) -> ConvergenceError:
