@@ -85,7 +85,7 @@ def test_a_fit_from_files(folder, tmp_path, monkeypatch, capsys):
     pytest.importorskip("ase")
     picture = tmp_path / "bands.png"
     words = ["bands", str(out / "model.acepot"), "--reference", "test.npz", "--out", str(picture)]
-    assert main(["hamiltonian", *words, "--path", "GXWLG"]) == 0
+    assert main(["hamiltonian", *words]) == 0
     said = capsys.readouterr().out
     assert "occupied bands differ by" in said and picture.stat().st_size > 1000
 
