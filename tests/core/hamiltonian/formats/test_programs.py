@@ -16,6 +16,7 @@ from acepot.hamiltonian.formats.registry import read
 from acepot.hamiltonian.matrices import Snapshot
 from acepot.hamiltonian.two_centre import homes_of
 from acepot.orbitals import Orbitals
+from acepot.structure import Structure
 
 Same = Callable[..., None]
 HARTREE, BOHR = 27.211386245981, 0.529177210544
@@ -205,7 +206,7 @@ def cp2k_folder(folder: Path, snapshot: Snapshot, written: Callable, whole: Call
     lattice = " ".join(" ".join(map(repr, row)) for row in one.cell.tolist())
     atoms = [f"{SYMBOL[z]} {r}"
              for z, r in zip(one.numbers.tolist(), text(one.positions), strict=True)]  # fmt: skip
-    (folder / "x.xyz").write_text(f'3\nLattice="{lattice}"\n' + "\n".join(atoms) + "\n")
+    (folder / "x.xyz").write_text(f'{len(atoms)}\nLattice="{lattice}"\n' + "\n".join(atoms) + "\n")
 
 
 def test_cp2k_is_read(
@@ -303,3 +304,37 @@ def test_damaged_files_of_openmx_never_end_otherwise_than_in_a_message(
         except InputError:
             refused += 1
     assert refused > 20
+
+
+@pytest.mark.parametrize("program", ["aims", "abacus", "cp2k"])
+def test_damaged_folders_never_end_otherwise_than_in_a_message(
+    tmp_path: Path, make: Callable, written: Callable, whole: Callable, program: str
+) -> None:
+    pair = Structure([14, 8], [[0.1, 0.2, 0.3], [1.9, 1.8, 1.7]], 4.4 * np.eye(3), True)
+    snapshot, folder = make({"O": "s", "Si": "s"}, 1, pair), tmp_path / "a"
+    if program == "cp2k":
+        cp2k_folder(folder, snapshot, written, whole)
+    else:
+        {"aims": aims_folder, "abacus": abacus_folder}[program](folder, snapshot, whole)
+    files = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    reading, rng, refused = Reading(orbitals=snapshot.orbitals), np.random.default_rng(0), 0
+    for n in range(40):
+        path = list(files)[rng.integers(len(files))]
+        raw = bytearray(files[path])
+        for _ in range(1 + n % 3):
+            raw[rng.integers(len(raw))] = b"0123456789-.eE xXnaif"[rng.integers(21)]
+        path.write_bytes(raw[: len(raw) if n % 7 else rng.integers(len(raw))])
+        try:
+            read(folder, reading)
+        except InputError:
+            refused += 1
+        path.write_bytes(files[path])
+    assert refused > 10
+
+
+def test_a_matrix_of_zeros_has_no_blocks(tmp_path: Path, snapshot: Snapshot) -> None:
+    one = snapshot.structure
+    np.savez(tmp_path / "a.npz", H=np.zeros((24, 24)), positions=one.positions,
+             species=one.numbers)  # fmt: skip
+    with pytest.raises(InputError, match="Hamiltonian: expected i, j and T of at least one block"):
+        read(tmp_path / "a.npz", Reading(orbitals=snapshot.orbitals))
