@@ -230,6 +230,59 @@ def test_cp2k_is_read(
         read(tmp_path / "a", reading)
 
 
+def printed(snapshot: Snapshot, whole: Callable) -> str:
+    """Four columns at once, as AO_MATRICES has them."""
+    names = {0: ("s",), 1: ("py", "pz", "px"), 2: ("d-2", "d-1", "d0", "d+1", "d+2")}
+    labels = [
+        (atom + 1, SYMBOL[z], f"{shell + 2}{name}")
+        for atom, z in enumerate(snapshot.structure.numbers.tolist())
+        for shell, l in enumerate(snapshot.orbitals.ls(z))
+        for name in names[l]
+    ]
+    lines = []
+    for title, matrix, unit in (("OVERLAP MATRIX", snapshot.overlap, 1.0),
+                                ("KOHN-SHAM MATRIX", snapshot.hamiltonian, HARTREE)):  # fmt: skip
+        _, (full,) = whole(matrix, "cp2k")
+        lines += ["", f" {title}", ""]
+        for start in range(0, len(full), 4):
+            some = full[:, start : start + 4]
+            lines += [" ".join(str(start + n + 1) for n in range(some.shape[1]))]
+            lines += [
+                f"{n + 1} {a} {e} {o} " + " ".join(f"{v:.14f}" for v in some[n] / unit)
+                for n, (a, e, o) in enumerate(labels)
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def test_text_of_cp2k_is_read(tmp_path: Path, make: Callable, whole: Callable, same: Same) -> None:
+    places = [[0.1, 0.2, 0.3], [1.9, 0.4, 0.7]]
+    molecule = make({"O": "sp", "Si": "sspd"}, 2, Structure([14, 8], places))
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "x.Log").write_text(printed(molecule, whole))
+    (folder / "x.xyz").write_text("2\n\nSi 0.1 0.2 0.3\nO 1.9 0.4 0.7\n")
+    (one,) = read(folder)
+    same(molecule, one.snapshot, to=1e-11)
+    # In a box the second atom is given elsewhere; its closest image is where it was.
+    (folder / "x.xyz").write_text(
+        '2\nLattice="20 0 0 3 19 0 0 0 18" pbc="T T T"\nSi 0.1 0.2 0.3\nO 21.9 0.4 -17.3\n'
+    )
+    (two,) = read(folder)
+    assert two.residual is not None and two.residual < 1e-11
+    (off,) = (b for b in two.snapshot.hamiltonian.pairs[14, 8].index.tolist())
+    assert off == [0, 1, -1, 0, 1]
+    text_of = (folder / "x.Log").read_text()
+    for old, new, said in (
+        ("KOHN-SHAM", "OTHER", "expected a table KOHN-SHAM"),
+        ("3px", "3pq x", "expected tables of numbers"),
+        (" O ", " O 3 ", "expected every element"),
+        ("4pz", "4dz", "whole shells"),
+    ):
+        (folder / "x.Log").write_text(text_of.replace(old, new, 1 if old != "4pz" else -1))
+        with pytest.raises(InputError, match=said):
+            read(folder)
+
+
 # ------------------------------------------------------------------ OpenMX
 
 
