@@ -128,7 +128,10 @@ ONLY_IN = {
         "torch_ace",
     ),
     "h5py": ("acepot.sampling.hdf5", "acepot.hamiltonian.formats.hdf5"),
-    "pyscf": ("acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data"),
+    "pyscf": (
+        "acepot.hamiltonian.formats.pyscf_matrices",
+        "acepot.hamiltonian.pyscf_calculation",
+    ),
     "sisl": ("acepot.hamiltonian.formats.sisl_matrices",),
     "distributed": ("acepot.sampling.dask", "acepot.hal.reference.dask"),
     "dask": (),
@@ -408,7 +411,8 @@ def test_the_library_works_without_the_optional_packages() -> None:
         "acepot.hal.reference.dask", "acepot.hamiltonian.formats.hdf5",
         "acepot.hamiltonian.formats.deeptb", "acepot.hamiltonian.formats.deeph",
         "acepot.hamiltonian.formats.acehamiltonians", "acepot.hamiltonian.formats.sisl_matrices",
-        "acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data",
+        "acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_calculation",
+        "acepot.hamiltonian.pyscf_data",
     )  # fmt: skip
     names = [m for m in _importable() if m.startswith("acepot") and not m.startswith(inside)]
     loaded = _modules_after(blocked + f"import {', '.join(names)}")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, sparray
 
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.hamiltonian.matrices import Floats, Ints, OrbitalMatrix, Snapshot
 from acepot.hamiltonian.orders import PROGRAMS, Reordering, to_acepot
@@ -143,6 +144,9 @@ def finished(found: Found) -> Imported:
     missing = set(np.unique(numbers).tolist()) - set(found.orbitals.numbers)
     if missing:
         raise InputError(f"{found.name}: no shells were given for atomic number {min(missing)}")
+    shells = found.orbitals.shells
+    there = [SYMBOLS[z] for z in np.unique(numbers).tolist()]
+    found = replace(found, orbitals=Orbitals({one: shells[one] for one in there}))
     moves = {
         z: to_acepot(str(reading.order), found.orbitals.ls(z)) for z in np.unique(numbers).tolist()
     }
@@ -260,6 +264,8 @@ def _parts(matrix: coo_array, offsets: Ints) -> Iterator[tuple[tuple[int, int], 
     row, column, data = matrix.coords[0][there], matrix.coords[1][there], matrix.data[there]
     first = np.searchsorted(offsets, row, side="right") - 1
     second = np.searchsorted(offsets, column, side="right") - 1
+    if not len(data):
+        return
     code = first * len(offsets) + second
     order = np.argsort(code, kind="stable")
     ends = np.flatnonzero(np.diff(code[order], append=-1)) + 1

@@ -23,8 +23,9 @@ from acepot.hamiltonian.formats.assembly import (
     of_translations,
 )
 from acepot.hamiltonian.formats.folders import CP2K
-from acepot.hamiltonian.formats.text import elements, integers, rows, table
+from acepot.hamiltonian.formats.text import integers, rows, table
 from acepot.hamiltonian.matrices import Ints
+from acepot.io.structures.datasets import read_structures
 from acepot.structure import Structure
 from acepot.units import HARTREE
 
@@ -93,21 +94,11 @@ def _images(path: Path) -> dict[int, tuple[int, int, int]]:
 
 
 def _geometry(path: Path) -> Structure:
-    """Extended XYZ with a lattice."""
-    with_lattice = re.compile(r'Lattice="([^"]*)"')
-    lines = rows(path)
-    try:
-        count = int(lines[0][0])
-        match = with_lattice.search(" ".join(lines[1]))
-        if match is None:
-            raise InputError(f'{path}: expected Lattice="…" in the second line, vectors in Å')
-        cell = np.array([float(w) for w in match.group(1).split()]).reshape(3, 3)
-        atoms = lines[2 : 2 + count]
-        places = np.array([[float(w) for w in line[1:4]] for line in atoms]).reshape(count, 3)
-        symbols = [line[0] for line in atoms]
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path}: expected extended XYZ: {error}") from None
-    return Structure(elements(symbols, path), places, cell, True, name=str(path))
+    """The one crystal of a file of structures."""
+    found, _ = read_structures(path)
+    if len(found) != 1 or not found[0].pbc.all():
+        raise InputError(f"{path}: expected one structure, periodic in three directions")
+    return found[0]
 
 
 def _matrix(

@@ -42,3 +42,10 @@ def is_abacus(names: set[str]) -> bool:
 def is_cp2k(names: set[str]) -> bool:
     """Whether it is one of CP2K."""
     return any((match := CP2K.match(one)) and match.group(1) == "KS" for one in names)
+
+
+def is_cp2k_text(names: set[str]) -> bool:
+    """Whether it holds matrices that CP2K printed as text."""
+    return any(one.endswith((".Log", ".ao")) for one in names) and any(
+        one.endswith(".xyz") for one in names
+    )

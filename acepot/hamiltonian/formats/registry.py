@@ -13,6 +13,7 @@ from acepot.hamiltonian.formats.aims import read_aims
 from acepot.hamiltonian.formats.arrays import read_arrays
 from acepot.hamiltonian.formats.assembly import AS_IS, Imported, Reading
 from acepot.hamiltonian.formats.cp2k import read_cp2k
+from acepot.hamiltonian.formats.cp2k_text import read_text
 from acepot.hamiltonian.formats.foreign_arrays import read_foreign
 from acepot.hamiltonian.formats.openmx import read_scfout
 from acepot.hamiltonian.formats.own import is_own, read_own
@@ -81,6 +82,8 @@ def _folder(path: Path) -> _Read:
         return read_abacus
     if folders.is_cp2k(names):
         return read_cp2k
+    if folders.is_cp2k_text(names):
+        return read_text
     raise InputError(
         f"{path}: expected {FORMATS}; this folder holds {', '.join(sorted(names)[:6]) or 'nothing'}"
     )

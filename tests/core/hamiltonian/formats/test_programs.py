@@ -16,6 +16,7 @@ from acepot.hamiltonian.formats.registry import read
 from acepot.hamiltonian.matrices import Snapshot
 from acepot.hamiltonian.two_centre import homes_of
 from acepot.orbitals import Orbitals
+from acepot.structure import Structure
 
 Same = Callable[..., None]
 HARTREE, BOHR = 27.211386245981, 0.529177210544
@@ -205,7 +206,7 @@ def cp2k_folder(folder: Path, snapshot: Snapshot, written: Callable, whole: Call
     lattice = " ".join(" ".join(map(repr, row)) for row in one.cell.tolist())
     atoms = [f"{SYMBOL[z]} {r}"
              for z, r in zip(one.numbers.tolist(), text(one.positions), strict=True)]  # fmt: skip
-    (folder / "x.xyz").write_text(f'3\nLattice="{lattice}"\n' + "\n".join(atoms) + "\n")
+    (folder / "x.xyz").write_text(f'{len(atoms)}\nLattice="{lattice}"\n' + "\n".join(atoms) + "\n")
 
 
 def test_cp2k_is_read(
@@ -227,6 +228,59 @@ def test_cp2k_is_read(
     (tmp_path / "a/x.out").write_text("nothing")
     with pytest.raises(InputError, match="REAL_SPACE T"):
         read(tmp_path / "a", reading)
+
+
+def printed(snapshot: Snapshot, whole: Callable) -> str:
+    """Four columns at once, as AO_MATRICES has them."""
+    names = {0: ("s",), 1: ("py", "pz", "px"), 2: ("d-2", "d-1", "d0", "d+1", "d+2")}
+    labels = [
+        (atom + 1, SYMBOL[z], f"{shell + 2}{name}")
+        for atom, z in enumerate(snapshot.structure.numbers.tolist())
+        for shell, l in enumerate(snapshot.orbitals.ls(z))
+        for name in names[l]
+    ]
+    lines = []
+    for title, matrix, unit in (("OVERLAP MATRIX", snapshot.overlap, 1.0),
+                                ("KOHN-SHAM MATRIX", snapshot.hamiltonian, HARTREE)):  # fmt: skip
+        _, (full,) = whole(matrix, "cp2k")
+        lines += ["", f" {title}", ""]
+        for start in range(0, len(full), 4):
+            some = full[:, start : start + 4]
+            lines += [" ".join(str(start + n + 1) for n in range(some.shape[1]))]
+            lines += [
+                f"{n + 1} {a} {e} {o} " + " ".join(f"{v:.14f}" for v in some[n] / unit)
+                for n, (a, e, o) in enumerate(labels)
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def test_text_of_cp2k_is_read(tmp_path: Path, make: Callable, whole: Callable, same: Same) -> None:
+    places = [[0.1, 0.2, 0.3], [1.9, 0.4, 0.7]]
+    molecule = make({"O": "sp", "Si": "sspd"}, 2, Structure([14, 8], places))
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "x.Log").write_text(printed(molecule, whole))
+    (folder / "x.xyz").write_text("2\n\nSi 0.1 0.2 0.3\nO 1.9 0.4 0.7\n")
+    (one,) = read(folder)
+    same(molecule, one.snapshot, to=1e-11)
+    # In a box the second atom is given elsewhere; its closest image is where it was.
+    (folder / "x.xyz").write_text(
+        '2\nLattice="20 0 0 3 19 0 0 0 18" pbc="T T T"\nSi 0.1 0.2 0.3\nO 21.9 0.4 -17.3\n'
+    )
+    (two,) = read(folder)
+    assert two.residual is not None and two.residual < 1e-11
+    (off,) = (b for b in two.snapshot.hamiltonian.pairs[14, 8].index.tolist())
+    assert off == [0, 1, -1, 0, 1]
+    text_of = (folder / "x.Log").read_text()
+    for old, new, said in (
+        ("KOHN-SHAM", "OTHER", "expected a table KOHN-SHAM"),
+        ("3px", "3pq x", "expected tables of numbers"),
+        (" O ", " O 3 ", "expected every element"),
+        ("4pz", "4dz", "whole shells"),
+    ):
+        (folder / "x.Log").write_text(text_of.replace(old, new, 1 if old != "4pz" else -1))
+        with pytest.raises(InputError, match=said):
+            read(folder)
 
 
 # ------------------------------------------------------------------ OpenMX
@@ -303,3 +357,37 @@ def test_damaged_files_of_openmx_never_end_otherwise_than_in_a_message(
         except InputError:
             refused += 1
     assert refused > 20
+
+
+@pytest.mark.parametrize("program", ["aims", "abacus", "cp2k"])
+def test_damaged_folders_never_end_otherwise_than_in_a_message(
+    tmp_path: Path, make: Callable, written: Callable, whole: Callable, program: str
+) -> None:
+    pair = Structure([14, 8], [[0.1, 0.2, 0.3], [1.9, 1.8, 1.7]], 4.4 * np.eye(3), True)
+    snapshot, folder = make({"O": "s", "Si": "s"}, 1, pair), tmp_path / "a"
+    if program == "cp2k":
+        cp2k_folder(folder, snapshot, written, whole)
+    else:
+        {"aims": aims_folder, "abacus": abacus_folder}[program](folder, snapshot, whole)
+    files = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    reading, rng, refused = Reading(orbitals=snapshot.orbitals), np.random.default_rng(0), 0
+    for n in range(40):
+        path = list(files)[rng.integers(len(files))]
+        raw = bytearray(files[path])
+        for _ in range(1 + n % 3):
+            raw[rng.integers(len(raw))] = b"0123456789-.eE xXnaif"[rng.integers(21)]
+        path.write_bytes(raw[: len(raw) if n % 7 else rng.integers(len(raw))])
+        try:
+            read(folder, reading)
+        except InputError:
+            refused += 1
+        path.write_bytes(files[path])
+    assert refused > 10
+
+
+def test_a_matrix_of_zeros_has_no_blocks(tmp_path: Path, snapshot: Snapshot) -> None:
+    one = snapshot.structure
+    np.savez(tmp_path / "a.npz", H=np.zeros((24, 24)), positions=one.positions,
+             species=one.numbers)  # fmt: skip
+    with pytest.raises(InputError, match="Hamiltonian: expected i, j and T of at least one block"):
+        read(tmp_path / "a.npz", Reading(orbitals=snapshot.orbitals))
