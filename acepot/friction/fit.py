@@ -1,0 +1,279 @@
+"""fit_friction: coefficients of Σ from friction tensors, the same from every start.
+
+Minimises Σ_s W_s ‖Γ(C) - Γ_s‖² + |γ C|² over C of shape (K, channels). With as many channels as
+Σ has independent columns the problem has no bad local minima, whatever the random start; restarts
+are compared all the same, and the report says how far they are apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from acepot.basis.species import SYMBOLS
+from acepot.errors import InputError
+from acepot.evaluate.protocol import Floats
+from acepot.fitting.gauss_newton import minimise
+from acepot.fitting.problem import Accumulator
+from acepot.friction.data import FrictionData
+from acepot.friction.evaluator import CouplingFunctions, FrictionEvaluator, shapes_of
+from acepot.friction.prior import smoothness
+from acepot.friction.rows import Quadratic, rows_of
+from acepot.friction.settings import FrictionSettings, empty_part
+from acepot.masses import masses
+from acepot.model import FrictionModel, FrictionPart
+from acepot.schema import to_mapping
+
+__all__ = ["Errors", "FrictionFit", "Restart", "errors_of", "fit_friction"]
+
+#: Numbers of G = C Cᵀ that a fit may have.
+_MOST = 8000
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One minimisation.
+
+    Args:
+        seed: of its start.
+        objective: residuals relative to the data, squared, with the prior.
+        loss: residuals relative to the data, squared.
+        iterations: of the solver.
+        stop: why it ended.
+    """
+
+    seed: int
+    objective: float
+    loss: float
+    iterations: int
+    stop: str
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of Γ on some data.
+
+    Args:
+        relative: ‖Γ - Γ_s‖ / ‖Γ_s‖ over all structures together.
+        rms: root mean square of all numbers that are known, in amu/fs.
+        least: smallest eigenvalue of any predicted Γ relative to its largest.
+        structures: how many.
+    """
+
+    relative: float
+    rms: float
+    least: float
+    structures: int
+
+
+@dataclass(frozen=True, eq=False)
+class FrictionFit:
+    """What `fit_friction` returns.
+
+    Args:
+        model: the best of the restarts.
+        restarts: all of them.
+        channels: that are left, of every coupling.
+    """
+
+    model: FrictionModel
+    restarts: tuple[Restart, ...]
+    channels: tuple[int, ...]
+
+
+def fit_friction(
+    data: Sequence[FrictionData],
+    settings: FrictionSettings,
+    *,
+    say: Callable[[str], None] = lambda _text: None,
+) -> FrictionFit:
+    """Fit a model of friction.
+
+    Args:
+        data: friction tensors.
+        settings: couplings and how they are fitted.
+        say: takes lines for people.
+
+    Raises:
+        InputError: settings that do not fit the data, or more functions than a fit can have.
+    """
+    if not data:
+        raise InputError("data: expected one friction tensor or more")
+    numbers = np.unique(np.concatenate([one.structure.numbers for one in data])).tolist()
+    elements = [SYMBOLS[z] for z in numbers]
+    parts = [empty_part(one, elements) for one in settings.couplings]
+    quadratic = compressed(data, parts, settings)
+    penalties = [
+        smoothness(part, settings, trace)
+        for part, trace in zip(parts, quadratic.traces, strict=True)
+    ]
+    channels = [one.channels for one in settings.couplings]
+    found = []
+    for seed in range(settings.seed, settings.seed + settings.starts):
+        found.append(_restart(quadratic, penalties, channels, settings, seed))
+        one = found[-1][0]
+        say(
+            f"start {seed}: objective {one.objective:.4e}, relative error "
+            f"{np.sqrt(one.loss):.3e}, {one.iterations} iterations ({one.stop})"
+        )
+    best = min(found, key=lambda pair: pair[0].objective)[1]
+    told = tuple(restart for restart, _ in found)
+    made = [
+        filled(part, turned(c, trace, settings.drop))
+        for part, c, trace in zip(parts, best, quadratic.traces, strict=True)
+    ]
+    provenance = {
+        "settings": to_mapping(settings), "structures": len(data),
+        "objectives": [one.objective for one in told],
+    }  # fmt: skip
+    model = FrictionModel(tuple(made), provenance)
+    return FrictionFit(model, told, tuple(part.channels for part in made))
+
+
+def compressed(
+    data: Sequence[FrictionData], parts: Sequence[FrictionPart], settings: FrictionSettings
+) -> Quadratic:
+    """All data as a triangle in the numbers of G = C Cᵀ, relative to ‖Γ‖ of the data.
+
+    Raises:
+        InputError: too many functions, or data that are zero.
+    """
+    sizes = tuple(sum(shapes_of(part)) for part in parts)
+    columns = sum(k * (k + 1) // 2 for k in sizes)
+    if columns > _MOST:
+        raise InputError(
+            f"couplings: {' and '.join(map(str, sizes))} functions make {columns} numbers of C Cᵀ; "
+            f"expected up to {_MOST}: lower degrees of basis and bonds"
+        )
+    functions = [CouplingFunctions(part) for part in parts]
+    weights = weights_of(data, settings)
+    rows = Accumulator(columns)
+    traces = [np.zeros((k, k)) for k in sizes]
+    for one, weight in zip(data, weights, strict=True):
+        blocks = [f.blocks(one.structure) for f in functions]
+        for total, trace in zip(traces, rows_of(one, blocks, weight, rows), strict=True):
+            total += trace
+    return Quadratic(rows.finish(), sizes, tuple(traces))
+
+
+def weights_of(data: Sequence[FrictionData], settings: FrictionSettings) -> list[Floats]:
+    """w_ij of the blocks of every structure, shape (n, n): Σ (w Γ)² over all data is 1."""
+    found = []
+    largest = max(one.norm for one in data)
+    for one in data:
+        mass = masses(one.structure.numbers) if settings.mass_weighted else np.ones(1)
+        weight = 1 / np.sqrt(np.outer(mass, mass))
+        if settings.weight == "relative":
+            weight = weight / (one.norm + settings.floor * largest + 1e-300)
+        found.append(np.broadcast_to(weight, (len(one.structure),) * 2))
+    total = 0.0
+    for one, weight in zip(data, found, strict=True):
+        mine = np.kron(weight[np.ix_(one.atoms, one.atoms)], np.ones((3, 3)))
+        total += float(np.sum((one.gamma * one.mask * mine) ** 2))
+    if not total > 0:
+        raise InputError("data: expected friction that is not zero everywhere")
+    return [weight / np.sqrt(total) for weight in found]
+
+
+def _restart(
+    quadratic: Quadratic,
+    penalties: Sequence[Floats],
+    channels: Sequence[int],
+    settings: FrictionSettings,
+    seed: int,
+) -> tuple[Restart, list[Floats]]:
+    """One minimisation from random coefficients of the size that the data ask for."""
+    random = np.random.default_rng(seed)
+    shapes = list(zip(quadratic.sizes, channels, strict=True))
+    start = []
+    for shape, trace in zip(shapes, quadratic.traces, strict=True):
+        size = np.sqrt(np.maximum(trace.diagonal(), 1e-300))
+        start.append(random.standard_normal(shape) / size[:, None])
+    g = quadratic.residuals(start)[0] + quadratic.problem.targets  # what they predict
+    size = float(g @ quadratic.problem.targets) / max(float(g @ g), 1e-300)
+    start = [np.sqrt(max(size, 1e-6)) * c for c in start]
+
+    def split(flat: Floats) -> list[Floats]:
+        bounds = np.cumsum([0, *(k * r for k, r in shapes)])
+        return [
+            flat[a:b].reshape(shape)
+            for a, b, shape in zip(bounds[:-1], bounds[1:], shapes, strict=True)
+        ]
+
+    gamma = np.concatenate([np.repeat(p, r) for p, r in zip(penalties, channels, strict=True)])
+    flat = np.concatenate([c.ravel() for c in start])
+    found = minimise(
+        lambda c: [quadratic.residuals(split(c))],
+        flat,
+        gamma=gamma if gamma.any() else None,
+        settings=settings.solver,
+    )
+    coefficients = split(found.at.coefficients)
+    loss = quadratic.loss(coefficients)
+    prior = float(np.sum((gamma * found.at.coefficients) ** 2))
+    told = Restart(seed, loss + prior, loss, found.at.iterations, found.stop.value)
+    return told, coefficients
+
+
+def turned(coefficients: Floats, trace: Floats, drop: float) -> Floats:
+    """The same G = C Cᵀ with as few channels as it needs, the largest first.
+
+    Args:
+        coefficients: C, shape (K, channels).
+        trace: what functions have in the trace of Γ, shape (K, K).
+        drop: channels with a smaller part of the trace are left out.
+    """
+    values, vectors = np.linalg.eigh(trace)
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    _, sizes, right = np.linalg.svd(root @ coefficients, full_matrices=False)
+    made = coefficients @ right.T
+    kept = np.flatnonzero(sizes**2 >= drop * np.sum(sizes**2))
+    made = made[:, kept if len(kept) else [0]]
+    largest = made[np.abs(made).argmax(axis=0), np.arange(made.shape[1])]
+    return np.asarray(made * np.where(largest < 0, -1.0, 1.0))
+
+
+def filled(part: FrictionPart, coefficients: Floats) -> FrictionPart:
+    """The coupling with its coefficients, shape (K, channels), in the order of its functions."""
+    channels = coefficients.shape[1]
+    there = tuple(f"there {r}" for r in range(channels))
+    back = tuple(f"back {r}" for r in range(channels))
+    bonds, sites, start = part.bonds, part.sites, 0
+
+    def take(size: int) -> Floats:
+        nonlocal start
+        start += size
+        return coefficients[start - size : start].T[None]
+
+    if bonds is not None:
+        sizes = [c.shape[2] for c in bonds.coefficients]
+        found = [take(size) for size in sizes]
+        names = there
+        if not part.is_antisymmetric:
+            found = [np.concatenate((c, take(n)), axis=1) for c, n in zip(found, sizes, strict=True)]
+            names = (*there, *back)
+        bonds = replace(bonds, coefficients=tuple(found), names=(names,) * len(found))
+    if sites is not None:
+        own = tuple(take(c.shape[2]) for c in sites.coefficients)
+        sites = replace(sites, coefficients=own, names=(there,) * len(own))
+    return FrictionPart(part.coupling, part.momentum, part.acts_on, bonds, sites)
+
+
+def errors_of(model: FrictionModel, data: Sequence[FrictionData]) -> Errors:
+    """Errors of a model.
+
+    Args:
+        model: of friction.
+        data: what it is compared with.
+    """
+    evaluator, off, size, count, least = FrictionEvaluator(model), 0.0, 0.0, 0.0, np.inf
+    for one in data:
+        gamma = evaluator.gamma(one.structure)
+        values = np.linalg.eigvalsh(gamma)
+        least = min(least, float(values[0]) / max(float(values[-1]), 1e-300))
+        off += float(np.sum(((one.of(gamma) - one.gamma) * one.mask) ** 2))
+        size += float(np.sum((one.gamma * one.mask) ** 2))
+        count += float(one.mask.sum())
+    return Errors(np.sqrt(off / max(size, 1e-300)), np.sqrt(off / count), least, len(data))
