@@ -103,14 +103,14 @@ class FrictionSettings(Settings):
     weight: Literal["relative", "none"] = "relative"
     floor: float = 0.01
     mass_weighted: bool = False
-    smoothness: float = 1e-8
+    smoothness: float = 1e-6
     power: float = 2.0
     starts: int = 3
     seed: int = 0
     drop: float = 1e-12
     solver: Levenberg = field(
         default_factory=lambda: Levenberg(
-            iterations=500, gradient=1e-9, step=1e-10, loss=1e-9, damping=1e-3
+            iterations=500, gradient=1e-9, step=1e-10, loss=1e-7, damping=1e-3
         )
     )
 
