@@ -252,7 +252,9 @@ def filled(part: FrictionPart, coefficients: Floats) -> FrictionPart:
         found = [take(size) for size in sizes]
         names = there
         if not part.is_antisymmetric:
-            found = [np.concatenate((c, take(n)), axis=1) for c, n in zip(found, sizes, strict=True)]
+            found = [
+                np.concatenate((c, take(n)), axis=1) for c, n in zip(found, sizes, strict=True)
+            ]
             names = (*there, *back)
         bonds = replace(bonds, coefficients=tuple(found), names=(names,) * len(found))
     if sites is not None:

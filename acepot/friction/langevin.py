@@ -78,9 +78,7 @@ class Langevin:
         half, mass = 0.5 * self.timestep, self.masses[:, None]
         p = at.momenta + half * at.forces / AMU
         middle = moved(at.structure, at.structure.positions + half * p / mass)
-        p = self.thermostat.step(
-            middle, p, self.masses, self.timestep, self.kelvin, self.random
-        )
+        p = self.thermostat.step(middle, p, self.masses, self.timestep, self.kelvin, self.random)
         end = moved(middle, middle.positions + half * p / mass)
         forces = self._forces(end)
         return replace(at, structure=end, momenta=p + half * forces / AMU, forces=forces)

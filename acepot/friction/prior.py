@@ -59,9 +59,7 @@ def _of_bonds(model: BondModel, power: float) -> Floats:
     widths = [len(one) for one in sites]
     found = []
     for irrep in model.irreps:
-        parts = bond_parts(
-            model.basis.symmetries, widths, constants, elements, model.bonds, irrep
-        )
+        parts = bond_parts(model.basis.symmetries, widths, constants, elements, model.bonds, irrep)
         for one in parts:
             apart = model.bonds.alone is not None and model.basis.symmetries[one.site].l == 0
             g = sites[one.site]

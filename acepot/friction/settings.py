@@ -206,9 +206,7 @@ def _empty_sites(
     settings: CouplingSettings, elements: Sequence[str], irreps: Sequence[Irrep]
 ) -> TensorModel:
     found = _spec(settings, elements, irreps)
-    there = [
-        i for i, size in zip(found.symmetries, irrep_sizes(found), strict=True) if size
-    ]
+    there = [i for i, size in zip(found.symmetries, irrep_sizes(found), strict=True) if size]
     if not there:
         raise InputError(
             f"couplings.basis: expected functions of {', '.join(map(str, irreps))} for the sites; "

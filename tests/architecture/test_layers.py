@@ -68,9 +68,13 @@ BY_NAME = {
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
     "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch.module"),
-    "openmm_ace": ("acepot.evaluate.torch.module", "acepot.uncertainty.biased"),
-    "ase_ace": ("acepot.orbitals", "acepot.uncertainty.biased"),
-    "ipi_driver": ("acepot.uncertainty.biased",),
+    "openmm_ace": (
+        "acepot.evaluate.torch.module",
+        "acepot.friction.thermostat",
+        "acepot.uncertainty.biased",
+    ),
+    "ase_ace": ("acepot.friction.thermostat", "acepot.orbitals", "acepot.uncertainty.biased"),
+    "ipi_driver": ("acepot.friction.thermostat", "acepot.uncertainty.biased"),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (

@@ -40,14 +40,10 @@ def test_friction_is_permuted_with_the_atoms_and_not_changed_by_lattice_vectors(
     evaluator, atoms = FrictionEvaluator(model(form)), structure()
     order = np.random.default_rng(2).permutation(len(atoms))
     shift = np.random.default_rng(3).integers(-2, 3, size=(len(atoms), 3)) @ atoms.cell + 0.3
-    moved = Structure(
-        atoms.numbers[order], (atoms.positions + shift)[order], atoms.cell, atoms.pbc
-    )
+    moved = Structure(atoms.numbers[order], (atoms.positions + shift)[order], atoms.cell, atoms.pbc)
     before = evaluator.gamma(atoms).reshape(len(atoms), 3, -1, 3)
     after = evaluator.gamma(moved).reshape(len(atoms), 3, -1, 3)
-    np.testing.assert_allclose(
-        after, before[order][:, :, order], atol=1e-11 * np.abs(before).max()
-    )
+    np.testing.assert_allclose(after, before[order][:, :, order], atol=1e-11 * np.abs(before).max())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -129,9 +125,7 @@ def test_slopes_are_finite_differences(form):
         return evaluator.sigma(moved).factors[0].values
 
     slope = evaluator.slope(atoms, u).factors[0].values
-    np.testing.assert_allclose(
-        slope, (at(h) - at(-h)) / (2 * h), atol=1e-7 * np.abs(slope).max()
-    )
+    np.testing.assert_allclose(slope, (at(h) - at(-h)) / (2 * h), atol=1e-7 * np.abs(slope).max())
 
 
 def test_an_axial_part_is_there():
