@@ -1,1 +1,1 @@
-"""Friction that depends on the configuration: models of Γ, their fits, dynamics, coarse-graining."""
+"""Friction that depends on the configuration: models, fits, dynamics, coarse-graining."""

@@ -60,7 +60,7 @@ class FrictionData:
     def mask(self) -> Floats:
         """1 where a number of Γ is known, 0 elsewhere, shape (3m, 3m)."""
         known = np.ones((len(self.atoms),) * 2) if self.known is None else self.known
-        return np.kron(known, np.ones((3, 3)))
+        return np.kron(np.asarray(known, dtype=float), np.ones((3, 3))).astype(np.float64)
 
     @property
     def norm(self) -> float:

@@ -16,11 +16,10 @@ from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Floats
 from acepot.fitting.gauss_newton import minimise
-from acepot.fitting.problem import Accumulator
 from acepot.friction.data import FrictionData
 from acepot.friction.evaluator import CouplingFunctions, FrictionEvaluator, shapes_of
 from acepot.friction.prior import smoothness
-from acepot.friction.rows import Quadratic, rows_of
+from acepot.friction.rows import Direct, Objective, Quadratic, Rows
 from acepot.friction.settings import FrictionSettings, empty_part
 from acepot.masses import masses
 from acepot.model import FrictionModel, FrictionPart
@@ -28,8 +27,11 @@ from acepot.schema import to_mapping
 
 __all__ = ["Errors", "FrictionFit", "Restart", "errors_of", "fit_friction"]
 
-#: Numbers of G = C Cᵀ that a fit may have.
-_MOST = 8000
+#: Numbers of G = C Cᵀ up to which data are compressed, and of C that a fit may have.
+_FEW, _MOST = 2500, 6000
+#: The prior of a restart begins so many times stronger: what is weakly determined by the data is
+#: where it is smoothest, whatever the start, and then follows.
+_LADDER = (100.0, 10.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,10 @@ def fit_friction(
     numbers = np.unique(np.concatenate([one.structure.numbers for one in data])).tolist()
     elements = [SYMBOLS[z] for z in numbers]
     parts = [empty_part(one, elements) for one in settings.couplings]
-    quadratic = compressed(data, parts, settings)
-    penalties = [
-        smoothness(part, settings, trace)
-        for part, trace in zip(parts, quadratic.traces, strict=True)
-    ]
-    channels = [one.channels for one in settings.couplings]
+    problem = posed(data, parts, settings)
     found = []
     for seed in range(settings.seed, settings.seed + settings.starts):
-        found.append(_restart(quadratic, penalties, channels, settings, seed))
+        found.append(_restart(problem, settings, seed))
         one = found[-1][0]
         say(
             f"start {seed}: objective {one.objective:.4e}, relative error "
@@ -122,7 +119,7 @@ def fit_friction(
     told = tuple(restart for restart, _ in found)
     made = [
         filled(part, turned(c, trace, settings.drop))
-        for part, c, trace in zip(parts, best, quadratic.traces, strict=True)
+        for part, c, trace in zip(parts, best, problem.traces, strict=True)
     ]
     provenance = {
         "settings": to_mapping(settings), "structures": len(data),
@@ -132,30 +129,59 @@ def fit_friction(
     return FrictionFit(model, told, tuple(part.channels for part in made))
 
 
-def compressed(
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """What a restart minimises.
+
+    Args:
+        objective: residuals relative to the data.
+        traces: what functions have in the trace of Γ of the data, (K, K) of every coupling.
+        penalties: γ of the functions of every coupling, shape (K,).
+        shapes: (K, channels) of every coupling.
+    """
+
+    objective: Objective
+    traces: tuple[Floats, ...]
+    penalties: tuple[Floats, ...]
+    shapes: tuple[tuple[int, int], ...]
+
+    def split(self, flat: Floats) -> list[Floats]:
+        """Coefficients of every coupling."""
+        bounds = np.cumsum([0, *(k * r for k, r in self.shapes)])
+        return [
+            flat[a:b].reshape(shape)
+            for a, b, shape in zip(bounds[:-1], bounds[1:], self.shapes, strict=True)
+        ]
+
+
+def posed(
     data: Sequence[FrictionData], parts: Sequence[FrictionPart], settings: FrictionSettings
-) -> Quadratic:
-    """All data as a triangle in the numbers of G = C Cᵀ, relative to ‖Γ‖ of the data.
+) -> Posed:
+    """The problem of a fit, relative to ‖Γ‖ of the data.
 
     Raises:
         InputError: too many functions, or data that are zero.
     """
-    sizes = tuple(sum(shapes_of(part)) for part in parts)
-    columns = sum(k * (k + 1) // 2 for k in sizes)
-    if columns > _MOST:
+    sizes = [sum(shapes_of(part)) for part in parts]
+    shapes = tuple((k, one.channels) for k, one in zip(sizes, settings.couplings, strict=True))
+    if (count := sum(k * r for k, r in shapes)) > _MOST:
         raise InputError(
-            f"couplings: {' and '.join(map(str, sizes))} functions make {columns} numbers of C Cᵀ; "
-            f"expected up to {_MOST}: lower degrees of basis and bonds"
+            f"couplings: {' and '.join(map(str, sizes))} functions, {count} coefficients: expected "
+            f"up to {_MOST}: lower degrees of basis and bonds, or channels"
         )
     functions = [CouplingFunctions(part) for part in parts]
     weights = weights_of(data, settings)
-    rows = Accumulator(columns)
-    traces = [np.zeros((k, k)) for k in sizes]
-    for one, weight in zip(data, weights, strict=True):
-        blocks = [f.blocks(one.structure) for f in functions]
-        for total, trace in zip(traces, rows_of(one, blocks, weight, rows), strict=True):
-            total += trace
-    return Quadratic(rows.finish(), sizes, tuple(traces))
+    rows = [
+        Rows(one, [f.blocks(one.structure) for f in functions], weight)
+        for one, weight in zip(data, weights, strict=True)
+    ]
+    traces = tuple(np.sum([one.traces[k] for one in rows], axis=0) for k in range(len(parts)))
+    columns = sum(k * (k + 1) // 2 for k in sizes)
+    objective = Quadratic.of(rows, columns) if columns <= _FEW else Direct(rows)
+    penalties = tuple(
+        smoothness(part, settings, trace) for part, trace in zip(parts, traces, strict=True)
+    )
+    return Posed(objective, traces, penalties, shapes)
 
 
 def weights_of(data: Sequence[FrictionData], settings: FrictionSettings) -> list[Floats]:
@@ -177,44 +203,44 @@ def weights_of(data: Sequence[FrictionData], settings: FrictionSettings) -> list
     return [weight / np.sqrt(total) for weight in found]
 
 
-def _restart(
-    quadratic: Quadratic,
-    penalties: Sequence[Floats],
-    channels: Sequence[int],
-    settings: FrictionSettings,
-    seed: int,
-) -> tuple[Restart, list[Floats]]:
+def _restart(problem: Posed, settings: FrictionSettings, seed: int) -> tuple[Restart, list[Floats]]:
     """One minimisation from random coefficients of the size that the data ask for."""
     random = np.random.default_rng(seed)
-    shapes = list(zip(quadratic.sizes, channels, strict=True))
     start = []
-    for shape, trace in zip(shapes, quadratic.traces, strict=True):
+    for shape, trace in zip(problem.shapes, problem.traces, strict=True):
         size = np.sqrt(np.maximum(trace.diagonal(), 1e-300))
         start.append(random.standard_normal(shape) / size[:, None])
-    g = quadratic.residuals(start)[0] + quadratic.problem.targets  # what they predict
-    size = float(g @ quadratic.problem.targets) / max(float(g @ g), 1e-300)
-    start = [np.sqrt(max(size, 1e-6)) * c for c in start]
-
-    def split(flat: Floats) -> list[Floats]:
-        bounds = np.cumsum([0, *(k * r for k, r in shapes)])
-        return [
-            flat[a:b].reshape(shape)
-            for a, b, shape in zip(bounds[:-1], bounds[1:], shapes, strict=True)
-        ]
-
-    gamma = np.concatenate([np.repeat(p, r) for p, r in zip(penalties, channels, strict=True)])
-    flat = np.concatenate([c.ravel() for c in start])
-    found = minimise(
-        lambda c: [quadratic.residuals(split(c))],
-        flat,
-        gamma=gamma if gamma.any() else None,
-        settings=settings.solver,
+    flat = np.concatenate([c.ravel() for c in start]) * _scale(problem.objective, start)
+    gamma = np.concatenate(
+        [np.repeat(p, r) for p, (_, r) in zip(problem.penalties, problem.shapes, strict=True)]
     )
-    coefficients = split(found.at.coefficients)
-    loss = quadratic.loss(coefficients)
-    prior = float(np.sum((gamma * found.at.coefficients) ** 2))
-    told = Restart(seed, loss + prior, loss, found.at.iterations, found.stop.value)
-    return told, coefficients
+    iterations, stop = 0, ""
+    for times in _LADDER if gamma.any() else (1.0,):
+        found = minimise(
+            lambda c: problem.objective.residuals(problem.split(c)),
+            flat,
+            gamma=times * gamma if gamma.any() else None,
+            settings=settings.solver,
+        )
+        flat, stop = found.at.coefficients, found.stop.value
+        iterations += found.at.iterations
+    coefficients = problem.split(flat)
+    loss = problem.objective.loss(coefficients)
+    prior = float(np.sum((gamma * flat) ** 2))
+    return Restart(seed, loss + prior, loss, iterations, stop), coefficients
+
+
+def _scale(objective: Objective, start: list[Floats]) -> float:
+    """The factor of coefficients with which Γ is nearest to the data: |r(c)|² is a parabola in c².
+
+    Γ(s C) = s² Γ(C), so that |s² g - t|² of three s gives gᵀt and gᵀg.
+    """
+    zero, one, two = (
+        objective.loss([np.sqrt(square) * c for c in start]) for square in (0.0, 1.0, 2.0)
+    )
+    curvature = two - 2 * one + zero  # 2 gᵀg
+    slope = one - zero - 0.5 * curvature  # -2 gᵀt
+    return float(np.sqrt(max(-slope / max(curvature, 1e-300), 1e-6)))
 
 
 def turned(coefficients: Floats, trace: Floats, drop: float) -> Floats:
@@ -278,4 +304,5 @@ def errors_of(model: FrictionModel, data: Sequence[FrictionData]) -> Errors:
         off += float(np.sum(((one.of(gamma) - one.gamma) * one.mask) ** 2))
         size += float(np.sum((one.gamma * one.mask) ** 2))
         count += float(one.mask.sum())
-    return Errors(np.sqrt(off / max(size, 1e-300)), np.sqrt(off / count), least, len(data))
+    relative, rms = float(np.sqrt(off / max(size, 1e-300))), float(np.sqrt(off / count))
+    return Errors(relative, rms, least, len(data))

@@ -43,8 +43,9 @@ class Blocks:
 
     def factor(self, part: FrictionPart, atoms: int) -> Factor:
         """Σ, every output with noise of its own."""
-        values = self.values.transpose(0, 2, 1, 3)
-        values = np.ascontiguousarray(values.reshape(len(values), 3, -1))
+        blocks, outputs, _, width = self.values.shape
+        values = self.values.transpose(0, 2, 1, 3).reshape(blocks, 3, outputs * width)
+        values = np.ascontiguousarray(values)
         is_bond = part.coupling == "pair-wise"
         return Factor(self.rows, self.columns, values, atoms, self.sources, is_bond)
 

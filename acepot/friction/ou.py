@@ -25,7 +25,7 @@ _ITERATIONS = 2000
 def exact(
     columns: Floats, momenta: Floats, step: float, kt: float, random: np.random.Generator
 ) -> Floats:
-    """p + U [(e^(-λh) - 1) Uᵀp + √(kT (1 - e^(-2λh))) ξ] with S = U s Vᵀ and λ = s².
+    """P + U [(e^(-λh) - 1) Uᵀp + √(kT (1 - e^(-2λh))) ξ] with S = U s Vᵀ and λ = s².
 
     Args:
         columns: S, shape (…, n, m).
@@ -57,7 +57,11 @@ def cayley(
     (1 - a)² + 4a = (1 + a)²; but where hλ is far above 2 momenta change sign rather than decay.
 
     Args:
-        columns, momenta, step, kt, random: as of `exact`.
+        columns: S, shape (…, n, m).
+        momenta: p/√m, shape (…, n).
+        step: h.
+        kt: kT in the unit of p²/m.
+        random: of ξ.
     """
     noise = random.standard_normal((*columns.shape[:-2], columns.shape[-1]))
     along = np.einsum("...nm,...n->...m", columns, momenta)
@@ -75,7 +79,9 @@ def cayley_sparse(
     Args:
         sigma: S.
         momenta: p/√m, shape (atoms, 3).
-        step, kt, random: as of `exact`.
+        step: h.
+        kt: kT in the unit of p²/m.
+        random: of the noise.
 
     Raises:
         ConvergenceError: conjugate gradients do not converge.
@@ -106,7 +112,9 @@ def sweep(
     Args:
         sigma: S of pair-wise and on-site couplings.
         momenta: p/√m, shape (atoms, 3).
-        step, kt, random: as of `exact`.
+        step: h.
+        kt: kT in the unit of p²/m.
+        random: of the noise.
     """
     p = np.array(momenta)
     for factor in sigma.factors:

@@ -36,7 +36,7 @@ class Factor:
     @property
     def width(self) -> int:
         """Numbers that noise has for all sources."""
-        return self.sources * self.values.shape[2]
+        return int(self.sources * self.values.shape[2])
 
     @cached_property
     def matrix(self) -> bsr_array:

@@ -117,5 +117,5 @@ class FrictionThermostat:
         return ou.sweep(sigma, p, time, kt, random)
 
     def _stiffness(self, sigma: Sigma, time: float) -> float:
-        """The step times the largest rate, from random numbers that have no part in the dynamics."""
+        """The step times the largest rate, by random numbers apart from those of the dynamics."""
         return time * ou.largest_rate(sigma, np.random.default_rng(0))

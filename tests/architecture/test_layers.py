@@ -132,7 +132,11 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
-    "h5py": ("acepot.sampling.hdf5", "acepot.hamiltonian.formats.hdf5"),
+    "h5py": (
+        "acepot.friction.hdf5",
+        "acepot.hamiltonian.formats.hdf5",
+        "acepot.sampling.hdf5",
+    ),
     "pyscf": ("acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data"),
     "sisl": ("acepot.hamiltonian.formats.sisl_matrices",),
     "distributed": ("acepot.sampling.dask", "acepot.hal.reference.dask"),
@@ -410,7 +414,7 @@ def test_the_library_works_without_the_optional_packages() -> None:
     inside = (  # torch, h5py and distributed are imported when they are asked for
         "acepot.evaluate.torch", "acepot.sampling.hdf5", "acepot.sampling.journey",
         "acepot.sampling.run", "acepot.sampling.dask", "acepot.hal.asedb",
-        "acepot.hal.reference.dask", "acepot.hamiltonian.formats.hdf5",
+        "acepot.hal.reference.dask", "acepot.friction.hdf5", "acepot.hamiltonian.formats.hdf5",
         "acepot.hamiltonian.formats.deeptb", "acepot.hamiltonian.formats.deeph",
         "acepot.hamiltonian.formats.acehamiltonians", "acepot.hamiltonian.formats.sisl_matrices",
         "acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_data",

@@ -8,13 +8,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from friction_cases import FORMS, model, structure
 
 import acepot
 from acepot.errors import AceError, ModelFileError
 from acepot.friction.evaluator import FrictionEvaluator
 from acepot.io.modelfile.kinds import model_bytes
-
-from friction_cases import FORMS, model, structure
 
 
 def changed(data: bytes, change) -> bytes:
