@@ -21,7 +21,7 @@ except ImportError as error:
 __all__ = ["FrictionLangevin"]
 
 
-class FrictionLangevin(MolecularDynamics):  # type: ignore[misc]
+class FrictionLangevin(MolecularDynamics):
     """M u'' = F(u) - Γ(u) u' + √(2 kT) Σ(u) W' by BAOAB: one force and one Γ a step.
 
     With the positions and momenta of `atoms` and the state of `rng` a run goes on bit by bit.
@@ -47,7 +47,7 @@ class FrictionLangevin(MolecularDynamics):  # type: ignore[misc]
         rng: np.random.Generator,
         **options: Any,
     ) -> None:
-        super().__init__(atoms, timestep, **options)  # type: ignore[no-untyped-call]
+        super().__init__(atoms, timestep, **options)
         self.thermostat, self.rng = thermostat, rng
         self._kelvin = temperature_K
         self._fixed = np.zeros(len(atoms), dtype=bool)
@@ -64,7 +64,8 @@ class FrictionLangevin(MolecularDynamics):  # type: ignore[misc]
 
     def step(self, forces: np.ndarray | None = None) -> np.ndarray:
         """One step; the forces at its end."""
-        atoms, half = self.atoms, 0.5 * self.dt
+        atoms: Any = self.atoms
+        half = 0.5 * self.dt
         if forces is None:
             forces = atoms.get_forces(md=True)
         momenta = atoms.get_momenta() + half * forces
@@ -94,4 +95,5 @@ class FrictionLangevin(MolecularDynamics):  # type: ignore[misc]
 
     def _drift(self, momenta: np.ndarray, mass: np.ndarray, time: float) -> None:
         moves = np.where(self._fixed[:, None], 0.0, time * momenta / mass[:, None])
-        self.atoms.set_positions(self.atoms.positions + moves)
+        atoms: Any = self.atoms
+        atoms.set_positions(atoms.positions + moves)

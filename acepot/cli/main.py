@@ -28,6 +28,7 @@ VERBS = {
     "select": "choose the structures of a pool that are most worth labelling",
     "friction-fit": "fit a model of friction to friction tensors",
     "friction-eval": "errors of a model of friction, or its tensors for structures",
+    "friction-coarse": "a coarse model with friction, from fine trajectories",
     "ns": "nested sampling: phases of a model at constant pressure",
     "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
     "hamiltonian-convert": "matrices of another program in one file, tested",

@@ -7,7 +7,7 @@ are compared all the same, and the report says how far they are apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -171,13 +171,18 @@ def posed(
         )
     functions = [CouplingFunctions(part) for part in parts]
     weights = weights_of(data, settings)
-    rows = [
-        Rows(one, [f.blocks(one.structure) for f in functions], weight)
-        for one, weight in zip(data, weights, strict=True)
-    ]
-    traces = tuple(np.sum([one.traces[k] for one in rows], axis=0) for k in range(len(parts)))
+    traces = tuple(np.zeros((k, k)) for k in sizes)
+
+    def rows() -> Iterator[Rows]:
+        for one, weight in zip(data, weights, strict=True):
+            made = Rows(one, [f.blocks(one.structure) for f in functions], weight)
+            for total, trace in zip(traces, made.traces, strict=True):
+                total += trace
+            yield made
+
     columns = sum(k * (k + 1) // 2 for k in sizes)
-    objective = Quadratic.of(rows, columns) if columns <= _FEW else Direct(rows)
+    objective: Objective
+    objective = Quadratic.of(rows(), columns) if columns <= _FEW else Direct(list(rows()))
     penalties = tuple(
         smoothness(part, settings, trace) for part, trace in zip(parts, traces, strict=True)
     )

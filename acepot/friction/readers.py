@@ -24,7 +24,7 @@ __all__ = ["read_friction", "write_friction"]
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KEYS = ("numbers", "positions", "cell", "pbc", "friction_atoms", "Gamma")
 #: Part of a bond length: atoms are never so close, unless the cell is the transposed one.
-_CLOSE = 0.4
+_CLOSE = 0.25
 
 
 def read_friction(

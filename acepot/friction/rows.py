@@ -10,7 +10,7 @@ of the blocks at every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -130,7 +130,7 @@ class Quadratic:
     problem: Problem
 
     @classmethod
-    def of(cls, rows: Sequence[Rows], columns: int) -> Quadratic:
+    def of(cls, rows: Iterable[Rows], columns: int) -> Quadratic:
         """All rows compressed.
 
         Args:

@@ -110,7 +110,7 @@ class FrictionSettings(Settings):
     drop: float = 1e-12
     solver: Levenberg = field(
         default_factory=lambda: Levenberg(
-            iterations=500, gradient=1e-9, step=1e-10, loss=1e-7, damping=1e-3
+            iterations=300, gradient=1e-9, step=1e-10, loss=1e-7, damping=1e-3
         )
     )
 

@@ -47,14 +47,18 @@ class Start:
         repeat: how often it is repeated along a, b and c.
         run: folder of a run of any engine, relative to that of the TOML file, instead of a file:
             positions, velocities and cell are those of its last checkpoint.
+        masses: in amu by element, where they are not the standard ones: beads, isotopes.
     """
 
     file: str | None = None
     frame: int = 0
     repeat: tuple[int, int, int] = (1, 1, 1)
     run: str | None = None
+    masses: dict[str, float] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
+        for name, mass in self.masses.items():
+            _above_zero(f"masses.{name}", mass, "amu")
         for index, count in enumerate(self.repeat):
             _between(f"repeat[{index}]", count, 1, 1000)
         if self.run is None and self.file is None:

@@ -17,12 +17,13 @@ from acepot.basis.spec import BasisSpec
 from acepot.cli.main import main
 from acepot.errors import InputError
 from acepot.friction.data import FrictionData, soundness
-from acepot.friction.evaluator import FrictionEvaluator
-from acepot.friction.fit import errors_of, fit_friction, posed
+from acepot.friction.evaluator import FrictionEvaluator, shapes_of
+from acepot.friction.fit import errors_of, filled, fit_friction, posed
 from acepot.friction.prior import roughness
 from acepot.friction.readers import read_friction, write_friction
 from acepot.friction.report import kernel
 from acepot.friction.settings import CouplingSettings, FrictionSettings, empty_part
+from acepot.model import FrictionModel
 from acepot.structure import Structure
 
 
@@ -75,9 +76,9 @@ def test_the_prior_keeps_closer_pairs_than_any_in_the_data_from_exploding():
     truth = 12.5 * np.exp(-2 / (1 - (r / 5) ** 2))
     off = {}
     for strength in (0.0, 1e-6):
-        fit = fit_friction(dpd(4), dpd_settings(starts=1, smoothness=strength))
+        fit = fit_friction(dpd(2), dpd_settings(degree=20, starts=1, smoothness=strength))
         off[strength] = abs(kernel(FrictionEvaluator(fit.model), "Ar", "Ar", r)[0] / truth - 1)
-    assert off[1e-6] < 0.3 and off[0.0] > 3 * off[1e-6], off
+    assert off[1e-6] < 0.6 and off[0.0] > 3 * off[1e-6], off
 
 
 @pytest.mark.slow
@@ -112,16 +113,15 @@ def small(coupling: str, block: str, momentum: str) -> CouplingSettings:
 @pytest.mark.parametrize("form", FORMS)
 def test_friction_of_a_model_comes_back(form):
     """Whatever the form; the fit has the data exactly, from as many channels."""
-    truth = FrictionEvaluator(model(form))
-    atoms = [structure(seed) for seed in range(8)]
+    chosen, random = small(*form), np.random.default_rng(1)
+    part = empty_part(chosen, ["H", "Cu"])
+    size = sum(shapes_of(part))
+    truth = FrictionEvaluator(FrictionModel((filled(part, random.normal(size=(size, 2))),)))
+    atoms = [structure(seed) for seed in range(5)]
     data = [FrictionData(one, truth.gamma(one), np.arange(len(one))) for one in atoms]
-    whole = FrictionSettings(
-        couplings=(replace(settings(*form), channels=4),), smoothness=0.0, starts=1
-    )
-    if form[0] == "column-wise" or (form[0] == "on-site" and form[1] == "matrix"):
-        whole = replace(whole, solver=replace(whole.solver, iterations=60))
-    fit = fit_friction(data[:6], whole)
-    assert errors_of(fit.model, data[:6]).relative < 5e-2
+    whole = FrictionSettings(couplings=(replace(chosen, channels=4),), smoothness=1e-9, starts=1)
+    fit = fit_friction(data, replace(whole, solver=replace(whole.solver, iterations=40)))
+    assert errors_of(fit.model, data).relative < 1e-3
     assert fit.model.conserves_momentum == (form[2] == "conserved")
 
 
@@ -141,7 +141,7 @@ def test_compressed_data_give_the_same_loss_as_tensors(form, few, monkeypatch):
     data = FrictionData(at, np.zeros((15, 15)), kept, known)
     data = FrictionData(at, data.of(whole), kept, known)
     found = posed([data], [part], FrictionSettings(couplings=(chosen,))).objective
-    from acepot.friction.evaluator import CouplingFunctions, shapes_of
+    from acepot.friction.evaluator import CouplingFunctions
 
     x = random.normal(size=(sum(shapes_of(part)), 2))
     blocks = CouplingFunctions(part).blocks(at)
@@ -163,8 +163,6 @@ def test_compressed_data_give_the_same_loss_as_tensors(form, few, monkeypatch):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_prior_has_a_number_for_every_function(form):
-    from acepot.friction.evaluator import shapes_of
-
     part = empty_part(settings(*form), ["H", "Cu"])
     gamma = roughness(part, 2.0)
     assert gamma.shape == (sum(shapes_of(part)),) and gamma.min() >= 1.0
