@@ -1,4 +1,4 @@
-"""Coarse-graining of a system with a known answer: python benchmarks/oscillator_bath.py DIR
+"""Coarse-graining of a system with a known answer: python benchmarks/oscillator_bath.py DIR.
 
 Particles, and for each pair of them a bath of harmonic oscillators coupled to a function g of their
 distance: the potential of mean force is the pair potential V, the friction γ Σ ∇g ∇gᵀ with the
@@ -90,11 +90,13 @@ class Fine:
         self.v = self.random.normal(size=shape) * np.sqrt(KT)
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors and distances of all pairs, nearest images."""
         d = self.x[:, self.j] - self.x[:, self.i]
         d = d - BOX * np.round(d / BOX)
         return d, np.linalg.norm(d, axis=2)
 
     def forces(self) -> tuple[np.ndarray, np.ndarray]:
+        """On particles and on oscillators."""
         d, r = self.pairs()
         g, slope = coupling(r)
         bath = np.einsum("rpa,pa->rp", self.q, self.c) - g * self.stiffness

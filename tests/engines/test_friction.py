@@ -32,7 +32,7 @@ seed = 3
 every = 10
 checkpoint = 20
 """
-ENGINES = ["ase"]
+ENGINES = ["ase", "openmm", "ipi"]
 
 
 def friction(momentum: str = "conserved") -> FrictionModel:
