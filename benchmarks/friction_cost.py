@@ -57,6 +57,24 @@ def silicon(side: int) -> Structure:
     return Structure(np.full(len(places), 14), places, side * 5.43 * np.eye(3), True)
 
 
+def rows(potential: Potential, evaluator: FrictionEvaluator, side: int) -> None:
+    """Print one row."""
+    at, random = silicon(side), np.random.default_rng(3)
+    sigma = evaluator.sigma(at)
+    p = random.normal(size=(len(at), 3))
+    scaled = sigma.scaled(np.full(len(at), 1 / np.sqrt(28.0)))
+    force = least(lambda: potential.compute(at))
+    made = least(lambda: evaluator.sigma(at))
+    noise = least(lambda: sigma.noise(random))
+    step = least(lambda: ou.cayley_sparse(scaled, p, 1.0, 1e-6, random))
+    print(
+        f"{len(at):6d} {len(sigma.factors[0].rows):7d} {1e3 * force:7.1f} "
+        f"{1e3 * made:7.1f} {1e3 * noise:7.1f} {(made + noise) / force:15.2f} "
+        f"{1e3 * step:16.1f}",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print the table."""
     potential = Potential(load(MODEL.read_bytes()), threads=1)
@@ -67,21 +85,7 @@ def main() -> None:
         print(f"\npair-wise vectors, 3 channels, {name}; ms, CPU time, least of {REPEATS}")
         print(" atoms   bonds  forces       Σ   noise  Σ+noise/forces  O-step (Cayley)")
         for side in (4, 5, 6, 8):
-            at, random = silicon(side), np.random.default_rng(3)
-            sigma = evaluator.sigma(at)
-            p = random.normal(size=(len(at), 3))
-            scaled = sigma.scaled(np.full(len(at), 1 / np.sqrt(28.0)))
-            force = least(lambda at=at: potential.compute(at))
-            made = least(lambda at=at: evaluator.sigma(at))
-            # the first product makes the transposed matrix, later ones have it
-            noise = least(lambda s=sigma: s.noise(random))
-            step = least(lambda s=scaled, p=p: ou.cayley_sparse(s, p, 1.0, 1e-6, random))
-            print(
-                f"{len(at):6d} {len(sigma.factors[0].rows):7d} {1e3 * force:7.1f} "
-                f"{1e3 * made:7.1f} {1e3 * noise:7.1f} {(made + noise) / force:15.2f} "
-                f"{1e3 * step:16.1f}",
-                flush=True,
-            )
+            rows(potential, evaluator, side)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,11 @@ def _describe_hamiltonian(model: HamiltonianModel) -> Lines:
     for symbol, letters in model.orbitals.shells.items():
         held = f", {model.electrons[symbol]:g} electrons" if model.electrons else ""
         lines.append((f"orbitals {symbol}", f"{' '.join(letters)}{held}"))
-    parts = {"onsite": model.onsite, "hopping": model.hopping, "overlap": model.overlap}
+    parts: dict[str, TensorModel | BondModel | None] = {
+        "onsite": model.onsite,
+        "hopping": model.hopping,
+        "overlap": model.overlap,
+    }
     for name, part in parts.items():
         if part is None:
             lines.append((name, "none: orbitals of different atoms are orthonormal"))
