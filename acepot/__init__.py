@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from acepot.io.structures.extxyz import write_structures
     from acepot.laws import check
     from acepot.lowering import lower
-    from acepot.model import BondModel, HamiltonianModel, Model, TensorModel
+    from acepot.model import BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
     from acepot.potential import Potential, descriptors, site_evaluator
     from acepot.structure import Structure
 
@@ -43,6 +43,7 @@ __all__ = [
     "BondModel",
     "BondSpec",
     "Fit",
+    "FrictionModel",
     "HamiltonianModel",
     "Model",
     "Potential",
@@ -77,6 +78,7 @@ _HOMES = {
     "BondModel": "acepot.model",
     "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",
+    "FrictionModel": "acepot.model",
     "HamiltonianModel": "acepot.model",
     "Model": "acepot.model",
     "Potential": "acepot.potential",

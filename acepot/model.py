@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -281,8 +281,146 @@ def _check_outputs(model: TensorModel | BondModel, irreps: tuple[Irrep, ...]) ->
     object.__setattr__(model, "names", tuple(tuple(n) for n in names))
 
 
+#: The (L, parity) that a column of Σ may be made of: a vector, or a matrix of its parts.
+FRICTION_VECTOR = (Irrep(1, -1),)
+FRICTION_MATRIX = (Irrep(0, 1), Irrep(1, 1), Irrep(2, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class FrictionPart:
+    """One kind of coupling between friction and atoms: blocks of Σ in Γ = Σ Σᵀ.
+
+    Outputs of 1o are columns of Σ, a vector each; those of 0e, 1e and 2e with the same number are
+    the parts of a block of three columns. There are `channels` of them, each with noise of its own.
+    Of bonds, outputs "there r" are seen from i and "back r" from j: y_ij = there_ij + back_ji.
+
+    Args:
+        coupling: on-site: Σ_i has noise of its own. column-wise: noise of atom k, Σ_ik = y_ik and
+            Σ_kk of the sites. pair-wise: noise of the bond, w_ij = w_ji, Σ_ij = y_ij.
+        momentum: conserved: Σ_ij = there_ij - there_ji (pair-wise), or Σ_kk = -Σ_i Σ_ik
+            (column-wise); free: neither.
+        acts_on: elements of the atoms that feel friction.
+        bonds: the outputs of bonds; None: on-site.
+        sites: the outputs of sites (on-site, and column-wise where momentum is free).
+
+    Raises:
+        InputError: parts that do not fit each other.
+    """
+
+    coupling: Literal["on-site", "column-wise", "pair-wise"]
+    momentum: Literal["conserved", "free"]
+    acts_on: tuple[str, ...]
+    bonds: BondModel | None = None
+    sites: TensorModel | None = None
+
+    def __post_init__(self) -> None:
+        if self.coupling not in ("on-site", "column-wise", "pair-wise"):
+            raise InputError(f"coupling: expected a known one, got {self.coupling!r}")
+        conserved = self.momentum == "conserved"
+        if self.momentum not in ("conserved", "free") or (conserved and self.bonds is None):
+            raise InputError(f"momentum: not {self.momentum!r} with the coupling {self.coupling}")
+        wanted = (self.coupling != "on-site", self.coupling == "on-site" or self.two_sided_sites)
+        if (self.bonds is not None, self.sites is not None) != wanted:
+            raise InputError(
+                f"a {self.coupling} coupling, momentum {self.momentum}: expected "
+                f"{'bonds' if wanted[0] else 'no bonds'} and {'sites' if wanted[1] else 'no sites'}"
+            )
+        for model, names in ((self.bonds, self.bond_names), (self.sites, self.site_names)):
+            if model is None:
+                continue
+            if not (self.is_vector or set(model.irreps) <= set(FRICTION_MATRIX)):
+                raise InputError(
+                    f"outputs: expected 1o alone, or of 0e, 1e and 2e, got {model.irreps}"
+                )
+            if any(found != names for found in model.names) or not self.channels:
+                raise InputError(f"outputs: expected the names {names}, got {model.names}")
+            if any(len(c) != 1 for c in model.coefficients):
+                raise InputError("coefficients: expected one member, a committee has no place here")
+        known = {SYMBOLS[z] for z in self.numbers}
+        if not self.acts_on or not set(self.acts_on) <= known:
+            raise InputError(f"acts_on: expected some of {sorted(known)}, got {self.acts_on}")
+        both = self.bonds is not None and self.sites is not None
+        if both and self.bonds.numbers != self.sites.numbers:  # type: ignore[union-attr]
+            raise InputError("sites: expected the elements of the bonds")
+
+    @property
+    def two_sided_sites(self) -> bool:
+        """Whether a column-wise coupling has blocks of sites of their own."""
+        return self.coupling == "column-wise" and self.momentum == "free"
+
+    @property
+    def one(self) -> BondModel | TensorModel:
+        """The outputs that say what blocks look like."""
+        found = self.sites if self.bonds is None else self.bonds
+        if found is None:
+            raise InputError(f"a {self.coupling} coupling without outputs")
+        return found
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.one.numbers
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether a block of Σ is one column."""
+        return all(set(m.irreps) == set(FRICTION_VECTOR) for m in (self.bonds, self.sites) if m)
+
+    @property
+    def is_antisymmetric(self) -> bool:
+        """Whether Σ_ij = -Σ_ji is made of one set of outputs."""
+        return self.coupling == "pair-wise" and self.momentum == "conserved"
+
+    @property
+    def channels(self) -> int:
+        """Independent copies of a block."""
+        outputs = max((c.shape[1] for c in self.one.coefficients), default=0)
+        return outputs if self.bonds is None or self.is_antisymmetric else outputs // 2
+
+    @property
+    def site_names(self) -> tuple[str, ...]:
+        """Names of the outputs of sites."""
+        return tuple(f"there {r}" for r in range(self.channels))
+
+    @property
+    def bond_names(self) -> tuple[str, ...]:
+        """Names of the outputs of bonds."""
+        back = () if self.is_antisymmetric else tuple(f"back {r}" for r in range(self.channels))
+        return (*(f"there {r}" for r in range(self.channels)), *back)
+
+
+@dataclass(frozen=True, eq=False)
+class FrictionModel:
+    """Γ = Σ_parts Σ Σᵀ in amu/fs: symmetric and positive semidefinite, whatever its numbers.
+
+    Args:
+        parts: couplings with independent noise.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: no part, or parts of different elements.
+    """
+
+    parts: tuple[FrictionPart, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len({part.numbers for part in self.parts}) != 1:
+            raise InputError("parts: expected one or more, all of the same elements")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.parts[0].numbers
+
+    @property
+    def conserves_momentum(self) -> bool:
+        """Whether neither friction nor its noise moves the centre of mass."""
+        return all(part.momentum == "conserved" for part in self.parts)
+
+
 #: Everything that a model file may hold.
-AnyModel = Model | TensorModel | BondModel | HamiltonianModel
+AnyModel = Model | TensorModel | BondModel | HamiltonianModel | FrictionModel
 
 
 def known_shortest(model: Model) -> dict[str, float]:

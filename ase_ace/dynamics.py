@@ -1,4 +1,4 @@
-"""`acepot md` in ASE: LangevinBAOAB for nvt and npt, VelocityVerlet for nve.
+"""`acepot md` in ASE: LangevinBAOAB for nvt and npt, VelocityVerlet for nve, FrictionLangevin.
 
 The state is an NPZ file with positions, momenta, cell, step, momentum and force of the barostat and
 the state of the random numbers: a run that goes on from it is the same bit by bit.
@@ -17,6 +17,7 @@ import numpy as np
 import acepot
 from acepot import HamiltonianModel, Model, Potential
 from acepot.errors import InputError, MissingDependency
+from acepot.friction.thermostat import FrictionThermostat
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import GIGAPASCAL
 
@@ -31,6 +32,7 @@ except ImportError as error:
 
 from ase_ace.barostat import CellLangevin, state_shape
 from ase_ace.calculator import ACECalculator
+from ase_ace.friction import FrictionLangevin
 from ase_ace.tight_binding import TightBindingCalculator
 
 _TRAJECTORY = "trajectory.traj"
@@ -157,6 +159,10 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     ensemble, step = task.ensemble, task.config.run.timestep * units.fs
     if ensemble.kind == "nve":
         return VelocityVerlet(atoms, step)
+    if ensemble.friction_model is not None:
+        model = acepot.load(ensemble.friction_model, acepot.FrictionModel)
+        thermostat = FrictionThermostat(model, ensemble.friction_step, task.config.run.threads)
+        return FrictionLangevin(atoms, step, thermostat, ensemble.temperature, random)
     picosecond = 1000 * units.fs
     options: dict[str, Any] = {
         "temperature_K": ensemble.temperature,
@@ -176,4 +182,6 @@ def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Flo
     )
 
 
-ASE_ENGINE = EngineKind("ase", _TRAJECTORY, AseEngine, holds_atoms=True, ramps=True, slabs=True)
+ASE_ENGINE = EngineKind(
+    "ase", _TRAJECTORY, AseEngine, holds_atoms=True, ramps=True, slabs=True, friction=True
+)

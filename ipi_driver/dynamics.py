@@ -1,7 +1,8 @@
 """`acepot md` in i-PI: its own steps, in this process, with the potential as ffdirect.
 
 Langevin thermostat in the splitting BAOAB; npt with the isotropic barostat of Bussi, Zykova-Timan
-and Parrinello or that of Martyna, Tobias and Klein, with a Langevin thermostat of its own. The
+and Parrinello or that of Martyna, Tobias and Klein, with a Langevin thermostat of its own. A model
+of friction takes the place of the thermostat, with i-PI's own random numbers. The
 state is i-PI's RESTART with every digit: a run that goes on from it is the same bit by bit.
 """
 
@@ -16,6 +17,8 @@ import numpy as np
 from acepot.errors import InputError, MissingDependency
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import IPI
+
+from ipi_driver.friction import couple  # isort: skip
 
 try:
     from ipi.engine.simulation import Simulation
@@ -65,6 +68,8 @@ class IpiEngine:
             forcefield.bind(self._simulation.output_maker)
             forcefield.start()
         (self._system,) = self._simulation.syslist
+        if task.ensemble.friction_model is not None:
+            couple(self._system, task)
         if task.ensemble.cell == "anisotropic":
             _hold_angles(self._system.motion.barostat)
         self._step = int(self._simulation.step)
@@ -238,4 +243,6 @@ def _text(path: Path) -> str:
     return text
 
 
-IPI_ENGINE = EngineKind("ipi", _TRAJECTORY, IpiEngine, holds_atoms=True, ramps=True, slabs=True)
+IPI_ENGINE = EngineKind(
+    "ipi", _TRAJECTORY, IpiEngine, holds_atoms=True, ramps=True, slabs=True, friction=True
+)

@@ -2,8 +2,8 @@
 
 On the Reference platform, whose checkpoints hold the random numbers, and whose share of the time
 is small beside that of a force. The state is OpenMM's own checkpoint: a run that goes on from it
-is the same bit by bit, but for npt: OpenMM forgets how far the barostat had tuned the size of its
-trial moves, and tunes it again.
+is the same bit by bit. Friction of a model has a stepper of its own, and so has its state. In npt
+OpenMM forgets how far the barostat had tuned the size of its trial moves, and tunes it again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from acepot.errors import InputError
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import OPENMM
 from openmm_ace.force import create_force
+from openmm_ace.friction import FrictionStepper
 
 import openmm  # isort: skip - the line above says what to install where it is missing
 from openmm import app  # isort: skip
@@ -63,7 +64,12 @@ class OpenmmEngine:
         self._integrator = _integrator(task)
         platform = openmm.Platform.getPlatformByName("Reference")
         self._context = openmm.Context(_system(task, self._topology), self._integrator, platform)
-        if state is None:
+        self._friction: FrictionStepper | None = None
+        if task.ensemble.friction_model is not None:
+            if (cell := task.cell) is not None:
+                self._context.setPeriodicBoxVectors(*(_reduced(cell) / OPENMM.length))
+            self._friction = FrictionStepper(task, self._context, state)
+        elif state is None:
             self._context.setPositions(task.start.positions / OPENMM.length)
             velocities = task.start.velocities / OPENMM.length / _PICOSECOND
             cell = np.zeros((3, 3)) if task.cell is None else task.cell
@@ -79,6 +85,9 @@ class OpenmmEngine:
         """Go on by a number of steps."""
         try:
             with _told_once():
+                if self._friction is not None:
+                    self._rub(self._friction, steps)
+                    return
                 if not self._task.ramps:
                     self._integrator.step(steps)
                     return
@@ -87,6 +96,11 @@ class OpenmmEngine:
                     self._integrator.step(1)
         except openmm.OpenMMException as error:
             raise InputError(f"OpenMM: {error}") from error
+
+    def _rub(self, friction: FrictionStepper, steps: int) -> None:
+        for _ in range(steps):
+            friction.step(self._task.targets(friction.steps + 1)[0])
+        friction.show()
 
     def _aim(self, kelvin: float, pressure: float) -> None:
         self._integrator.setTemperature(kelvin)
@@ -119,7 +133,10 @@ class OpenmmEngine:
 
     def save(self, path: Path) -> None:
         """Write OpenMM's checkpoint."""
-        path.write_bytes(self._context.createCheckpoint())
+        if self._friction is not None:
+            self._friction.save(path)
+        else:
+            path.write_bytes(self._context.createCheckpoint())
 
     def close(self) -> None:
         """Close the trajectory."""
@@ -240,7 +257,7 @@ def _barostat(task: Task) -> openmm.Force:
 
 def _integrator(task: Task) -> openmm.Integrator:
     step = task.config.run.timestep * _PICOSECOND
-    if task.ensemble.kind == "nve":
+    if task.ensemble.kind == "nve" or task.ensemble.friction_model is not None:
         return openmm.VerletIntegrator(step)
     integrator = openmm.LangevinMiddleIntegrator(
         task.ensemble.temperature, task.ensemble.friction, step
@@ -250,5 +267,5 @@ def _integrator(task: Task) -> openmm.Integrator:
 
 
 OPENMM_ENGINE = EngineKind(
-    "openmm", _TRAJECTORY, OpenmmEngine, holds_atoms=True, ramps=True, slabs=True
+    "openmm", _TRAJECTORY, OpenmmEngine, holds_atoms=True, ramps=True, slabs=True, friction=True
 )

@@ -26,6 +26,9 @@ VERBS = {
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
     "hal": "hyperactive learning: a model from a few structures and a reference",
     "select": "choose the structures of a pool that are most worth labelling",
+    "friction-fit": "fit a model of friction to friction tensors",
+    "friction-eval": "errors of a model of friction, or its tensors for structures",
+    "friction-coarse": "a coarse model with friction, from fine trajectories",
     "ns": "nested sampling: phases of a model at constant pressure",
     "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
     "hamiltonian-convert": "matrices of another program in one file, tested",
@@ -54,6 +57,7 @@ _EPILOG = """examples:
   acepot hal silicon.toml --out run                    learn from a reference, actively
   acepot select md.xyz --model run/model.acepot --posterior run/posterior.acepot --count 50 \
       --out chosen.extxyz                              most worth labelling
+  acepot friction fit friction.toml --out friction     a model of friction
   acepot ns silicon.toml --out run                     nested sampling
   acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
   acepot hamiltonian fit silicon.npz --out SiH         a Hamiltonian in atomic orbitals

@@ -15,9 +15,9 @@ from acepot.io.files import content, is_pipe, opened_bytes
 from acepot.io.foreign import MODELS, kind_of
 from acepot.io.pace.acetext import START
 from acepot.io.pace.read import model_of_text
-from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
+from acepot.model import AnyModel, BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
 
-M = TypeVar("M", Model, TensorModel, BondModel, HamiltonianModel)
+M = TypeVar("M", Model, TensorModel, BondModel, HamiltonianModel, FrictionModel)
 Format = Literal["acepot", "ace1", "ace", "yace", "bbasis"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
@@ -60,8 +60,8 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
         path: the file, plain or compressed with xz, gzip or bzip2, whatever its suffix; or the
             bytes of an `.acepot` file.
         kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
-            `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals;
-            or several, `Model | HamiltonianModel`.
+            `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals,
+            `FrictionModel` for friction; or several, `Model | HamiltonianModel`.
 
     Raises:
         InputError: the file cannot be opened.

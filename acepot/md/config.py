@@ -47,14 +47,18 @@ class Start:
         repeat: how often it is repeated along a, b and c.
         run: folder of a run of any engine, relative to that of the TOML file, instead of a file:
             positions, velocities and cell are those of its last checkpoint.
+        masses: in amu by element, where they are not the standard ones: beads, isotopes.
     """
 
     file: str | None = None
     frame: int = 0
     repeat: tuple[int, int, int] = (1, 1, 1)
     run: str | None = None
+    masses: dict[str, float] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
+        for name, mass in self.masses.items():
+            _above_zero(f"masses.{name}", mass, "amu")
         for index, count in enumerate(self.repeat):
             _between(f"repeat[{index}]", count, 1, 1000)
         if self.run is None and self.file is None:
@@ -85,6 +89,10 @@ class Ensemble:
         barostat_time: time constant of the barostat, ps (npt; OpenMM's has none).
         cell: what the barostat changes (npt). isotropic: the volume; anisotropic: the three lengths
             of a rectangular cell; full: lengths and angles.
+        friction_model: a model of friction in place of `friction` (nvt), relative to the folder of
+            the TOML file.
+        friction_step: how it is integrated: exact, by singular values; cayley, by conjugate
+            gradients; sweep, bond by bond; auto: what serves for the size and the time step.
     """
 
     temperature: float
@@ -93,6 +101,10 @@ class Ensemble:
     friction: float = 10.0
     barostat_time: float = 1.0
     cell: Literal["isotropic", "anisotropic", "full"] = field(default="isotropic", metadata=LATER)
+    friction_model: str | None = None
+    friction_step: Literal["auto", "exact", "cayley", "sweep"] = field(
+        default="auto", metadata=LATER
+    )
 
     def __post_init__(self) -> None:
         _above_zero("temperature", self.temperature, "K")
@@ -102,6 +114,12 @@ class Ensemble:
             raise InputError(f"pressure: expected -1e6 to 1e6 GPa, got {self.pressure:g}")
         if self.cell != "isotropic" and self.kind != "npt":
             raise InputError(f"cell: {self.cell!r} is for kind = 'npt', got kind = {self.kind!r}")
+        if self.friction_model is not None and self.kind != "nvt":
+            raise InputError(f"friction_model: expected kind = 'nvt', got kind = {self.kind!r}")
+        if self.friction_step != "auto" and self.friction_model is None:
+            raise InputError(
+                f"friction_step: expected a friction_model beside it, got {self.friction_step!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -333,6 +351,7 @@ def load_config(path: str | Path) -> MDConfig:
         config,
         model=str(path.parent / config.model),
         structure=_renamed(config.structure, lambda name: str(path.parent / name)),
+        ensemble=_with_friction(config.ensemble, lambda name: str(path.parent / name)),
     )
 
 
@@ -354,12 +373,20 @@ def dump_config(config: MDConfig, folder: str | Path) -> str:
         config,
         model=relative(config.model),
         structure=_renamed(config.structure, relative),
+        ensemble=_with_friction(config.ensemble, relative),
         run=replace(config.run, initial_temperature=start),
     )
     if config.ramp:  # a run that is made longer keeps its ramp
         steps = config.ramp.steps or config.run.steps
         resolved = replace(resolved, ramp=replace(config.ramp, steps=steps))
     return to_toml(to_mapping(resolved))
+
+
+def _with_friction(ensemble: Ensemble, name: Callable[[str], str]) -> Ensemble:
+    """The same ensemble, its model of friction, if any, called otherwise."""
+    if ensemble.friction_model is None:
+        return ensemble
+    return replace(ensemble, friction_model=name(ensemble.friction_model))
 
 
 def _renamed(start: Start, name: Callable[[str], str]) -> Start:

@@ -224,6 +224,7 @@ class EngineKind:
         slabs: whether it takes structures that are periodic along one or two directions, as
             `Task.pbc` says; where it does not, they are refused.
         ramps: whether it follows `Task.targets`; where it does not, ramps are refused.
+        friction: whether it takes `Ensemble.friction_model`; where it does not, that is refused.
     """
 
     name: str
@@ -232,3 +233,4 @@ class EngineKind:
     holds_atoms: bool = False
     ramps: bool = False
     slabs: bool = False
+    friction: bool = False

@@ -37,7 +37,7 @@ _START = "start.extxyz"
 #: when it stops.
 _FREE = (
     "run.threads", "lammps.ranks", "model", "structure.file", "structure.run",
-    "committee.energy_threshold", "committee.force_threshold",
+    "committee.energy_threshold", "committee.force_threshold", "ensemble.friction_model",
 )  # fmt: skip
 _EQUILIBRATION, _RUN = 0, 1
 
@@ -121,6 +121,8 @@ def _begun(
         return change.key == "run.steps" or change.key in _FREE
 
     contents = {"model": digest(config.model), "structure": digest(structure)}
+    if config.ensemble.friction_model is not None:
+        contents["friction"] = digest(config.ensemble.friction_model)
     toml = dump_config(config, home.path.resolve())
     last = home.begin(toml, {"engine": kind.name}, contents, may_change=may_change)
     if last is None and config.structure.run is not None:
@@ -138,6 +140,8 @@ def _check(config: MDConfig, kind: EngineKind, atoms: Atoms, structure: Path) ->
     """Refuse what an engine cannot do."""
     if config.ramp and not kind.ramps:
         raise InputError(f"ramp: the engine {kind.name} has none")
+    if config.ensemble.friction_model is not None and not kind.friction:
+        raise InputError(f"ensemble.friction_model: the engine {kind.name} cannot use one")
     if any(atoms.pbc) and not atoms.periodic and not kind.slabs:
         raise InputError(
             f"{structure}: expected a structure that is periodic along all three "

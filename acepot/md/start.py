@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.basis.species import atomic_number
 from acepot.errors import InputError
 from acepot.io.structures.datasets import read_structures
 from acepot.masses import masses
@@ -54,7 +55,7 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
             f"structure.repeat: expected 1 along directions that are not periodic ({structure.name}"
             f" has pbc {pbc.tolist()}), got {repeat.tolist()}"
         )
-    mass = masses(structure.numbers)
+    mass = _masses(config, structure.numbers)
     moves = velocities(structure, mass) if config.keeps_velocities else np.zeros_like(positions)
     if pbc.any():
         stands = upright(positions, cell, pbc)
@@ -74,7 +75,7 @@ def prepare(config: MDConfig, file: Path | None = None) -> Atoms:
     numbers = np.tile(structure.numbers, len(shifts))
     moved = (positions[None] + shifts[:, None]).reshape(-1, 3)
     cell = cell * repeat[:, None]
-    mass = masses(numbers)
+    mass = _masses(config, numbers)
     fixed = np.tile(_held(config, structure), len(shifts))
     if not config.keeps_velocities:
         moves = _drawn(config, mass)
@@ -91,6 +92,17 @@ def source(config: MDConfig) -> Path:
     """
     start = config.structure
     return Path(start.file or "") if start.run is None else snapshot(Path(start.run))
+
+
+def _masses(config: MDConfig, numbers: NDArray[np.int64]) -> Floats:
+    """Masses in amu, shape (n,): standard ones, unless the configuration says others."""
+    found = np.array(masses(numbers))
+    for symbol, mass in config.structure.masses.items():
+        mine = numbers == atomic_number(symbol)
+        if not mine.any():
+            raise InputError(f"structure.masses: the structure has no {symbol}")
+        found[mine] = mass
+    return found
 
 
 def _chosen(config: MDConfig, file: Path) -> Structure:

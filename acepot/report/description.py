@@ -27,7 +27,14 @@ from acepot.evaluate.native import (
 from acepot.io.files import about
 from acepot.io.registry import load
 from acepot.lowering import lower
-from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
+from acepot.model import (
+    AnyModel,
+    BondModel,
+    FrictionModel,
+    HamiltonianModel,
+    Model,
+    TensorModel,
+)
 from acepot.tables import Tables
 
 Lines = list[tuple[str, str]]
@@ -55,9 +62,28 @@ def _describe_contents(model: AnyModel) -> Lines:
         lines += [*_describe_outputs(model), *_describe_tables(tables)]
     elif isinstance(model, HamiltonianModel):
         lines += _describe_hamiltonian(model)
+    elif isinstance(model, FrictionModel):
+        lines += _describe_friction(model)
     else:
         lines += [("kind", "tensors of bonds"), *describe_basis(model.basis)]
         lines += [*_describe_bonds(model), *_describe_outputs(model)]
+    return lines
+
+
+def _describe_friction(model: FrictionModel) -> Lines:
+    """Couplings, one after the other, and the functions they are made of."""
+    lines: Lines = [("kind", "friction, in amu/fs")]
+    lines.append(("momentum", "conserved" if model.conserves_momentum else "not conserved"))
+    for number, part in enumerate(model.parts, 1):
+        block = "vectors" if part.is_vector else "matrices"
+        told = f"{part.coupling}, {block}, momentum {part.momentum}, {part.channels} channels"
+        lines += [(f"coupling {number}", told), ("acts on", " ".join(part.acts_on))]
+        if part.bonds is not None:
+            lines += [*describe_basis(part.bonds.basis), *_describe_bonds(part.bonds)]
+            lines += _describe_outputs(part.bonds)
+        if isinstance(part.sites, TensorModel):
+            lines += [*_describe_functions(part.sites, lower(part.sites))]
+            lines += _describe_outputs(part.sites)
     return lines
 
 
@@ -103,7 +129,11 @@ def _describe_hamiltonian(model: HamiltonianModel) -> Lines:
     for symbol, letters in model.orbitals.shells.items():
         held = f", {model.electrons[symbol]:g} electrons" if model.electrons else ""
         lines.append((f"orbitals {symbol}", f"{' '.join(letters)}{held}"))
-    parts = {"onsite": model.onsite, "hopping": model.hopping, "overlap": model.overlap}
+    parts: dict[str, TensorModel | BondModel | None] = {
+        "onsite": model.onsite,
+        "hopping": model.hopping,
+        "overlap": model.overlap,
+    }
     for name, part in parts.items():
         if part is None:
             lines.append((name, "none: orbitals of different atoms are orthonormal"))

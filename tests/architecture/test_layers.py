@@ -49,7 +49,7 @@ ROWS = (
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
-    ("acepot.hal", "acepot.hamiltonian"),
+    ("acepot.hal", "acepot.hamiltonian", "acepot.friction"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
@@ -68,9 +68,13 @@ BY_NAME = {
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
     "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch.module"),
-    "openmm_ace": ("acepot.evaluate.torch.module", "acepot.uncertainty.biased"),
-    "ase_ace": ("acepot.orbitals", "acepot.uncertainty.biased"),
-    "ipi_driver": ("acepot.uncertainty.biased",),
+    "openmm_ace": (
+        "acepot.evaluate.torch.module",
+        "acepot.friction.thermostat",
+        "acepot.uncertainty.biased",
+    ),
+    "ase_ace": ("acepot.friction.thermostat", "acepot.orbitals", "acepot.uncertainty.biased"),
+    "ipi_driver": ("acepot.friction.thermostat", "acepot.uncertainty.biased"),
 }
 #: What `acepot` exports, the promise to users; anything else may change.
 PUBLIC = (
@@ -81,6 +85,7 @@ PUBLIC = (
     "BondModel",
     "BondSpec",
     "Fit",
+    "FrictionModel",
     "HamiltonianModel",
     "Model",
     "Potential",
@@ -127,7 +132,11 @@ ONLY_IN = {
         "openmm_ace.torchmodule",
         "torch_ace",
     ),
-    "h5py": ("acepot.sampling.hdf5", "acepot.hamiltonian.formats.hdf5"),
+    "h5py": (
+        "acepot.friction.hdf5",
+        "acepot.hamiltonian.formats.hdf5",
+        "acepot.sampling.hdf5",
+    ),
     "pyscf": (
         "acepot.hamiltonian.formats.pyscf_matrices",
         "acepot.hamiltonian.pyscf_calculation",
@@ -228,7 +237,7 @@ def test_adapters_see_only_the_public_library(adapter: str) -> None:
                 "acepot.voigt",
                 *FOR_ADAPTERS.get(adapter, ()),
             }
-            if module == f"{adapter}.dynamics":
+            if module in (f"{adapter}.dynamics", f"{adapter}.friction"):
                 allowed |= {"acepot.md.engine"}
             inner = {t for t in targets if t.split(".")[0] == "acepot"}
             assert inner <= allowed, f"{module} imports {sorted(inner - allowed)}"
@@ -317,7 +326,7 @@ def test_every_name_in_all_exists(module: str) -> None:
 def test_the_public_names_are_those_promised() -> None:
     assert tuple(acepot._HOMES) == PUBLIC
     assert set(PUBLIC) - set(acepot.__all__) == {"AceModule", "SiteModule"}  # need torch
-    assert len(PUBLIC) <= 28  # what the README and the examples need; nothing is imported before
+    assert len(PUBLIC) <= 30  # what the README and the examples need; nothing is imported before
 
 
 # ------------------------------------------------------------------ what may stand where
@@ -408,7 +417,7 @@ def test_the_library_works_without_the_optional_packages() -> None:
     inside = (  # torch, h5py and distributed are imported when they are asked for
         "acepot.evaluate.torch", "acepot.sampling.hdf5", "acepot.sampling.journey",
         "acepot.sampling.run", "acepot.sampling.dask", "acepot.hal.asedb",
-        "acepot.hal.reference.dask", "acepot.hamiltonian.formats.hdf5",
+        "acepot.hal.reference.dask", "acepot.friction.hdf5", "acepot.hamiltonian.formats.hdf5",
         "acepot.hamiltonian.formats.deeptb", "acepot.hamiltonian.formats.deeph",
         "acepot.hamiltonian.formats.acehamiltonians", "acepot.hamiltonian.formats.sisl_matrices",
         "acepot.hamiltonian.formats.pyscf_matrices", "acepot.hamiltonian.pyscf_calculation",

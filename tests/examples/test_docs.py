@@ -17,6 +17,8 @@ from acepot.basis.species import SYMBOLS
 from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
+from acepot.friction import config as friction
+from acepot.friction.coarse import config as coarse
 from acepot.hal import config as hal
 from acepot.hamiltonian import config as hamiltonian
 from acepot.md import config as md
@@ -43,7 +45,7 @@ OF_BASES = tuple(
         "onsite", "hopping", "onsite_solver", "hopping_solver", "bonds.radial", "overlap.radial",
     )
 )  # fmt: skip
-FRONT = ROOT / "docs" / "front.md"
+FRONT, FRICTION = ROOT / "docs" / "front.md", ROOT / "docs" / "friction.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -104,6 +106,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "run.toml"
             path.write_text(text, encoding="utf-8")
             assert {MD_TOML: md, NS_TOML: ns}[page].load_config(path).model.endswith(".acepot")
+            continue
+        if page == FRICTION:
+            path = tmp_path / "friction.toml"
+            path.write_text(text, encoding="utf-8")
+            (coarse if "fine" in tomllib.loads(text) else friction).load_config(path)
             continue
         if page == FRONT:
             path = tmp_path / "search.toml"

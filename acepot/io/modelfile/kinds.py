@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 from acepot.basis.cache import RULES
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import replaced
-from acepot.io.modelfile import energy, hamiltonian, tensor
+from acepot.io.modelfile import energy, friction, hamiltonian, tensor
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted
-from acepot.model import AnyModel, BondModel, HamiltonianModel, Model, TensorModel
+from acepot.model import AnyModel, BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
 
 #: Raised when a reader of an older version could not understand the file.
 VERSION = 6
@@ -59,6 +59,9 @@ KINDS = {
         hamiltonian.decode,
         hamiltonian.arrays,
         hamiltonian.UNITS,
+    ),
+    "friction": ModelKind(
+        FrictionModel, friction.encode, friction.decode, friction.arrays, friction.UNITS
     ),
 }
 

@@ -1,0 +1,1 @@
+"""Friction that depends on the configuration: models, fits, dynamics, coarse-graining."""

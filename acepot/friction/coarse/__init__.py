@@ -1,0 +1,1 @@
+"""Coarse-graining: a potential of mean force and friction from fine trajectories."""
