@@ -46,13 +46,13 @@ _NAME = re.compile(r"([A-Z][a-z]?)([A-Z][a-z]?)?:([a-z]+)(?::([0-9.]+))?")
 _TRIED = np.linspace(0.8, 1.35, 56)
 
 
-def crystal(name: str, potential: Potential) -> Structure:
+def crystal(name: str, potential: Potential | None = None) -> Structure:
     """The crystal of a name, or the first structure of a file.
 
     Args:
         name: ELEMENTS:PROTOTYPE, such as Si:diamond or NaCl:rocksalt, with a lattice constant in Å
             behind another colon if wanted (Cu:fcc:3.6); or a file.
-        potential: finds the lattice constant where none is given.
+        potential: finds the lattice constant where none is given; None: it must be given.
 
     Returns:
         The conventional cell, periodic along all directions; not yet at rest.
@@ -76,6 +76,8 @@ def crystal(name: str, potential: Potential) -> Structure:
     unit = Structure(numbers, fractions @ shape, shape, True, name=name)
     if length is not None:
         return _scaled(unit, float(length))
+    if potential is None:
+        raise InputError(f"{name}: expected a lattice constant behind another colon, {name}:4.0")
     return _at_minimum(unit, potential)
 
 

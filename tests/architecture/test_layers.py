@@ -50,6 +50,7 @@ ROWS = (
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
     ("acepot.hal", "acepot.hamiltonian", "acepot.properties"),
+    ("acepot.defects",),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
