@@ -205,7 +205,7 @@ class Study:
         step, known = self.config.displacement, Observable.known["force_constants"]
         found = []
         for atom in _different(self.crystal):
-            for axis in np.eye(3):
+            for axis in _axes(self.crystal, atom):
                 said = whole.labelled(labels={"displaced": np.array([atom, *axis, step])})
                 result = self.reference.compute(whole)
                 phi = known.predicted(said, result, self._every)
@@ -321,6 +321,28 @@ def _different(unit: Structure) -> list[int]:
         if not any(same(other, index) for other in kept):
             kept.append(index)
     return kept
+
+
+def _axes(unit: Structure, atom: int) -> list[Floats]:
+    """Directions of displacements of an atom, of x, y and z those that no mirror exchanges."""
+    places = unit.positions - unit.positions[atom]
+    inverse = np.linalg.inv(unit.cell)
+
+    def exchanged(a: int, b: int) -> bool:
+        order = [0, 1, 2]
+        order[a], order[b] = b, a
+        vectors = unit.cell[:, order] @ inverse
+        if np.abs(vectors - np.rint(vectors)).max() > 1e-4:
+            return False
+        apart = (places[:, order][:, None] - places[None]) @ inverse
+        apart -= np.rint(apart)
+        return bool((np.abs(apart).max(axis=-1).min(axis=1) < 1e-4).all())
+
+    kept: list[int] = []
+    for axis in range(3):
+        if not any(exchanged(other, axis) for other in kept):
+            kept.append(axis)
+    return [np.eye(3)[axis] for axis in kept]
 
 
 def variants(config: DefectSettings) -> Sequence[Variant]:

@@ -14,8 +14,8 @@ __all__ = ["DISPLACED", "ForceConstants", "displaced"]
 
 #: The label that says which atom is displaced: its index, the direction and the displacement.
 DISPLACED = "displaced"
-#: Å; of central differences where a label is a derivative: exact to 1e-7.
-_STEP = 1e-4
+#: Å; of central differences where a label is a derivative: exact to 1e-8 of the largest.
+_STEP = 2e-5
 
 
 def displaced(structure: Structure) -> tuple[int, Floats, float]:

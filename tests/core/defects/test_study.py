@@ -175,6 +175,17 @@ def test_the_cheapest_step_is_named() -> None:
     assert "no model stayed" in advice(tried[:1], "vacancy", 0.5, 0.01)
 
 
+def test_displacements_are_those_that_symmetry_leaves() -> None:
+    from acepot.defects.study import _axes, _different
+    from acepot.properties.crystals import crystal
+
+    diamond, hexagonal = crystal("Si:diamond:5.4"), crystal("Ti:hcp:2.9")
+    assert _different(diamond) == [0, 4] and _different(crystal("W:bcc:3.2")) == [0]
+    assert len(_axes(diamond, 0)) == 1 and len(_axes(hexagonal, 0)) == 3
+    long = diamond.moved(diamond.positions * [1, 1, 1.1], diamond.cell * [1, 1, 1.1])
+    assert [int(np.argmax(axis)) for axis in _axes(long, 0)] == [0, 2]
+
+
 def test_profiles_fall_as_the_cube_of_the_distance(tungsten: Any) -> None:
     from acepot.defects.cells import defect_cell
     from acepot.properties.crystals import crystal
