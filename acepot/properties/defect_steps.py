@@ -88,6 +88,11 @@ def _defects(case: Case, defects: list[Defect]) -> Finding:
             one = _error(case, found.relaxed.structure, found.energy)
             name = f"{defect.name} ({found.atoms})"
             values.append(Value(name, one.value, "eV", one.error, one.how))
+            if found.energy < 0:
+                notes.append(
+                    f"{name}: NEGATIVE: the crystal is not the ground state, or the model has a "
+                    "hole where there were no data; see acepot check --holes."
+                )
             if not found.relaxed.is_at_rest:
                 notes.append(f"{name}: NOT at rest, {found.relaxed.force:.1e} eV/Å are left.")
     return Finding(tuple(values), tuple(notes))

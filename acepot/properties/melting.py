@@ -63,19 +63,21 @@ def melting(
     cube = repeated(rest, np.array([x, y, z]))
     runs = _Runs(model, settings, folder, say)
     t = settings.temperature
-    volumes = runs.run("crystal", cube, 2 * t, t, "npt", equilibrated=True)["volume"]
+    volumes = runs.run("crystal", cube, 2 * t, t, "npt", equilibrated=True)["volume_A3"]
     grown = np.cbrt(float(volumes.mean()) / cube.volume)
     both = repeated(rest, np.array([x, y, 2 * z]))
     both = both.moved(both.positions * grown, both.cell * grown)
     height = both.positions @ np.linalg.inv(both.cell)
-    held = Structure(both.numbers, both.positions, both.cell, True, fixed=height[:, 2] % 1 < 0.499)
+    held = Structure(
+        both.numbers, both.positions, both.cell, True, fixed=(height[:, 2] + 1e-6) % 1 < 0.499
+    )
     runs.run("melted", held, 2 * HOT * t, HOT * t, "nvt")
     runs.run("cooled", runs.last("melted"), t, t, "nvt")
     runs.run("relaxed", runs.last("cooled", free=True), t, t, "npt", cell="anisotropic")
     found = runs.run("both", runs.last("relaxed"), "keep", t, "nve", steps=settings.steps)
     half = {key: column[len(column) // 2 :] for key, column in found.items()}
-    temperature, error = blocked(half["temperature"])
-    pressure, _ = blocked(half["pressure"])
+    temperature, error = blocked(half["temperature_K"])
+    pressure, _ = blocked(half["pressure_GPa"])
     frames = read_structures(folder / "both" / "trajectory.traj")[0]
     part = crystalline(frames[len(frames) // 2 :], rest, (x, y, 2 * z))
     notes = [

@@ -142,7 +142,14 @@ def _body(findings: Findings, source: str, references: References, model: str) -
 def _style(note: str) -> str:
     bad = any(
         word in note
-        for word in ("IMAGINARY", "NOT at rest", "NO coexistence", "unstable", "fell into")
+        for word in (
+            "IMAGINARY",
+            "NOT at rest",
+            "NO coexistence",
+            "unstable",
+            "fell into",
+            "NEGATIVE",
+        )
     )
     return ' class="wrong"' if bad else ' class="faint"'
 

@@ -13,6 +13,8 @@ from acepot.properties.members import Members, open_model
 from acepot.properties.point_defects import at_rest, interstitials, vacancies
 from acepot.properties.relaxation import relaxed
 from acepot.properties.surfaces import slab, surface
+from acepot.uncertainty.posterior import Posterior
+from acepot.uncertainty.posterior_file import save_posterior
 
 MODEL = Path(__file__).parents[3] / "models" / "Si-mlearn" / "model.acepot"
 
@@ -101,4 +103,14 @@ def test_errors_to_first_order_are_those_of_members_that_relax(
 
 def test_members_are_those_of_the_committee_or_draws(tmp_path: Path) -> None:
     model = acepot.load(MODEL)
+    assert model.committee is not None
     assert np.array_equal(open_model(MODEL, count=3).coefficients, model.committee[:3])
+    rng = np.random.default_rng(0)
+    size = model.coefficients.shape[2]
+    posterior = Posterior(model, rng.normal(size=(size, 3)) / 1e4, 1.0)
+    save_posterior(posterior, tmp_path / "posterior.acepot")
+    drawn = open_model(MODEL, tmp_path / "posterior.acepot", count=4000)
+    off = drawn.coefficients - posterior.mean
+    assert np.linalg.matrix_rank(off) == 3
+    expected = np.linalg.norm(posterior.factor, axis=1)
+    assert np.allclose(off.std(axis=0), expected, rtol=0.08)
