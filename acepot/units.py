@@ -50,6 +50,8 @@ KILOJOULE_PER_MOLE = OPENMM.energy
 KILOCALORIE_PER_MOLE = 4.184 * KILOJOULE_PER_MOLE
 #: Boltzmann's constant in eV/K, exact.
 BOLTZMANN = 1.380649e-23 / _CHARGE
+#: Planck's constant in eV fs, exact.
+PLANCK = 6.62607015e-34 / _CHARGE * 1e15
 #: A gigapascal in eV/Å³, exact.
 GIGAPASCAL = 1e9 * 1e-30 / _CHARGE
 #: An atomic mass unit in eV fs²/Å² (CODATA 2022).

@@ -21,6 +21,8 @@ VERBS = {
     "eval": "errors of a model on labelled data, and its predictions",
     "info": "what is in a model file, how large a configured basis is, what runs a model here",
     "check": "test a model against the laws every potential obeys",
+    "properties": "lattice, elasticity, phonons, surfaces, defects, melting on one page",
+    "defects": "how far small training cells with a defect carry, with force constants or not",
     "plot": "draw dimer curves and, with data, parity plots",
     "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
@@ -51,6 +53,8 @@ _EPILOG = """examples:
   acepot eval Si/model.acepot test.xyz --report r.json errors on labelled data
   acepot info Si/model.acepot                          what is in a model file
   acepot check Si/model.acepot                         test it against the laws it must obey
+  acepot properties Si/model.acepot Si:diamond         what silicon is by this model
+  acepot defects tungsten.toml --out W-defects         which cells to compute for defects
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
   acepot md silicon.toml --engine ase --out run        molecular dynamics

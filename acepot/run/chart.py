@@ -47,7 +47,12 @@ def colour(number: int) -> str:
 
 
 def chart(
-    label: str, curves: Sequence[Curve], *, decades: bool = False, below: str = "Iteration"
+    label: str,
+    curves: Sequence[Curve],
+    *,
+    decades: bool = False,
+    below: str = "Iteration",
+    marks: Sequence[tuple[str, float]] = (),
 ) -> str:
     """Curves as SVG.
 
@@ -56,6 +61,7 @@ def chart(
         curves: of common axes.
         decades: whether the vertical axis is logarithmic.
         below: of the common axis.
+        marks: names of places on the common axis, which then stand instead of numbers.
     """
     kept = [_sound(curve, decades) for curve in curves]
     x, y = (np.concatenate([getattr(c, of) for c in kept] or [[]]) for of in "xy")
@@ -65,7 +71,7 @@ def chart(
     ]
     if len(x):
         across, up = _Axis.around(x), _Axis.around(y)
-        lines += _frame(across, up, decades, below)
+        lines += _frame(across, up, decades, below, marks)
         for number, curve in enumerate(kept):
             lines.append(_drawn(curve, across, up, colour(number)))
         lines += _key([curve.label for curve in kept])
@@ -146,7 +152,9 @@ def _key(labels: Sequence[str]) -> list[str]:
     return lines
 
 
-def _frame(across: _Axis, up: _Axis, decades: bool, below: str) -> list[str]:
+def _frame(
+    across: _Axis, up: _Axis, decades: bool, below: str, marks: Sequence[tuple[str, float]]
+) -> list[str]:
     """The axes of a chart with their numbers."""
     right, bottom = _WIDTH - _KEY, _HEIGHT - _BELOW
     lines = [
@@ -155,9 +163,21 @@ def _frame(across: _Axis, up: _Axis, decades: bool, below: str) -> list[str]:
         f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">'
         f"{escape(below)}</text>",
     ]
-    for tick in across.ticks:
-        at = _LEFT + across.part(tick) * (right - _LEFT)
-        lines.append(f'<text x="{at:.1f}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>')
+    names: dict[float, str] = {}
+    for name, place in marks:
+        names[place] = f"{names[place]}|{name}" if place in names else name
+    for place in names:
+        at = _LEFT + across.part(place) * (right - _LEFT)
+        lines.append(
+            f'<line x1="{at:.1f}" y1="{_ABOVE}" x2="{at:.1f}" y2="{bottom}" '
+            'style="stroke:var(--line)"/>'
+        )
+    shown = names or {tick: f"{tick:g}" for tick in across.ticks}
+    for place, name in shown.items():
+        at = _LEFT + across.part(place) * (right - _LEFT)
+        lines.append(
+            f'<text x="{at:.1f}" y="{bottom + 14}" text-anchor="middle">{escape(name)}</text>'
+        )
     for tick in up.ticks:
         at = _ABOVE + (1 - up.part(tick)) * (bottom - _ABOVE)
         text = f"{10**tick:.3g}" if decades else f"{tick:g}"

@@ -220,7 +220,7 @@ class UncertainPotential:
 
         Args:
             structures: atoms and cells.
-            observables: names; None: all that are known.
+            observables: names; None: all that every structure has.
 
         Returns:
             For each structure σ by name of the observable, flat, in the order of its rows: energy
@@ -229,7 +229,8 @@ class UncertainPotential:
         Raises:
             InputError: an unknown observable, or a structure that cannot be evaluated.
         """
-        names = list(Observable.known) if observables is None else list(observables)
+        universal = [name for name, one in Observable.known.items() if one.universal]
+        names = universal if observables is None else list(observables)
         wanted = [Observable.named(name, "observables") for name in names]
         return [
             {one.name: self.posterior.deviation(one.rows(s, self.design)) for one in wanted}

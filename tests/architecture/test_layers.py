@@ -49,7 +49,8 @@ ROWS = (
     ("acepot.report",),
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
-    ("acepot.hal", "acepot.hamiltonian", "acepot.friction"),
+    ("acepot.hal", "acepot.hamiltonian", "acepot.friction", "acepot.properties"),
+    ("acepot.defects",),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
@@ -144,6 +145,8 @@ ONLY_IN = {
     "sisl": ("acepot.hamiltonian.formats.sisl_matrices",),
     "distributed": ("acepot.sampling.dask", "acepot.hal.reference.dask"),
     "dask": (),
+    "phonopy": ("acepot.properties.force_constants", "acepot.properties.phonons"),
+    "seekpath": ("acepot.properties.force_constants",),
     "spglib": ("acepot.sampling.analysis.phases",),
     "freud": ("acepot.sampling.analysis.phases",),
     "anesthetic": ("acepot.sampling.analysis.nested_samples",),
@@ -411,7 +414,7 @@ def test_a_question_to_the_command_line_imports_nothing_that_it_does_not_need(wo
 def test_the_library_works_without_the_optional_packages() -> None:
     optional = (
         "ase", "matplotlib", "openmm", "torch", "spglib", "freud", "anesthetic", "h5py",
-        "distributed", "pyscf", "sisl",
+        "distributed", "pyscf", "sisl", "phonopy", "seekpath",
     )  # fmt: skip
     blocked = f"import sys\nfor n in {optional}: sys.modules[n] = None\n"
     inside = (  # torch, h5py and distributed are imported when they are asked for

@@ -14,6 +14,7 @@ import pytest
 
 from acepot.basis.choices import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
+from acepot.defects import settings as defects
 from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
@@ -46,6 +47,7 @@ OF_BASES = tuple(
     )
 )  # fmt: skip
 FRONT, FRICTION = ROOT / "docs" / "front.md", ROOT / "docs" / "friction.md"
+DEFECTS = ROOT / "docs" / "defects.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -116,6 +118,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "search.toml"
             path.write_text(text, encoding="utf-8")
             assert set(load_search(path).recipes()) > {"plain"}
+            continue
+        if page == DEFECTS:
+            path = tmp_path / "study.toml"
+            path.write_text(text, encoding="utf-8")
+            assert defects.load_config(path).size >= 8
             continue
         if page == HAL_TOML:
             path = tmp_path / "hal.toml"
@@ -211,6 +218,9 @@ KEYS = {
     MD_TOML: {key.name: key for key in keys(md.MDConfig)},
     NS_TOML: {key.name: key for key in keys(ns.NestedConfig)},
     FRONT: {key.name: key for key in keys(SearchSettings, prefix="search.")},
+    DEFECTS: {
+        key.name: key for key in keys(defects.DefectSettings) if not key.name.startswith(OF_FITS)
+    },
     HAL_TOML: {key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)},
     HAMILTONIAN_TOML: {
         key.name: key

@@ -73,9 +73,10 @@ class Observable(ABC):
         per_atom: whether every atom has these components.
         extensive: grows with the number n of atoms: rows are divided by √n, reports by n.
         weight: of its rows unless a configuration says otherwise.
+        universal: whether its rows need nothing but the structure.
         compiled: its name in the compiled row builder, where that makes its rows.
         demand: what must be in the training data for it to be fitted; "" demands nothing.
-        known: every observable by its name.
+        known: every observable by its name, those of the compiled row builder first.
     """
 
     name: ClassVar[str]
@@ -86,6 +87,7 @@ class Observable(ABC):
     per_atom: ClassVar[bool] = False
     extensive: ClassVar[bool] = False
     weight: ClassVar[float] = 1.0
+    universal: ClassVar[bool] = True
     compiled: ClassVar[Quantity | None] = None
     demand: ClassVar[str] = "such a label; name its key in data.keys"
     known: ClassVar[dict[str, Observable]] = {}
@@ -105,6 +107,11 @@ class Observable(ABC):
                     f"and the letter {other.letter!r} already"
                 )
         cls.known[name] = cls()
+        compiled = [one for one in cls.known.values() if one.compiled is not None]
+        others = [one for one in cls.known.values() if one.compiled is None]
+        ordered = {one.name: one for one in (*compiled, *others)}
+        cls.known.clear()
+        cls.known.update(ordered)
 
     @staticmethod
     def named(name: str, where: str) -> Observable:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from acepot.errors import InputError, MissingDependency
 from acepot.io.files import is_pipe, opened, opened_bytes
 from acepot.io.foreign import DATA, kind_of
-from acepot.io.structures import dcd, extxyz
+from acepot.io.structures import dcd, extxyz, phonopy
 from acepot.io.structures.atoms import from_atoms_list
 from acepot.io.structures.frames import to_structures
 from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys
@@ -31,6 +32,7 @@ def read_structures(
     A file that begins with a number of atoms is read as (extended) XYZ, compressed or not;
     every other one (.traj, .db, vasprun.xml, OUTCAR, ...) by ASE, if it is installed. Data files of
     LAMMPS are known by their header; they are read in its metal units, elements by their Masses.
+    FORCE_SETS and FORCE_CONSTANTS of phonopy are read with the supercell in a file beside them.
     DCD files are read if a topology.extxyz with their elements lies beside them.
 
     Args:
@@ -53,6 +55,9 @@ def read_structures(
         )
     if dcd.is_dcd(path):
         return to_structures(dcd.read(path), labels, str(path))
+    if phonopy.is_phonopy(path):
+        keys = replace(labels, others={**phonopy.KEYS, **labels.others})
+        return to_structures(phonopy.read(path), keys, str(path))
     if _is_xyz(path):
         return extxyz.read(path, labels, config_type_key=config_type_key)
     try:

@@ -68,9 +68,12 @@ def test_the_table_holds_what_reports_and_files_call_them() -> None:
         "energy": ("E", "eV/atom", 30.0),
         "forces": ("F", "eV/Å", 1.0),
         "virial": ("V", "eV/atom", 1.0),
+        "elastic_constants": ("C", "GPa", 0.1),
+        "force_constants": ("K", "eV/Å²", 1.0),
+        "formation_energy": ("D", "eV", 30.0),
     }
-    assert [o.size(7) for o in Observable.known.values()] == [1, 21, 6]
-    assert [len(o.components) for o in Observable.known.values()] == [1, 3, 6]
+    assert [o.size(7) for o in Observable.known.values()] == [1, 21, 6, 21, 21, 1]
+    assert [len(o.components) for o in Observable.known.values()] == [1, 3, 6, 21, 3, 1]
     assert Observable.known["energy"].factor(30.0, 9) == 10.0
     assert Observable.known["forces"].factor(2.0, 9) == 2.0
 
