@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.errors import InputError, MissingDependency
+from acepot.errors import InputError
 from acepot.evaluate.bound import BoundEvaluator, BoundStructures
 from acepot.evaluate.concatenated import concatenated
+from acepot.evaluate.deviating import DeviatingSum, DeviatingSums
+from acepot.evaluate.extension import (
+    VARIABLE,
+    available_threads,
+    built_instruction_sets,
+    chosen_instruction_set,
+    extension,
+    extension_file,
+    instruction_sets,
+    keep_apart,
+    most_l,
+    processors,
+)
+from acepot.evaluate.native_rows import NativeRowBuilder
 from acepot.evaluate.precision import Precision, checked_precision
 from acepot.evaluate.protocol import (
     CommitteeResult,
     Floats,
     OutputEnergies,
     Pullback,
-    Quantity,
     Result,
     SiteRows,
     Sites,
@@ -31,7 +40,6 @@ from acepot.evaluate.protocol import (
     named,
     no_pullback,
     no_sites,
-    row_count,
     species_of,
     strains_of,
 )
@@ -41,97 +49,14 @@ from acepot.structure import Structure
 from acepot.tables import Tables
 from acepot.voigt import from_voigt
 
-#: Forces an instruction set: avx512, avx2, baseline or neon (the default is the best there is).
-VARIABLE = "ACEPOT_INSTRUCTION_SET"
+__all__ = [
+    "VARIABLE", "NativeEvaluator", "NativeRowBuilder", "available_threads",
+    "built_instruction_sets", "chosen_instruction_set", "extension_file", "instruction_sets",
+    "keep_apart", "most_l", "processors",
+]  # fmt: skip
+
 #: Atoms a thread must have to be worth starting.
 _PER_THREAD = 64
-_ROWS_PER_THREAD = 16
-
-
-def instruction_sets() -> list[str]:
-    """Instruction sets this machine and this build have, the best last.
-
-    Raises:
-        MissingDependency: the extension was not built.
-    """
-    return list(_module().instruction_sets())
-
-
-def built_instruction_sets() -> list[str]:
-    """Instruction sets this build has, whether this machine has them or not.
-
-    Raises:
-        MissingDependency: the extension was not built.
-    """
-    return list(_module().built_instruction_sets())
-
-
-def chosen_instruction_set() -> str:
-    """What is used unless a caller says otherwise: as `VARIABLE` forces it, else the best."""
-    return os.environ.get(VARIABLE) or instruction_sets()[-1]
-
-
-def extension_file() -> Path:
-    """The compiled extension; what the installation holds for other compiled code is beside it.
-
-    Raises:
-        MissingDependency: the extension was not built.
-    """
-    return Path(_module().__file__)
-
-
-def most_l() -> int:
-    """The largest l of the harmonics that the compiled evaluator and row builder take.
-
-    Raises:
-        MissingDependency: the extension was not built.
-    """
-    return int(_module().most_l)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # only Linux tells
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def available_threads() -> int:
-    """OMP_NUM_THREADS if it is set, else the processors this process may use."""
-    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return int(text) if text.isdigit() and int(text) > 0 else processors()
-
-
-def keep_apart(
-    chosen: NDArray[np.bool_],
-    numbers: NDArray[np.int64],
-    positions: Floats,
-    cells: Floats,
-    periodic: bool,
-    least: Floats,
-) -> None:
-    """Take out of a choice of structures those in which atoms, or images, are too close.
-
-    All pairs are tried, in structures of a size, without a neighbour list.
-
-    Args:
-        chosen: is changed, shape (S,); those that are false are not looked at.
-        numbers: kinds of the atoms, rows of `least`, shape (S, n).
-        positions: in Å, shape (S, n, 3).
-        cells: lattice vectors as rows in Å, shape (S, 3, 3).
-        periodic: whether cells repeat along all three directions or along none.
-        least: shortest distances by both kinds in Å, symmetric, 0 where there is none, shape
-            (kinds, kinds).
-
-    Raises:
-        InputError: arrays that do not fit together, numbers beyond `least`, positions that are not
-            finite, or vectors that span no volume.
-        MissingDependency: the extension was not built.
-    """
-    try:
-        _module().keep_apart(chosen, numbers, positions, cells, periodic, least)
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 class NativeEvaluator:
@@ -158,7 +83,7 @@ class NativeEvaluator:
         instruction_set: str | None = None,
         precision: Precision = "double",
     ) -> None:
-        module = _module()
+        module = extension()
         if threads is not None and threads < 1:
             raise InputError(f"threads: expected 1 or more, got {threads}")
         checked_precision(precision)
@@ -305,19 +230,12 @@ class NativeEvaluator:
 
     # -------------------------------------------------------------- site outputs
 
-    def values(self, structures: Sequence[Structure], room: Floats | None = None) -> list[Sites]:
-        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C.
-
-        Args:
-            structures: atoms and cells.
-            room: takes them, shape (all atoms or more, width), so that no memory is asked for;
-                None: an array is made.
-        """
+    def values(self, structures: Sequence[Structure]) -> list[Sites]:
+        """y_io of every site (see `SiteEvaluator`), views of one array; stopped by Ctrl-C."""
         if not structures:
             return []
         atoms = concatenated(self.tables, structures)
-        n = len(atoms.species)
-        out = np.empty((n, self.width)) if room is None else room[:n]
+        out = np.empty((len(atoms.species), self.width))
         failed = self._handle.values(*atoms, self._threads(len(out)), out)
         return self._sites(structures, out, atoms.first, self._errors(structures, failed))
 
@@ -370,45 +288,46 @@ class NativeEvaluator:
             for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
         ]
 
-    def pullback_of_sums(
-        self, structures: Sequence[Structure], slopes: Floats, room: Floats | None = None
-    ) -> list[Pullback]:
-        """Forces and virials of a loss that depends on sums over sites alone.
+    def deviating_sums(
+        self, structures: Sequence[Structure], sums: DeviatingSums, weights: Floats
+    ) -> list[DeviatingSum]:
+        """E = c̄·b and σ of sums b over sites, and forces and virials of w_E E + w_σ σ.
 
-        The same as `pullback` with the same adjoints for every site, without as many copies.
+        For little more than plain forces: neighbours and products are made once for b and for the
+        derivatives, and all sites of a structure share their adjoints w_E c̄ + w_σ dσ/db.
 
         Args:
             structures: atoms and cells.
-            slopes: derivatives of the loss by the sum over sites of each value, shape
-                (structures, width).
-            room: is written over, as that of `values`.
+            sums: coefficients of the values, which are random numbers.
+            weights: w_E and w_σ of each structure, shape (S, 2).
 
         Raises:
-            InputError: slopes of another shape.
+            InputError: weights of another shape, or that are not finite; coefficients of another
+                number than there are values.
         """
-        if slopes.shape != (len(structures), self.width):
+        count, n = len(structures), sum(map(len, structures))
+        weights = np.ascontiguousarray(weights, dtype=float)
+        if weights.shape != (count, 2) or not np.isfinite(weights).all():
             raise InputError(
-                f"slopes: expected shape ({len(structures)}, {self.width}), got {slopes.shape}"
+                f"weights: expected finite numbers of shape ({count}, 2), got {weights}"
             )
         if not structures:
             return []
-        sound = np.asarray(np.isfinite(slopes).all(axis=1))
-        wrong = {
-            k: self._named(structures, k, InputError("slopes: expected finite numbers"))
-            for k in np.flatnonzero(~sound).tolist()
-        }
         atoms = concatenated(self.tables, structures)
-        n = len(atoms.species)
-        each = np.empty((n, self.width)) if room is None else room[:n]
-        for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist())):
-            each[a:b] = slopes[k] if sound[k] else 0.0
-        forces, virials = np.empty((1, n, 3)), np.empty((1, n, 3, 3))
-        failed = self._handle.pullback(*atoms, self._threads(n), each, forces, virials)
-        errors = self._errors(structures, failed) | wrong
+        products, sigma = np.empty(count), np.empty(count)
+        forces, virial = np.empty((1, n, 3)), np.empty((1, count, 3, 3))
+        try:
+            failed = self._handle.pull_deviation(
+                *atoms, self._threads(n), sums.mean, sums.rows, sums.triangular, weights,
+                products, sigma, forces, virial,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"sums: {error}") from None
+        errors = self._errors(structures, failed)
         return [
-            no_pullback(structures[k], errors[k])
+            DeviatingSum.failed(structures[k], errors[k])
             if k in errors
-            else Pullback(forces[0, a:b], virials[0, a:b])
+            else DeviatingSum(float(products[k]), float(sigma[k]), forces[0, a:b], virial[0, k])
             for k, (a, b) in enumerate(itertools.pairwise(atoms.first.tolist()))
         ]
 
@@ -514,86 +433,3 @@ class NativeEvaluator:
         self._require_energy("bind_many")
         threads = self._threads(sum(len(s) for s in structures))
         return BoundStructures(self, self.tables, structures, threads)
-
-
-class NativeRowBuilder:
-    """Design-matrix rows of linear models in C++, neighbour list included.
-
-    Args:
-        tables: a lowered basis of true scalars, or a linear model.
-        threads: how many to use for one structure. Several structures may be filled at once
-            from several threads of the caller, which is faster where there are many.
-        instruction_set: as for `NativeEvaluator`.
-
-    Raises:
-        MissingDependency: the extension was not built.
-        InputError: a model without design rows, or an unknown instruction set.
-    """
-
-    def __init__(
-        self, tables: Tables, threads: int = 1, instruction_set: str | None = None
-    ) -> None:
-        module = _module()
-        if tables.embeddings is not None:
-            raise InputError("rows: a nonlinear model has no design matrix")
-        if not tables.is_scalar:
-            raise InputError("rows: only true scalars have an energy; use reference")
-        if threads < 1:
-            raise InputError(f"threads: expected 1 or more, got {threads}")
-        self.tables = tables
-        self.threads = threads
-        try:
-            self._handle = module.RowBuilder(
-                table_bytes(tables), instruction_set or chosen_instruction_set()
-            )
-        except ValueError as error:
-            raise InputError(f"native: {error}") from None
-
-    @property
-    def instruction_set(self) -> str:
-        """The instruction set in use."""
-        return str(self._handle.instruction_set)
-
-    def fill(self, structure: Structure, quantities: Sequence[Quantity], out: Floats) -> None:
-        """Write the rows of one structure, and nothing else (see `RowBuilder`).
-
-        Raises:
-            InputError: an unknown element, a matrix of another shape or order, coinciding or too
-                close atoms.
-        """
-        first, rows = dict.fromkeys(("energy", "forces", "virial"), -1), 0
-        for quantity in quantities:
-            first[quantity] = rows
-            rows += row_count(quantity, len(structure))
-        if out.shape != (rows, self.tables.functions) or not out.flags.f_contiguous:
-            raise InputError(
-                f"out: expected shape {(rows, self.tables.functions)} in Fortran order, "
-                f"got {out.shape} with strides {out.strides}"
-            )
-        if rows == 0:
-            return
-        try:
-            self._handle.fill(
-                structure.positions,
-                species_of(self.tables, structure).astype(np.int32),
-                structure.cell,
-                structure.pbc.astype(np.int32),
-                max(1, min(self.threads, len(structure) // _ROWS_PER_THREAD)),
-                out,
-                *first.values(),
-            )
-        except ValueError as error:
-            raise named(structure, error) from None
-
-
-@cache
-def _module() -> Any:
-    try:
-        from acepot import _native
-    except ImportError as error:
-        raise MissingDependency(
-            "acepot's compiled evaluator is not there; build it with `pip install .` in the "
-            "source folder (needs a C++17 compiler), or ask for evaluator='reference', "
-            f"which is much slower ({error})"
-        ) from error
-    return _native

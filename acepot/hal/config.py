@@ -44,6 +44,8 @@ class Motion:
         temperature_end: K, at its end, to which it changes linearly; None: it stays.
         pressure: GPa, at the beginning of a walk; it counts where moves change the cell.
         pressure_end: GPa, at its end; None: it stays.
+        onward: a walk that the criterion ended goes on from there under the next model, up to its
+            last step; else the next one begins at a first structure.
     """
 
     temperature: float
@@ -54,6 +56,7 @@ class Motion:
     temperature_end: float | None = None
     pressure: float = 0.0
     pressure_end: float | None = None
+    onward: bool = True
 
     def __post_init__(self) -> None:
         between("walkers", self.walkers, 1, 10_000)

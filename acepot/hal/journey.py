@@ -25,8 +25,8 @@ from acepot.hal.reference.pool import Reference
 from acepot.hal.reference.queue import Files
 from acepot.hal.start import first_structures, perturbed
 from acepot.hal.state import Job, State, read_state, write_state
-from acepot.hal.surface import Measured
-from acepot.hal.walk import END, Walks, begun
+from acepot.hal.surface import Measured, Surface
+from acepot.hal.walk import CRITERION, END, Walks, begun, go_on
 from acepot.hal.walker import Walker
 from acepot.run.checkpoint import Checkpoint
 from acepot.run.folder import RunFolder, going_on_from
@@ -150,12 +150,10 @@ class Journey:
 
     def _cycle(self, stopped: Event) -> None:
         state, config = self.state, self._config
-        if not state.walkers:
-            count = min(config.motion.walkers, config.stop.references - state.begun)
-            state.walkers = begun(config, self._starts, state.next_start, state.cycle, count)
-            state.next_start = (state.next_start + count) % len(self._starts)
         surface = self._learner.surface(state.cycle)
         begin = time.perf_counter()
+        if not state.jobs and all(w.ended == CRITERION for w in state.walkers):
+            self._set_out(surface)
         walks = Walks(config, state.cycle, state.walkers, surface, self._distances)
         for job in state.jobs:
             self._submit(job)
@@ -174,6 +172,16 @@ class Journey:
         ended = [w.ended for w in state.walkers]
         state.quiet = state.quiet + 1 if all(one == END for one in ended) else 0
         self._settle()
+
+    def _set_out(self, surface: Surface) -> None:
+        """The walkers of a new cycle: those that go on, then new ones."""
+        state, config = self.state, self._config
+        count = min(config.motion.walkers, config.stop.references - state.begun)
+        state.walkers = [w for w in state.walkers if w.step < config.motion.steps][:count]
+        go_on(config, state.walkers, surface)
+        numbers = range(len(state.walkers), count)
+        state.walkers += begun(config, self._starts, state.next_start, state.cycle, numbers)
+        state.next_start = (state.next_start + len(numbers)) % len(self._starts)
 
     def _ended(self, walker: Walker) -> None:
         """Order the labels of where a walk ended, unless it never left or nobody wants them."""
@@ -281,7 +289,8 @@ class Journey:
             self._learner.teach(train)
         state.lessons = self._learner.lessons
         self.spent["fits"] += time.perf_counter() - begin
-        state.cycle, state.walkers, state.jobs = state.cycle + 1, [], []
+        onward = [w for w in state.walkers if w.ended == CRITERION and self._config.motion.onward]
+        state.cycle, state.walkers, state.jobs = state.cycle + 1, onward, []
         state.finished = self._why_finished()
         self._flush()
         self._published.cycle(self.records, state, self._learner)

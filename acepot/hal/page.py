@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
-from acepot.hal.columns import LABELLED, TRIGGERS, WALKS
+from acepot.hal.columns import LABELLED, TRIGGERS, USES, WALKS
 from acepot.hal.config import HalConfig
+from acepot.hal.influence import influence
 from acepot.hal.learner import Learner
 from acepot.hal.state import State
 from acepot.io.files import replaced
@@ -56,6 +57,10 @@ def draw(folder: Path, config: HalConfig, state: State, learner: Learner) -> Non
         "<h2>Errors of the fit</h2>",
         _fit_table(learner),
     ]
+    if state.finished:  # it takes the rows of all structures once more
+        trained = labels["use"] == USES.index("train")
+        numbers = labels["calculation"][trained].astype(int).tolist()
+        body += ["<h2>Leverage</h2>", influence(learner.fit.left_out, numbers)]
     with replaced(folder / PAGE) as file:
         file.write(page(name, body, again=None if state.finished else _AGAIN))
 

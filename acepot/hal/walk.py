@@ -12,11 +12,11 @@ from acepot.hal.config import HalConfig
 from acepot.hal.dynamics import FAILED, Dynamics, begin
 from acepot.hal.guards import TOUCHED, reason
 from acepot.hal.surface import Surface
-from acepot.hal.walker import Walker
+from acepot.hal.walker import RUNNING, Walker
 from acepot.sampling.distances import MinimumDistances
 from acepot.structure import Structure
 
-__all__ = ["CRITERION", "END", "Walks", "begun"]
+__all__ = ["CRITERION", "END", "Walks", "begun", "go_on"]
 
 #: Why a walk ended.
 CRITERION, END = "criterion", "end"
@@ -25,7 +25,7 @@ _QUANTILE = 0.9
 
 
 def begun(
-    config: HalConfig, starts: Sequence[Structure], first: int, cycle: int, count: int
+    config: HalConfig, starts: Sequence[Structure], first: int, cycle: int, numbers: Sequence[int]
 ) -> list[Walker]:
     """New walkers, each from the next structure in turn, not evaluated yet.
 
@@ -34,16 +34,37 @@ def begun(
         starts: structures from which walks begin.
         first: whose turn it is.
         cycle: of the run.
-        count: how many walkers.
+        numbers: of the walkers in that cycle.
     """
     walkers = []
-    for k in range(count):
+    for k, number in enumerate(numbers):
         place = (first + k) % len(starts)
-        random = chance(config.run.seed, Use.VELOCITIES, cycle, k)
+        random = chance(config.run.seed, Use.VELOCITIES, cycle, number)
         walker = Walker.at(starts[place], config.motion.temperature, random, len(config.moves))
         walker.start = place
         walkers.append(walker)
     return walkers
+
+
+def go_on(config: HalConfig, walkers: Sequence[Walker], surface: Surface) -> None:
+    """Let walkers that the criterion ended go on under a model that was told what is there.
+
+    What they knew of the old model is forgotten; the bias is that of the new one at once.
+
+    Args:
+        config: of the run.
+        walkers: are changed.
+        surface: of the new model.
+    """
+    if not walkers:
+        return
+    found = surface.measure([w.structure for w in walkers])
+    for walker, measured in zip(walkers, found, strict=True):
+        walker.ended = RUNNING
+        walker.pull = walker.push = 0.0
+        walker.measured = config.bias.warm_up
+        config.bias.adapt(walker, measured, walker.step / config.motion.steps)
+    begin(walkers, surface)
 
 
 @dataclass(eq=False)

@@ -8,7 +8,6 @@ is Σ_k (c̄ - τ F Fᵀb/σ)_k ∂b_k/∂r, the price of plain forces and K² m
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, qr
+from scipy.linalg import blas
 
-from acepot.basis.species import species_indices
+from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
+from acepot.evaluate.deviating import DeviatingSums
 from acepot.evaluate.native import NativeEvaluator, NativeRowBuilder
-from acepot.evaluate.protocol import EnergySpread
+from acepot.evaluate.protocol import EnergySpread, Sites
 from acepot.fitting.observables import DesignRows, Observable
 from acepot.lowering import lower
 from acepot.structure import Structure
@@ -92,7 +92,6 @@ class UncertainPotential:
     def __init__(self, posterior: Posterior, threads: int | None = None) -> None:
         self.posterior = posterior
         self._sites = NativeEvaluator(lower(posterior.model.basis), threads)
-        self._own = threading.local()
 
     def with_posterior(self, posterior: Posterior) -> UncertainPotential:
         """The same functions with other coefficients, without making their tables again.
@@ -103,17 +102,10 @@ class UncertainPotential:
         if posterior.model.basis != self.posterior.model.basis:
             raise InputError("posterior: expected one of the same basis, got another")
         other = copy(self)
-        vars(other).pop("_triangle", None)
+        for name in ("_sums", "_e0"):
+            vars(other).pop(name, None)
         other.posterior = posterior
         return other
-
-    def _room(self, structures: Sequence[Structure]) -> Floats:
-        """Memory for the functions of all atoms, kept: pages that are new cost as much as sums."""
-        atoms = sum(map(len, structures))
-        room: Floats | None = getattr(self._own, "room", None)
-        if room is None or len(room) < atoms:
-            room = self._own.room = np.empty((atoms, self._sites.width))
-        return room
 
     @cached_property
     def design(self) -> DesignRows:
@@ -130,12 +122,15 @@ class UncertainPotential:
         Returns:
             One result a structure; those that cannot be evaluated say why.
         """
-        return self._evaluated(structures)[0]
+        return [
+            self._deviation(structure, sites)
+            for structure, sites in zip(structures, self._sites.values(structures), strict=True)
+        ]
 
     def compute(
         self, structures: Sequence[Structure], tau: float | Sequence[float]
     ) -> list[BiasedEnergy]:
-        """E - τσ with forces and virial: values of the functions, then one pullback.
+        """E - τσ with forces and virial, for little more than plain forces.
 
         Args:
             structures: atoms and cells.
@@ -154,16 +149,13 @@ class UncertainPotential:
                 f"tau: expected a finite number, or one for each of {len(structures)} structures, "
                 f"got {tau}"
             )
-        taus = np.broadcast_to(taus, len(structures))
-        found, slopes = self._evaluated(structures)
-        pulled = self._sites.pullback_of_sums(
-            structures,
-            self.posterior.mean - taus[:, None] * slopes,
-            self._room(structures),
-        )
+        weights = np.ones((len(structures), 2))
+        weights[:, 1] = -taus
+        found = self._sites.deviating_sums(structures, self._sums, weights)
+        alone = [float(self._e0[s.numbers].sum()) for s in structures]
         return [
-            BiasedEnergy(one.energy, one.sigma, t, p.forces, p.virial, one.error or p.error)
-            for one, t, p in zip(found, taus.tolist(), pulled, strict=True)
+            BiasedEnergy(one.product + e0, one.sigma, t, one.forces, one.virial, one.error)
+            for one, e0, t in zip(found, alone, (-weights[:, 1]).tolist(), strict=True)
         ]
 
     def spread(self, structures: Sequence[Structure]) -> list[EnergySpread]:
@@ -177,12 +169,9 @@ class UncertainPotential:
         Returns:
             One spread a structure; those that cannot be evaluated say why.
         """
-        found, slopes = self._evaluated(structures)
-        pulled = self._sites.pullback_of_sums(structures, slopes, self._room(structures))
-        return [
-            EnergySpread(one.sigma, p.forces, p.virial, one.error or p.error)
-            for one, p in zip(found, pulled, strict=True)
-        ]
+        weights = np.tile([0.0, 1.0], (len(structures), 1))
+        found = self._sites.deviating_sums(structures, self._sums, weights)
+        return [EnergySpread(one.sigma, one.forces, one.virial, one.error) for one in found]
 
     def moments(self, structures: Sequence[Structure]) -> list[tuple[Floats, Floats, Floats]]:
         """Forces, the gradient of σ and the deviations of forces, from one set of design rows.
@@ -203,7 +192,7 @@ class UncertainPotential:
         """The same from the row of the energy and those of the forces, shape (1 + 3n, K)."""
         _, slope = self._seen(rows[0])
         forces = rows[1:]
-        triangle = self._triangle
+        triangle = self._sums.triangle
         if triangle is None:
             spread = self.posterior.deviation(forces)
         else:
@@ -240,19 +229,21 @@ class UncertainPotential:
     # -------------------------------------------------------------- steps
 
     @cached_property
-    def _triangle(self) -> Floats | None:
-        """R with F Fᵀ = RᵀR, which takes half the multiplications; None where F is narrow."""
-        factor = self.posterior.factor
-        if factor.shape[1] < factor.shape[0]:
-            return None
-        return np.asfortranarray(qr(factor.T, mode="r", check_finite=False)[0][: len(factor)])
+    def _sums(self) -> DeviatingSums:
+        """The coefficients, c ~ N(c̄, F Fᵀ), as the evaluator takes them."""
+        return DeviatingSums(self.posterior.mean, self.posterior.factor)
+
+    @cached_property
+    def _e0(self) -> Floats:
+        """Energies of isolated atoms by atomic number; nan of elements that there are not."""
+        model = self.posterior.model
+        found = np.full(len(SYMBOLS), np.nan)
+        found[list(model.numbers)] = model.e0
+        return found
 
     def _seen(self, sums: Floats) -> tuple[float, Floats]:
-        """σ and dσ/db = F Fᵀb/σ for one sum b of shape (K,); 0 where σ is.
-
-        One at a time, so that no result depends on what else is in a call.
-        """
-        triangle, factor = self._triangle, self.posterior.factor
+        """σ and dσ/db = F Fᵀb/σ for one sum b of shape (K,); 0 where σ is."""
+        triangle, factor = self._sums.triangle, self.posterior.factor
         seen = sums @ factor if triangle is None else blas.dtrmv(triangle, sums)  # Fᵀb or R b
         sigma = float(np.linalg.norm(seen))
         if not sigma > 0:
@@ -260,18 +251,10 @@ class UncertainPotential:
         slope = factor @ seen if triangle is None else blas.dtrmv(triangle, seen, trans=1)
         return sigma, slope / sigma
 
-    def _evaluated(self, structures: Sequence[Structure]) -> tuple[list[EnergyDeviation], Floats]:
-        """Energy and σ of each structure, and dσ/db, shape (S, K)."""
-        model, slopes = self.posterior.model, np.zeros((len(structures), len(self.posterior.mean)))
-        every = self._sites.values(structures, self._room(structures))
-        found = []
-        for k, (structure, sites) in enumerate(zip(structures, every, strict=True)):
-            if sites.error is not None:
-                nan = np.full(len(structure), np.nan)
-                found.append(EnergyDeviation(nan, np.nan, sites.error))
-                continue
-            values = sites.values[0][..., 0]  # [i, k]
-            sigma, slopes[k] = self._seen(values.sum(axis=0))
-            e0 = model.e0[species_indices(model.numbers, structure.numbers)]
-            found.append(EnergyDeviation(e0 + values @ self.posterior.mean, sigma))
-        return found, slopes
+    def _deviation(self, structure: Structure, sites: Sites) -> EnergyDeviation:
+        """Of one structure from the values of its functions."""
+        if sites.error is not None:
+            return EnergyDeviation(np.full(len(structure), np.nan), np.nan, sites.error)
+        values = sites.values[0][..., 0]  # [i, k]
+        energies = self._e0[structure.numbers] + values @ self.posterior.mean
+        return EnergyDeviation(energies, self._seen(values.sum(axis=0))[0])

@@ -57,6 +57,11 @@ NB_MODULE(_native, module) {
              nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
              nb::arg("adjoints"), nb::arg("forces").noconvert().none(),
              nb::arg("virials").noconvert().none())
+        .def("pull_deviation", &Handle::pull_deviation, nb::arg("positions"), nb::arg("species"),
+             nb::arg("first"), nb::arg("cells"), nb::arg("pbc"), nb::arg("threads"),
+             nb::arg("mean"), nb::arg("rows"), nb::arg("triangular"), nb::arg("weights"),
+             nb::arg("products").noconvert(), nb::arg("sigma").noconvert(),
+             nb::arg("forces").noconvert().none(), nb::arg("virial").noconvert().none())
         .def("evaluate_one", &Handle::evaluate_one, nb::arg("positions"), nb::arg("species"),
              nb::arg("cell"), nb::arg("pbc"), nb::arg("threads"))
         .def("evaluate_list", &Handle::evaluate_list, nb::arg("positions"), nb::arg("species"),

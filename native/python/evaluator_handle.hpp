@@ -124,6 +124,53 @@ class Handle {
         });
     }
 
+    // Of sums b of the values over the sites of each structure, with c ~ N(mean, G^T G): c b (mean),
+    // and its deviation sigma; forces [1, atoms, 3] and virial [1, structures, 3, 3] of w0 mean b +
+    // w1 sigma with weights [structures, 2]. `rows` of G: those of a Factor.
+    nb::list pull_deviation(In<double, -1, 3> positions, In<int32_t, -1> species,
+                            In<int64_t, -1> first, In<double, -1, 3, 3> cells,
+                            In<int32_t, -1, 3> pbc, int threads, In<double, -1> mean,
+                            In<double, -1> rows, bool triangular, In<double, -1, 2> weights,
+                            To<1> products, To<1> sigma, std::optional<To<3>> forces,
+                            std::optional<To<4>> virial) {
+        const size_t atoms = positions.shape(0), count = cells.shape(0), width = mean.shape(0);
+        if (width != static_cast<size_t>(evaluator_->tables().rows()))
+            throw ace::Error("mean: expected " + std::to_string(evaluator_->tables().rows()) +
+                             " numbers, got " + std::to_string(width));
+        if (weights.shape(0) != count || products.shape(0) != count || sigma.shape(0) != count)
+            throw ace::Error("weights, products, sigma: expected one for each structure");
+        const size_t height = triangular || !width ? width : rows.shape(0) / width;
+        if (rows.shape(0) != (triangular ? width * (width + 1) / 2 : width * height))
+            throw ace::Error("rows: expected those of a matrix of " + std::to_string(width) +
+                             " columns, got " + std::to_string(rows.shape(0)) + " numbers");
+        const ace::Factor factor{rows.data(), static_cast<int>(height), static_cast<int>(width),
+                                 triangular};
+        ace::Results all;
+        all.forces = place(forces, {1, atoms, 3}, "forces");
+        all.virial = place(virial, {1, count, 3, 3}, "virial");
+        std::vector<ace::Results> out;
+        const std::vector<ace::Structure> in =
+            structures(positions, species, first, cells, pbc, threads, all, &out);
+        const auto slopes_of = [&](int begin, int some, const double* b, double* slopes) {
+            evaluator_->deviations(factor, b, some, sigma.data() + begin, slopes);
+            for (int k = 0; k < some; k++) {
+                const double* w = weights.data() + 2 * static_cast<size_t>(begin + k);
+                const double* sums = b + k * width;
+                double* slope = slopes + k * width;
+                double product = 0;
+                for (size_t c = 0; c < width; c++) {
+                    product += mean.data()[c] * sums[c];
+                    slope[c] = w[0] * mean.data()[c] + w[1] * slope[c];
+                }
+                products.data()[begin + k] = product;
+            }
+        };
+        return run(threads, [&](const ace::Options& options) {
+            evaluator_->pull_sums(in.data(), static_cast<int>(in.size()), slopes_of, out.data(),
+                                  options);
+        });
+    }
+
     // One structure without committee or per-atom virials: energies [n], forces [n, 3] and the
     // virial [3, 3]. What a step of dynamics of a small system needs, with the least around it.
     nb::tuple evaluate_one(In<double, -1, 3> positions, In<int32_t, -1> species,

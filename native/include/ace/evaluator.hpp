@@ -1,6 +1,7 @@
 // The evaluator as its callers see it; one implementation per instruction set.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,6 +54,19 @@ struct Motion {
     const double* strain = nullptr;         // [3][3], r -> r (1 + strain), vectors as rows
 };
 
+// Derivatives of a loss by the sums over sites of the values, of structures first, first + 1, ...:
+// sums and slopes are [count][Tables::rows]. The sums of structures that failed are zero.
+using SlopesOfSums =
+    std::function<void(int first, int count, const double* sums, double* slopes)>;
+
+// A matrix G, its rows one after the other: of an upper triangle without what is left of its
+// diagonal, or of `columns` numbers each.
+struct Factor {
+    const double* rows = nullptr;
+    int height = 0, columns = 0;
+    bool triangular = false;
+};
+
 struct Options {
     int threads = 1;
     Watch* watch = nullptr;        // asked now and then whether to go on
@@ -84,6 +98,16 @@ class Evaluator {
     // their energies are left alone.
     virtual void pullback(const Structure* structures, int count, const double* const* adjoints,
                           const Results* results, const Options& options) = 0;
+    // The same of a loss that depends on the sums of the values over the sites of a structure alone:
+    // little more than one pullback, the values included. `slopes_of` is called by the caller's
+    // thread, for all structures in turn, some at a time.
+    virtual void pull_sums(const Structure* structures, int count, const SlopesOfSums& slopes_of,
+                           const Results* results, const Options& options) = 0;
+
+    // The deviation of a sum of coefficients c ~ N(m, G^T G) times numbers b, sigma = |G b|, and its
+    // derivatives by b, G^T G b / sigma: of several b, [count][columns]. Zero where sigma is.
+    virtual void deviations(const Factor& g, const double* b, int count, double* sigma,
+                            double* slopes) const = 0;
 
     virtual const char* instruction_set() const = 0;
     virtual const Tables& tables() const = 0;

@@ -30,6 +30,7 @@ struct Member {
 struct Batch {
     int species, count;
     const Member* members;
+    int number = -1;  // among those of its thread; -1: it is a part of one
 };
 
 // Strips of a part that is compact: fewer would differ too much in cost.
@@ -109,17 +110,30 @@ class Call {
     // Calls visit(batch) for the batches of thread t, until the call is stopped. A visit throws
     // Error, before it has added to anything, if something is wrong with one of its atoms: then
     // their structures fail, and other structures' atoms are visited again without them.
+    // `apart`: no batch has atoms of several structures.
     template <class F>
-    void each_batch(int t, F&& visit) {
+    void each_batch(int t, F&& visit, bool apart = false) {
         Share& share = *shares_[t];
-        make_batches(share);
-        for (const Range& range : share.batches) {
+        make_batches(share, apart);
+        for (size_t k = 0; k < share.batches.size(); k++) {
             if (stopped()) return;
-            const Batch batch{range.species, range.count, share.members.data() + range.begin};
+            const Batch batch = numbered(share, k);
             if (!failed_.load(std::memory_order_relaxed))
                 attempt(batch, visit);
             else
                 attempt(sound(batch, share.sound), visit);
+        }
+    }
+
+    // Calls visit(batch) once more for those of the last each_batch, which was `apart`, but not for
+    // those of structures that have failed; the last one first, which is still near.
+    template <class F>
+    void each_again(int t, F&& visit) {
+        const Share& share = *shares_[t];
+        for (size_t k = share.batches.size(); k-- > 0;) {
+            if (stopped()) return;
+            const Batch batch = numbered(share, k);
+            if (!has_failed(piece(batch.members[0]).number)) visit(batch);
         }
     }
 
@@ -177,6 +191,7 @@ class Call {
 
     Piece& piece(const Member& member) { return *pieces_[member.piece]; }
     int structures() const { return count_; }
+    bool has_failed(int k) const { return pieces_[k]->failed_before(INT_MAX); }
     int outputs() const { return outputs_; }           // the most that a structure wants
     bool wants_derivatives() const { return wanted_; }  // forces or virials
     bool combined() const { return combined_; }         // these are of one sum of outputs
@@ -328,9 +343,15 @@ class Call {
         return points / 3;
     }
 
+    static Batch numbered(const Share& share, size_t k) {
+        const Range& range = share.batches[k];
+        return {range.species, range.count, share.members.data() + range.begin,
+                static_cast<int>(k)};
+    }
+
     // Atoms of one species, structure by structure in the order of the cell list, as many at a time
     // as there are lanes.
-    void make_batches(Share& share) {
+    void make_batches(Share& share, bool apart) {
         share.batches.clear();
         share.members.clear();
         for (int s = 0; s < tables_.species; s++) {
@@ -342,8 +363,12 @@ class Call {
                             share.members.push_back({piece.number, i});
                 });
             const int end = static_cast<int>(share.members.size());
-            for (int at = begin; at < end; at += lanes_)
-                share.batches.push_back({s, at, std::min(lanes_, end - at)});
+            const Member* all = share.members.data();
+            for (int at = begin, next; at < end; at = next) {
+                next = std::min(at + lanes_, end);
+                while (apart && all[next - 1].piece != all[at].piece) next--;
+                share.batches.push_back({s, at, next - at});
+            }
         }
     }
 
@@ -367,7 +392,8 @@ class Call {
         for (int a = 0; a < batch.count; a++)
             if (!piece(batch.members[a]).failed_before(batch.members[a].index))
                 kept.push_back(batch.members[a]);
-        return {batch.species, static_cast<int>(kept.size()), kept.data()};
+        const int count = static_cast<int>(kept.size());
+        return {batch.species, count, kept.data(), count == batch.count ? batch.number : -1};
     }
 
     // The first bad atom of a structure, -1 for its list, says what is wrong with it.

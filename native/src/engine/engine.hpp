@@ -13,6 +13,7 @@
 #include "ace/interrupt.hpp"
 #include "ace/threads.hpp"
 #include "engine/call.hpp"
+#include "engine/deviation.hpp"
 #include "engine/energies.hpp"
 #include "engine/shared.hpp"
 #include "engine/site_job.hpp"
@@ -64,6 +65,11 @@ class Engine final : public Evaluator {
     explicit Engine(Tables tables)
         : tables_(std::move(tables)), shared_(tables_), job_(std::make_unique<Job<T, A>>(shared_)) {}
 
+    void deviations(const Factor& g, const double* b, int count, double* sigma,
+                    double* slopes) const override {
+        deviations_of(g, b, count, sigma, slopes);
+    }
+
     const char* instruction_set() const override { return ACE_ISA_NAME; }
     const Tables& tables() const override { return tables_; }
 
@@ -105,15 +111,28 @@ class Engine final : public Evaluator {
 
     void pullback(const Structure* in, int count, const double* const* adjoints,
                   const Results* out, const Options& options) override {
-        for (int k = 0; k < count; k++)
-            if (out[k].outputs != 1 || out[k].energies || out[k].combined())
-                throw Error("pullback: expected results of one output without energies or weights");
+        require_plain(out, count, "pullback");
         with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
             job.pullback(in + begin, size, adjoints + begin, out + begin, begin, options, pool_);
         });
     }
 
+    void pull_sums(const Structure* in, int count, const SlopesOfSums& slopes_of,
+                   const Results* out, const Options& options) override {
+        require_plain(out, count, "pull_sums");
+        with_sites(in, count, options, [&](SiteJob<T, A>& job, int begin, int size) {
+            job.pull_sums(in + begin, size, slopes_of, out + begin, begin, options, pool_);
+        });
+    }
+
   private:
+    static void require_plain(const Results* out, int count, const char* verb) {
+        for (int k = 0; k < count; k++)
+            if (out[k].outputs != 1 || out[k].energies || out[k].combined())
+                throw Error(std::string(verb) +
+                            ": expected results of one output without energies or weights");
+    }
+
     // What a forked child finds half changed is left as it is: a thread of the parent was in the
     // middle of it.
     void restore() {

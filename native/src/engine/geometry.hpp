@@ -73,6 +73,12 @@ size_t sort(Workspace<T, A>& w, int count, int species, double cutoff, Neighbour
     return at;
 }
 
+template <class T>
+void need_radial(Neighbourhood<T>& atom, size_t vectors) {
+    atom.radial.need(vectors);
+    atom.slope.need(vectors);
+}
+
 // Finds the neighbours of an atom and makes room for their radial functions.
 template <class T, class A>
 void geometry(Workspace<T, A>& w, int species, double cutoff, int columns,
@@ -91,8 +97,7 @@ void geometry(Workspace<T, A>& w, int species, double cutoff, int columns,
     atom.distance.need(room);
     atom.neighbour.need(room);
     std::memcpy(atom.neighbour.data(), w.sorted.owner.data(), at * sizeof(int32_t));
-    atom.radial.need(at / W * columns);
-    atom.slope.need(at / W * columns);
+    need_radial(atom, at / W * columns);
     using D = Simd<double>;
     for (size_t k = 0; k < at; k += D::W) {
         const D::V x = D::load(&w.sorted.x[k]), y = D::load(&w.sorted.y[k]);

@@ -18,6 +18,12 @@ class Scratch {
     Scratch() = default;
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
+    Scratch(Scratch&& other) noexcept { *this = std::move(other); }
+    Scratch& operator=(Scratch&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(capacity_, other.capacity_);
+        return *this;
+    }
     ~Scratch() { std::free(data_); }
     void need(size_t count) {
         if (count <= capacity_) return;

@@ -1,6 +1,7 @@
 // What one thread works with.
 #pragma once
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/call.hpp"
@@ -36,6 +37,19 @@ struct Neighbourhood {
     double folded[most_columns], core;
     double core_weight, nearest_weight;
     int nearest;
+
+    // Exchanges what geometry() found, but not what is made of it.
+    void exchange_geometry(Neighbourhood& other) {
+        std::swap(piece, other.piece);
+        std::swap(index, other.index);
+        std::swap(x, other.x);
+        std::swap(y, other.y);
+        std::swap(z, other.z);
+        std::swap(inverse, other.inverse);
+        std::swap(distance, other.distance);
+        std::swap(neighbour, other.neighbour);
+        groups.swap(other.groups);
+    }
 };
 
 // What one thread works with; nothing is allocated once it has grown. Neighbours are computed in

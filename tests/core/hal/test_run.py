@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,23 @@ from hal_cases import Truth, config, digest, lennard_jones, run
 
 import acepot
 from acepot.errors import InputError
+from acepot.hal import journey as journey_module
 from acepot.hal.columns import LABELLED, TRIGGERS
 from acepot.hal.config import HalConfig, dump_config, load_config
 from acepot.hal.database import read
+from acepot.hal.influence import influence
 from acepot.hal.reference.job import Labelled, ReferenceError
 from acepot.hal.reference.opening import opened
 from acepot.hal.reference.queue import WaitingError
 from acepot.hal.reference.settings import FileReference
+from acepot.hal.surface import FunctionSurface
+from acepot.hal.walk import go_on
+from acepot.hal.walker import Walker
 from acepot.io.structures.datasets import read_structures
 from acepot.io.structures.extxyz import write_structures
 from acepot.run import log
+from acepot.structure import Structure
+from acepot.uncertainty.leverage import leverages
 from acepot.uncertainty.posterior_file import load_posterior
 
 
@@ -60,6 +68,7 @@ def test_a_run_learns_and_leaves_its_files(whole):
     assert len(list((folder / "models").iterdir())) == journey.state.cycle
     page = (folder / "hal.html").read_text()
     assert "12 calculations were made" in page and page.count("<svg") == 8
+    assert "<h2>Leverage</h2>" in page and "is contradicted" in page
     assert "written" not in said[-1] and "the model is" in said[-1]
 
 
@@ -89,6 +98,84 @@ def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(whole, tmp_path)
     assert len(read(tmp_path / "a" / "run" / "data.extxyz")) == 12
     with pytest.raises(InputError, match="another run: motion.steps was 60 and is now 61"):
         run(folder, motion={"steps": 61})
+
+
+@pytest.mark.parametrize("onward", [True, False])
+def test_walks_go_on_from_where_the_criterion_ended_them(onward, tmp_path, monkeypatch):
+    seen = []
+
+    def watched(config, walkers, surface):
+        seen.append([(w.step, np.array(w.positions), np.array(w.velocities)) for w in walkers])
+        go_on(config, walkers, surface)
+        assert all(w.ended == "" for w in walkers)
+        assert [w.step for w in walkers] == [step for step, _, _ in seen[-1]]
+
+    monkeypatch.setattr(journey_module, "go_on", watched)
+    folder = tmp_path / "run"
+    run(
+        folder,
+        motion={"onward": onward},
+        criterion={"tolerance": 0.005},
+        guards={"min_distance": 1.3},
+    )
+    records = [r for r in read(folder / "data.extxyz") if r.origin.trigger == "criterion"]
+    for cycle, walkers in enumerate(seen, start=1):
+        before = [r for r in records if r.origin.cycle == cycle - 1 and r.origin.step < 60]
+        before.sort(key=lambda r: r.origin.walker)
+        room = len(walkers)  # the last cycle has fewer
+        assert room == min(len(before), 2) * onward or cycle == len(seen)
+        for (step, positions, _), record in zip(walkers, before, strict=False):
+            assert step == record.origin.step
+            assert np.allclose(positions, record.structure.positions, rtol=0, atol=1e-9)
+    assert any(seen) == onward
+
+
+def test_a_walk_goes_on_with_the_bias_of_the_new_model(tmp_path):
+    lengths = np.array([1.0, 1.4, 1.9])
+
+    def surface(scale):
+        def function(structure):
+            forces = np.zeros((3, 3))
+            forces[:, 0] = scale * lengths
+            return 2.0 * scale, 0.5, forces, np.ones((3, 3)) / np.sqrt(3.0)
+
+        return FunctionSurface(function)
+
+    structure = Structure([18] * 3, 3.0 * np.eye(3))
+    walker = Walker.at(structure, 300.0, np.random.default_rng(1))
+    walker.ended, walker.step, walker.tau, walker.pull, walker.push = "criterion", 30, 9.0, 7.0, 3.0
+    velocities = np.array(walker.velocities)
+    go_on(config(tmp_path / "run", bias={"warm_up": 3, "strength": 0.2}), [walker], surface(3.0))
+    assert walker.ended == "" and walker.step == 30
+    assert np.array_equal(walker.velocities, velocities)
+    assert walker.tau == pytest.approx(0.2 * 3.0 * lengths.mean(), rel=1e-12)
+    assert walker.energy == 6.0 and walker.sigma == 0.5
+    expected = np.zeros((3, 3))
+    expected[:, 0] = 3.0 * lengths
+    assert walker.forces == pytest.approx(expected - walker.tau / np.sqrt(3.0), rel=1e-12)
+
+
+def test_the_leverages_of_a_fit_are_its_effective_parameters(whole):
+    journey = whole[2]
+    fit = journey._learner.fit
+    numbers = list(range(100, 100 + len(fit.train)))
+    text = influence(fit.left_out, numbers)
+    largest, amount = leverages(fit.left_out)[0]
+    total = sum(amount for _, amount in leverages(fit.left_out))
+    assert f"determine {total:.0f} parameters" in text
+    number = next(n for n, s in zip(numbers, fit.train, strict=True) if s is largest)
+    assert text.index(f"<td>{number}</td>") < text.index(f"<td>{amount:.1f}</td>")
+    assert influence([], []) == ""
+
+
+def test_a_label_that_cannot_be_right_is_named(whole):
+    fit = whole[2]._learner.fit
+    wrong = list(fit.left_out)
+    k = next(k for k, p in enumerate(wrong) if "energy" in p.errors and len(p.structure) > 1)
+    errors = {**wrong[k].errors, "forces": wrong[k].errors["forces"] + 500.0}
+    wrong[k] = replace(wrong[k], errors=errors)
+    text = influence(wrong, list(range(50, 50 + len(wrong))))
+    assert f"<li>calculation {50 + k}, " in text and "forces off by" in text
 
 
 # ------------------------------------------------------------------ kills
