@@ -122,7 +122,7 @@ def draw_bands(
         right.set_xlim(left=0)
         for axis in (left, right):
             axis.axhline(0, color="#888888", lw=0.6, ls=":")
-        right.legend(loc="upper right")
+        right.legend(loc="lower right")
 
 
 def _draw_one(
@@ -132,7 +132,10 @@ def _draw_one(
     """Curves of one source."""
     style = {"color": colour, "lw": 0.9, "ls": "--" if dashed else "-"}
     energies = one.path.energies - one.fermi
-    left.plot(path.distance, energies, **style)
+    ends = np.flatnonzero(np.diff(path.distance) == 0) + 1  # where the path goes on elsewhere
+    left.plot(
+        np.insert(path.distance, ends, np.nan), np.insert(energies, ends, np.nan, axis=0), **style
+    )
     if one.deviation is not None:
         for n in range(energies.shape[1]):
             width = 2 * one.deviation[:, n]

@@ -30,7 +30,11 @@ def solve_all(problem: Accumulator, solver: Solver, roughness: Floats) -> list[S
     whole = problem.finish_all()
     length = np.linalg.norm(whole[0].triangle, axis=0)
     used = np.flatnonzero(length > _ZERO * length.max())
-    narrow = [one.among(used) for one in whole]
+    narrow = whole
+    if len(used) < len(length):
+        among = Accumulator(len(used), len(whole))
+        among.absorb(problem, used)
+        narrow = among.finish_all()
     state = solver.factorise(narrow[0], (length * roughness)[used])
     found = []
     for one in narrow:

@@ -102,6 +102,13 @@ def test_the_example_on_one_page(monkeypatch, tmp_path, capsys):
     assert f"largest force {np.abs(result.forces).max():.6f} eV/Å" in out
 
 
+def test_the_hamiltonian_example(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("pyscf")
+    _run("06_hamiltonian.py", monkeypatch, tmp_path, "--structures", "4", "--kmesh", "2")
+    out = capsys.readouterr().out
+    assert "occupied bands differ by" in out and (tmp_path / "bands.png").stat().st_size > 1000
+
+
 def test_every_example_is_run():
     names = re.findall(r'_run\("(\w+\.py)"', Path(__file__).read_text())
     assert set(names) == {path.name for path in (ROOT / "examples").glob("*.py")}

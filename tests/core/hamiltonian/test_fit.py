@@ -193,3 +193,13 @@ def test_what_does_not_go_together_is_refused(truth, hamiltonian_model):
     broken = replace(one, hamiltonian=replace(one.hamiltonian, pairs=pairs))
     with pytest.raises(InputError, match="a block of every atom of O with itself, got 2 of 3"):
         fit_hamiltonian([broken], settings_of(truth))
+
+
+def test_fewer_rows_than_functions(truth):
+    """One structure of two atoms: functions that are zero in every row are left out."""
+    (one,) = snapshots_of(truth, cells(1, 11, atoms=2))
+    model = fit_hamiltonian([one], settings_of(truth)).model
+    found = HamiltonianEvaluator(model, threads=1).matrices(one.structure).hamiltonian[0]
+    for pair, blocks in one.hamiltonian.pairs.items():
+        off = matched(blocks.index, found.pairs[pair]) - blocks.values
+        assert np.sqrt(np.mean(off**2)) < 0.5 * np.sqrt(np.mean(blocks.values**2))
