@@ -102,6 +102,7 @@ def test_the_example_on_one_page(monkeypatch, tmp_path, capsys):
     assert f"largest force {np.abs(result.forces).max():.6f} eV/Å" in out
 
 
+@pytest.mark.slow  # PySCF: a minute
 def test_the_hamiltonian_example(monkeypatch, tmp_path, capsys):
     pytest.importorskip("pyscf")
     _run("06_hamiltonian.py", monkeypatch, tmp_path, "--structures", "4", "--kmesh", "2")
