@@ -2,6 +2,7 @@
 
     python benchmarks/hamiltonian.py si64 ../shared/data/hamiltonians/deeptb_si64
     python benchmarks/hamiltonian.py cost ../shared/data/hamiltonians/deeptb_si64
+    acepot hamiltonian fit benchmarks/data/aluminium/aluminium.toml --out Al
 
 si64: the off-site split of 48 and 16 atoms of a disordered cell of silicon. cost: CPU time of H and
 S of cells of growing size with the model of that fit, and of levels near the gap by shift and
