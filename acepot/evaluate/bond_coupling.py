@@ -31,6 +31,8 @@ from acepot.tables import Tables
 
 #: Atoms whose coefficients are contracted at once: their arrays are some tens of megabytes.
 _ATOMS = 64
+#: Bonds that are handled at once where sites do not matter: their products stay in the cache.
+_BONDS = 2048
 
 
 class BondCoupling:
@@ -52,6 +54,11 @@ class BondCoupling:
             tables.irreps, tables.widths, int(constant.sum()), len(tables.numbers), spec, irrep
         )
         self.parts = tuple(_Part.of(one, tables, constant, irrep) for one in found)
+        #: Whether nothing depends on the sites but their species.
+        self.is_alone = all(
+            tables.irreps[one.site] == SCALAR and bool(constant[one.functions].all())
+            for one in self.parts
+        )
 
     @property
     def size(self) -> int:
@@ -309,11 +316,29 @@ class BondReadout:
         self, sites: Sites, bonds: Bonds, radial: Floats, harmonics: Floats, rows: Floats
     ) -> None:
         """Add the outputs of sites and of functions of bonds to rows of shape (E, width)."""
+        if all(one.is_alone for one in self._couplings):
+            self._multiply_alone(sites, bonds, radial, harmonics, rows)
+            return
         for lower_atom, weights, groups in self._groups(sites, bonds):
             for atom, element, mine in groups:
                 own = self._products(radial[mine], harmonics[mine])
                 weight = weights[atom - lower_atom, element].reshape(self._width, own.shape[1])
                 rows[mine] += own @ weight.T
+
+    def _multiply_alone(
+        self, sites: Sites, bonds: Bonds, radial: Floats, harmonics: Floats, rows: Floats
+    ) -> None:
+        """The same where all atoms of a species have the same weights: many bonds at once."""
+        starts, ends = bonds.species[bonds.centre], bonds.species[bonds.neighbour]
+        for a in np.unique(bonds.species).tolist():
+            atom = int(np.flatnonzero(bonds.species == a)[0])
+            weights = self._contracted(sites, slice(atom, atom + 1))[0]
+            for b in np.unique(bonds.species).tolist():
+                which = np.flatnonzero((starts == a) & (ends == b))
+                for first in range(0, len(which), _BONDS):
+                    mine = which[first : first + _BONDS]
+                    own = self._products(radial[mine], harmonics[mine])
+                    rows[mine] += own @ weights[b].reshape(self._width, own.shape[1]).T
 
     def _groups(
         self, sites: Sites, bonds: Bonds

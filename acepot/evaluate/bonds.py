@@ -97,10 +97,15 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
     radial, slope = np.zeros((2, len(kept), spec.most))
     for a, row in enumerate(functions):
         for b, family in enumerate(row):
-            mine = np.flatnonzero((species[centre] == a) & (species[neighbour] == b))
+            between = (species[centre] == a) & (species[neighbour] == b)
+            if a == b:  # the same seen from both ends
+                between &= np.arange(len(r)) < reverse
+            mine = np.flatnonzero(between)
             if len(mine):
                 jet = family.evaluate(r[mine])
                 radial[mine], slope[mine] = jet.value.T, jet.first.T
+            if a == b:
+                radial[reverse[mine]], slope[reverse[mine]] = radial[mine], slope[mine]
     values = harmonics(vector / r[:, None], spec.max_l)
     return Bonds(species, centre, neighbour, shift, vector, reverse, radial, slope, values)
 

@@ -147,6 +147,7 @@ bonds = {{degree = 6, max_l = 1, cutoff = 4.0, r0 = 2.0}}
 """
 
 
+@pytest.mark.slow
 def test_one_command_makes_a_model_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("acepot.friction.coarse.command._MOST_FRAMES", 600)
     names = []

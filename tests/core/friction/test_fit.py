@@ -58,7 +58,7 @@ def dpd_settings(channels: int = 3, degree: int = 12, **more) -> FrictionSetting
 
 
 def test_dpd_is_recovered_from_five_starts():
-    train, test = dpd(8), dpd(2, seed=9)
+    train, test = dpd(5), dpd(2, seed=9)
     objectives = []
     for seed in range(5):
         fit = fit_friction(train, dpd_settings(starts=1, seed=seed))
@@ -110,7 +110,13 @@ def small(coupling: str, block: str, momentum: str) -> CouplingSettings:
     return CouplingSettings(coupling, block, momentum, 2, basis=basis, bonds=bonds)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(form, marks=pytest.mark.slow if form[0] == "column-wise" else [])
+        for form in FORMS
+    ],
+)
 def test_friction_of_a_model_comes_back(form):
     """Whatever the form; the fit has the data exactly, from as many channels."""
     chosen, random = small(*form), np.random.default_rng(1)

@@ -164,3 +164,17 @@ def test_parts_that_do_not_fit_are_refused():
         FrictionPart("pair-wise", "conserved", ("Au",), part.bonds)
     with pytest.raises(InputError, match="parts"):
         FrictionModel(())
+
+
+def test_bonds_alone_are_the_same_many_at_once_as_atom_by_atom(monkeypatch):
+    atoms = structure(2, atoms=8, size=5.0)
+    whole = model(("pair-wise", "matrix", "free"), order=1)
+    together = FrictionEvaluator(whole).sigma(atoms).factors[0].values
+    evaluator = FrictionEvaluator(whole)
+    couplings = evaluator._parts[0]._readout._couplings
+    assert all(one.is_alone for one in couplings)
+    for one in couplings:
+        monkeypatch.setattr(one, "is_alone", False)
+    one_by_one = evaluator.sigma(atoms).factors[0].values
+    np.testing.assert_allclose(together, one_by_one, atol=1e-13 * np.abs(together).max())
+    assert np.abs(together).max() > 1e-3
