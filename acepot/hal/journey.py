@@ -22,7 +22,7 @@ from acepot.hal.learner import Learner
 from acepot.hal.published import Published
 from acepot.hal.reference.job import Labelled, ReferenceError
 from acepot.hal.reference.pool import Reference
-from acepot.hal.reference.queue import Files
+from acepot.hal.reference.queue import Files, WaitingError
 from acepot.hal.start import first_structures, perturbed
 from acepot.hal.state import Job, State, read_state, write_state
 from acepot.hal.surface import Measured, Surface
@@ -99,10 +99,14 @@ class Journey:
             self._line, self._saved = Line(), time.monotonic()
             if self._last is None:
                 self._checkpoint()
-            if self.state.cycle == 0:
-                self._begin(stopped)
-            while not self.state.finished:
-                self._cycle(stopped)
+            try:
+                if self.state.cycle == 0:
+                    self._begin(stopped)
+                while not self.state.finished:
+                    self._cycle(stopped)
+            except (KeyboardInterrupt, WaitingError):
+                self._published.catch_up(self.records, self.state, self._learner_if_any())
+                raise
             self._line.end()
             self._published.end(self.records, self.state, self._learner_if_any())
 

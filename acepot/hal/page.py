@@ -24,12 +24,12 @@ from acepot.run.chart import Curve, chart
 from acepot.run.page import charts, page, table
 from acepot.structure import Structure
 
-__all__ = ["PAGE", "draw"]
+__all__ = ["AGAIN", "PAGE", "draw"]
 
 Floats = NDArray[np.float64]
 PAGE = "hal.html"
 #: Seconds after which a browser shows the page of a run anew that goes on.
-_AGAIN = 10.0
+AGAIN = 10.0
 #: Å and eV: where curves of two atoms begin and end, and what of them is shown.
 _NEAR, _POINTS, _HIGHEST = 0.5, 200, 20.0
 
@@ -62,7 +62,7 @@ def draw(folder: Path, config: HalConfig, state: State, learner: Learner) -> Non
         numbers = labels["calculation"][trained].astype(int).tolist()
         body += ["<h2>Leverage</h2>", influence(learner.fit.left_out, numbers)]
     with replaced(folder / PAGE) as file:
-        file.write(page(name, body, again=None if state.finished else _AGAIN))
+        file.write(page(name, body, again=None if state.finished else AGAIN))
 
 
 def _errors(labels: dict[str, Floats]) -> list[str]:

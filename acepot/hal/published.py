@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from acepot.hal.config import HalConfig
 from acepot.hal.database import Record
 from acepot.hal.learner import Learner
-from acepot.hal.page import PAGE, draw
+from acepot.hal.page import AGAIN, PAGE, draw
 from acepot.hal.state import State
 from acepot.io import modelfile
 from acepot.io.files import replaced
@@ -33,9 +36,10 @@ class Published:
 
     def __init__(self, folder: Path, config: HalConfig) -> None:
         self._folder, self._config = folder, config
+        self._shown, self._behind = -np.inf, False
 
     def cycle(self, records: list[Record], state: State, learner: Learner) -> None:
-        """After a fit.
+        """After a fit. The data base of ASE and the page, which are made anew, now and then.
 
         Args:
             records: the data base.
@@ -51,14 +55,24 @@ class Published:
             with replaced(place / REPORT) as file:
                 json.dump(_plain(learner.fit.report), file, indent=1)
         save_posterior(learner.posterior, self._folder / POSTERIOR)
-        self._database(records)
-        draw(self._folder, self._config, state, learner)
+        self._behind = True
+        if time.monotonic() - self._shown >= AGAIN and not state.finished:
+            self._show(records, state, learner)
+
+    def catch_up(self, records: list[Record], state: State, learner: Learner | None) -> None:
+        """What was left out after cycles, where a run is stopped."""
+        if self._behind:
+            self._show(records, state, learner)
 
     def end(self, records: list[Record], state: State, learner: Learner | None) -> None:
         """At the end of a run, also of one that had ended before."""
+        self._show(records, state, learner)
+
+    def _show(self, records: list[Record], state: State, learner: Learner | None) -> None:
         self._database(records)
         if learner is not None:
             draw(self._folder, self._config, state, learner)
+        self._shown, self._behind = time.monotonic(), False
 
     def _database(self, records: list[Record]) -> None:
         if self._config.output.database and records:

@@ -9,25 +9,49 @@
 
 namespace ace::ACE_ISA {
 
-ACE_INLINE double dot(const double* a, const double* b, int count) {
-    using S = Simd<double>;
-    S::V sums[4] = {};
-    int k = 0;
-    for (; k + 4 * S::W <= count; k += 4 * S::W)
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; q++)
-            sums[q] += S::load(a + k + q * S::W) * S::load(b + k + q * S::W);
-    double sum = S::total((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    for (; k < count; k++) sum += a[k] * b[k];
-    return sum;
-}
+// Rows of a matrix that are read together: each number of b, and of the slopes, is then read once
+// for all of them.
+constexpr int rows_together = 4;
 
-ACE_INLINE void add_multiple(double factor, const double* from, int count, double* to) {
+// R rows, of which the first is r: what they see of b, and what that means for the slopes. Of a
+// triangle every row is one number shorter than the last; those before the shortest come one by one.
+template <int R>
+ACE_INLINE double see_rows(const Factor& g, const double* const* rows, int r,
+                           const double* __restrict b, double* __restrict slopes) {
     using S = Simd<double>;
-    int k = 0;
-    for (; k + S::W <= count; k += S::W)
-        S::store(to + k, S::load(to + k) + factor * S::load(from + k));
-    for (; k < count; k++) to[k] += factor * from[k];
+    const int shared = g.triangular ? r + R - 1 : 0;  // the first column of all
+    const double* at[R];
+    double seen[R] = {};
+    for (int q = 0; q < R; q++) {
+        const int first = g.triangular ? r + q : 0;
+        for (int c = first; c < shared; c++) seen[q] += rows[q][c - first] * b[c];
+        at[q] = rows[q] - first;
+    }
+    S::V sums[R] = {};
+    int c = shared;
+    for (; c + S::W <= g.columns; c += S::W) {
+        const S::V here = S::load(b + c);
+#pragma GCC unroll 4
+        for (int q = 0; q < R; q++) sums[q] += S::load(at[q] + c) * here;
+    }
+    const int end = c;
+    double square = 0;
+    for (int q = 0; q < R; q++) {
+        seen[q] += S::total(sums[q]);
+        for (int k = end; k < g.columns; k++) seen[q] += at[q][k] * b[k];
+        square += seen[q] * seen[q];
+    }
+    for (int q = 0; q < R; q++) {
+        for (int k = g.triangular ? r + q : 0; k < shared; k++) slopes[k] += seen[q] * at[q][k];
+        for (int k = end; k < g.columns; k++) slopes[k] += seen[q] * at[q][k];
+    }
+    for (c = shared; c < end; c += S::W) {
+        S::V sum = S::load(slopes + c);
+#pragma GCC unroll 4
+        for (int q = 0; q < R; q++) sum += S::set(seen[q]) * S::load(at[q] + c);
+        S::store(slopes + c, sum);
+    }
+    return square;
 }
 
 // G is read once for all b; none depends on the others.
@@ -37,15 +61,20 @@ inline void deviations_of(const Factor& g, const double* b, int count, double* s
     std::fill_n(slopes, count * columns, 0.0);
     std::fill_n(sigma, count, 0.0);
     const double* row = g.rows;
-    for (int r = 0; r < g.height; r++) {
-        const int first = g.triangular ? r : 0, width = g.columns - first;
-        for (int k = 0; k < count; k++) {  // while the row is near
-            const size_t at = k * columns + first;
-            const double seen = dot(row, b + at, width);
-            sigma[k] += seen * seen;
-            add_multiple(seen, row, width, slopes + at);
+    for (int r = 0; r < g.height;) {
+        const int some = g.height - r < rows_together ? 1 : rows_together;
+        const double* rows[rows_together];
+        for (int q = 0; q < some; q++) {
+            rows[q] = row;
+            row += g.triangular ? g.columns - r - q : g.columns;
         }
-        row += width;
+        for (int k = 0; k < count; k++) {  // while the rows are near
+            const double* of = b + k * columns;
+            double* to = slopes + k * columns;
+            sigma[k] += some == 1 ? see_rows<1>(g, rows, r, of, to)
+                                  : see_rows<rows_together>(g, rows, r, of, to);
+        }
+        r += some;
     }
     for (int k = 0; k < count; k++) {
         sigma[k] = std::sqrt(sigma[k]);
