@@ -41,8 +41,9 @@ def test_force_constants_pay_in_small_cells(smooth: tuple[list[Outcome], Path]) 
     by = {(o.variant.size, o.variant.constants): o for o in outcomes}
     assert by[2, 1.0].constants < 0.01 * by[2, 0.0].constants
     assert by[2, 0.0].trials[0].geometry is None  # an atom is lost
-    assert by[2, 1.0].trials[0].geometry == pytest.approx(0.041, abs=0.02)
-    assert by[3, 1.0].trials[0].geometry < by[3, 0.0].trials[0].geometry / 1.2
+    assert by[2, 1.0].trials[0].geometry < 0.1  # of a norm of 0.51
+    assert by[3, 1.0].constants < 0.1 * by[3, 0.0].constants
+    assert by[3, 1.0].trials[0].geometry < by[3, 0.0].trials[0].geometry
 
 
 def test_one_force_call_predicts_the_geometry(smooth: tuple[list[Outcome], Path]) -> None:
