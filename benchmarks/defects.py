@@ -48,8 +48,6 @@ UNIT = crystal(f"W:bcc:{A0}")
 MU = FS.compute(UNIT).energy / 2
 #: The small and the large cell, and force at rest, of D4 to D6.
 LARGE, FORCE = 12, 2e-6
-#: Force at rest of D3 in eV/Å, whose smallest errors are 5e-6 Å.
-TIGHT = 2e-8
 #: Seeds of the displacements of D5.
 SEEDS = (0, 1, 2, 3)
 #: Sizes of D2; the last is infinite for the geometry.
@@ -188,7 +186,7 @@ class Wrong:
 
 def theorem(size: int = 20) -> list[str]:
     """Ratios of errors to tail norms of Du."""
-    cell, rest, _ = vacancy(size, TIGHT)
+    cell, rest, _ = vacancy(size)
     u = rest.positions - cell.structure.positions
     lines, slopes = [], {}
     ranges = {False: (0.060, 0.115), True: (1.2, 2.2)}
@@ -196,7 +194,7 @@ def theorem(size: int = 20) -> list[str]:
         errors = []
         for length in lengths:
             model = Wrong(cell, length * A0, k, cubic)
-            found = relaxed(model, rest, force=TIGHT).structure
+            found = relaxed(model, rest, force=5e-8).structure
             errors.append(cell.norm(found.positions - rest.positions))
             tail = cell.norm(u, length * A0 + 1e-6, 2 if cubic else 1)
             ratio, (low, high) = errors[-1] / tail, ranges[cubic]

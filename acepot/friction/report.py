@@ -91,7 +91,8 @@ def draw_kernels(
     with picture(path, 5.0, 3.4) as figure:
         axes = figure.subplots()
         r, g = _of_data(data, longest)
-        axes.plot(r, g, ".", ms=2, color="#bbbbbb", label="data", rasterized=True)
+        if len(r):
+            axes.plot(r, g, ".", ms=2, color="#bbbbbb", label="data", rasterized=True)
         for a, first in enumerate(symbols):
             for second in symbols[a:]:
                 along, across = kernel(evaluator, first, second, distances)
