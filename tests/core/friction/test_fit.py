@@ -198,11 +198,11 @@ def hdf5(path: Path, data: list[FrictionData], *, transpose: bool) -> None:
 
 @pytest.mark.parametrize("transpose", [False, True])
 def test_transposed_files_are_recognised(transpose, tmp_path):
-    evaluator = FrictionEvaluator(model(("pair-wise", "matrix", "free")))
+    evaluator = FrictionEvaluator(model(("column-wise", "vector", "free")))
     data = []
     for seed in range(3):
         at = structure(seed)
-        one = FrictionData(at, np.zeros((12, 12)), np.array([4, 0, 1, 3]))
+        one = FrictionData(at, np.zeros((18, 18)), np.array([4, 0, 5, 1, 3, 2]))
         data.append(FrictionData(at, one.of(evaluator.gamma(at)), one.atoms))
     hdf5(tmp_path / "data.h5", data, transpose=transpose)
     said: list[str] = []
