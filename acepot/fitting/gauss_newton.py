@@ -247,7 +247,9 @@ class _Loop:
 
 
 def _loss(problem: Problem) -> float:
-    return 0.5 * (float(problem.targets @ problem.targets) + problem.outside)
+    """Half the sum of squares; infinite where a step went so far that it overflows."""
+    with np.errstate(over="ignore"):
+        return 0.5 * (float(problem.targets @ problem.targets) + problem.outside)
 
 
 def _scale(problem: Problem, before: Floats) -> Floats:

@@ -32,6 +32,8 @@ _FEW, _MOST = 2500, 6000
 #: The prior of a restart begins so many times stronger: what is weakly determined by the data is
 #: where it is smoothest, whatever the start, and then follows.
 _LADDER = (100.0, 10.0, 1.0)
+#: Part of the largest trace of a function below which that of another one is rounding.
+_ROUNDED = 1e-16
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,9 @@ def _restart(problem: Posed, settings: FrictionSettings, seed: int) -> tuple[Res
     random = np.random.default_rng(seed)
     start = []
     for shape, trace in zip(problem.shapes, problem.traces, strict=True):
-        size = np.sqrt(np.maximum(trace.diagonal(), 1e-300))
+        # What is left of functions that cancel is rounding, and has no size to be divided by.
+        own = trace.diagonal()
+        size = np.sqrt(np.maximum(own, _ROUNDED * own.max()) + 1e-300)
         start.append(random.standard_normal(shape) / size[:, None])
     flat = np.concatenate([c.ravel() for c in start]) * _scale(problem.objective, start)
     gamma = np.concatenate(

@@ -106,6 +106,8 @@ def small(coupling: str, block: str, momentum: str) -> CouplingSettings:
     basis = BasisSpec(order=1, degree=1.0, wl=1.0, max_l=1, cutoff=3.0, r0=2.0)
     if coupling == "on-site":
         basis = replace(basis, order=2, degree=3.0)
+    if coupling == "column-wise":  # whose blocks of atoms with themselves need vectors
+        basis = replace(basis, degree=2.0)
     bonds = replace(CouplingSettings().bonds, degree=1, max_l=1, cutoff=3.0, r0=2.0)
     return CouplingSettings(coupling, block, momentum, 2, basis=basis, bonds=bonds)
 

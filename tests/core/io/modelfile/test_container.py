@@ -148,7 +148,8 @@ def test_a_new_kind_of_model_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None
     assert model_bytes(back) == data
     monkeypatch.undo()
     with pytest.raises(
-        ModelFileError, match=r"expected a model of a known kind \(energy, tensor, bond\)"
+        ModelFileError,
+        match=r"expected a model of a known kind \(energy, tensor, bond, hamiltonian, friction\)",
     ):
         load(data)
 
