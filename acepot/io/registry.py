@@ -53,7 +53,7 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[M]) -> M: ...
 def load(path: str | os.PathLike[str] | bytes, kind: UnionType) -> AnyModel: ...
 
 
-def load(path: str | os.PathLike[str] | bytes, kind: type[Any] = Model) -> Any:
+def load(path: str | os.PathLike[str] | bytes, kind: type[Any] | UnionType = Model) -> Any:
     """Read a model: `.acepot`, PACE's `.yace`, `.ace` and `.yaml`, and ACE1's JSON potentials.
 
     Args:
