@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from acepot import __version__
-from acepot.cli.terminal import complain, forget_output, prepare
+from acepot.cli.terminal import complain, forget_output, prepare, show
 from acepot.errors import AceError
 
 #: What `acepot --help` says of every verb, a module of this package each, with _ for -.
@@ -110,6 +110,15 @@ def _joined(words: Sequence[str]) -> Sequence[str]:
     return [joined, *words[2:]] if joined in VERBS and len(words) > 1 else words
 
 
+def _verbs_of(words: Sequence[str]) -> str:
+    """What there is of verbs of two words, where the second is missing or unknown; "": nothing."""
+    if not words or words[0] in VERBS or words[0].startswith("-"):
+        return ""
+    found = {name: text for name, text in VERBS.items() if name.startswith(f"{words[0]}-")}
+    lines = [f"  acepot {name.replace('-', ' ', 1):28s}{text}" for name, text in found.items()]
+    return "\n".join([f"usage: acepot {words[0]} VERB ...", "", *lines]) if lines else ""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line.
 
@@ -121,6 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     prepare()
     words = _joined(sys.argv[1:] if arguments is None else arguments)
+    if several := _verbs_of(words):
+        asked = len(words) == 1 or words[1] in ("-h", "--help")
+        (show if asked else complain)(several)
+        return 0 if asked else 2
     options = parser(words).parse_args(words)
     try:
         return int(options.run(options))

@@ -120,18 +120,3 @@ def _order(first: Ints, second: Ints, shift: Ints, atoms: int) -> Ints:
     for k in range(3):
         code = code * span[k] + (shift[:, k] - low[k])
     return np.argsort(code)
-
-
-def both_ends(there: Floats, back: Floats, bonds: Bonds, sign: int) -> Floats:
-    """h_ij = there_ij ± back_ji: outputs of a bond seen from both of its ends.
-
-    With the outputs of the blocks (α, β) for `there`, of (β, α) for `back` and the sign
-    (-1)^(l_α + l_β - L) the matrix that they make is hermitian to the last bit.
-
-    Args:
-        there: outputs of the directed bonds, shape (E, outputs, 2L + 1).
-        back: outputs that are read at the other end, likewise.
-        bonds: for which bond is which seen from its other end.
-        sign: +1 or -1.
-    """
-    return np.asarray(there + sign * back[bonds.reverse])

@@ -189,6 +189,21 @@ def coverage(errors: Sequence[LevelErrors], scale: float, level: float) -> float
     return float(np.concatenate(inside).mean())
 
 
+def coverage_elsewhere(errors: Sequence[LevelErrors], level: float) -> float:
+    """The same, of every structure with the factor that all others have.
+
+    Args:
+        errors: with deviations, of two structures or more.
+        level: such as 0.95.
+    """
+    counts = np.array([np.count_nonzero(one.within) for one in errors], dtype=float)
+    found = [
+        coverage([one], calibrated([*errors[:n], *errors[n + 1 :]]), level)
+        for n, one in enumerate(errors)
+    ]
+    return float(counts @ np.array(found) / counts.sum())
+
+
 def calibrated(errors: Sequence[LevelErrors]) -> float:
     """The factor with which deviations of levels are as large as errors, by likelihood.
 

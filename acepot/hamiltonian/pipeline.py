@@ -16,7 +16,7 @@ from acepot.hamiltonian.accuracy import (
     LevelErrors,
     block_errors,
     calibrated,
-    coverage,
+    coverage_elsewhere,
     level_errors,
 )
 from acepot.hamiltonian.band_energy import divisions, electrons_of
@@ -52,7 +52,8 @@ class HamiltonianReport:
         blocks: errors of blocks, by set: train and test.
         levels: errors of levels of structures, by set; none where electrons are not known.
         scale: the factor of deviations of levels with which they are as large as errors.
-        coverage: how often intervals hold, by their stated level; of the test set.
+        coverage: how often intervals of a structure of the test set hold, by their stated level,
+            with the factor that the other ones have.
     """
 
     fit: HamiltonianFit
@@ -167,7 +168,9 @@ def _report(
             ]  # fmt: skip
     held_out = [one for one in found.get("test", []) if one.deviation is not None]
     scale = calibrated(held_out) if held_out else None
-    inside = {} if scale is None else {p: coverage(held_out, scale, p) for p in _LEVELS}
+    inside = {}
+    if len(held_out) > 1:
+        inside = {p: coverage_elsewhere(held_out, p) for p in _LEVELS}
     return HamiltonianReport(fitted, blocks, found, scale, inside)
 
 

@@ -323,8 +323,8 @@ def densities(
     if found.orbitals is None:
         raise InputError("levels: expected orbitals; use levels(…, orbitals=True)")
     size = hamiltonian.size
-    rho = _Folded.of(hamiltonian)
-    energy = None if overlap is None else _Folded.of(overlap)
+    rho = _Folded(hamiltonian)
+    energy = None if overlap is None else _Folded(overlap)
     populations = np.zeros(size)
     metrics = overlap.at(found.mesh.points) if overlap is not None else None
     for number, k in enumerate(found.mesh.points):
@@ -354,10 +354,6 @@ class _Folded:
     def __init__(self, matrix: OrbitalMatrix) -> None:
         self._matrix = matrix
         self._made = {pair: np.zeros_like(one.values) for pair, one in matrix.pairs.items()}
-
-    @classmethod
-    def of(cls, matrix: OrbitalMatrix) -> _Folded:
-        return cls(matrix)
 
     def add(self, density: Complex, k: Floats) -> None:
         """Add what one k gives."""

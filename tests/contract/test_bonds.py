@@ -15,7 +15,7 @@ from acepot.basis.spec import BasisSpec
 from acepot.errors import InputError
 from acepot.evaluate.blocks import block, irreducible
 from acepot.evaluate.bond_coupling import BondCoupling, BondEvaluator, BondReadout
-from acepot.evaluate.bonds import bonds_of, both_ends
+from acepot.evaluate.bonds import Bonds, bonds_of
 from acepot.evaluate.protocol import require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
@@ -63,6 +63,11 @@ def test_real_couplings_are_orthonormal_and_change_sign_by_rule():
     assert real_clebsch_gordan(1, 1, 1)[z, x, y] == pytest.approx(-1 / np.sqrt(2), abs=1e-15)
     assert real_clebsch_gordan(1, 1, 1)[x, z, y] == pytest.approx(1 / np.sqrt(2), abs=1e-15)
     assert not real_clebsch_gordan(1, 1, 3).any()
+
+
+def both_ends(there: np.ndarray, back: np.ndarray, bonds: Bonds, sign: int) -> np.ndarray:
+    """h_ij = there_ij ± back_ji: outputs of a bond seen from both of its ends."""
+    return there + sign * back[bonds.reverse]
 
 
 def blocks(

@@ -105,3 +105,15 @@ def test_what_cannot_be_is_refused(folder, monkeypatch, capsys, words, message):
     monkeypatch.chdir(folder)
     assert main(["hamiltonian", *words]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_verbs_of_two_words_are_listed(words, capsys):
+    assert main(["hamiltonian", *words]) == 0
+    said = capsys.readouterr().out
+    assert "acepot hamiltonian bands" in said and "acepot fit" not in said
+
+
+def test_an_unknown_second_word_is_an_error(capsys):
+    assert main(["friction", "fti"]) == 2
+    assert "acepot friction fit" in capsys.readouterr().err
