@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from acepot.basis.spec import BasisSpec
+from acepot.configuration import loaded
 from acepot.errors import InputError
 from acepot.fitting.priors import NoPrior, Prior
 from acepot.fitting.solvers import QR, Solver
 from acepot.hal.reference.settings import AseReference
-from acepot.schema import Settings, from_toml, to_mapping, to_toml
+from acepot.schema import Settings, to_mapping, to_toml
 
 __all__ = ["DEFECTS", "DefectSettings", "FitSettings", "dump_config", "load_config"]
 
@@ -122,8 +123,7 @@ def load_config(path: str | Path) -> DefectSettings:
     Raises:
         InputError: the file is missing, no TOML, or holds an unknown key or a wrong value.
     """
-    path = Path(path)
-    return _renamed(from_toml(DefectSettings, path), lambda name: str(path.parent / name))
+    return loaded(DefectSettings, path, _renamed)
 
 
 def dump_config(config: DefectSettings, folder: Path) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from acepot.configuration import dumped, loaded
 from acepot.errors import InputError
 from acepot.fitting.bounds import at_least
 from acepot.friction.settings import FrictionSettings
-from acepot.schema import Settings, from_toml, to_mapping, to_toml
+from acepot.schema import Settings
 
 __all__ = ["FrictionConfig", "FrictionFiles", "dump_config", "load_config"]
 
@@ -63,9 +63,7 @@ def load_config(path: str | Path) -> FrictionConfig:
     Raises:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value.
     """
-    path = Path(path)
-    config = from_toml(FrictionConfig, path)
-    return _renamed(config, lambda name: str(path.parent / name))
+    return loaded(FrictionConfig, path, _renamed)
 
 
 def dump_config(config: FrictionConfig, folder: str | Path) -> str:
@@ -75,8 +73,7 @@ def dump_config(config: FrictionConfig, folder: str | Path) -> str:
         config: as loaded or made.
         folder: where the file will lie; names of files are written relative to it.
     """
-    there = _renamed(config, lambda name: Path(os.path.relpath(name, folder)).as_posix())
-    return to_toml(to_mapping(there))
+    return dumped(config, folder, _renamed)
 
 
 def _renamed(config: FrictionConfig, name: Callable[[str], str]) -> FrictionConfig:

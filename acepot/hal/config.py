@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from acepot.basis.spec import BasisSpec
+from acepot.configuration import dumped, loaded
 from acepot.errors import InputError
 from acepot.fitting.priors import Algebraic, Prior
 from acepot.fitting.recipe import Recipe, Restraint, Weights
@@ -23,7 +23,7 @@ from acepot.hal.moves import Move
 from acepot.hal.reference.settings import FileReference, ReferenceSettings
 from acepot.hal.start import Start
 from acepot.sampling.limits import MOST, above_zero, between
-from acepot.schema import Settings, from_toml, to_mapping, to_toml
+from acepot.schema import Settings
 
 __all__ = [
     "FitSettings", "Growth", "HalConfig", "Motion", "Output", "Run", "Stop", "dump_config",
@@ -268,9 +268,7 @@ def load_config(path: str | Path) -> HalConfig:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
             the message names the file and the line or key.
     """
-    path = Path(path)
-    config = from_toml(HalConfig, path)
-    return _renamed(config, lambda name: str(path.parent / name))
+    return loaded(HalConfig, path, _renamed)
 
 
 def dump_config(config: HalConfig, folder: str | Path) -> str:
@@ -280,8 +278,7 @@ def dump_config(config: HalConfig, folder: str | Path) -> str:
         config: as loaded or made.
         folder: where the file will lie; names of files are written relative to it.
     """
-    named = _renamed(config, lambda name: Path(os.path.relpath(name, folder)).as_posix())
-    return to_toml(to_mapping(named))
+    return dumped(config, folder, _renamed)
 
 
 def _renamed(config: HalConfig, name: Callable[[str], str]) -> HalConfig:

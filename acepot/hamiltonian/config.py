@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from acepot.configuration import dumped, loaded
 from acepot.errors import InputError
 from acepot.hamiltonian.settings import HamiltonianSettings
 from acepot.orbitals import Filling
-from acepot.schema import Settings, from_toml, to_mapping, to_toml
+from acepot.schema import Settings
 
 __all__ = ["HamiltonianConfig", "HamiltonianData", "dump_config", "load_config"]
 
@@ -56,8 +56,7 @@ def load_config(path: str | Path) -> HamiltonianConfig:
     Raises:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value.
     """
-    path = Path(path)
-    return _renamed(from_toml(HamiltonianConfig, path), lambda name: str(path.parent / name))
+    return loaded(HamiltonianConfig, path, _renamed)
 
 
 def dump_config(config: HamiltonianConfig, folder: str | Path) -> str:
@@ -67,8 +66,7 @@ def dump_config(config: HamiltonianConfig, folder: str | Path) -> str:
         config: as loaded or made.
         folder: where the file will lie; names of files are written relative to it.
     """
-    named = _renamed(config, lambda name: Path(os.path.relpath(name, folder)).as_posix())
-    return to_toml(to_mapping(named))
+    return dumped(config, folder, _renamed)
 
 
 def _renamed(config: HamiltonianConfig, name: Callable[[str], str]) -> HamiltonianConfig:

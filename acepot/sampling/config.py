@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from acepot.basis.species import atomic_number
+from acepot.configuration import dumped, loaded
 from acepot.errors import InputError
 from acepot.sampling.limits import MOST, CommitteeLimits, Guards, above_zero, between
 from acepot.sampling.mixture import MoveSettings
 from acepot.sampling.settings import Exchange, Tuning
-from acepot.schema import from_toml, to_mapping, to_toml
 
 __all__ = [
     "Atoms", "EnsembleSettings", "NestedConfig", "Output", "Run", "StopSettings", "dump_config",
@@ -244,9 +243,7 @@ def load_config(path: str | Path) -> NestedConfig:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value;
             the message names the file and the line or key.
     """
-    path = Path(path)
-    config = from_toml(NestedConfig, path)
-    return _renamed(config, lambda name: str(path.parent / name))
+    return loaded(NestedConfig, path, _renamed)
 
 
 def dump_config(config: NestedConfig, folder: str | Path) -> str:
@@ -256,8 +253,7 @@ def dump_config(config: NestedConfig, folder: str | Path) -> str:
         config: as loaded or made, with what is chosen from the model filled in.
         folder: where the file will lie; names of files are written relative to it.
     """
-    named = _renamed(config, lambda name: Path(os.path.relpath(name, folder)).as_posix())
-    return to_toml(to_mapping(named))
+    return dumped(config, folder, _renamed)
 
 
 def _renamed(config: NestedConfig, name: Callable[[str], str]) -> NestedConfig:

@@ -36,7 +36,7 @@ ROWS = (
         "acepot.io.files",
         "acepot.ownership",
     ),
-    ("acepot.run", "acepot.lattice"),
+    ("acepot.run", "acepot.lattice", "acepot.configuration"),
     ("acepot.structure", "acepot.basis"),
     ("acepot.orbitals",),
     ("acepot.neighbours", "acepot.model", "acepot.tables"),

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import atomic_number
+from acepot.configuration import loaded
 from acepot.errors import InputError
 from acepot.fitting.bounds import at_least
 from acepot.friction.settings import FrictionSettings
-from acepot.schema import Settings, from_toml
+from acepot.schema import Settings
 
 __all__ = ["CoarseConfig", "Fine", "Mapping", "Memory", "load_config"]
 
@@ -123,9 +124,7 @@ def load_config(path: str | Path) -> CoarseConfig:
     Raises:
         InputError: the file is missing, is not TOML, or holds an unknown key or a wrong value.
     """
-    path = Path(path)
-    config = from_toml(CoarseConfig, path)
-    return renamed(config, lambda name: str(path.parent / name))
+    return loaded(CoarseConfig, path, renamed)
 
 
 def renamed(config: CoarseConfig, name: Callable[[str], str]) -> CoarseConfig:
