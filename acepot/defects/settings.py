@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from acepot.basis.spec import BasisSpec
-from acepot.configuration import loaded
+from acepot.configuration import dumped, loaded
 from acepot.errors import InputError
 from acepot.fitting.priors import NoPrior, Prior
 from acepot.fitting.solvers import QR, Solver
 from acepot.hal.reference.settings import AseReference
-from acepot.schema import Settings, to_mapping, to_toml
+from acepot.schema import Settings
 
 __all__ = ["DEFECTS", "DefectSettings", "FitSettings", "dump_config", "load_config"]
 
@@ -133,9 +131,7 @@ def dump_config(config: DefectSettings, folder: Path) -> str:
         config: as loaded or made.
         folder: where the file will lie; names of files are written relative to it.
     """
-    named = _renamed(config, lambda name: Path(os.path.relpath(name, folder)).as_posix())
-    table: dict[str, Any] = to_mapping(named)
-    return to_toml(table)
+    return dumped(config, folder, _renamed)
 
 
 def _renamed(config: DefectSettings, name: Callable[[str], str]) -> DefectSettings:
