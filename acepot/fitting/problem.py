@@ -33,8 +33,8 @@ class Problem:
     """All the rows of a least-squares problem in compressed form.
 
     Args:
-        triangle: R of A = Q R, shape (min(m, K), K).
-        targets: Qᵀy, shape (min(m, K),).
+        triangle: R of A = Q R, of K rows or fewer, shape (r, K).
+        targets: Qᵀy, shape (r,).
         outside: |y - Q Qᵀy|², the sum of squares that no coefficients can reach.
         rows: m, the number of rows that went in.
         parts: the same rows in parts, for solvers that ask for it; () where they are not divided.
@@ -105,8 +105,7 @@ def joined(problems: Sequence[Problem], weights: Sequence[float] | None = None) 
     pairs = zip(problems, scales, strict=True)
     whole = stacked([scale * one.whole for one, scale in pairs])
     count, rows = problems[0].columns, sum(one.rows for one in problems)
-    used = min(rows, count)
-    triangle, targets = whole[:used, :count], whole[:used, count]
+    triangle, targets = whole[:count, :count], whole[:count, count]
     return Problem(triangle.copy(), targets.copy(), float(whole[count, count] ** 2), rows)
 
 
@@ -221,10 +220,11 @@ class Accumulator:
         if self._rows == 0:
             raise InputError("no rows to fit: expected energies, forces or virials, got none")
         columns = self._columns
-        full = self._finished()  # [row, K + T]
-        used = min(self._rows, columns)
+        # [row, K + T]; eliminated against zeros, fewer rows than columns end up in any of its rows.
+        full = self._finished()
+        used = min(len(full), columns)
         triangle, right = np.ascontiguousarray(full[:used, :columns]), full[:, columns:]
-        rest = right[columns:] if self._rows > columns else np.zeros((1, right.shape[1]))
+        rest = right[used:]
         outside = np.einsum("it,it->t", rest, rest).tolist()
         return [
             Problem(triangle, right[:used, target].copy(), outside[target], self._rows)

@@ -497,7 +497,6 @@ def test_parts_are_the_rows_and_together_all_of_them(count, columns):
     problem = _problem(
         rows, targets, folds=3, names=("energy", "forces"), each=np.arange(count) % 2
     )
-    whole = _problem(rows, targets)
     assert problem.rows == count == sum(one.problem.rows for one in problem.parts)
     assert {(one.fold, one.observable) for one in problem.parts} == {
         (i % 3, ("energy", "forces")[i % 2]) for i in range(count)
@@ -506,7 +505,6 @@ def test_parts_are_the_rows_and_together_all_of_them(count, columns):
         expected = np.sum((rows @ c - targets) ** 2)
         assert problem.residual(c) == pytest.approx(expected, rel=1e-12)
         assert sum(p.problem.residual(c) for p in problem.parts) == pytest.approx(expected)
-    assert problem.triangle.shape == whole.triangle.shape
     weighted = joined([one.problem for one in problem.parts], [2.0] * len(problem.parts))
     assert weighted.residual(c) == pytest.approx(4 * expected)
 
