@@ -31,7 +31,7 @@ from acepot.tables import Tables
 
 #: Atoms whose coefficients are contracted at once: their arrays are some tens of megabytes.
 _ATOMS = 64
-#: Bonds that are handled at once where sites do not matter: their products stay in the cache.
+#: Bonds that are handled at once where sites do not matter: their outputs stay in the cache.
 _BONDS = 2048
 
 
@@ -328,17 +328,37 @@ class BondReadout:
     def _multiply_alone(
         self, sites: Sites, bonds: Bonds, radial: Floats, harmonics: Floats, rows: Floats
     ) -> None:
-        """The same where all atoms of a species have the same weights: many bonds at once."""
+        """The same where all atoms of a species have the same functions: many bonds at once.
+
+        T^{0 l L} is there for l = L alone, so that what is summed over n is turned afterwards.
+        """
         starts, ends = bonds.species[bonds.centre], bonds.species[bonds.neighbour]
         for a in np.unique(bonds.species).tolist():
             atom = int(np.flatnonzero(bonds.species == a)[0])
-            weights = self._contracted(sites, slice(atom, atom + 1))[0]
             for b in np.unique(bonds.species).tolist():
                 which = np.flatnonzero((starts == a) & (ends == b))
                 for first in range(0, len(which), _BONDS):
                     mine = which[first : first + _BONDS]
-                    own = self._products(radial[mine], harmonics[mine])
-                    rows[mine] += own @ weights[b].reshape(self._width, own.shape[1]).T
+                    made = [
+                        h.reshape(len(mine), h.shape[1] * h.shape[2])
+                        for h in self._alone(sites, atom, b, radial[mine], harmonics[mine])
+                    ]
+                    rows[mine] += np.concatenate(made, axis=1)
+
+    def _alone(
+        self, sites: Sites, atom: int, element: int, radial: Floats, harmonics: Floats
+    ) -> Iterator[Floats]:
+        """Outputs of every coupling, of bonds of the same two species, shape (e, outputs, M)."""
+        for one, c, shape in zip(self._couplings, self._given, self._shapes, strict=True):
+            made, start = np.zeros((len(radial), *shape)), 0
+            for part in one.parts:
+                own = c[:, start : start + part.size].reshape(shape[0], *part.shape)[:, :, element]
+                start += part.size
+                b = sites.values[part.site][atom, part.functions, 0]
+                weights = np.tensordot(own, b, ([1], [0]))  # [o, n]
+                y = harmonics[:, part.l**2 : (part.l + 1) ** 2] @ part.coupling[0]
+                made += (radial[:, : weights.shape[1]] @ weights.T)[:, :, None] * y[:, None, :]
+            yield made
 
     def _groups(
         self, sites: Sites, bonds: Bonds

@@ -12,8 +12,8 @@ from acepot.basis.bond import BondSpec
 from acepot.basis.harmonics import harmonics, real_harmonics
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError
+from acepot.evaluate.extension import edges
 from acepot.evaluate.protocol import Floats, Ints, species_of
-from acepot.neighbours import build
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -86,15 +86,9 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
     cutoff = np.array([[f.cutoff for f in row] for row in functions])
     if (cutoff != cutoff.T).any():
         raise InputError("bonds.cutoff: expected one for both orders of a pair; use resolve_bonds")
-    edges = build(structure, float(cutoff.max()))
-    r = np.linalg.norm(edges.vector, axis=1)
-    kept = np.flatnonzero(r < cutoff[species[edges.centre], species[edges.neighbour]])
-    centre, neighbour = edges.centre[kept], edges.neighbour[kept]
-    shift, vector, r = edges.shift[kept].astype(np.int64), edges.vector[kept], r[kept]
-    # Edges are sorted by centre, neighbour and shift, and so are their reverses in this order.
-    reverse = np.empty(len(kept), dtype=np.int64)
-    reverse[_order(neighbour, centre, -shift, len(structure))] = np.arange(len(kept))
-    radial, slope = np.zeros((2, len(kept), spec.most))
+    (centre, neighbour, reverse), shift, vector = edges(structure, species, cutoff)
+    r = np.linalg.norm(vector, axis=1)
+    radial, slope = np.zeros((2, len(r), spec.most))
     for a, row in enumerate(functions):
         for b, family in enumerate(row):
             between = (species[centre] == a) & (species[neighbour] == b)
@@ -108,15 +102,3 @@ def bonds_of(structure: Structure, tables: Tables, spec: BondSpec) -> Bonds:
                 radial[reverse[mine]], slope[reverse[mine]] = radial[mine], slope[mine]
     values = harmonics(vector / r[:, None], spec.max_l)
     return Bonds(species, centre, neighbour, shift, vector, reverse, radial, slope, values)
-
-
-def _order(first: Ints, second: Ints, shift: Ints, atoms: int) -> Ints:
-    """What sorts bonds by both atoms, then shift."""
-    low = shift.min(axis=0, initial=0)
-    span = shift.max(axis=0, initial=0) - low + 1
-    code = first * atoms + second
-    if float(atoms) ** 2 * float(np.prod(span.astype(float))) > 2.0**62:
-        return np.lexsort((*shift.T[::-1], second, first))
-    for k in range(3):
-        code = code * span[k] + (shift[:, k] - low[k])
-    return np.argsort(code)

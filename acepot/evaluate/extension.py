@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot import lattice
 from acepot.errors import InputError, MissingDependency
+from acepot.structure import Structure
 
 __all__ = [
-    "VARIABLE", "available_threads", "built_instruction_sets", "chosen_instruction_set",
+    "VARIABLE", "available_threads", "built_instruction_sets", "chosen_instruction_set", "edges",
     "extension", "extension_file", "instruction_sets", "keep_apart", "most_l", "processors",
 ]  # fmt: skip
 
@@ -106,6 +108,42 @@ def keep_apart(
         extension().keep_apart(chosen, numbers, positions, cells, periodic, least)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def edges(
+    structure: Structure, species: NDArray[np.int64], cutoff: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """All directed edges of a structure, sorted by centre, neighbour and shift.
+
+    Whether an edge is short enough is decided once for its two directions, whose vectors are
+    opposite to the last bit.
+
+    Args:
+        structure: atoms and cell.
+        species: index of every atom, shape (n,).
+        cutoff: in Å for both species, symmetric, 0: none; shape (species, species).
+
+    Returns:
+        Centre, neighbour and number of the reverse of every edge, shape (3, E); periodic images
+        of the neighbours, shape (E, 3); vectors in Å, shape (E, 3).
+
+    Raises:
+        InputError: coinciding atoms, or more neighbours than memory is for.
+        MissingDependency: the extension was not built.
+    """
+    if not (len(structure) and np.any(cutoff > 0)):
+        return np.zeros((3, 0), np.int64), np.zeros((0, 3), np.int64), np.zeros((0, 3))
+    inverse = np.linalg.inv(lattice.complete(structure.cell, structure.pbc))
+    try:
+        found = extension().edges(
+            structure.positions, species.astype(np.int32), structure.cell, structure.pbc,
+            inverse, np.ascontiguousarray(cutoff),
+        )  # fmt: skip
+    except ValueError as error:
+        where = f"{structure.name}: " if structure.name else ""
+        raise InputError(f"{where}{error}") from None
+    ends, shift, vector = found
+    return ends, shift, vector
 
 
 @cache

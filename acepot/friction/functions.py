@@ -61,7 +61,7 @@ def cartesian(irreps: Sequence[Irrep], values: Sequence[Floats]) -> Floats:
         Vectors, shape (n, outputs, 3, 1); or matrices, shape (n, outputs, 3, 3).
     """
     if irreps[0].parity < 0:
-        return values[0][..., _XYZ, None]
+        return np.take(values[0], _XYZ, axis=-1)[..., None]
     matrix = block([(i.l, v) for i, v in zip(irreps, values, strict=True)], 1, 1)
     return matrix[..., _XYZ, :][..., _XYZ]
 
@@ -76,8 +76,8 @@ def two_sided(part: FrictionPart, bonds: Bonds, there: Floats, back: Floats | No
         back: likewise; None: where one set of outputs serves both ends.
     """
     if back is None:
-        return there - there[bonds.reverse]
-    return there + back[bonds.reverse]
+        return there - np.take(there, bonds.reverse, axis=0)
+    return there + np.take(back, bonds.reverse, axis=0)
 
 
 def placed(

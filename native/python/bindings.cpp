@@ -12,6 +12,7 @@
 #include "ace/evaluator.hpp"
 #include "ace/limits.hpp"
 #include "contacts.hpp"
+#include "edges.hpp"
 #include "evaluator_handle.hpp"
 #include "row_handle.hpp"
 
@@ -36,6 +37,8 @@ NB_MODULE(_native, module) {
     module.def("keep_apart", &ace::python::keep_apart, nb::arg("chosen").noconvert(),
                nb::arg("numbers"), nb::arg("positions"), nb::arg("cells"), nb::arg("periodic"),
                nb::arg("least"));
+    module.def("edges", &ace::python::edges, nb::arg("positions"), nb::arg("species"),
+               nb::arg("cell"), nb::arg("pbc"), nb::arg("inverse"), nb::arg("cutoff"));
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"), nb::arg("precision") = "double")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from acepot.errors import InputError
+from acepot.evaluate.extension import edges as compiled
 from acepot.lattice import reduced
 from acepot.neighbours import Edges, build, nearest
 from acepot.structure import Structure
@@ -55,7 +56,24 @@ def _assert_matches(structure: Structure, cutoff: float, what: str) -> Edges:
     counts = np.bincount(edges.centre, minlength=len(structure))
     np.testing.assert_array_equal(np.diff(edges.first), counts, what)
     assert edges.first[0] == 0 and edges.first[-1] == len(edges.centre)
+    _assert_compiled(structure, cutoff, edges, what)
     return edges
+
+
+def _assert_compiled(structure: Structure, cutoff: float, edges: Edges, what: str) -> None:
+    """The compiled list is the same, knows reverses, and has a cut-off for every pair."""
+    species = np.arange(len(structure)) % 2
+    for cutoffs in (np.full((2, 2), cutoff), cutoff * np.array([[1.0, 0.7], [0.7, 0.0]])):
+        (centre, neighbour, reverse), shift, vector = compiled(structure, species, cutoffs)
+        r = np.linalg.norm(edges.vector, axis=1)
+        kept = r < cutoffs[species[edges.centre], species[edges.neighbour]]
+        for name, array in (("centre", centre), ("neighbour", neighbour), ("shift", shift)):
+            np.testing.assert_array_equal(array, getattr(edges, name)[kept], what)
+        scale = 1.0 + np.abs(structure.positions).max() + np.abs(structure.cell).max()
+        np.testing.assert_allclose(vector, edges.vector[kept], atol=1e-15 * scale, rtol=1e-14)
+        np.testing.assert_array_equal(vector[reverse], -vector, what)
+        np.testing.assert_array_equal(shift[reverse], -shift, what)
+        np.testing.assert_array_equal(centre[reverse], neighbour, what)
 
 
 def _cell(rng: np.random.Generator, size: float) -> np.ndarray:
@@ -170,6 +188,8 @@ def test_coinciding_atoms_are_refused_and_named():
     positions = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
     with pytest.raises(InputError, match="train 7: atoms 1 and 2 sit at the same point"):
         build(Structure([1, 2, 3], positions, name="train 7"), 4.0)
+    with pytest.raises(InputError, match="train 7: atoms 1 and 2 sit at the same point"):
+        compiled(Structure([1, 2, 3], positions, name="train 7"), np.zeros(3), np.full((1, 1), 4.0))
 
 
 def test_atoms_that_coincide_through_an_image_are_refused():
@@ -255,6 +275,7 @@ def test_atoms_that_are_far_apart_and_long_cells_have_their_neighbours(pbc):
     for name in ("centre", "neighbour", "shift", "vector"):
         mine = getattr(edges, name)[: len(near.centre)]
         np.testing.assert_array_equal(mine, getattr(near, name), name)
+    _assert_compiled(Structure([14, 8, 14, 8], places, cell, pbc), 5.0, edges, "far")
     back = {
         (int(i), int(j), *map(int, s))
         for i, j, s in zip(edges.centre, edges.neighbour, edges.shift, strict=True)
@@ -274,6 +295,7 @@ def test_equivalent_cells_have_the_same_neighbours(pbc):
             np.fill_diagonal(steps, 1)
             sheared = Structure(plain.numbers, plain.positions, steps @ plain.cell, pbc)
             want, got = build(plain, 5.0), build(sheared, 5.0)
+            _assert_compiled(sheared, 5.0, got, "sheared")
             named = [
                 sorted(
                     zip(e.centre, e.neighbour, *(e.shift @ m).T, *np.round(e.vector, 6).T,

@@ -39,6 +39,18 @@ ENGINES = pytest.mark.parametrize(
 )
 
 
+def each_engine_once(argument: str, first: str, second: str) -> pytest.MarkDecorator:
+    """Every engine with two values of an argument: one of them, by turns, in the fast tests."""
+    found = []
+    for number, (engine, package) in enumerate(PACKAGES.items()):
+        for value in (first, second):
+            marks = [] if find_spec(package) else [pytest.mark.skip("not installed")]
+            if (value == second) != bool(number % 2):
+                marks.append(pytest.mark.slow)
+            found.append(pytest.param(engine, value, marks=marks))
+    return pytest.mark.parametrize(("engine", argument), found)
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a run said, and its exit status."""

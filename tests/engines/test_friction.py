@@ -76,7 +76,9 @@ def test_a_run_that_goes_on_is_the_same_bit_by_bit(engine, tmp_path):
     assert one == other
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", [pytest.param(one, marks=[pytest.mark.slow] * (one == "ipi")) for one in ENGINES]
+)
 def test_the_temperature_is_that_of_the_ensemble(engine, tmp_path):
     pytest.importorskip(engine)
     log = simulation(tmp_path, 600).finish(engine, "run")

@@ -543,6 +543,7 @@ def _energies_in_ipi(processes: Processes, far: Structure) -> dict[str, float]:
     return {name: one["energy"][0] / EV for name, one in zip(fields, told, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("lammps")
 def test_far_atoms_have_one_energy_through_every_route(
     processes: Processes, lammps_plugin: None
@@ -638,7 +639,13 @@ def _run_example(name: str, processes: Processes) -> str:
     return said
 
 
-@pytest.mark.parametrize("name", ["committee", "npt", "nvt", "pimd"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("committee", "npt")))
+        for n in ("committee", "npt", "nvt", "pimd")
+    ],
+)
 def test_an_example_runs_with_the_commands_of_its_header(name: str, processes: Processes) -> None:
     """Shortened to 10 steps."""
     assert "i-PI said EXIT" in _run_example(name, processes)

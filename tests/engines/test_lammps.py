@@ -105,7 +105,11 @@ class Runs:
         return numbers(self.folder, name, self.jobs[name].structure)
 
 
-@pytest.fixture(scope="module", params=RANKS, ids=lambda n: f"{n} ranks")
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=[pytest.mark.slow] * (n == 4)) for n in RANKS],
+    ids=lambda n: f"{n} ranks",
+)
 def runs(
     plugin_cache: None,
     request: pytest.FixtureRequest,
@@ -124,7 +128,8 @@ def runs(
     return Runs(request.param, folder, jobs(case_named))
 
 
-def test_energies_forces_and_virials_are_those_of_the_core(runs: Runs) -> None:
+def test_numbers_are_those_of_the_core(runs: Runs) -> None:
+    """The uncertainty, too, which is the spread of the committee."""
     for name, job in runs.jobs.items():
         found = runs.numbers(name)
         expected = potential(job.model).compute(job.structure)
@@ -134,22 +139,13 @@ def test_energies_forces_and_virials_are_those_of_the_core(runs: Runs) -> None:
         close(found.virial, expected.virial, f"{name}, virial")
         close(found.virials, expected.virials, f"{name}, virials of atoms")
         assert abs(found.energies.sum() - found.energy) <= 1e-10 * abs(found.energy), name
-
-
-def test_the_uncertainty_is_the_spread_of_the_committee(runs: Runs) -> None:
-    for name, job in runs.jobs.items():
-        found = runs.numbers(name).uncertainty
         if job.model.committee is None:
-            assert found is None
+            assert found.uncertainty is None
             continue
-        mean = potential(job.model).compute(job.structure).energies
+        mean = expected.energies
         each = [one.compute(job.structure).energies for one in members(job.model)]
-        expected = np.sqrt(np.mean((np.array(each) - mean) ** 2, axis=0))
-        assert found is not None
-        close(found, expected, name)
-
-
-# ------------------------------------------------------------------ beside other pair styles
+        assert found.uncertainty is not None
+        close(found.uncertainty, np.sqrt(np.mean((np.array(each) - mean) ** 2, axis=0)), name)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -27,6 +27,7 @@ from md_runs import (
     TRAJECTORIES,
     Make,
     Simulation,
+    each_engine_once,
     frames,
     refused,
     same,
@@ -163,8 +164,7 @@ def test_two_ranks_of_lammps_continue_each_other(make: Make) -> None:
 LONG = {"run__steps": 1200, "output__checkpoint": 100}
 
 
-@ENGINES
-@pytest.mark.parametrize("kind", ["nvt", "npt"])
+@each_engine_once("kind", "npt", "nvt")
 def test_a_killed_run_goes_on_as_if_it_had_not_been(engine: str, kind: str, make: Make) -> None:
     simulation = make(ensemble__kind=kind, **LONG)
     assert stop(simulation, engine, "killed", 25, signal.SIGKILL) == -signal.SIGKILL

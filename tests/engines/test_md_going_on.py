@@ -14,7 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from md_runs import ENGINES, MODEL, TRAJECTORIES, Make, frames, refused, same, stop
+from md_runs import (
+    ENGINES,
+    MODEL,
+    TRAJECTORIES,
+    Make,
+    each_engine_once,
+    frames,
+    refused,
+    same,
+    stop,
+)
 
 import acepot
 from acepot import Potential
@@ -231,8 +241,7 @@ def test_a_turned_snapshot_moves_as_before(make: Make, tmp_path: Path) -> None:
 LONG = {"structure__repeat": [1, 1, 1], "run__steps": 1500, "output__checkpoint": 50}
 
 
-@ENGINES
-@pytest.mark.parametrize("way", ["extended", "chained"])
+@each_engine_once("way", "extended", "chained")
 def test_a_killed_run_of_any_kind_goes_on(engine: str, way: str, make: Make) -> None:
     """Ten kills each, and other threads and ranks in turn: benchmarks/kills.py."""
     short = {**LONG, "run__steps": 50}

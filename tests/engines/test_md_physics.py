@@ -232,7 +232,10 @@ RELAXED = {"ase": 2000, "openmm": 6000, "ipi": 2000, "lammps": 2000}
 
 @pytest.mark.parametrize(
     "engine",
-    [pytest.param(one, marks=[pytest.mark.slow] * (one == "openmm")) for one in TRAJECTORIES],
+    [
+        pytest.param(one, marks=[pytest.mark.slow] * (one in ("ipi", "openmm")))
+        for one in TRAJECTORIES
+    ],
     indirect=True,
 )
 @pytest.mark.parametrize(

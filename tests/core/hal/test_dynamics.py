@@ -76,7 +76,11 @@ class NotReversible(Volume):
 LN_V = 2.1406414779556 - np.log(PRESSURE / KT)
 
 
-@pytest.mark.parametrize("move", [Volume(step=300.0), Strain(step=0.15)], ids=lambda m: m.kind)
+@pytest.mark.parametrize(
+    "move",
+    [Volume(step=300.0), pytest.param(Strain(step=0.15), marks=pytest.mark.slow)],
+    ids=lambda m: m.kind,
+)
 def test_the_ideal_gas_has_its_volume(move):
     mean, logarithm, error = volumes(move)
     assert abs(mean - 8000.0) < 4 * error and error < 250.0

@@ -19,7 +19,7 @@ def check(case: Case, found: Found, betas: slice = slice(None)) -> None:
     assert (found.error[:, betas, 0] < 1.5).all(), found.error
 
 
-@pytest.mark.parametrize("shape", ["fixed", "free"])
+@pytest.mark.parametrize("shape", ["fixed", pytest.param("free", marks=pytest.mark.slow)])
 def test_an_ideal_gas(shape: str) -> None:
     case = cases.ideal_gas(shape)
     found = case.run(1, 30, 8 * (16 if shape == "fixed" else 24), batch=8, coldest=1.0)
