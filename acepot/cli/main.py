@@ -23,6 +23,7 @@ VERBS = {
     "check": "test a model against the laws every potential obeys",
     "properties": "lattice, elasticity, phonons, surfaces, defects, melting on one page",
     "defects": "how far small training cells with a defect carry, with force constants or not",
+    "chain": "one report of errors from the reference to the quantities asked for",
     "plot": "draw dimer curves and, with data, parity plots",
     "convert": "write a model file in another format: .acepot, PACE's .yace or tables",
     "md": "molecular dynamics in ASE, OpenMM, i-PI or LAMMPS",
@@ -55,6 +56,7 @@ _EPILOG = """examples:
   acepot check Si/model.acepot                         test it against the laws it must obey
   acepot properties Si/model.acepot Si:diamond         what silicon is by this model
   acepot defects tungsten.toml --out W-defects         which cells to compute for defects
+  acepot chain silicon.toml --out Si-chain             what each level adds to the error
   acepot plot Si/model.acepot test.xyz --out plots     parity plots and dimer curves
   acepot convert Si/model.acepot Si.yace               the model for LAMMPS' pair_style pace
   acepot md silicon.toml --engine ase --out run        molecular dynamics
