@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from acepot.io.structures.extxyz import write_structures
     from acepot.laws import check
     from acepot.lowering import lower
-    from acepot.model import BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
+    from acepot.model import (
+        BondModel,
+        ChargeModel,
+        FrictionModel,
+        HamiltonianModel,
+        Model,
+        TensorModel,
+    )
     from acepot.potential import Potential, descriptors, site_evaluator
     from acepot.structure import Structure
 
@@ -43,6 +50,7 @@ __all__ = [
     "BondModel",
     "BondSpec",
     "Fit",
+    "ChargeModel",
     "FrictionModel",
     "HamiltonianModel",
     "Model",
@@ -78,6 +86,7 @@ _HOMES = {
     "BondModel": "acepot.model",
     "BondSpec": "acepot.basis.bond",
     "Fit": "acepot.fitting.fitted",
+    "ChargeModel": "acepot.model",
     "FrictionModel": "acepot.model",
     "HamiltonianModel": "acepot.model",
     "Model": "acepot.model",

@@ -419,11 +419,79 @@ class FrictionModel:
         return all(part.momentum == "conserved" for part in self.parts)
 
 
+@dataclass(frozen=True, eq=False)
+class ChargeModel:
+    """E = Σ_i ε_i + E_q: energies of sites, and charges that interact at any distance.
+
+    equilibrated: χ_i are electronegativities, and the charges minimise χ·q + ½ qᵀ (A + J) q at the
+    total charge of the structure. latent: outputs c_i are charges themselves, shifted alike until
+    they add up to it, and E_q = ½ qᵀ A q. A is that of Gaussians (see `charges.interaction`).
+
+    Args:
+        sites: outputs of 0e: "energy" in eV, and "electronegativity" in eV/e or "charge" in e. Its
+            basis has constants, whose coefficients are the energies of isolated atoms and χ⁰.
+        kind: what the second output is.
+        widths: s of each element in Å, in the order of the elements, shape (S,).
+        hardness: J of each element in eV/e², shape (S,); latent: none, zeros.
+        provenance: where the model came from: plain values that JSON can hold.
+
+    Raises:
+        InputError: parts that do not fit each other, or numbers out of bounds.
+    """
+
+    sites: TensorModel
+    kind: Literal["equilibrated", "latent"]
+    widths: NDArray[np.float64]
+    hardness: NDArray[np.float64]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in CHARGE_OUTPUTS:
+            known = " or ".join(CHARGE_OUTPUTS)
+            raise InputError(f"kind: expected {known}, got {self.kind!r}")
+        wanted = ("energy", CHARGE_OUTPUTS[self.kind])
+        if self.sites.irreps != (SCALAR,) or self.sites.names != (wanted,):
+            raise InputError(f"sites: expected the outputs {wanted} of 0e, got {self.sites.names}")
+        least_hardness = 0.0 if self.kind == "latent" else 0.01
+        if not self.sites.basis.constant:
+            raise InputError("sites: expected a basis with constants; use constant = true")
+        for name, least in (("widths", 0.01), ("hardness", least_hardness)):
+            array = np.array(getattr(self, name), dtype=float)
+            if array.shape != (len(self.numbers),) or not np.isfinite(array).all():
+                raise InputError(f"{name}: expected {len(self.numbers)} finite numbers")
+            if array.min() < least or array.max() > 1000:
+                raise InputError(f"{name}: expected {least:g} to 1000, got {array.tolist()}")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        if self.kind == "latent" and self.hardness.any():
+            raise InputError("hardness: latent charges have none, expected zeros")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements, ascending."""
+        return self.sites.numbers
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Their symbols."""
+        return tuple(SYMBOLS[z] for z in self.numbers)
+
+    @property
+    def committee(self) -> NDArray[np.float64] | None:
+        """Coefficients of the members after the first, shape (M, 2, K); None without any."""
+        (found,) = self.sites.coefficients
+        return found[1:] if len(found) > 1 else None
+
+
+#: What the second output of a model with charges is called, by its kind.
+CHARGE_OUTPUTS = {"equilibrated": "electronegativity", "latent": "charge"}
+#: Models that give energies of structures.
+PotentialModel = Model | ChargeModel
 #: Everything that a model file may hold.
-AnyModel = Model | TensorModel | BondModel | HamiltonianModel | FrictionModel
+AnyModel = Model | TensorModel | BondModel | HamiltonianModel | FrictionModel | ChargeModel
 
 
-def known_shortest(model: Model) -> dict[str, float]:
+def known_shortest(model: PotentialModel) -> dict[str, float]:
     """The shortest distances a model says it was fitted to; models may come from anywhere."""
     stored = model.provenance.get("shortest distances")
     found = stored.items() if isinstance(stored, Mapping) else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,7 +35,7 @@ from acepot.evaluate.protocol import (
 )
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
-from acepot.model import Model, TensorModel
+from acepot.model import ChargeModel, Model, PotentialModel, TensorModel
 from acepot.structure import Structure
 from acepot.tables import Tables
 
@@ -46,7 +46,7 @@ class Potential:
     """Energies, forces and virials of structures.
 
     Args:
-        model: a fitted model.
+        model: a fitted model, with charges or without.
         evaluator: native (compiled, fast), torch (for its devices) or reference (numpy, the
             oracle). There is no silent fallback from one to another.
         threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors. torch has
@@ -69,7 +69,7 @@ class Potential:
 
     def __init__(
         self,
-        model: Model,
+        model: PotentialModel,
         evaluator: Literal["native", "torch", "reference"] = "native",
         threads: int | None = None,
         precision: Precision = "double",
@@ -90,10 +90,13 @@ class Potential:
             raise InputError(f"device: only the torch evaluator knows {device!r}, not {evaluator}")
         if threads is not None and evaluator != "native":
             raise InputError(f"threads: of the native evaluator alone, not of {evaluator}")
-        self.model = model
-        self.tables = lower(model) if tables is None else tables
+        self.model: Any = model  # of the kind that the caller gave
         self._evaluator: EnergyEvaluator
         self._native: NativeEvaluator | None = None
+        if isinstance(model, ChargeModel):
+            self._serve_charges(model, evaluator, threads, precision)
+            return
+        self.tables = lower(model) if tables is None else tables
         if evaluator == "reference":
             self._evaluator = ReferenceEvaluator(self.tables)
             return
@@ -107,6 +110,20 @@ class Potential:
         self._evaluator = self._native = NativeEvaluator(self.tables, threads, precision=precision)
         if precision != "double":
             self._measure(NativeEvaluator(self.tables, threads), precision)
+
+    def _serve_charges(
+        self, model: ChargeModel, evaluator: str, threads: int | None, precision: Precision
+    ) -> None:
+        """Evaluate a model with charges, which has one evaluator and one precision."""
+        if evaluator != "native" or precision != "double":
+            raise InputError(
+                "evaluator: models with charges have the native one in double precision, got "
+                f"{evaluator} in {precision}"
+            )
+        from acepot.charges.evaluator import ChargeEvaluator  # with solvers of scipy
+
+        self._evaluator = found = ChargeEvaluator(model, threads)
+        self.tables = found.sites.tables
 
     @property
     def single_error(self) -> PrecisionLoss | None:
@@ -164,7 +181,7 @@ class Potential:
         results = self._evaluator.evaluate(structures, committee=committee)
         return list(require(results)) if failures == "raise" else results
 
-    def bind(self, numbers: ArrayLike, pbc: ArrayLike) -> Bound:
+    def bind(self, numbers: ArrayLike, pbc: ArrayLike, charge: float = 0.0) -> Bound:
         """This potential for atoms whose elements and periodic directions stay.
 
         Its `compute(positions, cell)` has no committee and no per-atom virials, and with the
@@ -174,12 +191,15 @@ class Potential:
         Args:
             numbers: atomic numbers, shape (n,).
             pbc: periodic directions, shape (3,) or one value for all.
+            charge: total charge in e, of a model with charges; others have 0.
 
         Raises:
-            InputError: an element the model does not know, or no atoms.
+            InputError: an element the model does not know, no atoms, or a charge it cannot have.
         """
+        if charge and not isinstance(self.model, ChargeModel):
+            raise InputError(f"charge: a model without charges has none, got {charge:g}")
         places = np.zeros((np.size(np.asarray(numbers)), 3))
-        checked = Structure(numbers, places, np.eye(3), pbc)
+        checked = Structure(numbers, places, np.eye(3), pbc, charge=charge)
         species = species_indices(self.model.numbers, checked.numbers)
         if self._native is None:
             return _BoundPotential(self, checked)
@@ -322,7 +342,8 @@ class _BoundPotential:
 
     def compute(self, positions: Floats, cell: Floats) -> Totals:
         """As `Bound`."""
-        structure = Structure(self._atoms.numbers, positions, cell, self._atoms.pbc)
+        atoms = self._atoms
+        structure = Structure(atoms.numbers, positions, cell, atoms.pbc, charge=atoms.charge)
         result = self._potential.compute(structure)
         return Totals(result.energies, result.forces, result.virial)
 
@@ -351,7 +372,7 @@ class _BoundStructures:
         )
         found = self._potential.compute_all(
             [
-                Structure(z, part, cell, s.pbc, name=s.name)
+                Structure(z, part, cell, s.pbc, name=s.name, charge=s.charge)
                 for s, z, part, cell in zip(self._structures, elements, parts, cells, strict=True)
             ],
             failures="keep",

@@ -142,6 +142,8 @@ class Structure:
     def moved(self, positions: ArrayLike, cell: ArrayLike | None = None) -> Structure:
         """The same atoms elsewhere, without labels: for dynamics, where nothing else changes.
 
+        The total charge stays.
+
         Args:
             positions: in Å, shape (n, 3).
             cell: vectors as rows in Å; None: it stays, and is not checked again.
@@ -154,7 +156,7 @@ class Structure:
         if cell is not None:
             other._put("cell", _array("cell", cell, (3, 3), float, where))
             other._check_cell(where)
-        for key in ("energy", "forces", "virial", "charge"):
+        for key in ("energy", "forces", "virial"):
             other._put(key, None)
         other._put("labels", {})
         return other

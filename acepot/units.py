@@ -46,6 +46,8 @@ IPI = EngineUnits(length=1 / 1.8897261, energy=1 / 0.036749326)
 HARTREE = 27.211386245981
 BOHR = 0.529177210544
 RYDBERG = HARTREE / 2
+#: e²/(4πε0) in eV Å, the energy of two elementary charges 1 Å apart.
+COULOMB = HARTREE * BOHR
 KILOJOULE_PER_MOLE = OPENMM.energy
 KILOCALORIE_PER_MOLE = 4.184 * KILOJOULE_PER_MOLE
 #: Boltzmann's constant in eV/K, exact.

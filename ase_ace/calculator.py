@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import acepot
-from acepot import Model, Potential, Result, Structure
+from acepot import ChargeModel, Model, Potential, Result, Structure
 from acepot.errors import InputError, MissingDependency
 from acepot.voigt import to_voigt
 
@@ -54,6 +54,7 @@ class ACECalculator(host.Calculator):
     Args:
         model: a model, a potential or the path of a model file.
         committee: also evaluate the model's committee.
+        charge: total charge in e, of a model with charges; None: `atoms.info["charge"]`, else 0.
         threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors. A Potential
             has its own.
         precision: double, mixed or single, as for a Potential, which has its own; None: double.
@@ -66,48 +67,71 @@ class ACECalculator(host.Calculator):
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", *_STRESS]
-    default_parameters = {"committee": False}
+    default_parameters = {"committee": False, "charge": None}
     discard_results_on_any_change = True
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
     def __init__(
         self,
-        model: Model | Potential | str | os.PathLike[str],
+        model: Model | ChargeModel | Potential | str | os.PathLike[str],
         *,
         committee: bool = False,
+        charge: float | None = None,
         threads: int | None = None,
         precision: Literal["double", "mixed", "single"] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         path = None
         if isinstance(model, (str, os.PathLike)):
-            path, model = os.fspath(model), acepot.load(model)
+            path = os.fspath(model)
+            loaded: Any = acepot.load(model, Model | ChargeModel)
+            model = loaded
         for name, value in (("threads", threads), ("precision", precision)):
             if value is not None and isinstance(model, Potential):
                 raise CalculatorInputError(
                     f"{name}: expected none beside a Potential, which has its own"
                 )
         potential = model
-        if isinstance(model, Model):
+        if isinstance(model, (Model, ChargeModel)):
             potential = Potential(model, threads=threads, precision=precision or "double")
         if not isinstance(potential, Potential):
             kind = type(model).__name__
             raise CalculatorInputError(f"model: expected a Model, Potential or path, got {kind}")
         self.potential = potential
-        self._last: tuple[tuple[bytes, bytes], Any] | None = None
+        self._last: tuple[tuple[bytes, bytes, float], Any] | None = None
         self.parameters.update(model=path, digest=self.potential.tables.digest)
-        self.set(committee=committee)
+        self.set(committee=committee, charge=charge)
 
     def set(self, **kwargs: Any) -> dict[str, Any]:
-        """Switch the committee on or off (`committee=`), which discards old results."""
+        """Switch the committee on or off, or change the charge, which discards old results."""
         if unknown := sorted(kwargs.keys() - self.default_parameters.keys()):
             raise CalculatorInputError(
-                f"set: expected committee, got {', '.join(unknown)}; "
+                f"set: expected committee or charge, got {', '.join(unknown)}; "
                 "for another model make a new ACECalculator"
             )
+        if kwargs.get("charge") and not self._has_charges:
+            raise CalculatorInputError("charge: expected None, for this model has no charges")
         if kwargs.get("committee") and self.potential.model.committee is None:
             raise CalculatorInputError("committee: expected False, for this model has no committee")
         return dict(super().set(**kwargs))  # type: ignore[no-untyped-call]
+
+    @property
+    def _has_charges(self) -> bool:
+        return isinstance(self.potential.model, ChargeModel)
+
+    def _charge(self, atoms: Atoms) -> float:
+        """Total charge of atoms in e."""
+        if not self._has_charges:
+            return 0.0
+        given = self.parameters["charge"]
+        return float(atoms.info.get("charge", 0.0) if given is None else given)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation, the total charge included."""
+        changes = list(super().check_state(atoms, tol))  # type: ignore[no-untyped-call]
+        if self.atoms is not None and self._charge(self.atoms) != self._charge(atoms):
+            changes.append("charge")
+        return changes
 
     def calculate(
         self,
@@ -125,7 +149,13 @@ class ACECalculator(host.Calculator):
         wanted = [name for name in _STRESS if name in properties]
         try:
             if committee or "stresses" in wanted or (wanted and volume is None):
-                structure = Structure(own.numbers, own.positions, own.cell.array, own.pbc)
+                structure = Structure(
+                    own.numbers, own.positions, own.cell.array, own.pbc, charge=self._charge(own)
+                )
+                if "stresses" in wanted and self._has_charges:
+                    raise host.PropertyNotImplementedError(
+                        "stresses: the virial of charges belongs to no atom; ask for stress"
+                    )
                 if wanted and volume is None:
                     raise host.PropertyNotImplementedError(
                         f"{wanted[0]}: expected a cell with a volume and a periodic direction, "
@@ -141,9 +171,10 @@ class ACECalculator(host.Calculator):
 
     def _bound(self, atoms: Atoms) -> Any:
         """The potential bound to these elements and periodic directions, kept while they stay."""
-        key = (atoms.numbers.tobytes(), atoms.pbc.tobytes())
+        charge = self._charge(atoms)
+        key = (atoms.numbers.tobytes(), atoms.pbc.tobytes(), charge)
         if self._last is None or self._last[0] != key:
-            self._last = (key, self.potential.bind(atoms.numbers, atoms.pbc))
+            self._last = (key, self.potential.bind(atoms.numbers, atoms.pbc, charge))
         return self._last[1]
 
     def export_properties(self) -> Properties:

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 import acepot
-from acepot import HamiltonianModel, Model, Potential
+from acepot import ChargeModel, HamiltonianModel, Model, Potential
 from acepot.errors import InputError, MissingDependency
 from acepot.friction.thermostat import FrictionThermostat
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
@@ -147,12 +147,13 @@ def _atoms(task: Task) -> Any:
 def _calculator(task: Task) -> Any:
     """Of an energy, or of a Hamiltonian with its repulsion."""
     run = task.config.run
-    model: Any = acepot.load(task.model, Model | HamiltonianModel)
+    model: Any = acepot.load(task.model, Model | ChargeModel | HamiltonianModel)
     if isinstance(model, HamiltonianModel):
         if run.precision != "double":
             raise InputError(f"run.precision: a Hamiltonian has double alone, got {run.precision}")
         return TightBindingCalculator(model, threads=run.threads)
-    return ACECalculator(Potential(model, threads=run.threads, precision=run.precision))
+    potential = Potential(model, threads=run.threads, precision=run.precision)
+    return ACECalculator(potential, charge=task.charge or None)
 
 
 def _dynamics(task: Task, atoms: Any, random: np.random.Generator, barostat: Floats | None) -> Any:

@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--bench", action="store_true", help="time the template without a server")
     add("--posterior", metavar="FILE", help="of the model: the energy is then E - TAU sigma")
     add("--tau", type=float, default=0.0, metavar="TAU", help="strength of that bias [%(default)s]")
+    add("--charge", type=float, default=0.0, metavar="Q", help="total charge in e [%(default)g]")
     path = str(Path(__file__).with_name("pes.py"))
     add("--pes-path", action="version", version=path, help="print the path of i-PI's PES file")
     add("--prefix", default="/tmp/ipi_", metavar="PATH", help="of unix sockets [%(default)s]")
@@ -134,6 +135,7 @@ def _run(options: argparse.Namespace) -> int:
         posterior=options.posterior,
         tau=options.tau,
         precision=options.precision,
+        charge=options.charge,
     )
     template = forcefield.template
     periodic = " ".join(n for n, flag in zip("abc", template.pbc, strict=True) if flag)

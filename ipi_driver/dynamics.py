@@ -168,6 +168,7 @@ def _input(task: Task, template: Path) -> str:
     """The input of i-PI."""
     pes = Path(__file__).with_name("pes.py")
     ensemble = task.ensemble
+    charge = f", charge: {task.charge!r}" if task.charge else ""
     pressure = f"<pressure units='gigapascal'> {ensemble.pressure!r} </pressure>"
     return f"""<simulation verbosity='quiet' threading='False' floatformat='%25.17e'>
   <output prefix='md'/>
@@ -177,7 +178,7 @@ def _input(task: Task, template: Path) -> str:
     <pes> custom </pes> <pes_path> {_text(pes)} </pes_path>
     <parameters> {{model: {_text(task.model.resolve())}, template: {_text(template.resolve())},
       threads: {task.config.run.threads},
-      precision: {task.config.run.precision}}} </parameters>
+      precision: {task.config.run.precision}{charge}}} </parameters>
   </ffdirect>
   <system>
     <forces> <force forcefield='acepot'/> </forces>

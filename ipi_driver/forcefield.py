@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 import acepot
-from acepot import Potential, Result, Structure
+from acepot import ChargeModel, Model, Potential, Result, Structure
 from acepot.errors import InputError
 from acepot.uncertainty.biased import BiasedPotential
 from acepot.units import IPI
@@ -63,6 +63,7 @@ class ForceField:
         committee: put the members' predictions into the extras, under the keys and in the
             layout of i-PI's ffcommittee: `committee_pot` (M,), `committee_force` (M, 3n),
             `committee_virial` (M, 9), atomic units. Its potential is then their mean.
+        charge: total charge in e, of a model with charges.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class ForceField:
         *,
         energies: bool = False,
         committee: bool = False,
+        charge: float = 0.0,
     ) -> None:
         self.template = template
         self._potential = potential
-        self._energies, self._committee = energies, committee
+        self._energies, self._committee, self._charge = energies, committee, charge
 
     def compute(self, cells: Sequence[Floats], positions: Sequence[Floats]) -> list[Answer]:
         """Energies, forces and virials of several structures, in one call of the evaluator.
@@ -102,6 +104,7 @@ class ForceField:
             rows,
             self.template.pbc,
             name="structure from i-PI",
+            charge=self._charge,
         )
 
     def _answer(self, result: Result) -> Answer:
@@ -141,6 +144,7 @@ def open_forcefield(
     precision: Precision = "double",
     posterior: str | os.PathLike[str] | None = None,
     tau: float = 0.0,
+    charge: float = 0.0,
 ) -> ForceField:
     """A forcefield from the files of a model and a template.
 
@@ -154,13 +158,16 @@ def open_forcefield(
         precision: double, mixed or single, as for `acepot.Potential`.
         posterior: file of the model's posterior, for the energy E - τσ in place of E.
         tau: τ; only with a posterior.
+        charge: total charge in e, of a model with charges.
 
     Raises:
         InputError: a template that does not suit, a committee asked of a model without, or options
             that a bias does not have.
         ModelFileError: not a model file, a damaged one or one of a later version.
     """
-    loaded = acepot.load(model)
+    loaded: Any = acepot.load(model, Model | ChargeModel)
+    if charge and not isinstance(loaded, ChargeModel):
+        raise InputError(f"charge: {os.fspath(model)} has no charges, expected 0, got {charge:g}")
     if committee and loaded.committee is None:
         raise InputError(
             f"committee: {os.fspath(model)} has none; fit it again with committee.size in its TOML"
@@ -176,4 +183,4 @@ def open_forcefield(
     if tau != 0.0:
         raise InputError(f"tau: expected a posterior beside it, got {tau:g} alone")
     potential = Potential(loaded, threads=threads, precision=precision)
-    return ForceField(potential, chosen, energies=energies, committee=committee)
+    return ForceField(potential, chosen, energies=energies, committee=committee, charge=charge)

@@ -47,6 +47,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         precision: double, mixed or single, as for `acepot.Potential`.
         posterior: file of the model's posterior, for the energy E - τσ in place of E.
         tau: τ of that bias.
+        charge: total charge in e, of a model with charges.
         options: those that i-PI gives every PES, such as verbosity.
 
     Raises:
@@ -66,6 +67,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
         precision: str = "double",
         posterior: str | None = None,
         tau: float | str = 0.0,
+        charge: float | str = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -79,6 +81,7 @@ class ACEDriver(Dummy_driver):  # type: ignore[misc]  # i-PI has no types
             precision=cast("Precision", str(precision).strip()),  # the Potential checks it
             posterior=None if posterior is None else str(posterior).strip(),
             tau=_number("tau", tau),
+            charge=_number("charge", charge),
         )
 
     def compute_structure(self, cell: Floats, pos: Floats) -> Reply:

@@ -17,7 +17,7 @@ from itertools import groupby
 import numpy as np
 
 import acepot
-from acepot import Model, Structure
+from acepot import ChargeModel, Model, Structure
 from acepot.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -77,7 +77,9 @@ class Template:
             )
 
 
-def read_template(path: str | os.PathLike[str], model: Model, pbc: str | None = None) -> Template:
+def read_template(
+    path: str | os.PathLike[str], model: Model | ChargeModel, pbc: str | None = None
+) -> Template:
     """The structure of a file as a template, or the first of several with the same atoms.
 
     Args:

@@ -12,12 +12,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 import acepot
-from acepot import Potential
+from acepot import ChargeModel, Model, Potential
 from acepot.errors import InputError
 from acepot.md.engine import EngineKind, Floats, Phase, Sample, Task
 from acepot.units import OPENMM
@@ -59,8 +59,9 @@ class OpenmmEngine:
         self._topology = _topology(task)
         # Without an energy of its own: that of a frame comes with its forces and virial.
         run = task.config.run
-        potential = Potential(acepot.load(task.model), threads=run.threads, precision=run.precision)
-        self._bound = potential.bind(task.numbers, task.pbc)
+        model: Any = acepot.load(task.model, Model | ChargeModel)
+        potential = Potential(model, threads=run.threads, precision=run.precision)
+        self._bound = potential.bind(task.numbers, task.pbc, task.charge)
         self._integrator = _integrator(task)
         platform = openmm.Platform.getPlatformByName("Reference")
         self._context = openmm.Context(_system(task, self._topology), self._integrator, platform)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import acepot
-from acepot import Model, Potential
+from acepot import ChargeModel, Model, Potential
 from acepot.errors import InputError, MissingDependency, ModelFileError
 from acepot.units import OPENMM
 from openmm_ace.particles import atomic_numbers, periodic_directions
@@ -41,7 +41,7 @@ Precision = Literal["double", "mixed", "single"]
 
 
 def create_force(
-    model: Model | str | os.PathLike[str],
+    model: Model | ChargeModel | str | os.PathLike[str],
     elements: app.Topology | Sequence[str | int],
     *,
     periodic: bool | Sequence[bool] | None = None,
@@ -50,6 +50,7 @@ def create_force(
     backend: Backend = "native",
     device: str = "cpu",
     precision: Precision = "double",
+    charge: float = 0.0,
 ) -> openmm.PythonForce:
     """Make a force to add to an OpenMM System.
 
@@ -70,6 +71,8 @@ def create_force(
             on a processor; never chosen by itself. A copy of the force keeps its backend.
         device: of torch, such as "cuda"; neighbours are found on the processor.
         precision: double, mixed (native only) or single, as for `acepot.Potential`.
+        charge: total charge of these atoms in e, of a model with charges. They do not see charges
+            of other forces.
 
     Returns:
         A PythonForce in kJ/mol and kJ/mol/nm. Set its force group as for any other force.
@@ -84,7 +87,9 @@ def create_force(
     numbers = atomic_numbers(elements, atoms)
     directions = periodic_directions(elements, periodic)
     data = _file_of(model)
-    computation = ACEComputation(data, numbers, directions, threads, backend, device, precision)
+    computation = ACEComputation(
+        data, numbers, directions, threads, backend, device, precision, charge
+    )
     computation.open()
     force = openmm.PythonForce(computation)
     force.setName("ACE")
@@ -94,15 +99,16 @@ def create_force(
     return force
 
 
-def _file_of(model: Model | str | os.PathLike[str]) -> bytes:
+def _file_of(model: Model | ChargeModel | str | os.PathLike[str]) -> bytes:
     """The bytes of a model as an .acepot file; those of the file itself where it is one."""
-    if not isinstance(model, Model):
-        loaded, content = acepot.load(model), Path(model).read_bytes()
+    if not isinstance(model, (Model, ChargeModel)):
+        loaded: Any = acepot.load(model, Model | ChargeModel)
+        content = Path(model).read_bytes()
         if content.startswith(b"PK"):
             return content
         model = loaded
     with io.BytesIO() as file:
-        acepot.save(model, file)
+        acepot.save(model, file)  # type: ignore[arg-type]
         return file.getvalue()
 
 
@@ -110,9 +116,9 @@ class ACEComputation:
     """What OpenMM calls at every evaluation of the force.
 
     Its pickle is plain data: the bytes of the model file, their SHA-256, the elements, the
-    periodicity, the number of threads, the backend, its device and the precision. The evaluator is
-    opened from them at the first call. System XML files name `_reopened` of this module, so it can
-    neither move nor change its arguments (those with defaults came later).
+    periodicity, the number of threads, the backend, its device, the precision and the charge. The
+    evaluator is opened from them at the first call. System XML files name `_reopened` of this
+    module, so it can neither move nor change its arguments (those with defaults came later).
 
     Args:
         data: bytes of an `.acepot` file.
@@ -122,6 +128,7 @@ class ACEComputation:
         backend: likewise.
         device: likewise.
         precision: likewise.
+        charge: likewise.
     """
 
     def __init__(
@@ -133,11 +140,14 @@ class ACEComputation:
         backend: Backend = "native",
         device: str = "cpu",
         precision: Precision = "double",
+        charge: float = 0.0,
     ) -> None:
         if backend not in ("native", "torch"):
             raise InputError(f"backend: expected native or torch, got {backend!r}")
         digest = hashlib.sha256(data).hexdigest()
-        self._state = (data, digest, tuple(numbers), periodic, threads, backend, device, precision)
+        self._state = (
+            data, digest, tuple(numbers), periodic, threads, backend, device, precision, charge,
+        )  # fmt: skip
         self.has_box = bool(np.any(periodic))
         self._compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None
 
@@ -156,9 +166,10 @@ class ACEComputation:
             InputError: an element the model does not know.
             ModelFileError: as `acepot.load`.
         """
-        data, _, numbers, periodic, threads, backend, device, precision = self._state
-        potential = Potential(acepot.load(data), backend, threads, precision, device)
-        self._compute = potential.bind(numbers, periodic).compute
+        data, _, numbers, periodic, threads, backend, device, precision, charge = self._state
+        model: Any = acepot.load(data, Model | ChargeModel)
+        potential = Potential(model, backend, threads, precision, device)
+        self._compute = potential.bind(numbers, periodic, charge).compute
 
     def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
         """Energy in kJ/mol and forces in kJ/mol/nm, shape (n, 3).
@@ -205,9 +216,12 @@ def _reopened(
     backend: Backend = "native",
     device: str = "cpu",
     precision: Precision = "double",
+    charge: float = 0.0,
 ) -> ACEComputation:
     """A computation from its pickle; its model is read when it is first called."""
-    computation = ACEComputation(data, numbers, periodic, threads, backend, device, precision)
+    computation = ACEComputation(
+        data, numbers, periodic, threads, backend, device, precision, charge
+    )
     if computation.digest != digest:
         raise ModelFileError(
             f"the ACE model in this file is damaged: expected SHA-256 {digest}, "

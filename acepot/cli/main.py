@@ -32,6 +32,8 @@ VERBS = {
     "friction-fit": "fit a model of friction to friction tensors",
     "friction-eval": "errors of a model of friction, or its tensors for structures",
     "friction-coarse": "a coarse model with friction, from fine trajectories",
+    "charges-fit": "fit a model with long-range charges",
+    "charges-eval": "charges, dipoles and Born charges of structures, or errors",
     "ns": "nested sampling: phases of a model at constant pressure",
     "ns-analyse": "thermodynamics, transitions and phases from nested sampling runs",
     "hamiltonian-convert": "matrices of another program in one file, tested",
@@ -64,6 +66,7 @@ _EPILOG = """examples:
   acepot select md.xyz --model run/model.acepot --posterior run/posterior.acepot --count 50 \
       --out chosen.extxyz                              most worth labelling
   acepot friction fit friction.toml --out friction     a model of friction
+  acepot charges fit nacl.toml --out nacl              energies with long-range charges
   acepot ns silicon.toml --out run                     nested sampling
   acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
   acepot hamiltonian fit silicon.npz --out SiH         a Hamiltonian in atomic orbitals

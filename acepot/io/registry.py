@@ -15,9 +15,17 @@ from acepot.io.files import content, is_pipe, opened_bytes
 from acepot.io.foreign import MODELS, kind_of
 from acepot.io.pace.acetext import START
 from acepot.io.pace.read import model_of_text
-from acepot.model import AnyModel, BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
+from acepot.model import (
+    AnyModel,
+    BondModel,
+    ChargeModel,
+    FrictionModel,
+    HamiltonianModel,
+    Model,
+    TensorModel,
+)
 
-M = TypeVar("M", Model, TensorModel, BondModel, HamiltonianModel, FrictionModel)
+M = TypeVar("M", Model, TensorModel, BondModel, HamiltonianModel, FrictionModel, ChargeModel)
 Format = Literal["acepot", "ace1", "ace", "yace", "bbasis"]
 #: What people call the formats.
 NAMES: dict[Format, str] = {
@@ -27,6 +35,11 @@ NAMES: dict[Format, str] = {
     "yace": "PACE .yace",
     "bbasis": "PACE B-basis .yaml",
 }
+#: Why most of what takes a model of energies takes none with charges.
+_LONG_RANGE = (
+    ", whose charges interact at any distance: engines that see all atoms in one call run it (ASE, "
+    "OpenMM's PythonForce, i-PI), LAMMPS, PACE's files and torch modules cannot"
+)
 #: How much of a file tells what it is: comments come first in some.
 _START = 65536
 #: Largest file inside a compressed one, in bytes, and for each of its bytes on disk.
@@ -61,7 +74,8 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] | UnionType = Mod
             bytes of an `.acepot` file.
         kind: what is expected: `Model` for energies, `TensorModel` for tensors of sites,
             `BondModel` for those of bonds, `HamiltonianModel` for matrices in atomic orbitals,
-            `FrictionModel` for friction; or several, `Model | HamiltonianModel`.
+            `FrictionModel` for friction, `ChargeModel` for energies with charges; or several,
+            `Model | HamiltonianModel`.
 
     Raises:
         InputError: the file cannot be opened.
@@ -71,7 +85,8 @@ def load(path: str | os.PathLike[str] | bytes, kind: type[Any] | UnionType = Mod
     found = _read(path)
     if not isinstance(found, kind):
         raise ModelFileError(
-            f"{name}: expected a {_named(kind)}, got a {type(found).__name__}; "
+            f"{name}: expected a {_named(kind)}, got a {type(found).__name__}"
+            f"{_LONG_RANGE if isinstance(found, ChargeModel) else ''}; "
             f"read it with acepot.load(…, acepot.{type(found).__name__})"
         )
     return found

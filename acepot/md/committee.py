@@ -13,7 +13,7 @@ from acepot.io.registry import load
 from acepot.io.structures import extxyz
 from acepot.md.config import MDConfig
 from acepot.md.engine import Atoms, Phase
-from acepot.model import HamiltonianModel, Model
+from acepot.model import ChargeModel, HamiltonianModel, Model
 from acepot.potential import Potential
 from acepot.structure import Structure
 
@@ -51,6 +51,7 @@ class Watch:
     def __init__(self, config: MDConfig, atoms: Atoms, potential: Potential) -> None:
         self._limits, self._every = config.committee, config.committee_every
         self._atoms, self._potential = atoms, potential
+        self._charge = config.structure.charge
 
     def is_due(self, step: int) -> bool:
         """Whether the spread of a step is asked for."""
@@ -97,7 +98,10 @@ class Watch:
         atoms = self._atoms
         cell = phase.cell if any(atoms.pbc) else None
         fixed = atoms.fixed if atoms.fixed.any() else None
-        return Structure(atoms.numbers, phase.positions, cell, atoms.pbc, name=name, fixed=fixed)
+        return Structure(
+            atoms.numbers, phase.positions, cell, atoms.pbc, name=name, fixed=fixed,
+            charge=self._charge,
+        )  # fmt: skip
 
 
 def watch(config: MDConfig, atoms: Atoms) -> Watch | None:
@@ -109,7 +113,7 @@ def watch(config: MDConfig, atoms: Atoms) -> Watch | None:
     limits = config.committee
     if config.committee_every == 0:
         return None
-    model: Any = load(config.model, Model | HamiltonianModel)
+    model: Any = load(config.model, Model | ChargeModel | HamiltonianModel)
     if isinstance(model, HamiltonianModel) or model.committee is None:
         if limits.energy_threshold is not None or limits.force_threshold is not None:
             raise InputError(

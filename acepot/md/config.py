@@ -48,6 +48,7 @@ class Start:
         run: folder of a run of any engine, relative to that of the TOML file, instead of a file:
             positions, velocities and cell are those of its last checkpoint.
         masses: in amu by element, where they are not the standard ones: beads, isotopes.
+        charge: total charge in e, for models with charges.
     """
 
     file: str | None = None
@@ -55,6 +56,7 @@ class Start:
     repeat: tuple[int, int, int] = (1, 1, 1)
     run: str | None = None
     masses: dict[str, float] = field(default_factory=dict, metadata=LATER)
+    charge: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, mass in self.masses.items():

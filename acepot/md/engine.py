@@ -142,6 +142,11 @@ class Task:
         return self.start.cell if any(self.pbc) else None
 
     @property
+    def charge(self) -> float:
+        """Total charge in e."""
+        return self.config.structure.charge
+
+    @property
     def ramps(self) -> bool:
         """Whether the targets change in this stage."""
         return self.stage == 1 and bool(self.config.ramp)

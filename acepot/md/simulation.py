@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from acepot.md.engine import Atoms, EngineKind, Phase, Task
 from acepot.md.engines import names
 from acepot.md.picture import draw
 from acepot.md.start import prepare, source
+from acepot.model import ChargeModel, HamiltonianModel, Model
 from acepot.potential import Potential
 from acepot.run.about import Change
 from acepot.run.checkpoint import CannotGoOnError, Checkpoint
@@ -102,7 +104,7 @@ def simulate(
 def _say_precision(config: MDConfig, say: Callable[[str], None]) -> None:
     """What less than double precision costs this model."""
     if (precision := config.run.precision) != "double":
-        potential = Potential(load(config.model), threads=1, precision=precision)
+        potential = Potential(load(config.model, _ENERGIES), threads=1, precision=precision)
         say(str(potential.precision_loss))
 
 
@@ -138,6 +140,9 @@ def _begun(
 
 def _check(config: MDConfig, kind: EngineKind, atoms: Atoms, structure: Path) -> None:
     """Refuse what an engine cannot do."""
+    charge = config.structure.charge
+    if charge and not isinstance(load(config.model, _RUNS), ChargeModel):
+        raise InputError(f"structure.charge: {config.model} has no charges, got {charge:g}")
     if config.ramp and not kind.ramps:
         raise InputError(f"ramp: the engine {kind.name} has none")
     if config.ensemble.friction_model is not None and not kind.friction:
@@ -164,6 +169,9 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {error}") from error
 
 
+#: Models that have a precision, and all that run.
+_ENERGIES: Any = Model | ChargeModel
+_RUNS: Any = _ENERGIES | HamiltonianModel
 #: What is said of atoms that got where no dynamics of sense leads, and what then helps.
 _FLOWN = ("finite", "apart", "same point", "no matter")
 _FLYING = (

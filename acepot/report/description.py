@@ -30,6 +30,7 @@ from acepot.lowering import lower
 from acepot.model import (
     AnyModel,
     BondModel,
+    ChargeModel,
     FrictionModel,
     HamiltonianModel,
     Model,
@@ -64,10 +65,24 @@ def _describe_contents(model: AnyModel) -> Lines:
         lines += _describe_hamiltonian(model)
     elif isinstance(model, FrictionModel):
         lines += _describe_friction(model)
+    elif isinstance(model, ChargeModel):
+        lines += _describe_charges(model)
     else:
         lines += [("kind", "tensors of bonds"), *describe_basis(model.basis)]
         lines += [*_describe_bonds(model), *_describe_outputs(model)]
     return lines
+
+
+def _describe_charges(model: ChargeModel) -> Lines:
+    """What the charges are, and the functions of energies and charges."""
+    tables = lower(model.sites)
+    lines: Lines = [("kind", f"energies with {model.kind} charges")]
+    for symbol, s, j in zip(model.elements, model.widths, model.hardness, strict=True):
+        hard = f", hardness {j:.4g} eV/e²" if model.kind == "equilibrated" else ""
+        lines.append((f"charges {symbol}", f"width {s:.4g} Å{hard}"))
+    lines += [*_describe_functions(model.sites, tables), *_describe_outputs(model.sites)]
+    lines.append(("range", "any: charges interact at all distances"))
+    return [*lines, *_describe_tables(tables)]
 
 
 def _describe_friction(model: FrictionModel) -> Lines:

@@ -30,7 +30,8 @@ def test_moved_atoms_are_those_of_a_new_structure_without_labels() -> None:
     places, cell = np.eye(3)[1:] + 0.1, 5.0 * np.eye(3)
     other = one.moved(places, cell)
     assert np.array_equal(other.positions, places) and np.array_equal(other.cell, cell)
-    assert other.energy is other.forces is other.charge is None and other.labels == {}
+    assert other.energy is other.forces is None and other.labels == {}
+    assert other.charge == 1.0  # it is no label: it says which system this is
     assert one.energy == 1.0 and np.array_equal(one.positions, np.eye(3)[:2])
     assert not other.positions.flags.writeable
     with pytest.raises(InputError, match=r"positions: expected shape \(2, 3\)"):

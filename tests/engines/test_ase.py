@@ -114,9 +114,9 @@ class Counting(Potential):
         self.calls += 1
         return super().compute(structure, committee=committee)
 
-    def bind(self, numbers: object, pbc: object) -> SimpleNamespace:
+    def bind(self, numbers: object, pbc: object, charge: float = 0.0) -> SimpleNamespace:
         """As Potential."""
-        bound = super().bind(numbers, pbc)
+        bound = super().bind(numbers, pbc, charge)
 
         def compute(positions: np.ndarray, cell: np.ndarray) -> object:
             self.calls += 1
@@ -389,7 +389,7 @@ def test_set_switches_the_committee_and_discards_results() -> None:
     assert atoms.calc.results == {}
     atoms.get_forces()
     assert len(atoms.calc.results["committee_energies"]) == 4
-    with pytest.raises(InputError, match="set: expected committee, got cutoff, model"):
+    with pytest.raises(InputError, match="set: expected committee or charge, got cutoff, model"):
         atoms.calc.set(model="other", cutoff=3.0)
 
 

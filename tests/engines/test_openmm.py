@@ -320,7 +320,7 @@ def test_a_pickle_is_plain_data_and_opens_the_kernel_late(model: Model) -> None:
     assert twin.digest == hashlib.sha256(_bytes(model)).hexdigest()
     function, state = computation.__reduce__()
     assert function.__module__ == "openmm_ace.force"
-    assert {type(part) for part in state} == {bytes, str, tuple, bool, int}
+    assert {type(part) for part in state} == {bytes, str, tuple, bool, int, float}
 
 
 def test_the_shipped_model_keeps_the_hash_of_its_file() -> None:

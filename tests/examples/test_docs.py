@@ -15,6 +15,7 @@ import pytest
 from acepot.basis.choices import BOND_LENGTHS, resolve
 from acepot.basis.species import SYMBOLS
 from acepot.defects import settings as defects
+from acepot.fitting.charges import config as charges
 from acepot.fitting.config import FitConfig, load_config
 from acepot.fitting.observables import Observable
 from acepot.fitting.solvers import Solver
@@ -47,7 +48,7 @@ OF_BASES = tuple(
     )
 )  # fmt: skip
 FRONT, FRICTION = ROOT / "docs" / "front.md", ROOT / "docs" / "friction.md"
-DEFECTS = ROOT / "docs" / "defects.md"
+DEFECTS, CHARGES = ROOT / "docs" / "defects.md", ROOT / "docs" / "charges.md"
 #: Directly above a block: it is shown, not run.
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
@@ -123,6 +124,11 @@ def test_toml_of_a_page_loads(page: Path, tmp_path: Path) -> None:
             path = tmp_path / "study.toml"
             path.write_text(text, encoding="utf-8")
             assert defects.load_config(path).size >= 8
+            continue
+        if page == CHARGES:
+            path = tmp_path / "charges.toml"
+            path.write_text(text, encoding="utf-8")
+            assert charges.load_config(path).data.train
             continue
         if page == HAL_TOML:
             path = tmp_path / "hal.toml"
@@ -220,6 +226,11 @@ KEYS = {
     FRONT: {key.name: key for key in keys(SearchSettings, prefix="search.")},
     DEFECTS: {
         key.name: key for key in keys(defects.DefectSettings) if not key.name.startswith(OF_FITS)
+    },
+    CHARGES: {
+        key.name: key
+        for key in keys(charges.ChargeConfig)
+        if not key.name.startswith(("fit.basis.", "fit.prior."))
     },
     HAL_TOML: {key.name: key for key in keys(hal.HalConfig) if not key.name.startswith(OF_FITS)},
     HAMILTONIAN_TOML: {

@@ -15,12 +15,20 @@ from typing import Any, BinaryIO
 from acepot.basis.cache import RULES
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import replaced
-from acepot.io.modelfile import energy, friction, hamiltonian, tensor
+from acepot.io.modelfile import charges, energy, friction, hamiltonian, tensor
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted
-from acepot.model import AnyModel, BondModel, FrictionModel, HamiltonianModel, Model, TensorModel
+from acepot.model import (
+    AnyModel,
+    BondModel,
+    ChargeModel,
+    FrictionModel,
+    HamiltonianModel,
+    Model,
+    TensorModel,
+)
 
 #: Raised when a reader of an older version could not understand the file.
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ KINDS = {
     ),
     "friction": ModelKind(
         FrictionModel, friction.encode, friction.decode, friction.arrays, friction.UNITS
+    ),
+    "charges": ModelKind(
+        ChargeModel, charges.encode, charges.decode, charges.arrays, charges.UNITS
     ),
 }
 

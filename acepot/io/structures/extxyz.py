@@ -201,14 +201,15 @@ def write_structures(
     energies: Sequence[float | None] | NDArray[np.float64] | None = None,
     forces: Sequence[ArrayLike | None] | None = None,
     virials: Sequence[ArrayLike | None] | None = None,
+    others: Sequence[Mapping[str, ArrayLike]] | None = None,
 ) -> None:
     """Write structures as extended XYZ, with predictions beside their labels.
 
     Labels are written as REF_energy, REF_forces and REF_virial, the total charge and further
-    labels as REF_charge and REF_NAME, predictions as acepot_energy, acepot_forces and
-    acepot_virial, all in eV and Å with every digit: reading gives the same structures back bit by
-    bit (further labels where their keys are named) and never takes a prediction for a label. An
-    older file is replaced only when everything is written.
+    labels as REF_charge and REF_NAME, predictions as acepot_energy, acepot_forces,
+    acepot_virial and acepot_NAME, all in eV and Å with every digit: reading gives the same
+    structures back bit by bit (further labels where their keys are named) and never takes a
+    prediction for a label. An older file is replaced only when everything is written.
 
     Args:
         path: the file to make.
@@ -216,12 +217,15 @@ def write_structures(
         energies: predicted energies in eV, one per structure (None: without).
         forces: predicted forces in eV/Å, shape (n, 3) per structure (None: without).
         virials: predicted W = -dE/dε in eV, shape (3, 3) per structure (None: without).
+        others: whatever else is predicted of each structure, by name; arrays with a row for every
+            atom become columns.
 
     Raises:
         InputError: the predictions are not one per structure or of the wrong shape, or the
             file cannot be written.
     """
-    predictions = {"energies": energies, "forces": forces, "virials": virials}
+    predictions: dict[str, Any] = {"energies": energies, "forces": forces, "virials": virials}
+    predictions["others"] = others
     for kind, values in predictions.items():
         if values is not None and len(values) != len(structures):
             raise InputError(
@@ -230,7 +234,8 @@ def write_structures(
     with replaced(path) as out:
         for index, structure in enumerate(structures):
             of_this = [None if every is None else every[index] for every in predictions.values()]
-            out.write(_text(structure, of_this, f"structure {index}: "))
+            *main, more = of_this
+            out.write(_text(structure, main, f"structure {index}: ", more=more))
 
 
 def frame(structure: Structure, info: Mapping[str, str | float | int]) -> str:
@@ -248,6 +253,7 @@ def _text(
     predicted: Sequence[Any],
     where: str,
     info: Mapping[str, str | float | int] | None = None,
+    more: Mapping[str, ArrayLike] | None = None,
 ) -> str:
     """One frame: labels under REF_ names, predicted energy, forces and virial under ours."""
     atoms = len(structure)
@@ -268,12 +274,14 @@ def _text(
             columns.append(_shaped(forces, (atoms, 3), where + start + "forces"))
     if structure.charge is not None:
         comment.append(f"REF_charge={_words(structure.charge, (), where + 'charge')}")
-    for name, label in structure.labels.items():
+    named = [(f"REF_{name}", label) for name, label in structure.labels.items()]
+    named += [(f"acepot_{name}", np.asarray(value)) for name, value in (more or {}).items()]
+    for name, label in named:
         if label.ndim == 2 and len(label) == atoms:  # a row for every atom
-            properties += f":REF_{name}:R:{label.shape[1]}"
+            properties += f":{name}:R:{label.shape[1]}"
             columns.append(label)
         else:
-            comment.append(f'REF_{name}="{_words(label, label.shape, where + name)}"')
+            comment.append(f'{name}="{_words(label, label.shape, where + name)}"')
     held = [""] * atoms
     if structure.fixed is not None:
         name, held = column_of(structure.fixed)

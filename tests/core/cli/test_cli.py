@@ -661,7 +661,7 @@ def test_models_that_cannot_be_used_are_one_line(fitted: Path, here: Path, run: 
             for name in old.namelist():
                 content = old.read(name)
                 if name == "header.json":
-                    content = re.sub(rb'"version": \d', b'"version": 7', content)
+                    content = re.sub(rb'"version": \d', b'"version": 8', content)
                 new.writestr(name, content)
     expected = {
         "half.acepot": "damaged or not an acepot model file",

@@ -1,0 +1,1 @@
+"""Long range: charges that follow from the surroundings of atoms, and their Coulomb energy."""

@@ -1,0 +1,222 @@
+"""A times charges for many atoms: a mesh for the smooth part of A, pairs of atoms for the rest.
+
+The charges are spread over the points of a mesh by B-splines of order p (Essmann et al., J. Chem.
+Phys. 103, 8577 (1995)); the mesh is multiplied by the influence function of Hockney and Eastwood,
+
+    G(k) = U(k)² (4π k_e/V) exp(-k² σ²)/k² / (Σ_m U(k + m)²)²,     U = Π_x sinc(k_x h_x/2)^p
+
+in reciprocal space, and what comes back is gathered by the same splines. So the energy is a smooth
+function of the positions, whose exact derivatives the forces are: the mesh costs accuracy, but no
+conservation of energy. The pairs, and σ, are those of `ewald`.
+"""
+
+from __future__ import annotations
+
+from math import comb, factorial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.sparse import csr_array
+
+from acepot.charges.ewald import Pairs
+from acepot.errors import InputError
+from acepot.evaluate.protocol import Floats
+from acepot.structure import Structure
+from acepot.units import COULOMB
+
+__all__ = ["Mesh"]
+
+_PI = float(np.sqrt(np.pi))
+#: Order of the splines; distance of mesh points in units of σ; what pairs leave out.
+ORDER, SPACING, ACCURACY = 8, 0.5, 1e-11
+#: σ in Å: pairs then end where the lists of the models do, or a little beyond.
+SIGMA = 1.2
+#: Points of a mesh: 2 GB.
+_MOST = 2**28
+
+
+class Mesh:
+    """The products of A of one structure.
+
+    Args:
+        structure: atoms and a cell that repeats in three directions.
+        widths: s of every atom in Å, shape (n,); 0: points.
+        threads: of the Fourier transforms.
+        sigma: σ in Å.
+        spacing: largest distance of mesh points along lattice vectors, in units of σ.
+        order: p of the splines, even.
+
+    Raises:
+        InputError: the mesh would have too many points.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        widths: Floats,
+        threads: int = 1,
+        *,
+        sigma: float = SIGMA,
+        spacing: float = SPACING,
+        order: int = ORDER,
+    ) -> None:
+        self._n, self._threads, self._order = len(structure), threads, order
+        self._volume, self._sigma = structure.volume, sigma
+        # Planes of mesh points are as far apart as the heights of the cell allow.
+        inverse = np.asarray(np.linalg.inv(structure.cell), dtype=float)
+        heights = 1 / np.linalg.norm(inverse, axis=0)
+        wanted = np.maximum(np.ceil(heights / (spacing * sigma)), order)
+        if float(np.prod(wanted)) > _MOST:
+            raise InputError(
+                f"cell: a mesh of {np.prod(wanted):.3g} points, expected up to {_MOST:.0e}"
+            )
+        self._shape = tuple(fft.next_fast_len(int(m), real=True) for m in wanted)
+        self._inverse = inverse
+        self._spread(structure.positions @ inverse)
+        self._influence(inverse)
+        self._pairs = Pairs(structure, widths, sigma, ACCURACY)
+        own = np.divide(1, widths * _PI, out=np.zeros(self._n), where=widths > 0)
+        self._own = own - 1 / (sigma * _PI)
+        self._square = 2 * np.pi / self._volume * (widths**2 - sigma**2)
+        self._near = csr_array(
+            (self._pairs.value, (self._pairs.first, self._pairs.second)), shape=(self._n, self._n)
+        )
+
+    @property
+    def diagonal(self) -> Floats:
+        """A_ii but for what images of the atom have, in eV/e², shape (n,)."""
+        return COULOMB * (self._own + 1 / (self._sigma * _PI))
+
+    def _spread(self, fractional: Floats) -> None:
+        """Splines of every atom on the mesh, as a sparse matrix (n, points)."""
+        p, shape = self._order, np.array(self._shape)
+        place = (fractional - np.floor(fractional)) * shape
+        base = np.floor(place).astype(np.int64)
+        self._weights, self._slopes = _splines(place - base, p)  # [n, x, p]
+        points = (base[:, :, None] - np.arange(p)) % shape[:, None]
+        self._points = points
+        flat = (points[:, 0, :, None, None] * shape[1] + points[:, 1, None, :, None]) * shape[
+            2
+        ] + points[:, 2, None, None, :]
+        w = self._weights
+        value = w[:, 0, :, None, None] * w[:, 1, None, :, None] * w[:, 2, None, None, :]
+        each = np.arange(self._n + 1) * p**3
+        self._splines = csr_array(
+            (value.ravel(), flat.ravel().astype(np.int32), each),
+            shape=(self._n, int(np.prod(shape))),
+        )
+        self._back = self._splines.T  # a view: the same numbers by columns
+
+    def _influence(self, inverse: Floats) -> None:
+        """4π exp(-k²σ²)/(k² V), and the same with the splines taken out, on half of the mesh."""
+        p = self._order
+        counts = [fft.fftfreq(m, 1 / m) for m in self._shape[:2]]
+        counts.append(fft.rfftfreq(self._shape[2], 1 / self._shape[2]))
+        h = np.meshgrid(*counts, indexing="ij")
+        self._k = [2 * np.pi * sum(h[a] * inverse[x, a] for a in range(3)) for x in range(3)]
+        square = self._k[0] ** 2 + self._k[1] ** 2 + self._k[2] ** 2
+        square[0, 0, 0] = 1.0
+        plain = 4 * np.pi / self._volume * np.exp(-square * self._sigma**2) / square
+        plain[0, 0, 0] = 0.0
+        for axis, (count, m) in enumerate(zip(counts, self._shape, strict=True)):
+            own = np.sinc(count / m) ** (2 * p)
+            shape = [1, 1, 1]
+            shape[axis] = len(count)
+            plain *= (own / _aliases(count / m, p) ** 2).reshape(shape)
+        # Where the number of points is even its highest wave stands for both directions.
+        self._kernel, self._square_k = plain, square
+
+    def _potential(self, charges: Floats) -> tuple[NDArray[np.complex128], Floats]:
+        """The waves of the charges, and their smooth potential on the mesh over k_e."""
+        mesh = (self._back @ charges).reshape(self._shape)
+        waves = fft.rfftn(mesh, workers=self._threads)
+        count = float(np.prod(self._shape))
+        back = fft.irfftn(waves * self._kernel, self._shape, workers=self._threads)
+        return waves, back * count
+
+    def product(self, charges: Floats) -> Floats:
+        """A q in eV/e.
+
+        Args:
+            charges: q in e, shape (n,).
+        """
+        _, potential = self._potential(charges)
+        found = self._splines @ potential.ravel() + self._near @ charges + self._own * charges
+        found += self._square * charges.sum() + float(self._square @ charges)
+        return COULOMB * np.asarray(found)
+
+    def pull(self, charges: Floats) -> tuple[Floats, Floats]:
+        """Minus the derivatives of ½ qᵀ A q by the positions, and by the strain.
+
+        Args:
+            charges: q in e, shape (n,).
+
+        Returns:
+            Forces in eV/Å, shape (n, 3), and virial in eV, shape (3, 3).
+        """
+        waves, potential = self._potential(charges)
+        shape = np.array(self._shape)
+        p = self._points
+        local = potential[p[:, 0, :, None, None], p[:, 1, None, :, None], p[:, 2, None, None, :]]
+        slopes = np.empty((self._n, 3))
+        for axis in range(3):
+            w = [self._slopes[:, x] if x == axis else self._weights[:, x] for x in range(3)]
+            last = np.einsum("iabc,ic->iab", local, w[2])
+            slopes[:, axis] = np.einsum("iab,ib,ia->i", last, w[1], w[0], optimize=True)
+        forces = -charges[:, None] * ((slopes * shape) @ self._inverse.T)
+        near, virial = self._pairs.pull(charges, charges)
+        forces += 0.5 * near
+        virial *= 0.5
+        virial += self._strained(waves)
+        total = float(charges.sum())
+        virial += total * float(self._square @ charges) * np.eye(3)
+        return COULOMB * forces, COULOMB * virial
+
+    def _strained(self, waves: NDArray[np.complex128]) -> Floats:
+        """The virial of the smooth part over k_e."""
+        size = self._kernel * (waves.real**2 + waves.imag**2)
+        size[:, :, 1:] *= 2.0  # both halves
+        if self._shape[2] % 2 == 0:
+            size[:, :, -1] *= 0.5
+        energy = 0.5 * float(size.sum())
+        factor = 2 / self._square_k + 2 * self._sigma**2
+        size *= factor
+        made = np.empty((3, 3))
+        for a in range(3):
+            for b in range(a, 3):
+                made[a, b] = made[b, a] = -0.5 * float(
+                    np.einsum("abc,abc,abc->", size, self._k[a], self._k[b], optimize=True)
+                )
+        return made + energy * np.eye(3)
+
+
+def _splines(rest: Floats, order: int) -> tuple[Floats, Floats]:
+    """M_p(u + t), t = 0 … p - 1, of numbers 0 <= u < 1, and their derivatives by u.
+
+    Returns:
+        Both of shape (..., p).
+    """
+    lower = np.zeros((*rest.shape, order))
+    lower[..., 0] = 1.0  # M_1
+    t = np.arange(order)
+    u = rest[..., None] + t
+    for k in range(2, order + 1):
+        shifted = np.concatenate((np.zeros((*rest.shape, 1)), lower[..., :-1]), axis=-1)
+        if k == order:
+            slope = lower - shifted
+        lower = (u * lower + (k - u) * shifted) / (k - 1)
+    return lower, slope
+
+
+def _aliases(frequency: Floats, order: int) -> Floats:
+    """Σ_m sinc(f + m)^2p: the Fourier series of B-splines of order 2p at whole numbers."""
+    p = 2 * order
+    # In whole numbers of Python, which have no largest one.
+    values = [
+        sum((-1) ** j * comb(p, j) * (x - j) ** (p - 1) for j in range(x)) / factorial(p - 1)
+        for x in range(1, p)
+    ]
+    waves = np.cos(2 * np.pi * np.multiply.outer(frequency, np.arange(1, p) - order))
+    found = waves @ np.array(values)
+    return np.asarray(found)
