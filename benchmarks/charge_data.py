@@ -135,35 +135,39 @@ def nacl_cluster() -> Iterator[Structure | None]:
             yield labelled(symbols, moved, charge, group=name)
 
 
-#: Fragments: symbols, places, charge.
+#: Fragments: symbols, places, charge. Of others (F-, NaF+) GFN1 itself does not find the charges
+#: when they are far apart.
 _FRAGMENTS = {
     "HF": (["H", "F"], [[0, 0, 0], [0, 0, 0.93]], 0),
     "NaF": (["Na", "F"], [[0, 0, 0], [0, 0, 1.95]], 0),
     "Na+": (["Na"], [[0, 0, 0]], 1),
-    "F-": (["F"], [[0, 0, 0]], -1),
 }
-_PAIRS = (("HF", "HF"), ("HF", "NaF"), ("NaF", "NaF"), ("Na+", "HF"), ("F-", "HF"), ("Na+", "NaF"))
+_PAIRS = (("HF", "HF"), ("HF", "NaF"), ("NaF", "NaF"), ("Na+", "HF"))
+#: Å between atoms of two fragments.
+_APART = 2.3
 
 
 def dimers() -> Iterator[Structure | None]:
-    """150 of six pairs at 3 to 8 Å, and 50 at 8 to 20 Å, turned at random."""
+    """300 of four pairs with centres 3 to 8 Å apart, and 60 at 8 to 20 Å, turned at random."""
+    from scipy.spatial.distance import cdist
     from scipy.spatial.transform import Rotation
 
     rng = np.random.default_rng(3)
     for pair in _PAIRS:
-        for near, far, count in ((3.0, 8.0, 150), (8.0, 20.0, 50)):
-            for _ in range(count):
-                symbols, places, charge = [], [], 0
-                for number, name in enumerate(pair):
-                    own, place, q = _FRAGMENTS[name]
-                    turn = Rotation.random(random_state=rng)
-                    atoms = np.array(place, dtype=float)
-                    atoms = turn.apply(atoms - atoms.mean(axis=0))
-                    atoms += rng.normal(scale=0.03, size=atoms.shape) * (len(own) > 1)
-                    away = number * rng.uniform(near, far) * turn.apply([0.0, 0.0, 1.0])
-                    symbols += own
-                    places.append(atoms + away)
-                    charge += q
+        for near, far, count in ((3.0, 8.0, 300), (8.0, 20.0, 60)):
+            made = 0
+            while made < count:
+                places = []
+                for name in pair:
+                    atoms = np.array(_FRAGMENTS[name][1], dtype=float)
+                    atoms = Rotation.random(random_state=rng).apply(atoms - atoms.mean(axis=0))
+                    places.append(atoms + rng.normal(scale=0.03, size=atoms.shape))
+                places[1] = places[1] + [0.0, 0.0, rng.uniform(near, far)]
+                if cdist(*places).min() < _APART:
+                    continue
+                made += 1
+                symbols = [s for name in pair for s in _FRAGMENTS[name][0]]
+                charge = sum(_FRAGMENTS[name][2] for name in pair)
                 group = f"{'-'.join(pair)} {'near' if far == 8.0 else 'far'}"
                 yield labelled(symbols, np.concatenate(places), charge, group=group)
 
@@ -186,7 +190,7 @@ def nacl() -> Iterator[Structure | None]:
 SETS: dict[str, Callable[[], Iterator[Structure | None]]] = {
     "ag3": ag3, "c10": c10, "nacl-cluster": nacl_cluster, "dimers": dimers, "nacl": nacl,
 }  # fmt: skip
-_SIZES = {"ag3": 1400, "c10": 1000, "nacl-cluster": 800, "dimers": 1200, "nacl": 210}
+_SIZES = {"ag3": 1400, "c10": 1000, "nacl-cluster": 800, "dimers": 1440, "nacl": 210}
 
 
 def make(folder: Path, name: str) -> None:

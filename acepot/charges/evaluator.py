@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from acepot.charges.equilibration import Factorised, iterated
+from acepot.charges.equilibration import Factorised, refined
 from acepot.charges.interaction import Interaction, interaction, require_bulk
 from acepot.charges.mesh import Mesh
 from acepot.errors import InputError
@@ -40,6 +40,8 @@ __all__ = ["ChargeEvaluator", "Charges"]
 
 #: Atoms of a cell up to which A is a matrix; of isolated atoms it is one up to this many.
 FEW, MOST_ISOLATED = 200, 6000
+#: Spacing and order of the mesh with which conjugate gradients do most of their steps.
+COARSE = 1.0, 6
 #: |δq| of conjugate gradients in e, times the square root of the number of atoms.
 TOLERANCE = 1e-8
 
@@ -260,8 +262,12 @@ class ChargeEvaluator:
         if len(structure) <= FEW or not structure.pbc.any():
             return self._dense(structure)
         hard, tolerance = self._hardness(structure), self._tolerance * np.sqrt(len(structure))
-        mesh = Mesh(structure, self.widths(structure), self.sites.threads)
-        return _Meshed(mesh, hard, tolerance)
+        widths, threads = self.widths(structure), self.sites.threads
+        fine = Mesh(structure, widths, threads)
+        coarse = Mesh(
+            structure, widths, threads, spacing=COARSE[0], order=COARSE[1], pairs=fine.pairs
+        )
+        return _Meshed(fine, coarse, hard, tolerance)
 
     def _dense(self, structure: Structure) -> _Dense:
         if len(structure) > MOST_ISOLATED:
@@ -311,15 +317,17 @@ class _Dense:
 class _Meshed:
     """A by its products."""
 
-    def __init__(self, mesh: Mesh, hardness: Floats, tolerance: float) -> None:
-        self._mesh, self._hardness, self._tolerance = mesh, hardness, tolerance
+    def __init__(self, mesh: Mesh, coarse: Mesh, hardness: Floats, tolerance: float) -> None:
+        self._mesh, self._coarse = mesh, coarse
+        self._hardness, self._tolerance = hardness, tolerance
 
     def solve(self, chi: Floats, total: float, start: Floats | None) -> Floats:
         hard = self._hardness
-        return iterated(
-            lambda q: self._mesh.product(q) + hard * q, self._mesh.diagonal + hard, chi, total,
-            start, self._tolerance, float(hard.min()),
-        )[0]  # fmt: skip
+        return refined(
+            lambda q: self._mesh.product(q) + hard * q,
+            lambda q: self._coarse.product(q) + hard * q,
+            self._mesh.diagonal + hard, chi, total, start, self._tolerance, float(hard.min()),
+        )  # fmt: skip
 
     def product(self, q: Floats) -> Floats:
         return self._mesh.product(q)

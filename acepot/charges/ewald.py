@@ -16,6 +16,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.special import erfc
 
 from acepot.errors import InputError
@@ -153,7 +154,7 @@ class Ewald:
         if self._pairs is not None:
             p = self._pairs
             for x in range(3):
-                made[:, x] -= p.dense(p.slope * p.vector[:, x])
+                made[:, x] -= p.dense(p.slope * p.vector[:, x], -1.0)
         return COULOMB * made
 
     def strain(self) -> Floats:
@@ -211,7 +212,7 @@ def half_space(structure: Structure, longest: float) -> Floats:
 
 
 class Pairs:
-    """[erf(r/γ_ij) - erf(r/2σ)]/r of all pairs of atoms and images, each of them twice.
+    """[erf(r/γ_ij) - erf(r/2σ)]/r of all pairs of atoms and images, each of them once.
 
     Args:
         structure: atoms and cell.
@@ -232,30 +233,45 @@ class Pairs:
         gamma = np.sqrt(2 * (every[:, None] ** 2 + every**2))
         reach = np.sqrt(-np.log(accuracy)) * np.maximum(gamma, 2 * sigma)
         reach[np.isclose(gamma, 2 * sigma, rtol=1e-15, atol=0)] = 0.0
-        ends, _, self.vector = edges(structure, species.astype(np.int64), reach)
-        self.first: Ints = ends[0]
-        self.second: Ints = ends[1]
+        (first, second, reverse), _, vector = edges(structure, species.astype(np.int64), reach)
+        once = np.arange(len(reverse)) < reverse
+        self.first: Ints = first[once]
+        self.second: Ints = second[once]
+        self.vector: Floats = vector[once]
         r = np.sqrt(np.einsum("px,px->p", self.vector, self.vector))
         wide = gamma[species[self.first], species[self.second]]
         self.value = (erfc(r / (2 * sigma)) - _complement(r, wide)) / r
         bells = _bell(r, wide) - _bell(r, np.full(len(r), 2 * sigma))
         self.slope = (bells - self.value) / r**2
 
-    def dense(self, values: Floats) -> Floats:
-        """Sums of numbers of pairs by their two atoms, shape (n, n)."""
+    @cached_property
+    def sparse(self) -> csr_array:
+        """The values as a matrix, shape (n, n)."""
+        upper = csr_array((self.value, (self.first, self.second)), shape=(self._n, self._n))
+        return upper + upper.T
+
+    def dense(self, values: Floats, sign: float = 1.0) -> Floats:
+        """Sums of numbers of pairs by their two atoms, shape (n, n).
+
+        Args:
+            values: of the pairs, shape (P,).
+            sign: of the number of the same pair seen from its other end.
+        """
         n = self._n
         place = self.first * n + self.second
-        return np.asarray(np.bincount(place, values, minlength=n * n), dtype=float).reshape(n, n)
+        once = np.asarray(np.bincount(place, values, minlength=n * n), dtype=float).reshape(n, n)
+        return np.asarray(once + sign * once.T)
 
     def pull(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
         """As `Interaction.pull`, over k_e."""
         i, j = self.first, self.second
         along = (left[i] * right[j] + right[i] * left[j]) * self.slope
+        pulled = along[:, None] * self.vector
         forces = np.empty((self._n, 3))
         for x in range(3):
-            forces[:, x] = np.bincount(i, along * self.vector[:, x], minlength=self._n)
-        virial = -0.5 * np.einsum("p,px,py->xy", along, self.vector, self.vector, optimize=True)
-        return forces, virial
+            forces[:, x] = np.bincount(i, pulled[:, x], minlength=self._n)
+            forces[:, x] -= np.bincount(j, pulled[:, x], minlength=self._n)
+        return forces, -pulled.T @ self.vector
 
 
 def _complement(r: Floats, gamma: Floats) -> Floats:

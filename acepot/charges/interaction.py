@@ -11,6 +11,7 @@ A width of 0 is a point charge, whose energy with itself is left out.
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -101,45 +102,64 @@ class Isolated:
     """
 
     def __init__(self, positions: Floats, widths: Floats) -> None:
-        n = len(positions)
-        self._vector = positions[:, None] - positions[None]  # r_i - r_j
-        r = np.sqrt(np.einsum("ijx,ijx->ij", self._vector, self._vector))
-        gamma = np.sqrt(2 * (widths[:, None] ** 2 + widths**2))
-        np.fill_diagonal(r, 1.0)
+        self._n, self._widths = len(positions), widths
+        self._pairs = i, j = np.triu_indices(self._n, 1)
+        self._vector = positions[i] - positions[j]
+        r = np.sqrt(np.einsum("px,px->p", self._vector, self._vector))
+        gamma = np.sqrt(2 * (widths[i] ** 2 + widths[j] ** 2))
         if (r + gamma <= 0).any():
             raise InputError("positions: expected points at different places")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x = np.where(gamma > 0, r / gamma, np.inf)
-            value = erf(x) / np.where(r > 0, r, 1.0)
-            bell = np.where(np.isinf(x), 0.0, 2 / (_PI * gamma) * np.exp(-(x**2)))
-            slope = (bell - value) / np.where(r > 0, r, 1.0) ** 2  # (dA/dr)/r
-        near = (x < _NEAR) & ~np.eye(n, dtype=bool)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            x = r / gamma  # infinite for points
+            value = erf(x) / r
+            bell = np.where(gamma > 0, 2 / (_PI * gamma) * np.exp(-(x**2)), 0.0)
+            slope = (bell - value) / r**2  # (dA/dr)/r
+        near = x < _NEAR
         g, y = gamma[near], x[near] ** 2
         value[near] = 2 / (_PI * g) * (1 - y / 3 + y**2 / 10)
         slope[near] = 4 / (_PI * g**3) * (-1 / 3 + y / 5 - y**2 / 14)
-        np.fill_diagonal(value, np.divide(1, widths * _PI, out=np.zeros(n), where=widths > 0))
-        np.fill_diagonal(slope, 0.0)
-        self._matrix = COULOMB * value
-        self._slope = COULOMB * slope
+        self._value, self._slope = COULOMB * value, COULOMB * slope
 
-    @property
+    def _square(self, values: Floats) -> Floats:
+        """Numbers of pairs in the upper triangle, shape (n, n)."""
+        made = np.zeros((self._n, self._n))
+        made[self._pairs] = values
+        return made
+
+    @cached_property
     def matrix(self) -> Floats:
         """As `Interaction`."""
-        return np.asarray(self._matrix)
+        made = self._square(self._value)
+        made += made.T
+        own = np.zeros(self._n)
+        np.divide(COULOMB, self._widths * _PI, out=own, where=self._widths > 0)
+        made[np.diag_indices(self._n)] = own
+        return made
 
     def pull(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
         """As `Interaction`."""
-        both = self._slope * np.outer(left, right)
-        mine = np.einsum("ij,ijx->ijx", both, self._vector)
-        forces = mine.sum(axis=0) - mine.sum(axis=1)
-        virial = -np.einsum("ijx,ijy->xy", mine, self._vector)
-        return forces, virial
+        i, j = self._pairs
+        both = self._slope * (left[i] * right[j] + right[i] * left[j])
+        mine = both[:, None] * self._vector
+        forces = np.empty((self._n, 3))
+        for x in range(3):
+            forces[:, x] = np.bincount(j, mine[:, x], minlength=self._n)
+            forces[:, x] -= np.bincount(i, mine[:, x], minlength=self._n)
+        return forces, -mine.T @ self._vector
 
     def gradient(self) -> Floats:
         """As `Interaction`."""
-        return np.asarray(np.einsum("ij,ijx->ixj", self._slope, self._vector))
+        made = np.empty((self._n, 3, self._n))
+        for x in range(3):
+            upper = self._square(self._slope * self._vector[:, x])
+            made[:, x] = upper - upper.T
+        return made
 
     def strain(self) -> Floats:
         """As `Interaction`."""
-        v = self._vector
-        return np.asarray(np.einsum("ij,ijx,ijy->xyij", self._slope, v, v, optimize=True))
+        made = np.empty((3, 3, self._n, self._n))
+        for x in range(3):
+            for y in range(x, 3):
+                upper = self._square(self._slope * self._vector[:, x] * self._vector[:, y])
+                made[x, y] = made[y, x] = upper + upper.T
+        return made

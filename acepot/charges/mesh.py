@@ -29,7 +29,7 @@ __all__ = ["Mesh"]
 
 _PI = float(np.sqrt(np.pi))
 #: Order of the splines; distance of mesh points in units of σ; what pairs leave out.
-ORDER, SPACING, ACCURACY = 8, 0.5, 1e-11
+ORDER, SPACING, ACCURACY = 8, 0.5, 1e-10
 #: σ in Å: pairs then end where the lists of the models do, or a little beyond.
 SIGMA = 1.2
 #: Points of a mesh: 2 GB.
@@ -46,6 +46,7 @@ class Mesh:
         sigma: σ in Å.
         spacing: largest distance of mesh points along lattice vectors, in units of σ.
         order: p of the splines, even.
+        pairs: of the same structure, widths and σ, where they are there.
 
     Raises:
         InputError: the mesh would have too many points.
@@ -60,6 +61,7 @@ class Mesh:
         sigma: float = SIGMA,
         spacing: float = SPACING,
         order: int = ORDER,
+        pairs: Pairs | None = None,
     ) -> None:
         self._n, self._threads, self._order = len(structure), threads, order
         self._volume, self._sigma = structure.volume, sigma
@@ -75,13 +77,10 @@ class Mesh:
         self._inverse = inverse
         self._spread(structure.positions @ inverse)
         self._influence(inverse)
-        self._pairs = Pairs(structure, widths, sigma, ACCURACY)
+        self.pairs = Pairs(structure, widths, sigma, ACCURACY) if pairs is None else pairs
         own = np.divide(1, widths * _PI, out=np.zeros(self._n), where=widths > 0)
         self._own = own - 1 / (sigma * _PI)
         self._square = 2 * np.pi / self._volume * (widths**2 - sigma**2)
-        self._near = csr_array(
-            (self._pairs.value, (self._pairs.first, self._pairs.second)), shape=(self._n, self._n)
-        )
 
     @property
     def diagonal(self) -> Floats:
@@ -142,7 +141,9 @@ class Mesh:
             charges: q in e, shape (n,).
         """
         _, potential = self._potential(charges)
-        found = self._splines @ potential.ravel() + self._near @ charges + self._own * charges
+        found = (
+            self._splines @ potential.ravel() + self.pairs.sparse @ charges + self._own * charges
+        )
         found += self._square * charges.sum() + float(self._square @ charges)
         return COULOMB * np.asarray(found)
 
@@ -165,7 +166,7 @@ class Mesh:
             last = np.einsum("iabc,ic->iab", local, w[2])
             slopes[:, axis] = np.einsum("iab,ib,ia->i", last, w[1], w[0], optimize=True)
         forces = -charges[:, None] * ((slopes * shape) @ self._inverse.T)
-        near, virial = self._pairs.pull(charges, charges)
+        near, virial = self.pairs.pull(charges, charges)
         forces += 0.5 * near
         virial *= 0.5
         virial += self._strained(waves)

@@ -262,7 +262,6 @@ class _Journey:
     def _round(self) -> Solution:
         """Gauss–Newton at fixed J and s."""
         settings, solution = self.settings, None
-        before = np.inf
         for _step in range(settings.iterations):
             solution = solve(self.problem(self.at), self.gamma, BLR())
             strength = solution.noise / (solution.prior_variance or 1.0)
@@ -285,9 +284,8 @@ class _Journey:
             self.say(
                 f"step {len(self.losses)}: loss {after:.6g}" + (f" (1/{2**half})" * (half > 0))
             )
-            if half == 0 and now - after <= settings.tolerance * after and before < np.inf:
+            if now - after <= settings.tolerance * after:
                 break
-            before = after
         if solution is None:
             raise ConvergenceError("iterations: expected one or more")
         return solution

@@ -96,7 +96,7 @@ class ChargeFitSettings(Settings):
     weights: ChargeWeights = field(default_factory=ChargeWeights)
     prior: Prior = field(default_factory=Algebraic)
     iterations: int = 20
-    tolerance: float = 1e-4
+    tolerance: float = 1e-3
     members: int = 0
     seed: int = 0
 
