@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot import lattice
+from acepot.arrays import LARGEST, booleans, floats, integers
 from acepot.errors import InputError
 
 #: A cell whose volume is below this fraction of the product of its edges is called flat.
@@ -25,16 +26,16 @@ def _array(
     name: str, value: ArrayLike, shape: tuple[int, ...], dtype: type, where: str
 ) -> NDArray[Any]:
     """A read-only, contiguous copy of `value` with the expected shape, or an InputError."""
-    try:
-        array: NDArray[Any] = np.array(value, dtype=dtype, order="C")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}{name}: expected numbers of shape {shape}, got {error}") from None
+    convert: Any = {float: floats, int: integers, bool: booleans}[dtype]
+    array: NDArray[Any] = convert(f"{where}{name}", value)
     if array.shape != shape:
         raise InputError(f"{where}{name}: expected shape {shape}, got {array.shape}")
-    if dtype is float and not np.isfinite(array).all():
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    most = np.finfo(float).max if name == "cell" else LARGEST  # of cells less is said elsewhere
+    if dtype is float and not (np.abs(array) <= most).all():
+        first = tuple(int(i) for i in np.argwhere(~(np.abs(array) <= most))[0])
         raise InputError(
-            f"{where}{name} at index {first} is {array[first]}: expected finite numbers"
+            f"{where}{name} at index {first} is {array[first]}: expected finite numbers up to "
+            f"{LARGEST:g}"
         )
     array.flags.writeable = False
     return array
@@ -97,7 +98,7 @@ class Structure:
         constraints: Sequence[str] = (),
     ) -> None:
         where, put = f"{name}: " if name else "", self._put
-        count = int(np.size(np.asarray(numbers)))
+        count = integers(f"{where}numbers", numbers).size
         if count == 0:
             raise InputError(f"{where}a structure needs at least one atom, got none")
         put("config_type", config_type)
@@ -109,10 +110,10 @@ class Structure:
         put("positions", _array("positions", positions, (count, 3), float, where))
         vectors = np.zeros((3, 3)) if cell is None else cell
         put("cell", _array("cell", vectors, (3, 3), float, where))
-        periodic = np.asarray(False if pbc is None else pbc)
+        periodic = booleans(f"{where}pbc", False if pbc is None else pbc)
         periodic = np.broadcast_to(periodic, (3,)) if periodic.ndim == 0 else periodic
         put("pbc", _array("pbc", periodic, (3,), bool, where))
-        held = None if fixed is None else np.asarray(fixed)
+        held = None if fixed is None else booleans(f"{where}fixed", fixed)
         if held is not None and held.shape == (count,):
             held = np.repeat(held[:, None], 3, axis=1)
         put("fixed", None if held is None else _array("fixed", held, (count, 3), bool, where))

@@ -13,6 +13,7 @@ from acepot.errors import InputError, MissingDependency
 from acepot.uncertainty.biased import BiasedPotential
 from acepot.voigt import to_voigt
 from ase_ace.calculator import CalculatorInputError
+from ase_ace.serial import SerialCalculator
 
 try:
     from ase import Atoms
@@ -21,7 +22,7 @@ except ImportError as error:
     raise MissingDependency("ase_ace needs ASE: pip install acepot[ase]") from error
 
 
-class BiasedCalculator(host.Calculator):
+class BiasedCalculator(SerialCalculator):
     """Energies, forces and stresses of E - τσ.
 
     `results` also holds unbiased_energy and sigma, both in eV.
@@ -48,7 +49,7 @@ class BiasedCalculator(host.Calculator):
         *,
         threads: int | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._potential = BiasedPotential(model, posterior, tau, threads)
         named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self.parameters.update(model=named, tau=self._potential.tau)

@@ -19,6 +19,7 @@ import acepot
 from acepot import ChargeModel, Model, Potential, Result, Structure
 from acepot.errors import InputError, MissingDependency
 from acepot.voigt import to_voigt
+from ase_ace.serial import SerialCalculator
 
 try:
     from ase import Atoms
@@ -36,7 +37,7 @@ class CalculatorInputError(host.InputError, InputError):
     """Wrong atoms or parameters: at once ASE's InputError and acepot's."""
 
 
-class ACECalculator(host.Calculator):
+class ACECalculator(SerialCalculator):
     """Energies, forces and stresses of an ACE model for ASE.
 
     One evaluation fills every property but `stresses`: per-atom virials cost more than the rest of
@@ -80,7 +81,7 @@ class ACECalculator(host.Calculator):
         threads: int | None = None,
         precision: Literal["double", "mixed", "single"] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         path = None
         if isinstance(model, (str, os.PathLike)):
             path = os.fspath(model)

@@ -14,6 +14,7 @@ from acepot.errors import AceError, InputError, MissingDependency
 from acepot.orbitals import Filling
 from acepot.voigt import to_voigt
 from ase_ace.calculator import CalculatorInputError, volume_of
+from ase_ace.serial import SerialCalculator
 
 try:
     from ase import Atoms
@@ -22,7 +23,7 @@ except ImportError as error:
     raise MissingDependency("ase_ace needs ASE: pip install acepot[ase]") from error
 
 
-class TightBindingCalculator(host.Calculator):
+class TightBindingCalculator(SerialCalculator):
     """Energies, forces and stresses of a Hamiltonian in atomic orbitals for ASE.
 
     The energy is the free energy of the electrons in the model's levels and its fitted repulsion;
@@ -52,7 +53,7 @@ class TightBindingCalculator(host.Calculator):
         filling: Filling | None = None,
         threads: int | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         if isinstance(model, (str, os.PathLike)):
             model = acepot.load(model, HamiltonianModel)
         if not isinstance(model, HamiltonianModel):

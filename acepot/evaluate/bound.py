@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.arrays import floats
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.evaluate.concatenated import concatenated, species_by_number
@@ -37,11 +38,19 @@ class BoundEvaluator:
 
     def compute(self, positions: Floats, cell: Floats) -> Totals:
         """As `Bound`; only what can change from call to call is checked."""
+        if type(positions) is not np.ndarray:  # masked arrays among them
+            positions = floats("positions", positions)
         if positions.shape != self._shape:
             raise InputError(
                 f"positions: expected those of the {self._shape[0]} atoms that were bound, "
                 f"got shape {positions.shape}"
             )
+        try:
+            return self._totals(positions, cell)
+        except TypeError:  # numbers of another type
+            return self._totals(floats("positions", positions), _real_cell(cell))
+
+    def _totals(self, positions: Floats, cell: Floats) -> Totals:
         evaluate = self._evaluator._handle.evaluate_one
         try:
             return Totals(*evaluate(positions, self._species, cell, self._pbc, self._threads))
@@ -125,6 +134,14 @@ class BoundStructures:
                     said = str(unknown)
             errors[k] = InputError(f"{self._names[k]}: {said}")
         return errors
+
+
+def _real_cell(cell: Any) -> Floats:
+    """Lattice vectors of another type as real numbers."""
+    made = floats("cell", cell)
+    if made.shape != (3, 3):
+        raise _misfit("cell", (3, 3), made)
+    return made
 
 
 def _misfit(name: str, shape: tuple[int, ...], array: NDArray[Any]) -> InputError:

@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.arrays import floats
 from acepot.basis.species import species_indices
 from acepot.errors import InputError
 from acepot.structure import Structure
@@ -386,10 +387,7 @@ def _numbers(name: str, value: Any) -> Floats:
     Raises:
         InputError: something else.
     """
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: expected numbers, got {error}") from None
+    return value if type(value) is np.ndarray and value.dtype == float else floats(name, value)
 
 
 def strains_of(

@@ -30,6 +30,7 @@ ROWS = (
     ("acepot.errors", "acepot._native"),
     (
         "acepot.schema",
+        "acepot.arrays",
         "acepot.units",
         "acepot.masses",
         "acepot.voigt",

@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -572,3 +573,35 @@ def test_a_precision_is_the_evaluators_and_says_what_it_costs() -> None:
         ACECalculator(Potential(_model()), precision="mixed")
     with pytest.raises(InputError, match="precision: expected double, mixed or single, got 'fast'"):
         ACECalculator(_model(), precision="fast")
+
+
+def test_one_calculator_serves_several_threads() -> None:
+    """Each gets the forces of its own atoms."""
+    model = acepot.load(Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot")
+    calculator = ACECalculator(model, threads=1)
+    rng, several, exact = np.random.default_rng(3), [], []
+    for _ in range(4):
+        atoms = bulk("Si", cubic=True) * (2, 2, 2)
+        atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
+        structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, True)
+        exact.append(Potential(model).compute(structure).forces)
+        atoms.calc = calculator
+        several.append(atoms)
+    off: list[float] = []
+
+    def ask(k: int) -> None:
+        for _ in range(40):
+            several[k].positions[0, 0] += 1e-10  # a new calculation
+            off.append(float(np.abs(several[k].get_forces() - exact[k]).max()))
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(off) == 160
+    assert max(off) < 1e-6
+    again = pickle.loads(pickle.dumps(calculator))
+    assert again.get_property("energy", several[0]) == pytest.approx(
+        calculator.get_property("energy", several[0])
+    )
