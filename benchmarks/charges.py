@@ -112,6 +112,10 @@ def cluster(data: Path, out: Path) -> None:
     plain = acepot.fit(train, basis={"order": 2, "degree": 9.0, "cutoff": 5.3})
     line("without charges", *wrong(Potential(plain.model), test))
     model = fitted("NaCl clusters equilibrated", train, test, ChargeFitSettings(basis=basis), out)
+    # Dipoles have more in them than charges of atoms: charges that give them are not GFN1's.
+    dipoles = ChargeWeights(charges=0.0, dipole=10.0)
+    by_dipoles = ChargeFitSettings(basis=basis, weights=dipoles)
+    polar = fitted("NaCl clusters by dipoles", train, test, by_dipoles, out)
     print("an outer ion moved along its shortest bond: length of least energy (Å)")
     for name, (symbols, rest, charge) in clusters().items():
         centre = rest.mean(axis=0)
@@ -139,7 +143,7 @@ def cluster(data: Path, out: Path) -> None:
             a, b, _ = np.polyfit(lengths[window], np.array(energies)[window], 2)
             told.append(f"{kind} {-b / (2 * a):.3f}")
         print(f"  {name}: {', '.join(told)}")
-    cube(model)
+    cube(polar)
 
 
 def cube(model: ChargeModel) -> None:

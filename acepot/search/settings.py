@@ -134,10 +134,11 @@ def load_search(path: str | Path) -> SearchConfig:
         raise
     own = {name: table.pop(name, {}) for name in ("search", "variant")}
     search = from_mapping(SearchSettings, own["search"], f"{path}: search")
-    if not all(isinstance(one, dict) for one in (own["variant"], *own["variant"].values())):
+    variants = own["variant"]
+    if not (isinstance(variants, dict) and all(isinstance(v, dict) for v in variants.values())):
         raise InputError(f"{path}: variant: expected tables, [variant.NAME]")
     fit = located(from_mapping(FitConfig, table, str(path)), path.parent)
-    return SearchConfig(fit, search, own["variant"])
+    return SearchConfig(fit, search, variants)
 
 
 def located(config: FitConfig, folder: Path) -> FitConfig:

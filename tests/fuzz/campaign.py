@@ -31,11 +31,15 @@ from seeds import seeds
 import acepot
 from acepot.errors import AceError, InputError, ModelFileError
 from acepot.evaluate.native import instruction_sets
+from acepot.friction.evaluator import FrictionEvaluator
+from acepot.hamiltonian.evaluator import HamiltonianEvaluator
 from acepot.io.pace.read import read_pace
+from acepot.model import AnyModel
 
 #: Seconds beyond the patience before a process is taken to hang; below, its time is reported.
 GRACE = 5.0
 POSITIONS = np.array([[0.0, 0.0, 0.0], [1.7, 0.1, 0.0], [0.2, 1.9, 0.3], [1.5, 1.4, 1.6]])
+_ANY: Any = AnyModel
 CELL = np.array([[5.5, 0.3, 0.0], [-0.4, 5.1, 0.2], [0.1, 0.6, 6.0]])
 
 
@@ -51,6 +55,8 @@ def verdict(kind: str, data: bytes, path: Path) -> str:
         if kind == "tables":
             return _tables(data)
         path.write_bytes(data)
+        if kind == "models":
+            return _other(path)
         model = (read_pace if kind in ("yace", "ace") else acepot.load)(path)
         structure = acepot.Structure(
             np.resize(model.numbers, len(POSITIONS)), POSITIONS, CELL, (True, False, True)
@@ -64,6 +70,34 @@ def verdict(kind: str, data: bytes, path: Path) -> str:
         return f"unexpected {error!r}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
+    return "accepted"
+
+
+def _other(path: Path) -> str:
+    """A model of any other kind than plain energies: its numbers, and once more from its file."""
+    model: Any = acepot.load(path, _ANY)
+    numbers = np.resize(model.numbers, len(POSITIONS))
+    structure = acepot.Structure(numbers, POSITIONS, CELL, True)
+    if isinstance(model, acepot.ChargeModel):
+        found = acepot.Potential(model, threads=1).compute(structure)
+        values = [found.energies, found.forces]
+    elif isinstance(model, acepot.TensorModel):
+        (sites,) = acepot.site_evaluator(model, threads=1).values([structure])
+        if sites.error is not None:
+            raise sites.error
+        values = list(sites.values)
+    elif isinstance(model, acepot.FrictionModel):
+        values = [FrictionEvaluator(model, threads=1).gamma(structure)]
+    elif isinstance(model, acepot.HamiltonianModel):
+        made = HamiltonianEvaluator(model).matrices(structure)
+        values = list(made.hamiltonian[0].at(np.zeros((1, 3))))
+    else:
+        return "accepted"
+    if not all(np.isfinite(np.asarray(one)).all() for one in values):
+        return "numbers that are not finite"
+    again = path.with_suffix(".again")
+    acepot.save(model, again)
+    acepot.load(again, type(model))
     return "accepted"
 
 

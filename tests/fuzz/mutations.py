@@ -13,6 +13,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import numpy as np
+import yaml
+
 from acepot.evaluate.tablebytes import MAGIC
 
 Mutation = Callable[[Random, bytes, list[bytes]], bytes]
@@ -169,6 +172,22 @@ def _laughs(random: Random, data: bytes, _: list[bytes]) -> bytes:
     return random.choice((b"\n".join(lines) + b"\n" + data, data + b"\n" + b"\n".join(lines)))
 
 
+def _lines_of_numbers(random: Random, data: bytes, _: list[bytes]) -> bytes:
+    """A count and what it counts: a whole number and the length of a line of numbers together."""
+    lines = data.split(b"\n")
+    rows = [k for k, line in enumerate(lines) if len(line.split()) > 1]
+    if not rows:
+        return data
+    at = random.choice(rows)
+    words = lines[at].split()
+    old, new = len(words), _other_size(random, len(words))
+    lines[at] = b" ".join(words[k % old] for k in range(new))
+    text = b"\n".join(lines)
+    return re.sub(
+        rb"(?<![\w.])%d(?![\w.])" % old, b"%d" % new, text, count=random.choice((0, 1, 2))
+    )
+
+
 # ---------------------------------------------------------------- JSON
 
 
@@ -287,6 +306,150 @@ def _zip(random: Random, data: bytes, _: list[bytes]) -> bytes:
     return bytes(out)
 
 
+# ---------------------------------------------------------------- consistent sizes
+
+
+def _other_size(random: Random, size: int) -> int:
+    """Another length of an axis or a list, small enough to be written out."""
+    return random.choice(
+        (0, 1, size + 1, max(size - 1, 0), 2 * size, size + 7, 13, 97, random.randrange(200))
+    )
+
+
+def _resized(random: Random, data: bytes, _: list[bytes]) -> bytes:
+    """One length changed wherever it stands: in shapes, arrays and, often, the settings."""
+    contents = dict(_members(data))
+    try:
+        header = json.loads(contents["header.json"])
+        shapes = {key: entry["shape"] for key, entry in header["arrays"].items()}
+        lengths = sorted({n for shape in shapes.values() for n in shape})
+        old = random.choice(lengths)
+        new = _other_size(random, old)
+        for key, shape in shapes.items():
+            kind = np.dtype(header["arrays"][key]["dtype"])
+            array = np.frombuffer(contents[f"{key}.bin"], kind).reshape(shape)
+            for axis, n in enumerate(shape):
+                if n == old and array.size:
+                    array = np.take(array, np.arange(new) % n, axis=axis)
+            if array.size > _LARGEST:
+                return data
+            header["arrays"][key]["shape"] = list(array.shape)
+            contents[f"{key}.bin"] = array.tobytes()
+        if random.random() < 0.5:
+            plain = {key: header[key] for key in header if key != "arrays"}
+            header.update(_renumbered(plain, old, new))
+        contents["header.json"] = json.dumps(header).encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError):
+        return data
+    return _archive(_digested(list(contents.items())))
+
+
+def _renumbered(node: Any, old: int, new: int) -> Any:
+    """A tree with one whole number in place of another."""
+    if isinstance(node, dict):
+        return {key: _renumbered(value, old, new) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_renumbered(value, old, new) for value in node]
+    return new if type(node) is int and node == old else node
+
+
+def _settings(random: Random, data: bytes, _: list[bytes]) -> bytes:
+    """A larger or smaller basis: order, degrees, cut-offs, elements, as users might choose them."""
+    contents = dict(_members(data))
+    try:
+        header = json.loads(contents["header.json"])
+        places: list[tuple[Any, Any]] = []
+        waiting = [header[key] for key in header if key not in ("arrays", "provenance")]
+        while waiting:
+            node = waiting.pop()
+            keys: Any = node if isinstance(node, dict) else range(len(node))
+            for key in keys:
+                if isinstance(node[key], (dict, list)):
+                    waiting.append(node[key])
+                elif isinstance(node[key], (int, float)) and not isinstance(node[key], bool):
+                    places.append((node, key))
+        for _k in range(random.choice((1, 1, 2, 4))):
+            node, key = random.choice(places)
+            old = node[key]
+            node[key] = random.choice(
+                (old + 1, old - 1, 2 * old, 10 * old, old / 2, 0, 1, 6, 12, 40, 50.0, 1e-3, 200)
+            )
+        contents["header.json"] = json.dumps(header).encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError):
+        return data
+    return _archive(_digested(list(contents.items())))
+
+
+def _lists(random: Random, data: bytes, _: list[bytes]) -> bytes:
+    """All lists of one length made longer or shorter, in JSON and in the YAML of PACE."""
+    if b"*a" in data or b"[[[[[[[[[[" in data:  # aliases of aliases, or nested too deeply to copy
+        return data
+    try:
+        root = json.loads(data) if data[:1] == b"{" else yaml.load(data, _LOADER)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return data
+    lists: list[list[Any]] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            lists.append(node)
+        if isinstance(node, (dict, list)):
+            waiting += list(node.values()) if isinstance(node, dict) else node
+    lengths = sorted({len(one) for one in lists if one})
+    if not lengths:
+        return data
+    old = random.choice(lengths)
+    new = _other_size(random, old)
+    if new * sum(len(one) == old for one in lists) > _LARGEST:
+        return data
+    for one in lists:
+        if len(one) == old:
+            one[:] = [one[k % old] for k in range(new)]
+    if random.random() < 0.5:
+        root = _renumbered(root, old, new)
+    if data[:1] == b"{":
+        return json.dumps(root).encode()
+    return yaml.dump(root, default_flow_style=None, sort_keys=False, width=10**9).encode()
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _axes(random: Random, data: bytes, _: list[bytes]) -> bytes:
+    """One length changed in every array of Tables that has it, the arrays resized with it."""
+    try:
+        start = len(MAGIC)
+        version, count = struct.unpack_from("<QQ", data, start)
+        at, arrays = start + 16, []
+        if version > 1 or count > 200:
+            return data
+        for _k in range(count):
+            name = data[at : at + 24]
+            kind, dimensions = struct.unpack_from("<QQ", data, at + 24)
+            shape = struct.unpack_from(f"<{min(dimensions, 6)}Q", data, at + 40)
+            at += 40 + 8 * len(shape)
+            dtype = np.dtype("<f8") if kind == ord("d") else np.dtype("<i4")
+            size = int(np.prod(shape, dtype=float)) * dtype.itemsize
+            arrays.append((name, kind, np.frombuffer(data[at : at + size], dtype).reshape(shape)))
+            at += size
+        lengths = sorted({n for _, _, array in arrays for n in array.shape if n})
+        old = random.choice(lengths)
+        new = _other_size(random, old)
+        out = data[:start] + struct.pack("<QQ", version, count)
+        for name, kind, array in arrays:
+            for axis, n in enumerate(array.shape):
+                if n == old:
+                    array = np.take(array, np.arange(new) % n, axis=axis)
+            if array.size > _LARGEST:
+                return data
+            out += name + struct.pack(f"<{2 + array.ndim}Q", kind, array.ndim, *array.shape)
+            out += array.tobytes()
+        return out + data[at:]
+    except (struct.error, ValueError, OverflowError, IndexError):
+        return data
+
+
 # ---------------------------------------------------------------- Tables
 
 
@@ -334,9 +497,10 @@ def _double(random: Random, data: bytes, _: list[bytes]) -> bytes:
 
 
 _OF_KIND: dict[str, list[Mutation]] = {
-    "yace": [*_TEXT, _yaml, _yaml, _laughs],
-    "ace": _TEXT,
-    "ace1": [*_TEXT, _json, _json, _json, _json],
-    "tables": [*_BYTES, _shape, _shape, _double, _double, _double],
-    "acepot": [*_BYTES, _zip, _zip, _repaired, _repaired, _repaired, _repaired],
+    "yace": [*_TEXT, _yaml, _yaml, _laughs, _lists, _lists, _lists],
+    "ace": [*_TEXT, _lines_of_numbers, _lines_of_numbers],
+    "ace1": [*_TEXT, _json, _json, _json, _json, _lists, _lists, _lists],
+    "tables": [*_BYTES, _shape, _shape, _double, _double, _double, _axes, _axes, _axes],
+    "acepot": [*_BYTES, _zip, _zip, *[_repaired] * 4, *[_resized] * 3, *[_settings] * 3],
+    "models": [*_BYTES, _zip, *[_repaired] * 4, *[_resized] * 3, *[_settings] * 3],
 }

@@ -21,13 +21,14 @@ from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.jet import Array, Jet
 from acepot.basis.pace_radial import BesselRadial, ChebyshevRadial
 from acepot.basis.radial import Orthonormal
+from acepot.basis.selection import irrep_sizes
 from acepot.basis.spec import BasisSpec
 from acepot.basis.splines import Knots, tabulate
 from acepot.evaluate.tablebytes import table_bytes
 from acepot.io.modelfile import model_bytes
 from acepot.io.pace.read import read_pace
 from acepot.lowering import lower
-from acepot.model import Model
+from acepot.model import Model, TensorModel
 from acepot.tables import RadialTable, Tables
 
 #: Distance in Å of two knots in Tables of a few kB; derivatives stay exact for the table.
@@ -310,7 +311,7 @@ def tables() -> dict[str, bytes]:
 
 @cache
 def seeds() -> dict[str, dict[str, bytes]]:
-    """Files by kind and name, at most 10 kB each."""
+    """Files by kind and name, at most 12 kB each."""
     return {
         "yace": {
             "density": _pace("ChebExpCos", "density"),
@@ -323,6 +324,35 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "ace1": {"sum": _ace1()},
         "tables": tables(),
         "acepot": {"linear": model_bytes(_linear()), "explicit": model_bytes(_explicit())},
+        "models": _models(),
+    }
+
+
+def _models() -> dict[str, bytes]:
+    """Every kind of model but plain energies."""
+    for folder in ("charges", "friction", "hamiltonian"):
+        sys.path.append(str(Path(__file__).parents[1] / "core" / folder))
+    import charged
+    import friction_cases
+    import hamiltonian_cases
+
+    spec = resolve(BasisSpec(elements=("O", "Si"), order=2, degree=3, irreps=("0e", "1o")))
+    sizes = irrep_sizes(spec)
+    rng = np.random.default_rng(7)
+    c = tuple(rng.normal(size=(2, 1, n)) for n in sizes)
+    tensor = TensorModel(spec, c, (("charge",), ("dipole",)), "e")
+    return {
+        "charges": model_bytes(charged.model(degree=3)),
+        "latent": model_bytes(charged.model("latent", degree=3)),
+        "tensor": model_bytes(tensor),
+        "friction": model_bytes(
+            friction_cases.model(
+                ("pair-wise", "vector", "conserved"), ("on-site", "matrix", "free"), order=1
+            )
+        ),
+        "hamiltonian": model_bytes(
+            hamiltonian_cases.random_model({"Si": "sp"}, 3, settings=hamiltonian_cases.LEAN)
+        ),
     }
 
 

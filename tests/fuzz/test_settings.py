@@ -45,3 +45,24 @@ def test_every_number_is_fitted_or_refused(place: str, folder: Path) -> None:
     for value in settings.VALUES:
         said = settings.outcome(settings.changed(tuple(place.split(".")), value), folder, 120.0)
         assert settings.is_sound(said), f"{place} = {value!r}: {said}"
+
+
+def test_values_of_every_type_at_every_documented_key():
+    """Ten thousand of them: python tests/fuzz/keys.py."""
+    from keys import campaign
+
+    ends, slowest, failed = campaign(400, seed=5)
+    assert failed == []
+    assert ends["refused"] > 200 and ends["read"] > 20
+    assert slowest < 20.0
+
+
+def test_servers_that_say_anything():
+    """Ten thousand sessions: python tests/fuzz/servers.py."""
+    pytest.importorskip("ipi")
+    from servers import campaign
+
+    ends, slowest, failed = campaign(200, seed=5, patience=20.0)
+    assert failed == []
+    assert ends["ended"] > 5 and ends["refused: ProtocolError"] > 20
+    assert slowest < 20.0

@@ -46,6 +46,8 @@ std::vector<Family> families(const Tables& tables) {
             family.lmax = std::max(family.lmax, tables.a_l[v]);
         }
     }
+    for (Family& family : out)  // tables that no A reads make families without shells
+        family.by_l.resize(std::max<size_t>(family.by_l.size(), family.lmax + 1));
     for (size_t f = 1; f < out.size(); f++) out[f].begin = out[f - 1].begin + out[f - 1].columns;
     return out;
 }

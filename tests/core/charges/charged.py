@@ -16,10 +16,11 @@ def model(
     members: int = 1,
     seed: int = 3,
     elements: tuple[str, ...] = ELEMENTS,
+    degree: float = 5,
 ) -> ChargeModel:
     """A small model of two elements."""
     spec = resolve(
-        BasisSpec(elements=elements, order=2, degree=5, cutoff=5.0, r0=2.6, constant=True)
+        BasisSpec(elements=elements, order=2, degree=degree, cutoff=5.0, r0=2.6, constant=True)
     )
     rng = np.random.default_rng(seed)
     size = spec.expansion().size
