@@ -422,3 +422,20 @@ def test_damaged_tables_never_crash_the_row_builder():
         except ValueError:
             refused += 1
     assert refused > 50
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_tables_that_no_function_reads_are_no_fault(isa: str) -> None:
+    """A radial table with a reach of its own, and nothing made of it: once a segmentation fault."""
+    pair = Pair(degree=3, cutoff=4.2)
+    spec = resolve(BasisSpec(("Si",), order=2, degree=4.0, cutoff=3.6, pair=pair))
+    tables = lower(Model(spec, np.ones(spec.expansion().size), np.zeros(1)))
+    first, *rest = tables.radial
+    assert rest and first.end.max() != rest[0].end.max()
+    channels = first.coefficients.shape[-1]
+    others = sum(one.coefficients.shape[-1] for one in rest)
+    # The channels of the other tables are now further ones of the first, which reaches less far.
+    wide = np.take(first.coefficients, np.arange(channels + others) % channels, axis=-1)
+    unread = replace(tables, radial=(replace(first, coefficients=wide), *rest))
+    structure = Structure([14] * 3, [[0, 0, 0], [2.3, 0.2, 0.1], [0.4, 2.1, 1.3]])
+    _assert_same(_native(unread, structure, 1, isa), _oracle(unread, structure), isa)
