@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench clean
+.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench fuzz clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -76,6 +76,17 @@ test-sanitized: $(VENV)/dev
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/python -P -S -m pytest -n 2 -m "not slow" $(SANITIZED)
+
+# Bytes made up by libFuzzer, guided by what they reach, read as Tables and evaluated under
+# sanitizers, for SECONDS. Needs Debian's clang and libclang-rt-dev.
+SECONDS ?= 300
+fuzz:
+	cmake -S native -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang \
+	    -DACE_FUZZ=ON -DACE_X86_SETS= -DACE_INSTALL=OFF -DACE_SHARED=OFF
+	cmake --build build/fuzz --parallel 2 --target coverage
+	mkdir -p build/fuzz/corpus
+	build/fuzz/coverage -max_total_time=$(SECONDS) -rss_limit_mb=2048 -timeout=20 -max_len=32768 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/corpus native/tests/data
 
 # What runs threads, under ThreadSanitizer. Native programs alone: it wants all code of a process
 # compiled for it, which Python and numpy are not, and it ends children that start threads after a

@@ -68,8 +68,8 @@ def test_a_copy_keeps_its_backend_and_older_copies_are_native(case_named: Callab
     acepot.save(case_named("two-elements").model, file)
     computation = ACEComputation(file.getvalue(), [8], False, None, "torch")
     again = pickle.loads(pickle.dumps(computation))
-    assert again._state[5:] == ("torch", "cpu", "double")
-    assert _reopened(*again._state[:5])._state[5:] == ("native", "cpu", "double")
+    assert again._state[5:] == ("torch", "cpu", "double", 0.0)
+    assert _reopened(*again._state[:5])._state[5:] == ("native", "cpu", "double", 0.0)
 
 
 def test_what_a_backend_lacks_is_refused(case_named: Callable) -> None:

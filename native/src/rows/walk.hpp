@@ -27,11 +27,12 @@ class NeighbourWalk {
   public:
     NeighbourWalk(const Program& program, const Pair* pairs, WalkWork& work) : program_(program) {
         const int harmonics = program.lmax * program.lmax;  // gradients are one l below
-        work.harmonics.need(size_t(harmonics) * N);
-        work.channels.need(program.channels.size() * N);
-        work.slopes.need(program.slopes.size() * N);
-        work.rests.need(size_t(program.most_rests) * 4 * N);
-        work.slots.need(size_t(program.slots) * 3 * N);
+        // One more of each, so that what is never read is no null pointer to count from.
+        work.harmonics.need(size_t(harmonics + 1) * N);
+        work.channels.need((program.channels.size() + 1) * N);
+        work.slopes.need((program.slopes.size() + 1) * N);
+        work.rests.need(size_t(program.most_rests + 1) * 4 * N);
+        work.slots.need(size_t(program.slots + 1) * 3 * N);
         harmonics_ = work.harmonics.data();
         channels_ = work.channels.data();
         slopes_ = work.slopes.data();
