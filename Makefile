@@ -4,6 +4,7 @@
 # make test-slow  the exhaustive ones: native tests, sanitizers, mutants of files
 # make test-aarch64  native tests compiled for aarch64, under emulation
 # make test-torchforce  TorchForce, in an environment of its own (5 GB, made once)
+# make site       the documentation as a site, in build/site
 # make wheel      a wheel that needs no compiler, tested in an environment without one
 # make fuzz       bytes guided by coverage, read as Tables under sanitizers
 # make bench      accuracy and speed, printed
@@ -12,7 +13,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench fuzz wheel clean
+.PHONY: demo test test-slow test-exhaustive test-native test-sanitized test-threads test-aarch64 test-torchforce lint bench fuzz wheel site clean
 
 NATIVE  = CMakeLists.txt native/CMakeLists.txt $(wildcard native/*/*.?pp native/*/*/*.?pp native/include/ace/*.h)
 
@@ -38,6 +39,10 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site, in build/site; a warning is an error.
+site: $(VENV)/dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs/site build/site
 
 # A wheel of this machine's kind that needs no compiler where it is installed, in dist/. Those of
 # other systems: cibuildwheel, whose settings are in pyproject.toml.
