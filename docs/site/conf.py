@@ -21,7 +21,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "acepot"
 exclude_patterns = ["build"]
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 nitpicky = False
@@ -38,7 +38,7 @@ def _pages(into: Path) -> None:
     into.mkdir()
     for page in DOCS.glob("*.md"):
         _copy(page, into / page.name)
-    _copy(ROOT / "README.md", into / "readme.md")
+    _copy(ROOT / "README.md", into / "readme.md", "First steps")
     for name in ENGINES:
         if (ROOT / name / "README.md").exists():
             _copy(ROOT / name / "README.md", into / f"{name}.md")
@@ -55,8 +55,10 @@ def _pages(into: Path) -> None:
 _LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#:\s]+)((?:#[^)]*)?)\)")
 
 
-def _copy(page: Path, target: Path) -> None:
+def _copy(page: Path, target: Path, title: str = "") -> None:
     text = page.read_text(encoding="utf-8")
+    if title:
+        text = f"# {title}\n{text.partition(chr(10))[2]}"
     target.write_text(_LINK.sub(lambda m: _link(page, *m.groups()), text), encoding="utf-8")
 
 
