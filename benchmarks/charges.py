@@ -196,6 +196,9 @@ def dimers(data: Path, out: Path) -> None:
         settings = ChargeFitSettings(kind=kind, basis=basis, weights=weights)
         model = fitted(f"dimers {kind}", train, test, settings, out)
         line(f"dimers {kind}, 8 to 20 Å", *wrong(Potential(model), far), total(model, far))
+        for group in dict.fromkeys(s.config_type for s in far):
+            some = [s for s in far if s.config_type == group]
+            line(f"    {group}", *wrong(Potential(model), some), total(model, some))
 
 
 def total(model: object, some: Structures) -> str:
