@@ -319,3 +319,20 @@ def test_design_has_a_sentence_for_every_file() -> None:
     }
     lacking = sorted(f for f in there - named if not f.startswith(folders))
     assert not lacking, f"docs/design.md needs a sentence for {lacking}"
+
+
+def test_every_error_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert len(set(listed)) == len(listed)
+    ours = {"AceError"}
+    classes = re.compile(r"^class (\w+)\(([^)]*)\)", re.MULTILINE)
+    found = [
+        (name, set(re.findall(r"\w+", bases)))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for name, bases in classes.findall(path.read_text(encoding="utf-8"))
+    ]
+    while more := {name for name, bases in found if bases & ours} - ours:
+        ours |= more
+    assert set(listed) == ours
