@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import species_indices
+from acepot.charges.evaluator import ChargeEvaluator
 from acepot.errors import InputError
 from acepot.evaluate.native import NativeRowBuilder
-from acepot.evaluate.protocol import Result, named, require
+from acepot.evaluate.protocol import EnergyEvaluator, Result, named, require
 from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
-from acepot.model import Model
+from acepot.model import ChargeModel, PotentialModel
 from acepot.neighbours import build
 from acepot.potential import Potential
 from acepot.structure import Structure
@@ -59,17 +60,18 @@ class Finding:
 
 
 def check(
-    model: Model, structures: Sequence[Structure] | None = None, seed: int = 0
+    model: PotentialModel, structures: Sequence[Structure] | None = None, seed: int = 0
 ) -> Iterator[Finding]:
     """Check a model against the laws every potential obeys.
 
     Energies are unchanged and forces turn with the structure under rotation, reflection,
     permutation and shifts by lattice vectors; forces and virial are finite differences of
     the energy; a supercell has twice the energy; design rows times coefficients are the
-    evaluation; an atom alone has the energy E0.
+    evaluation; an atom alone has the energy E0. Charges add up to the total charge, and have no
+    design rows.
 
     Args:
-        model: what to check.
+        model: what to check, with charges or without.
         structures: where; None: random triclinic cells, a molecule and a dimer of the
             model's elements.
         seed: of the random transformations.
@@ -90,14 +92,16 @@ def check(
             raise named(structure, error, number) from None
 
 
-def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]:
+def sample_structures(model: PotentialModel, rng: np.random.Generator) -> list[Structure]:
     """Structures to try a model on: triclinic, asymmetric, all elements mixed.
 
     Args:
-        model: for its elements and cut-off.
+        model: for its elements and cut-off; one with charges is tried on no slab.
         rng: explicit generator.
     """
-    cutoff = float(lower(model).cutoff.max())
+    charges = isinstance(model, ChargeModel)
+    tables = lower(model.sites if isinstance(model, ChargeModel) else model)
+    cutoff = float(tables.cutoff.max())
     apart = cutoff / 2.8  # about a bond length, as cut-offs are 2.5 of those
     cell = apart * np.array([[2.4, 0.2, -0.1], [0.4, 2.2, 0.3], [-0.2, 0.5, 2.6]])
     found = []
@@ -107,7 +111,8 @@ def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]
         numbers = rng.choice(model.numbers, size=8)
         numbers[: len(model.numbers)] = model.numbers[:8]
         held = None if name == "molecule" else cell
-        found.append(Structure(numbers, positions, held, pbc, name=name))
+        if not (charges and name == "slab"):
+            found.append(Structure(numbers, positions, held, pbc, name=name))
     ends = [model.numbers[0], model.numbers[-1]]
     far = apart * np.array([[0.0, 0.0, 0.0], [0.5, 0.7, -0.4]])
     return [*found, Structure(ends, far, name="dimer")]
@@ -116,11 +121,24 @@ def sample_structures(model: Model, rng: np.random.Generator) -> list[Structure]
 class _Run:
     """One model with its evaluator."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: PotentialModel) -> None:
         self.model = model
         self.potential = Potential(model, threads=1)
-        self.oracle = ReferenceEvaluator(self.potential.tables)
+        sites = ReferenceEvaluator(self.potential.tables)
+        self.oracle: EnergyEvaluator = sites
+        self.charges: ChargeEvaluator | None = None
+        if isinstance(model, ChargeModel):
+            self.oracle = ChargeEvaluator(model, sites=sites)
+            self.charges = ChargeEvaluator(model, threads=1)
+            self.e0 = self._constants(sites)
+        else:
+            self.e0 = model.e0
         self.cutoff = float(self.potential.tables.cutoff.max())
+
+    def _constants(self, sites: ReferenceEvaluator) -> Floats:
+        """What the first output says of atoms alone, shape (S,)."""
+        atoms = [Structure([z], np.zeros((1, 3))) for z in self.model.numbers]
+        return np.array([one.values[0][0, 0, 0] for one in require(sites.values(atoms))])
 
     def compute(self, structure: Structure) -> Result:
         return self.potential.compute(structure)
@@ -136,7 +154,7 @@ class _Run:
 
     def alone(self) -> Iterator[Finding]:
         """One atom of each element, far from everything."""
-        for number, e0 in zip(self.model.numbers, self.model.e0, strict=True):
+        for number, e0 in zip(self.model.numbers, self.e0, strict=True):
             result = self.compute(Structure([number], [[0.1, 0.2, 0.3]]))
             error = _largest(result.energy - e0, result.forces, result.virial)
             yield Finding("atom", "an atom alone has the energy E0", error, 0.0)
@@ -145,9 +163,8 @@ class _Run:
         """Every law on one structure."""
         name = structure.name or "structure"
         base = self.compute(structure)
-        binding = (
-            base.energies - self.model.e0[species_indices(self.model.numbers, structure.numbers)]
-        )
+        species = species_indices(self.model.numbers, structure.numbers)
+        binding = base.energies - self.e0[species]
         size = _largest(binding, base.forces, base.virial, 1.0)
         if not np.isfinite(size):
             raise InputError(f"{name}: the model gives numbers that are not finite")
@@ -198,7 +215,11 @@ class _Run:
         error = self._virial_error(structure, base, allowed)
         yield finding("the virial is -dE/dε", error, _DIFFERENCE)
         yield finding("the oracle agrees", self._oracle_error(structure, base), _EXACT)
-        if self.model.nonlinear is None:
+        if self.charges is not None:
+            (found,) = self.charges.charges([structure])
+            error = abs(float(found.values.sum()) - (structure.charge or 0.0))
+            yield finding("charges add up to the total", error, _EXACT)
+        elif self.model.nonlinear is None:  # type: ignore[union-attr]
             error = self._row_error(structure, base)
             yield finding("design rows times coefficients", error, _EXACT)
 
@@ -240,9 +261,9 @@ class _Run:
         tables = self.potential.tables
         rows = np.empty((3 * len(structure) + 7, tables.functions), order="F")
         NativeRowBuilder(tables).fill(structure, ("energy", "forces", "virial"), rows)
-        bare = base.energy - self.model.e0[species].sum()
+        bare = base.energy - self.e0[species].sum()
         found = np.concatenate(([bare], base.forces.ravel(), to_voigt(base.virial)))
-        return _largest(rows @ self.model.coefficients[0, 0] - found)
+        return _largest(rows @ self.potential.model.coefficients[0, 0] - found)
 
 
 def _largest(*errors: Floats | float) -> float:
@@ -256,16 +277,20 @@ def _doubled(structure: Structure) -> Structure:
     cell = np.array(structure.cell)
     positions = np.concatenate((structure.positions, structure.positions + cell[axis]))
     cell[axis] *= 2
-    return Structure(np.tile(structure.numbers, 2), positions, cell, structure.pbc)
+    charge = None if structure.charge is None else 2 * structure.charge
+    return Structure(np.tile(structure.numbers, 2), positions, cell, structure.pbc, charge=charge)
 
 
-def _off_the_kink(model: Model, structure: Structure, rng: np.random.Generator) -> Structure:
+def _off_the_kink(
+    model: PotentialModel, structure: Structure, rng: np.random.Generator
+) -> Structure:
     """The structure, shaken if the nearest neighbours of an atom tie in a model with ZBL.
 
     There the energy depends on min_j (r_ij - r_in + δ) while that is between 0 and δ, so where
     two neighbours tie it has a kink: no derivative, and forces are those of either neighbour.
     """
-    inner = None if model.nonlinear is None else model.nonlinear.inner
+    nonlinear = None if isinstance(model, ChargeModel) else model.nonlinear
+    inner = None if nonlinear is None else nonlinear.inner
     if inner is None:
         return structure
     species = species_indices(model.numbers, structure.numbers)

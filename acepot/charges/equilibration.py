@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.protocol import Floats
@@ -44,6 +43,11 @@ class Factorised:
         Raises:
             InputError: M is not positive definite.
         """
+        from scipy.linalg import (  # slow to import, and engines may not need it
+            cho_factor,
+            cho_solve,
+        )
+
         try:
             factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
@@ -56,6 +60,8 @@ class Factorised:
 
     def projected(self, right: Floats) -> Floats:
         """P b = M⁻¹ b - v (v·b)/(1·v), shape as b, (n,) or (n, K): it adds up to 0."""
+        from scipy.linalg import cho_solve
+
         found = cho_solve(self.factor, right, check_finite=False)
         # v·b = 1·M⁻¹ b
         return np.asarray(

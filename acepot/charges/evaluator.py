@@ -32,6 +32,7 @@ from acepot.evaluate.protocol import (
     require,
     species_of,
 )
+from acepot.evaluate.reference.evaluator import ReferenceEvaluator
 from acepot.lowering import lower
 from acepot.model import ChargeModel
 from acepot.structure import Structure
@@ -80,6 +81,7 @@ class ChargeEvaluator:
     Args:
         model: energies of sites, and charges.
         threads: as of `NativeEvaluator`.
+        sites: evaluates the outputs of the sites; None: a `NativeEvaluator`.
         tolerance: of charges by conjugate gradients, |δq|/√n, in e.
 
     Raises:
@@ -87,12 +89,17 @@ class ChargeEvaluator:
     """
 
     def __init__(
-        self, model: ChargeModel, threads: int | None = None, *, tolerance: float = TOLERANCE
+        self,
+        model: ChargeModel,
+        threads: int | None = None,
+        *,
+        sites: NativeEvaluator | ReferenceEvaluator | None = None,
+        tolerance: float = TOLERANCE,
     ) -> None:
         if not 0 < tolerance < np.inf:
             raise InputError(f"tolerance: expected a number above 0, got {tolerance}")
         self.model = model
-        self.sites = NativeEvaluator(lower(model.sites), threads)
+        self.sites = sites or NativeEvaluator(lower(model.sites), threads)
         self._tolerance = tolerance
         self._is_latent = model.kind == "latent"
 
@@ -262,7 +269,7 @@ class ChargeEvaluator:
         if len(structure) <= FEW or not structure.pbc.any():
             return self._dense(structure)
         hard, tolerance = self._hardness(structure), self._tolerance * np.sqrt(len(structure))
-        widths, threads = self.widths(structure), self.sites.threads
+        widths, threads = self.widths(structure), getattr(self.sites, "threads", 1)
         fine = Mesh(structure, widths, threads)
         coarse = Mesh(
             structure, widths, threads, spacing=COARSE[0], order=COARSE[1], pairs=fine.pairs

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import acepot.laws
 from acepot.cli.terminal import show
 from acepot.errors import InputError
 from acepot.io.registry import load
 from acepot.io.structures.datasets import read_structures
+from acepot.model import ChargeModel, Model
 from acepot.report.holes import look_for_holes
 
 _EPILOG = """--holes looks where there are no data: dimers of every pair of elements, trimers
@@ -45,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{', '.join(given)}: expected together with --holes")
     structures = read_structures(options.data)[0] if options.data else None
     failed = 0
-    for finding in acepot.laws.check(load(options.model), structures):
+    model: Any = load(options.model, Model | ChargeModel)
+    for finding in acepot.laws.check(model, structures):
         failed += not finding.passed
         mark = "ok  " if finding.passed else "FAIL"
         show(f"{mark} {finding.structure}: {finding.law} ({finding.error:.1e})")

@@ -158,12 +158,6 @@ class Frame:
             self._kept = made
         return made
 
-    @cached_property
-    def bytes(self) -> int:
-        """What the derivatives take."""
-        n, k = self.functions.shape
-        return int(8 * (3 * n + 6) * n * k)
-
     def sums(self, widths: Floats) -> Interaction:
         """A with widths of species, shape (S,)."""
         key = widths.tobytes()

@@ -268,3 +268,19 @@ def test_impossible_models_are_refused():
         Potential(model, "torch")
     with pytest.raises(InputError, match="tolerance"):
         ChargeEvaluator(model, tolerance=0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_with_charges_obey_every_law(kind, tmp_path, capsys):
+    from acepot.cli.main import main
+
+    model = charged.model(kind)
+    ion = charged.structure(5, False, 1.0)
+    found = [*acepot.check(model), *acepot.check(model, [ion, charged.structure(6, True, -1.0)])]
+    assert all(one.passed for one in found), [one for one in found if not one.passed]
+    laws = {one.law for one in found}
+    assert {"charges add up to the total", "the oracle agrees", "the virial is -dE/dε"} <= laws
+    path = tmp_path / "model.acepot"
+    acepot.save(model, path)
+    assert main(["check", str(path)]) == 0
+    assert "charges add up to the total" in capsys.readouterr().out
