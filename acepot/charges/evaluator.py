@@ -111,8 +111,10 @@ class ChargeEvaluator:
         Per-atom energies are ε_i + χ_i q_i + ½ q_i (M q)_i. The virial of charges belongs to no
         atom: each result has an equal part of it in every one, and only the sum has a meaning.
         """
-        if not structures:
-            return []
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
+            return self._evaluated(structures, committee) if structures else []
+
+    def _evaluated(self, structures: Sequence[Structure], committee: bool) -> list[Result]:
         sites = self.sites.values(structures)
         states: list[list[_State]] = []
         errors: list[InputError | None] = []

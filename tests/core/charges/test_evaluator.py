@@ -284,3 +284,12 @@ def test_models_with_charges_obey_every_law(kind, tmp_path, capsys):
     acepot.save(model, path)
     assert main(["check", str(path)]) == 0
     assert "charges add up to the total" in capsys.readouterr().out
+
+
+def test_numbers_that_overflow_are_an_error_of_their_structure():
+    model = charged.model("latent")
+    (c,) = model.sites.coefficients
+    wild = replace(model, sites=replace(model.sites, coefficients=(1e200 * c,)))
+    structure = charged.structure(5, False)
+    (found,) = Potential(wild).compute_all([structure], failures="keep")
+    assert "not finite" in str(found.error)
