@@ -37,7 +37,8 @@ def floats(name: str, value: Any) -> NDArray[np.float64]:
         array = _plain(name, array)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{name}: expected real numbers, got {_kind(array)}")
-    return np.array(array, dtype=np.float64, order="C")
+    with np.errstate(over="ignore"):  # of longer types: infinite, which is refused where it matters
+        return np.array(array, dtype=np.float64, order="C")
 
 
 def integers(name: str, value: Any) -> NDArray[np.int64]:

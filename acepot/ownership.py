@@ -15,16 +15,22 @@ from acepot.errors import InputError
 
 
 def check_own(path: Path) -> None:
-    """Refuse a file or folder that somebody else could have put or changed there.
+    """Refuse a file or folder that somebody else could have put or changed there, and links.
 
     Args:
-        path: it must be there; of a symbolic link, what it points to.
+        path: it must be there.
 
     Raises:
-        InputError: it belongs neither to this user nor to root, or others may write to it.
+        InputError: it belongs neither to this user nor to root, others may write to it, or it is a
+            symbolic link.
         OSError: no such file, no permission.
     """
-    status = path.stat()
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise InputError(
+            f"{path}: a link, and what is in acepot's cache runs as the user; delete it: what it "
+            "stands for is made anew"
+        )
     user = os.geteuid()
     if status.st_uid not in (user, 0):
         raise InputError(
@@ -44,7 +50,7 @@ def make_own(root: Path, folder: Path | None = None) -> None:
     """Make a folder that only this user can write to, unless it is there, and check it.
 
     Args:
-        root: the first folder that has to be the user's own.
+        root: the first folder that has to be the user's own; it may be a link to one.
         folder: `root` or one below it; None: `root`. All between the two are checked.
 
     Raises:
@@ -56,7 +62,7 @@ def make_own(root: Path, folder: Path | None = None) -> None:
     for k in range(len(steps) + 1):
         step = root.joinpath(*steps[:k])
         step.mkdir(mode=0o700, exist_ok=True)
-        check_own(step)
+        check_own(step if k else step.resolve())
 
 
 def _is_private(group: int) -> bool:

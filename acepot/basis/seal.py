@@ -1,7 +1,7 @@
 """Files that only this user can have written: a digest with a key of the user's own.
 
 The key lies beside the files and is made when it is first needed. Files without the right digest,
-of other users, and what is no regular file at all, are not opened.
+of other users, and links and what is no regular file at all, are not opened.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def _key(folder: Path, make: bool) -> bytes:
 def _read(path: Path, most: int) -> bytes:
     """A regular file of this user, or of root, that nobody else can write to."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0)  # a link is an OSError
     with open(os.open(path, flags), "rb") as file:  # a FIFO is not waited for
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:

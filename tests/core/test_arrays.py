@@ -45,7 +45,7 @@ def test_what_is_no_real_number_is_refused(value: Any, words: str) -> None:
     [
         (1, 1.0), ([1, 2], [1.0, 2.0]), (np.float32(0.5), 0.5), (np.array([1], np.uint8), [1.0]),
         (np.array([1, 2.5], dtype=object), [1.0, 2.5]), (np.ma.masked_array([1.0], [False]), [1.0]),
-        (np.inf, np.inf),
+        (np.inf, np.inf), (np.longdouble("1e400"), np.inf), (np.longdouble(0.5), 0.5),
     ],
 )  # fmt: skip
 def test_real_numbers_of_any_type_are_read(value: Any, expected: Any) -> None:

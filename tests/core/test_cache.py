@@ -367,3 +367,19 @@ def test_two_processes_may_build_the_same_basis_at_once(folder: Path) -> None:
     assert [process.returncode for process in running] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0]
     assert len(entries(folder)) == 1, "no temporary file may remain"
+
+
+def test_a_link_is_not_followed(folder: Path, built: list[BasisSpec]) -> None:
+    """An entry, or the key, that is a link to a file of the user's own is built anew."""
+    for name in ("entry", "key"):
+        cache.cached_expansion(SPEC)
+        (entry,) = entries(folder)
+        path = entry if name == "entry" else folder / "key"
+        real = folder.parent / f"the-{name}"
+        path.rename(real)
+        path.symlink_to(real)
+        built.clear()
+        cache.cached_expansion(SPEC)
+        assert built == [SPEC]
+        for left in (path, entry):
+            left.unlink(missing_ok=True)

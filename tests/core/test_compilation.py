@@ -170,3 +170,21 @@ def test_what_a_killed_build_leaves_goes_with_the_next_one(root: Path) -> None:
     (root / PLACE / "build.left").mkdir()  # killed when the file was there already
     build()
     assert names(root / PLACE) == [FILE, "lock"]
+
+
+@pytest.mark.parametrize("place", ["kind", PLACE, f"{PLACE}/{FILE}"])
+def test_a_link_is_refused_even_to_what_is_ours(root: Path, tmp_path: Path, place: str) -> None:
+    file = build()
+    (root / place).rename(tmp_path / "elsewhere")
+    (root / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="a link, and what is in acepot's cache runs as the user"):
+        build()
+    (root / place).unlink()
+    assert build() == file
+
+
+def test_the_cache_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
+    """As where home folders are small."""
+    (tmp_path / "scratch").mkdir(mode=0o700)
+    root.symlink_to(tmp_path / "scratch")
+    assert build().read_text() == "ours"

@@ -28,6 +28,8 @@ Check = Callable[[Any], None]
 
 #: Bytes a header may have: a basis given as a long list of functions stays far below.
 MAX_HEADER = 32 * 2**20
+#: Bytes of a record beside names and contents: local, central, and of the end.
+_LOCAL, _CENTRAL, _END = 30, 46, 22
 _STAMP = (1980, 1, 1, 0, 0, 0)
 _DTYPES: dict[str, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<i4": np.dtype("<i4")}
 #: What reading a damaged zip, or decoding what is in it, may raise.
@@ -88,7 +90,8 @@ def unpack(
         ModelFileError: no container, damaged, or with other members than it should have.
     """
     with untrusted(name), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        header = _header(_member(archive, "header.json", MAX_HEADER), name)
+        _exact(archive, len(data), name)
+        header = _header(_member(archive, "header.json", MAX_HEADER, name), name)
         accepted = accept(header)
         described = table(header, "arrays", name)
         members = ["header.json", *(f"{key}.bin" for key in described)]
@@ -131,8 +134,37 @@ def table(header: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
     return value
 
 
+def _exact(archive: zipfile.ZipFile, size: int, name: str) -> None:
+    """Refuse compressed members and bytes that belong to none: before, between or after them.
+
+    A file that is also something else, or holds a second archive, would be another one to programs
+    that read it from its other end.
+    """
+    at = 0
+    for info in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ModelFileError(f"{name}: {info.filename}: expected an uncompressed member")
+        if info.header_offset != at or info.extra or info.comment or info.flag_bits & ~0x800:
+            raise ModelFileError(f"{name}: {info.filename}: expected a plain member at byte {at}")
+        at += _LOCAL + len(info.filename.encode()) + info.compress_size
+    central = sum(_CENTRAL + len(info.filename.encode()) for info in archive.infolist())
+    if archive.comment or archive.start_dir != at or at + central + _END != size:
+        raise ModelFileError(
+            f"{name}: expected one archive and nothing else, got bytes that belong to no member"
+        )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of the header, none of whose keys is there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("the header has a key twice")
+    return found
+
+
 def _header(raw: bytes, name: str) -> Header:
-    header = json.loads(raw, parse_constant=_finite, parse_float=_finite)
+    text = raw.decode("utf-8")  # json would guess, and read UTF-16 as well
+    header = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once)
     if not isinstance(header, dict) or header.get("format") != "acepot":
         raise ModelFileError(f"{name}: not an acepot model file (its header does not say so)")
     return header
@@ -146,13 +178,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _member(archive: zipfile.ZipFile, member: str, limit: int) -> bytes:
-    """The bytes of a member that is stored as it is, so no longer than the file."""
+def _member(archive: zipfile.ZipFile, member: str, limit: int, name: str) -> bytes:
+    """The bytes of a member, which `_exact` has seen: it is stored as it is."""
     info = archive.getinfo(member)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ModelFileError(f"{member}: expected an uncompressed member")
     if info.file_size > limit:
-        raise ModelFileError(f"{member}: {info.file_size} bytes, more than the limit of {limit}")
+        raise ModelFileError(
+            f"{name}: {member}: {info.file_size} bytes, more than the limit of {limit}"
+        )
     return archive.read(info)
 
 
@@ -167,7 +199,7 @@ def _array(archive: zipfile.ZipFile, key: str, entry: Any, name: str) -> NDArray
     ):
         raise ModelFileError(f"{name}: the array {key} is described wrongly in the header")
     size = math.prod(shape) * dtype.itemsize
-    raw = _member(archive, f"{key}.bin", size)
+    raw = _member(archive, f"{key}.bin", size, name)
     if len(raw) != size or hashlib.sha256(raw).hexdigest() != entry.get("sha256"):
         raise ModelFileError(f"{name}: the array {key} is damaged (its digest does not match)")
     array = np.frombuffer(raw, dtype=dtype).reshape(shape)

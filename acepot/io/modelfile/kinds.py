@@ -43,6 +43,7 @@ class ModelKind:
             damaged file.
         arrays: header and how errors begin: the names of the arrays that there may be.
         units: what files say about their numbers.
+        keys: of its headers, beside those that all have.
     """
 
     model: type
@@ -50,16 +51,33 @@ class ModelKind:
     decode: Callable[[Header, Arrays, str], Any]
     arrays: Callable[[Header, str], tuple[str, ...]]
     units: dict[str, str]
+    keys: tuple[str, ...]
 
 
+#: Keys of every header.
+_KEYS = {"format", "version", "rules", "kind", "units", "conventions", "provenance", "arrays"}
 #: The kind of files that name none: they are older than the others.
 _UNNAMED = "energy"
 #: Every kind by its name in files.
 KINDS = {
-    _UNNAMED: ModelKind(Model, energy.encode, energy.decode, energy.arrays, energy.UNITS),
-    "tensor": ModelKind(TensorModel, tensor.encode, tensor.decode, tensor.arrays, tensor.UNITS),
+    _UNNAMED: ModelKind(
+        Model, energy.encode, energy.decode, energy.arrays, energy.UNITS, ("basis", "nonlinear")
+    ),
+    "tensor": ModelKind(
+        TensorModel,
+        tensor.encode,
+        tensor.decode,
+        tensor.arrays,
+        tensor.UNITS,
+        ("basis", "read out"),
+    ),
     "bond": ModelKind(
-        BondModel, tensor.encode_bonds, tensor.decode_bonds, tensor.arrays, tensor.UNITS
+        BondModel,
+        tensor.encode_bonds,
+        tensor.decode_bonds,
+        tensor.arrays,
+        tensor.UNITS,
+        ("basis", "read out", "bonds"),
     ),
     "hamiltonian": ModelKind(
         HamiltonianModel,
@@ -67,12 +85,23 @@ KINDS = {
         hamiltonian.decode,
         hamiltonian.arrays,
         hamiltonian.UNITS,
+        ("orbitals", "onsite", "hopping", "overlap", "repulsion"),
     ),
     "friction": ModelKind(
-        FrictionModel, friction.encode, friction.decode, friction.arrays, friction.UNITS
+        FrictionModel,
+        friction.encode,
+        friction.decode,
+        friction.arrays,
+        friction.UNITS,
+        ("couplings",),
     ),
     "charges": ModelKind(
-        ChargeModel, charges.encode, charges.decode, charges.arrays, charges.UNITS
+        ChargeModel,
+        charges.encode,
+        charges.decode,
+        charges.arrays,
+        charges.UNITS,
+        ("charges", "sites"),
     ),
 }
 
@@ -143,4 +172,6 @@ def _kind(header: Header, name: str) -> ModelKind:
         raise ModelFileError(f"{name}: expected a model of a known kind ({', '.join(KINDS)})")
     if header.get("units") != kind.units:
         raise ModelFileError(f"{name}: expected the units {kind.units}, got {header.get('units')}")
+    if unknown := set(header) - _KEYS - set(kind.keys):
+        raise ModelFileError(f"{name}: the header has a key {min(unknown)!r}, which is not known")
     return kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from acepot.errors import InputError, ModelFileError
 from acepot.io.modelfile import basis, kinds, load, model_bytes
 from acepot.io.modelfile.container import Arrays, Header, pack, unpack, untrusted
 from acepot.io.modelfile.radial import Mixing
+from acepot.model import Model
 
 ARRAYS: Arrays = {
     "b": np.arange(6.0).reshape(2, 3) / 7,
@@ -131,6 +133,7 @@ CHARGES = kinds.ModelKind(
     decode,
     lambda header, name: ("coefficients", *basis.arrays_of(header, name)),
     {"length": "angstrom", "charge": "e"},
+    ("basis", "hardness"),
 )
 
 
@@ -166,3 +169,56 @@ def test_other_units_than_those_of_the_kind_are_refused(monkeypatch: pytest.Monk
 def test_a_basis_is_of_one_known_kind(found: Header) -> None:
     with pytest.raises(ModelFileError, match="expected a basis of one kind: specification or expl"):
         basis.decode({"basis": found}, {}, 1, Mixing(), "f.acepot", lambda basis: None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: b"\0" + data,
+        lambda data: data + b"\0",
+        lambda data: data + data,
+        lambda data: data[:-2] + b"\1\0x",
+        lambda data: b"#!/bin/sh\n" + data,
+    ],
+    ids=["before", "after", "twice", "comment", "script"],
+)
+def test_a_file_is_one_archive_and_nothing_else(change: Callable[[bytes], bytes]) -> None:
+    data = pack({"version": 1}, {"a": np.ones(3)})
+    assert unpack(data, "f", lambda header: ["a"])[1]["a"].sum() == 3
+    with pytest.raises(ModelFileError, match="f: "):
+        unpack(change(data), "f", lambda header: ["a"])
+
+
+def _with_header(text: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("header.json"), text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"format": "acepot", "arrays": {}, "arrays": {}}',
+        b'{"format": "acepot", "arrays": {}, "basis": {"a": 1, "a": 2}}',
+        '{"format": "acepot", "arrays": {}}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"format": "acepot", "arrays": {}}',
+    ],
+    ids=["twice", "twice below", "UTF-16", "byte order mark"],
+)
+def test_a_header_is_plain_json_without_a_key_twice(text: bytes) -> None:
+    plain = _with_header(b'{"format": "acepot", "arrays": {}}')
+    assert unpack(plain, "f", lambda header: [])[1] == {}
+    with pytest.raises(ModelFileError, match="f: "):
+        unpack(_with_header(text), "f", lambda header: [])
+
+
+def test_a_key_that_no_model_of_the_kind_has_is_refused() -> None:
+    spec = resolve(BasisSpec(("Si",), order=1, degree=3.0, cutoff=4.0))
+    data = model_bytes(Model(spec, np.ones(spec.expansion().size), np.zeros(1)))
+    header, arrays = unpack(data, "f", lambda header: list(header["arrays"]))
+    again = pack({key: header[key] for key in header if key != "arrays"}, arrays)
+    assert load(again, "f").numbers == (14,)
+    more = {key: header[key] for key in header if key != "arrays"} | {"couplings": []}
+    with pytest.raises(ModelFileError, match="f: the header has a key 'couplings'"):
+        load(pack(more, arrays), "f")
