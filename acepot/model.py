@@ -1,4 +1,4 @@
-"""Models as frozen data: energies, tensors of sites or bonds, Hamiltonians; nothing else."""
+"""Models as frozen data: energies, tensors, Hamiltonians, friction, charges; nothing else."""
 
 from __future__ import annotations
 

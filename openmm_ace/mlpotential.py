@@ -23,6 +23,7 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
         modelPath: str | None = None,
         threads: int | None = None,
         precision: Precision = "double",
+        charge: float = 0.0,
     ) -> ACEPotentialImpl:
         """Make the potential.
 
@@ -31,6 +32,7 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
             modelPath: path of a model file of any kind that acepot reads.
             threads: of the native evaluator; None: OMP_NUM_THREADS, else all processors.
             precision: double, mixed or single, as for `acepot.Potential`.
+            charge: total charge of the atoms in e, of a model with charges.
 
         Raises:
             InputError: no modelPath.
@@ -42,16 +44,19 @@ class ACEPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]
                 'MLPotential("acepot"): expected modelPath, the path of a model file, as in '
                 'MLPotential("acepot", modelPath="model.acepot")'
             )
-        return ACEPotentialImpl(modelPath, threads, precision)
+        return ACEPotentialImpl(modelPath, threads, precision, charge)
 
 
 class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
     """One model file for any number of Systems."""
 
-    def __init__(self, path: str, threads: int | None, precision: Precision) -> None:
+    def __init__(
+        self, path: str, threads: int | None, precision: Precision, charge: float = 0.0
+    ) -> None:
         self._path = path
         self._threads = threads
         self._precision = precision
+        self._charge = charge
 
     def addForces(  # noqa: N802 - OpenMM-ML's name
         self,
@@ -79,7 +84,7 @@ class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
         if args:
             raise TypeError(
                 f"acepot: expected no further arguments, got {', '.join(args)}; modelPath, "
-                'threads and precision go to MLPotential("acepot", ...)'
+                'threads and precision go to MLPotential("acepot", ...), and so does charge'
             )
         chosen = None if atoms is None else list(atoms)
         force = create_force(
@@ -88,10 +93,14 @@ class ACEPotentialImpl(MLPotentialImpl):  # type: ignore[misc]
             atoms=chosen,
             threads=self._threads,
             precision=self._precision,
+            charge=self._charge,
         )
         force.setForceGroup(forceGroup)
         system.addForce(force)
 
     def getMLLongRange(self) -> bool:  # noqa: N802 - OpenMM-ML's name
-        """No: a model sees no further than its cut-off."""
-        return False
+        """Only of a model with charges: others see no further than their cut-off."""
+        import acepot
+
+        kinds: Any = acepot.Model | acepot.ChargeModel
+        return isinstance(acepot.load(self._path, kinds), acepot.ChargeModel)

@@ -18,7 +18,7 @@ import numpy as np
 from acepot.charges.equilibration import Factorised, refined
 from acepot.charges.interaction import Interaction, interaction, require_bulk
 from acepot.charges.mesh import Mesh
-from acepot.errors import InputError
+from acepot.errors import ConvergenceError, InputError
 from acepot.evaluate.native import NativeEvaluator
 from acepot.evaluate.protocol import (
     CommitteeResult,
@@ -125,7 +125,7 @@ class ChargeEvaluator:
                 continue
             try:
                 states[-1] = self._states(structure, found, committee)
-            except InputError as raised:
+            except (InputError, ConvergenceError) as raised:
                 which = number if len(structures) > 1 else None
                 errors[-1] = named(structure, raised, which)
         members = self.sites.tables.members if committee else 1

@@ -230,3 +230,36 @@ def test_many_atoms_conserve_energy_by_conjugate_gradients(model, tmp_path, monk
     monkeypatch.undo()
     exact = run.finish("ase", "matrix")
     assert found["total_eV"] / 8 == pytest.approx(exact["total_eV"] / 8, abs=1e-5)
+
+
+def test_openmmml_knows_the_charge_and_that_its_range_is_long(model, tmp_path):
+    pytest.importorskip("openmmml")
+    openmm = pytest.importorskip("openmm")
+    from md_runs import MODEL
+    from openmm.app import Element, Topology
+
+    from openmm_ace.mlpotential import ACEPotentialFactory
+
+    path = tmp_path / "model.acepot"
+    acepot.save(model, path)
+    ion = ions(np.random.default_rng(7), 0.1).labelled(charge=1.0)
+    topology = Topology()
+    chain = topology.addChain()
+    for z in ion.numbers.tolist():
+        topology.addAtom("X", Element.getByAtomicNumber(z), topology.addResidue("ION", chain))
+    topology.setPeriodicBoxVectors(ion.cell / OPENMM.length * openmm.unit.nanometer)
+    system = openmm.System()
+    for _ in ion.numbers:
+        system.addParticle(20.0)
+    system.setDefaultPeriodicBoxVectors(*(ion.cell / OPENMM.length))
+    made = ACEPotentialFactory().createImpl("acepot", modelPath=str(path), charge=1.0)
+    made.addForces(topology, system, None, 0)
+    context = openmm.Context(
+        system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
+    )
+    context.setPositions(ion.positions / OPENMM.length)
+    energy = context.getState(energy=True).getPotentialEnergy()._value * OPENMM.energy
+    assert energy == pytest.approx(Potential(model).compute(ion).energy, abs=1e-9)
+    assert made.getMLLongRange()
+    local = ACEPotentialFactory().createImpl("acepot", modelPath=str(MODEL))
+    assert not local.getMLLongRange()

@@ -314,7 +314,11 @@ class _Journey:
 
         def residuals(flat: Floats) -> Iterator[tuple[Floats, Floats]]:
             here = at(flat)
-            steps = [at(flat + _STEP * np.eye(len(flat))[k + c]) for c in range(count)]
+            steps = []
+            for c in range(count):
+                step = flat.copy()
+                step[k + c] += _STEP
+                steps.append(at(step))
             for frame in self.frames:
                 base = frame.said(here.energy, here.output, here.hardness, here.widths, True)
                 others = [

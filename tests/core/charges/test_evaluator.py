@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import erf
 
 import charged
 import numpy as np
@@ -84,8 +85,6 @@ def test_two_atoms_have_the_charges_of_the_formula():
     own = j + COULOMB / (s * np.sqrt(np.pi))
     for r in (1.5, 3.0, 50.0):
         (found,) = ChargeEvaluator(model).charges([pair(r)])
-        from math import erf
-
         a = COULOMB * erf(r / np.sqrt(2 * (s**2).sum())) / r
         expected = (4.0 - -3.0) / (own.sum() - 2 * a)
         assert found.values == pytest.approx([expected, -expected], abs=1e-12)
@@ -97,8 +96,6 @@ def test_three_atoms_in_a_chain_have_the_charges_of_a_linear_system():
     model = constants((-3.0, 4.0))
     structure = Structure([11, 17, 11], [[0, 0, 0], [0, 0, 2.6], [0, 0, 5.2]], charge=1.0)
     (found,) = ChargeEvaluator(model).charges([structure])
-    from math import erf
-
     s, j = model.widths[[0, 1, 0]], model.hardness[[0, 1, 0]]
     m = np.diag(j + COULOMB / (s * np.sqrt(np.pi)))
     for a in range(3):
