@@ -70,11 +70,11 @@ class Factorised:
 
     @property
     def response(self) -> Floats:
-        """A = v/(1·v): how a total charge spreads, shape (n,)."""
+        """How a total charge spreads: a = v/(1·v), shape (n,)."""
         return np.asarray(self.softness / self.softness.sum())
 
     def charges(self, chi: Floats, total: float) -> Floats:
-        """Q = -P χ + a Q in e, shape (n,).
+        """The charges q = -P χ + a Q in e, shape (n,).
 
         Args:
             chi: χ in eV/e, shape (n,).

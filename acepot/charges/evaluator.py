@@ -136,7 +136,9 @@ class ChargeEvaluator:
                 parts = [self._part(states[k][m], pulled[m][k]) for m in range(members)]
                 results.append(_result(parts, committee))
                 if not is_finite((results[-1].energies, results[-1].forces)):
-                    errors[k] = named(structure, InputError("its numbers are not finite"), k)
+                    which = k if len(structures) > 1 else None
+                    wrong = InputError("its numbers are not finite")
+                    errors[k] = named(structure, wrong, which)
             if (error := errors[k]) is not None:
                 results[k:] = [no_result(structure, error, members - 1 if committee else None)]
         return results
@@ -157,7 +159,7 @@ class ChargeEvaluator:
         self, structure: Structure, sums: _Sums, energy: Floats, output: Floats, last: Floats | None
     ) -> _State:
         total = structure.charge or 0.0
-        q = self._charges(sums, output, total, last)
+        q = _shifted(output, total) if self._is_latent else sums.solve(output, total, last)
         potential = sums.product(q)
         forces, virial = sums.pull(q)
         if self._is_latent:
@@ -167,11 +169,6 @@ class ChargeEvaluator:
         hard = self._hardness(structure)
         own = energy + q * (output + 0.5 * (potential + hard * q))
         return _State(q, own, q, forces, virial)
-
-    def _charges(self, sums: _Sums, output: Floats, total: float, last: Floats | None) -> Floats:
-        if self._is_latent:
-            return np.asarray(output - (output.sum() - total) / len(output))
-        return sums.solve(output, total, last)
 
     def _pulled(
         self, structures: Sequence[Structure], states: list[list[_State]], member: int
@@ -206,10 +203,12 @@ class ChargeEvaluator:
         for structure, found in zip(
             structures, require(self.sites.values(structures)), strict=True
         ):
-            sums, output = self._sums(structure), found.values[0][:, 1, 0]
-            q = self._charges(sums, output, structure.charge or 0.0, None)
-            level = None
-            if not self._is_latent:
+            output, total, level = found.values[0][:, 1, 0], structure.charge or 0.0, None
+            if self._is_latent:
+                q = _shifted(output, total)
+            else:
+                sums = self._sums(structure)
+                q = sums.solve(output, total, None)
                 field = output + sums.product(q) + self._hardness(structure) * q
                 level = -float(field.mean())
             dipole = None if structure.pbc.any() else q @ structure.positions
@@ -343,6 +342,11 @@ class _Meshed:
 
     def pull(self, q: Floats) -> tuple[Floats, Floats]:
         return self._mesh.pull(q)
+
+
+def _shifted(outputs: Floats, total: float) -> Floats:
+    """Latent charges: outputs shifted alike until they add up to the total charge."""
+    return np.asarray(outputs - (outputs.sum() - total) / len(outputs))
 
 
 def _result(parts: list[Result], committee: bool) -> Result:
