@@ -22,6 +22,7 @@ from scipy.sparse import csr_array
 from acepot.charges.ewald import Pairs
 from acepot.errors import InputError
 from acepot.evaluate.protocol import Floats
+from acepot.run.memory import free_memory
 from acepot.structure import Structure
 from acepot.units import COULOMB
 
@@ -32,6 +33,8 @@ _PI = float(np.sqrt(np.pi))
 ORDER, SPACING, ACCURACY = 8, 0.5, 1e-10
 #: σ in Å: pairs then end where the lists of the models do, or a little beyond.
 SIGMA = 1.2
+#: Bytes of a number of a spline while it is made: itself, where it belongs, and copies.
+_EACH = 40
 #: Points of a mesh: 2 GB.
 _MOST = 2**28
 
@@ -49,7 +52,7 @@ class Mesh:
         pairs: of the same structure, widths and σ, where they are there.
 
     Raises:
-        InputError: the mesh would have too many points.
+        InputError: the mesh would have too many points, or the splines need too much memory.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Mesh:
         self._volume, self._sigma = structure.volume, sigma
         # Planes of mesh points are as far apart as the heights of the cell allow.
         inverse = np.asarray(np.linalg.inv(structure.cell), dtype=float)
+        self._check_memory()
         heights = 1 / np.linalg.norm(inverse, axis=0)
         wanted = np.maximum(np.ceil(heights / (spacing * sigma)), order)
         if float(np.prod(wanted)) > _MOST:
@@ -81,6 +85,15 @@ class Mesh:
         own = np.divide(1, widths * _PI, out=np.zeros(self._n), where=widths > 0)
         self._own = own - 1 / (sigma * _PI)
         self._square = 2 * np.pi / self._volume * (widths**2 - sigma**2)
+
+    def _check_memory(self) -> None:
+        """Refuse more atoms than there is memory for their splines."""
+        needed, free = self._n * self._order**3 * _EACH, free_memory()
+        if free is not None and needed > free:
+            raise InputError(
+                f"charges of {self._n} atoms: expected {needed / 1e9:.1f} GB of free memory, got "
+                f"{free / 1e9:.1f} GB"
+            )
 
     @property
     def diagonal(self) -> Floats:
@@ -123,7 +136,6 @@ class Mesh:
             shape = [1, 1, 1]
             shape[axis] = len(count)
             plain *= (own / _aliases(count / m, p) ** 2).reshape(shape)
-        # Where the number of points is even its highest wave stands for both directions.
         self._kernel, self._square_k = plain, square
 
     def _potential(self, charges: Floats) -> tuple[NDArray[np.complex128], Floats]:

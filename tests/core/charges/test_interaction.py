@@ -179,3 +179,10 @@ def test_slabs_and_coinciding_points_are_refused():
         Ewald(charged.structure(3), np.zeros(3), None)
     with pytest.raises(InputError, match="reciprocal vectors"):
         Ewald(charged.structure(3), np.full(3, 0.005), None)
+
+
+def test_more_atoms_than_memory_are_refused_beforehand(monkeypatch):
+    monkeypatch.setattr("acepot.charges.mesh.free_memory", lambda: 10**6)
+    structure = charged.structure(60)
+    with pytest.raises(InputError, match=r"charges of 60 atoms: expected 0.0 GB of free memory"):
+        Mesh(structure, widths(60))
