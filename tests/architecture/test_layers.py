@@ -52,7 +52,7 @@ ROWS = (
     ("acepot.fitting", "acepot.conversion"),
     ("acepot.md", "acepot.sampling", "acepot.survey", "acepot.search"),
     ("acepot.hal", "acepot.hamiltonian", "acepot.friction", "acepot.properties"),
-    ("acepot.defects", "acepot.chain"),
+    ("acepot.defects", "acepot.chain", "acepot.suites"),
     ("acepot",),
     ("torch_ace",),  # OpenMM's TorchForce is made of it
     ADAPTERS[1:],
