@@ -34,7 +34,7 @@ class HeldOut:
         rmse: root mean square of the errors.
         scale: factor of the model's own deviations with which they are as large as errors.
         holds: how often intervals hold, by their stated level in per cent, where those of every
-            structure have the factor of other structures.
+            structure are as wide as other structures make them.
     """
 
     what: str
@@ -173,23 +173,23 @@ def place(structure: str) -> Place:
 
 
 def holds(errors: Sequence[Floats], sigmas: Sequence[Floats]) -> tuple[float, dict[str, float]]:
-    """The factor of deviations, and how often intervals hold with the factor of the others.
+    """The factor of deviations, and how often intervals hold that other structures determine.
 
-    For errors e ~ N(0, (s σ)²) the likelihood is largest for s² = mean of e²/σ².
+    For errors e ~ N(0, (s σ)²) the likelihood is largest for s² = mean of e²/σ². Errors of models
+    are not normal: most are small and some are large. An interval of level p is therefore q σ wide,
+    q the p-quantile of |e|/σ of the other structures (split conformal prediction: Vovk, Gammerman
+    and Shafer, Algorithmic Learning in a Random World, 2005).
 
     Args:
         errors: of every structure.
         sigmas: deviations likewise, more than 0.
     """
-    from scipy.special import ndtri
-
-    ratios = [(e / s) ** 2 for e, s in zip(errors, sigmas, strict=True)]
-    whole = float(np.sqrt(np.concatenate(ratios).mean()))
-    total, count = sum(r.sum() for r in ratios), sum(map(len, ratios))
+    ratios = [np.abs(e) / s for e, s in zip(errors, sigmas, strict=True)]
+    scale = float(np.sqrt(np.mean(np.concatenate(ratios) ** 2)))
     inside = dict.fromkeys(STATED, 0)
-    for ratio in ratios:
-        others = (total - ratio.sum()) / max(count - len(ratio), 1)
-        for level in STATED:
-            width = float(ndtri((1 + level) / 2)) ** 2 * others
+    for n, ratio in enumerate(ratios):
+        widths = np.quantile(np.concatenate(ratios[:n] + ratios[n + 1 :] or [ratio]), STATED)
+        for level, width in zip(STATED, widths, strict=True):
             inside[level] += int(np.count_nonzero(ratio <= width))
-    return whole, {f"{100 * level:.0f}": 100 * n / count for level, n in inside.items()}
+    count = sum(map(len, ratios))
+    return scale, {f"{100 * level:.0f}": 100 * n / count for level, n in inside.items()}

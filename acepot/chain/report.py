@@ -140,7 +140,7 @@ def _body(
         f"<h1>From the reference to {escape(structure)}</h1>",
         f"<p>Reference: {escape(name)}. Each level was judged on structures that it was not "
         "fitted to; its own deviations are multiplied by the factor with which they are as large "
-        "as errors there. Intervals of a structure were tested with the factor of other ones.</p>",
+        "as errors there. Intervals of a structure are as wide as |error|/σ of other ones is.</p>",
         table(_ERRORS, [row for one in levels for row in _held_out(one)]),
         "<h2>Quantities</h2><p>Contributions of levels are independent and add up by squares."
         f" {escape(_said(quantities))}</p>",
