@@ -13,6 +13,7 @@ from acepot.basis.embedding import Nonlinear
 from acepot.basis.expansion import Expansion
 from acepot.basis.irrep import SCALAR
 from acepot.basis.radial import ProductRadial
+from acepot.budget import allowed
 from acepot.errors import InputError
 from acepot.model import Model, TensorModel
 from acepot.tables import Embeddings, Floats, Products, Tables
@@ -117,7 +118,7 @@ def _lower_basis(basis: Basis, parts: Expansion, tolerance: float, own_knots: bo
 
 def _limit(functions: int) -> float:
     """Bytes that the radial tables of a basis may take."""
-    return _BYTES + _BYTES_EACH * functions
+    return allowed(_BYTES + _BYTES_EACH * functions)
 
 
 def _knots(basis: Basis, wanted: bool) -> float | None:

@@ -13,6 +13,7 @@ from acepot.basis.family import RadialFunctions
 from acepot.basis.radial import ProductRadial
 from acepot.basis.refinement import RefinedTable, refined
 from acepot.basis.splines import Knots, cubic, equidistant, tabulate
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 from acepot.tables import Floats, RadialTable
 
@@ -104,11 +105,12 @@ def _excess(family: RadialMatrix, functions: Functions, bins: list[int], limit: 
     """Why tables of so many intervals of each pair are too large; nothing if they are not."""
     channels, pairs, most = functions[0][0].count, len(bins), max(bins)
     values = max(max(f.count for row in family for f in row), channels) * most
-    if 48.0 * pairs * most * channels <= limit and values <= _VALUES:
+    if 48.0 * pairs * most * channels <= limit and values <= allowed(_VALUES):
         return ""
     return (
         f"radial functions: tables of {channels} functions of {pairs} pairs with {most} intervals "
-        "are too large; choose fewer functions or elements, shorter cut-offs or smoother functions"
+        "are too large; choose fewer functions or elements, shorter cut-offs or smoother functions; "
+        f"{MORE}"
     )
 
 

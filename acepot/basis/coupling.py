@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.harmonics import complex_from_real
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 
 Array = NDArray[np.float64]
@@ -169,10 +170,11 @@ def couplings(ls: tuple[int, ...], groups: tuple[int, ...], total: int) -> Coupl
         normalisation of ACE1. Σl + L odd carries a factor i, so that every component is real.
     """
     paths = multiplicity(ls, (1,) * len(ls), total)
-    if (size := paths * prod(2 * l + 1 for l in (*ls, total))) > _MAX_TENSOR:  # noqa: E741
+    size = paths * prod(2 * l + 1 for l in (*ls, total))  # noqa: E741
+    if size > (most := allowed(_MAX_TENSOR)):
         raise InputError(
-            f"coupling of l = {list(ls)} takes {size:.0e} numbers, more than {_MAX_TENSOR:.0e}; "
-            "lower max_l or the order"
+            f"coupling of l = {list(ls)} takes {size:.0e} numbers, more than {most:.0e}; "
+            f"lower max_l or the order; {MORE}"
         )
     trees = _trees(ls, total)  # [q, m_1 … m_ν, M]
     weights = _symmetric_basis(trees[..., total], groups)

@@ -20,6 +20,7 @@ from acepot.basis.choices import BasisChoices
 from acepot.basis.coupling import couplings, product_coefficients
 from acepot.basis.irrep import SCALAR, Irrep
 from acepot.basis.selection import Factors, group_sizes, select
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 
 Ints = NDArray[np.int64]
@@ -152,10 +153,11 @@ class Assembly:
             InputError: they are more than so many functions may have.
         """
         self._products += products
-        if self._products > _PRODUCTS + _PRODUCTS_EACH * len(self.labels):
+        if self._products > allowed(_PRODUCTS + _PRODUCTS_EACH * len(self.labels)):
             raise InputError(
                 f"basis: the first {len(self.labels) + 1} functions take {self._products:.1e} "
-                "products; lower max_l or the order, or leave out the canonical formulation"
+                "products; lower max_l or the order, or leave out the canonical formulation; "
+                f"{MORE}"
             )
 
     def add_constant(self, centre: int) -> None:

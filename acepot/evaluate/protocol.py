@@ -245,6 +245,9 @@ class _HasError(Protocol):
     def error(self) -> InputError | None: ...
 
 
+#: Numbers of results are below it, so that sums over 1e8 atoms are finite.
+_LARGEST = 7e299
+
 R = TypeVar("R", bound=_HasError)
 
 
@@ -300,9 +303,9 @@ def each(
 
 
 def is_finite(item: object) -> bool:
-    """Whether all numbers of a result, or of an array or tuple in it, are finite."""
+    """Whether all numbers of a result, or of an array or tuple in it, and sums of them, are finite."""
     if isinstance(item, np.ndarray):
-        return bool(np.isfinite(item).all())
+        return bool((np.abs(item) < _LARGEST).all())
     parts = item if isinstance(item, tuple) else getattr(item, "__dict__", {}).values()
     return all(is_finite(part) for part in parts)
 

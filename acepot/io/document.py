@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import opened
 
@@ -162,12 +163,12 @@ def read_text(path: str | Path, most: int, per_byte: float = math.inf) -> str:
     """
     try:
         with opened(path) as file:
-            limit = int(min(most, 1_000_000 + per_byte * Path(path).stat().st_size))
+            limit = allowed(min(most, 1_000_000 + per_byte * Path(path).stat().st_size))
             text = file.read(limit + 1)
     except InputError as error:
         if not Path(path).is_file():
             raise
         raise ModelFileError(str(error)) from error
     if len(text) > limit:
-        raise ModelFileError(f"{path}: expected at most {limit} characters, got more")
+        raise ModelFileError(f"{path}: expected at most {limit} characters, got more; {MORE}")
     return text

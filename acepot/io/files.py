@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 
 _OPENERS: tuple[tuple[bytes, Callable[..., IO[Any]]], ...] = (
@@ -77,7 +78,7 @@ def _opened(path: str | Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
         opener = next((use for start, use in _OPENERS if magic.startswith(start)), None)
         file: IO[bytes] = raw
         if opener is not None:
-            limit = _INSIDE + _PER_BYTE * os.fstat(raw.fileno()).st_size
+            limit = allowed(_INSIDE + _PER_BYTE * os.fstat(raw.fileno()).st_size)
             file = io.BufferedReader(_Bounded(opener(raw, "rb"), limit, path), _BLOCK)
         with io.TextIOWrapper(file, **how) if mode == "rt" else file as text:
             yield text
@@ -120,7 +121,7 @@ class _Bounded(io.RawIOBase):
         if self._count > self._limit:
             raise InputError(
                 f"{self._path}: expected at most {self._limit} bytes inside a compressed file of "
-                "this size, got more; if you trust it, unpack it and give the file that comes out"
+                f"this size, got more; {MORE}"
             )
         buffer[: len(data)] = data
         return len(data)
@@ -140,11 +141,12 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
     path = Path(path)
     with _opened_raw(path) as file:
         size = os.fstat(file.fileno()).st_size
+        most = allowed(most)
         raw = _at_most(file, max(most, size) + 1)
     opener = next((use for start, use in _OPENERS if raw.startswith(start)), None)
     limit = max(most, size)
     if opener is not None:
-        limit = int(min(most, 1_000_000 + per_byte * len(raw)))
+        limit = min(most, allowed(1_000_000 + per_byte * len(raw)))
         try:
             with opener(io.BytesIO(raw), "rb") as inside:
                 raw = _at_most(inside, limit + 1)
@@ -152,10 +154,8 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
             raise InputError(f"{path}: cannot be read: {error}") from error
     if len(raw) > limit:
         raise InputError(
-            f"{path}: expected at most {limit} bytes inside a compressed file of this size, got "
-            "more; if you trust it, unpack it and give the file that comes out"
-            if opener
-            else f"{path}: expected at most {limit} bytes, got more"
+            f"{path}: expected at most {limit} bytes"
+            f"{' inside a compressed file of this size' if opener else ''}, got more; {MORE}"
         )
     return raw
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError, ModelFileError
 from acepot.io.files import content, replaced
 from acepot.io.modelfile.container import untrusted
@@ -55,8 +56,11 @@ def read_asi(path: str | Path) -> dict[str, Floats]:
                     f"{name}: expected one array for each element, such as Cu.npy, got "
                     f"{member.filename[:40]!r}"
                 )
-            if member.file_size > _BYTES or member.file_size > _RATIO * (len(data) + 1):
-                raise ModelFileError(f"{name}: {symbol}: {member.file_size} bytes are too many")
+            most = allowed(min(_BYTES, _RATIO * (len(data) + 1)))
+            if member.file_size > most:
+                raise ModelFileError(
+                    f"{name}: {symbol}: {member.file_size} bytes are too many; {MORE}"
+                )
             found[symbol] = _matrix(archive.read(member), f"{name}: {symbol}")
     if not found:
         raise ModelFileError(f"{name}: expected the active set of an element, got none")

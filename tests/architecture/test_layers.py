@@ -28,6 +28,7 @@ ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
 #: A name stands for the module and, if it is a package, for what is in it.
 ROWS = (
     ("acepot.errors", "acepot._native"),
+    ("acepot.budget",),
     (
         "acepot.schema",
         "acepot.arrays",

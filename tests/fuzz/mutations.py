@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import struct
 import warnings
@@ -353,6 +354,16 @@ def _renumbered(node: Any, old: int, new: int) -> Any:
     return new if type(node) is int and node == old else node
 
 
+def _count(node: Any, old: int, new: int) -> float:
+    """How many nodes a tree has when lists of one length have another."""
+    if isinstance(node, dict):
+        return 1 + sum(_count(value, old, new) for value in node.values())
+    if isinstance(node, list):
+        grown = new / old if len(node) == old else 1
+        return 1 + grown * sum(_count(value, old, new) for value in node)
+    return 1
+
+
 def _settings(random: Random, data: bytes, _: list[bytes]) -> bytes:
     """A larger or smaller basis: order, degrees, cut-offs, elements, as users might choose them."""
     contents = dict(_members(data))
@@ -401,7 +412,7 @@ def _lists(random: Random, data: bytes, _: list[bytes]) -> bytes:
         return data
     old = random.choice(lengths)
     new = _other_size(random, old)
-    if new * sum(len(one) == old for one in lists) > _LARGEST:
+    if _count(root, old, new) > _LARGEST:
         return data
     for one in lists:
         if len(one) == old:
@@ -438,11 +449,11 @@ def _axes(random: Random, data: bytes, _: list[bytes]) -> bytes:
         new = _other_size(random, old)
         out = data[:start] + struct.pack("<QQ", version, count)
         for name, kind, array in arrays:
+            if math.prod(new if n == old else n for n in array.shape) > _LARGEST:
+                return data
             for axis, n in enumerate(array.shape):
                 if n == old:
                     array = np.take(array, np.arange(new) % n, axis=axis)
-            if array.size > _LARGEST:
-                return data
             out += name + struct.pack(f"<{2 + array.ndim}Q", kind, array.ndim, *array.shape)
             out += array.tobytes()
         return out + data[at:]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 from acepot.io.files import opened_bytes
 
@@ -43,10 +44,11 @@ def read_arrays(path: str | Path) -> Arrays:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             inside = sum(member.file_size for member in members)
-            if inside > _INSIDE + _RATIO * len(data) or len(members) > _MEMBERS:
+            most = allowed(_INSIDE + _RATIO * len(data))
+            if inside > most or len(members) > _MEMBERS:
                 raise InputError(
-                    f"{path}: expected at most {_INSIDE + _RATIO * len(data)} bytes in "
-                    f"{_MEMBERS} arrays, got {inside} in {len(members)}"
+                    f"{path}: expected at most {most} bytes in {_MEMBERS} arrays, got {inside} in "
+                    f"{len(members)}; {MORE}"
                 )
             return {
                 member.filename.removesuffix(".npy"): _array(archive.read(member))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError, MissingDependency
 
 try:
@@ -84,7 +85,7 @@ class Group:
             raise InputError(f"{self.name}/{key}: expected real numbers, got {dtype}")
         self._budget[0] -= math.prod(shape) * dtype.itemsize
         if self._budget[0] < 0:
-            raise InputError(f"{self.name}/{key}: expected no more than the file could hold")
+            raise InputError(f"{self.name}/{key}: expected no more than the file could hold; {MORE}")
         made = np.zeros(shape, dtype)
         if made.size:
             found.read(h5py.h5s.ALL, h5py.h5s.ALL, made)
@@ -109,7 +110,7 @@ def opened_hdf5(path: str | Path) -> Iterator[Group]:
         raise InputError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file:
-            budget = [_INSIDE + _RATIO * path.stat().st_size]
+            budget = [allowed(_INSIDE + _RATIO * path.stat().st_size)]
             yield Group(file, budget, str(path))
     except InputError:
         raise

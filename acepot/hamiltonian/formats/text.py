@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 from acepot.hamiltonian.matrices import Floats, Ints
 from acepot.io.files import opened
@@ -33,10 +34,11 @@ def small_text(path: Path) -> str:
 
 def rows(path: Path) -> list[list[str]]:
     """The words of every line that is not empty; what follows # is left out."""
+    most = allowed(_TABLE)
     with opened(path) as file:
-        text = file.read(_TABLE + 1)
-    if len(text) > _TABLE:
-        raise InputError(f"{path}: expected at most {_TABLE} characters")
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise InputError(f"{path}: expected at most {most} characters; {MORE}")
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [words for words in lines if words]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
+from acepot.budget import MORE, allowed
 from acepot.errors import AceError, ModelFileError
 from acepot.io.document import Item, read_text
 
@@ -52,8 +53,8 @@ def load(path: str | Path) -> JuliaObject:
 def parsed(text: str, path: str) -> JuliaObject:
     """Text as JSON likewise; errors begin with the path."""
     try:
-        if len(text) > CHARACTERS:
-            raise ValueError(f"expected at most {CHARACTERS} characters, got more")
+        if len(text) > (most := allowed(CHARACTERS)):
+            raise ValueError(f"expected at most {most} characters, got more; {MORE}")
         return JuliaObject(json.loads(text, parse_constant=_refuse), path)
     except AceError:
         raise

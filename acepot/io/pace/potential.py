@@ -20,6 +20,7 @@ from acepot.basis.explicit import ExplicitBasis, ExplicitProduct
 from acepot.basis.family import RadialFunctions
 from acepot.basis.pace_radial import MixedRadial
 from acepot.basis.species import SYMBOLS
+from acepot.budget import MORE, allowed
 from acepot.io.document import WordItem
 from acepot.io.orthpoly import padded
 from acepot.io.pace import bonds
@@ -191,8 +192,8 @@ def _channels(node: WordItem, matrix: Matrix, densities: int) -> _Channels:
         every[0].polynomial is not None,
     )
     size = channels.base * (channels.n * channels.width + densities) * len(every)
-    if size > _MIXING:
-        node.fail(f"expected at most {_MIXING} radial coefficients in all, got {size}")
+    if size > (most := allowed(_MIXING)):
+        node.fail(f"expected at most {most} radial coefficients in all, got {size}; {MORE}")
     return channels
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError, ModelFileError
 from acepot.io.document import read_text
 from acepot.io.pace.acetext import START, parse_ace
@@ -71,8 +72,8 @@ def model_of_text(text: str, name: str, file: str = "") -> Model:
     Raises:
         ModelFileError: as `read_pace`.
     """
-    if len(text) > _CHARACTERS:
-        raise ModelFileError(f"{name}: expected at most {_CHARACTERS} characters, got more")
+    if len(text) > (most := allowed(_CHARACTERS)):
+        raise ModelFileError(f"{name}: expected at most {most} characters, got more; {MORE}")
     older = START.match(text) is not None
     root = (parse_ace if older else parse_yaml)(text, name)
     bbasis = not older and is_bbasis(root)

@@ -14,11 +14,12 @@
 
 namespace ace::ACE_ISA {
 
-// In fast arithmetic, which takes every number for finite.
+// Whether a number is finite, and so is the sum of 1e8 of its size: below 2^996, 7e299. In fast
+// arithmetic, which takes every number for finite.
 inline bool is_finite(double value) {
     uint64_t bits;
     std::memcpy(&bits, &value, sizeof bits);
-    return (bits >> 52 & 0x7ff) != 0x7ff;
+    return (bits >> 52 & 0x7ff) < 0x7e3;
 }
 
 // A structure with the neighbours of its atoms at hand. Atoms are numbered in the order of the

@@ -59,14 +59,15 @@ class ProductStage {
         for (int a = 0; a < b.count; a++) {
             double lane[most_densities] = {}, pull[most_densities] = {};
             for (int p = 0; p < tables_.densities; p++) lane[p] = rho[p][a];
-            const double found = energy(b.species, w.atoms[a], output, lane, pull);
+            const double found =
+                tables_.e0[b.species] + energy(b.species, w.atoms[a], output, lane, pull);
             for (int p = 0; p < tables_.densities; p++) slope[p][a] = static_cast<A>(pull[p]);
             Piece& piece = *w.atoms[a].piece;
             if (output >= piece.out->outputs) continue;
             if (!is_finite(found)) piece.doubt();
             if (piece.out->energies)
                 piece.out->energies[piece.atom_row(output) + piece.original(w.atoms[a].index)] =
-                    found + tables_.e0[b.species];
+                    found;
         }
     }
 

@@ -1,0 +1,101 @@
+"""Limits of what opening a file may take: every refusal names the one way to allow more, which works."""
+
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import acepot
+from acepot.basis.coupling import couplings
+from acepot.budget import MORE, allowed
+from acepot.errors import AceError, InputError
+from acepot.hamiltonian.formats.arrays import read_arrays
+from acepot.io.ace1 import objects
+from acepot.io.files import content, opened
+from acepot.io.pace import read as pace
+from acepot.lowering import lower
+
+SILICON = Path(__file__).parents[2] / "models" / "Si-mlearn" / "model.acepot"
+
+
+def test_a_limit_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACEPOT_BUDGET", raising=False)
+    assert allowed(7) == 7
+    monkeypatch.setenv("ACEPOT_BUDGET", " 2.5 ")
+    assert allowed(100) == 250
+
+
+@pytest.mark.parametrize("text", ["0.5", "-1", "nan", "inf", "1e7", "much", "1e999"])
+def test_what_is_no_factor_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACEPOT_BUDGET", text)
+    with pytest.raises(InputError, match=r"^ACEPOT_BUDGET: expected a number from 1 to 1e\+06, got"):
+        allowed(1)
+
+
+def _packed_structures(folder: Path) -> None:
+    path = folder / "s.xyz.xz"
+    path.write_bytes(lzma.compress(b" " * 120_000_000, preset=0))
+    with opened(path) as text:
+        while text.read(1_000_000):
+            pass
+
+
+def _packed_model(folder: Path) -> None:
+    path = folder / "m.acepot.xz"
+    path.write_bytes(lzma.compress(bytes(3_000_000)))
+    content(path, 2**29, 100)
+
+
+def _packed_yace(folder: Path) -> None:
+    path = folder / "m.yace"
+    path.write_bytes(lzma.compress(b"# " + b" " * 2_000_000 + b"\nelements: [Si]\n"))
+    pace.read_text(path, 100_000_000, 100)
+
+
+def _arrays(folder: Path) -> None:
+    path = folder / "a.npz"
+    np.savez_compressed(path, a=np.zeros(20_000_000))
+    assert len(read_arrays(path)["a"]) == 20_000_000
+
+
+def _coupling(_: Path) -> None:
+    couplings((8, 8, 8, 8), (1, 1, 1, 1), 0)
+
+
+def _long_json(_: Path) -> None:
+    objects.parsed("{" + " " * 60 + "}", "x.json")
+
+
+def _tables(_: Path) -> None:
+    lower(acepot.load(SILICON))
+
+
+SMALLER = {
+    _coupling: ("acepot.basis.coupling._MAX_TENSOR", 300_000),
+    _long_json: ("acepot.io.ace1.objects.CHARACTERS", 40),
+    _tables: ("acepot.tabulation._VALUES", 3_000),
+}
+
+
+@pytest.mark.parametrize(
+    "take",
+    [_packed_structures, _packed_model, _packed_yace, _arrays, _coupling, _long_json, _tables],
+)
+def test_every_limit_says_how_to_allow_more_and_allows_it(
+    take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if take in SMALLER:
+        monkeypatch.setattr(*SMALLER[take])
+    with pytest.raises(AceError, match="ACEPOT_BUDGET") as refused:
+        take(tmp_path)
+    assert str(refused.value).endswith(MORE)
+    monkeypatch.setenv("ACEPOT_BUDGET", "10")
+    take(tmp_path)
+
+
+def test_the_page_of_files_names_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "file_format.md").read_text(encoding="utf-8")
+    assert "ACEPOT_BUDGET" in page
