@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ def test_a_limit_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["0.5", "-1", "nan", "inf", "1e7", "much", "1e999"])
 def test_what_is_no_factor_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACEPOT_BUDGET", text)
-    with pytest.raises(InputError, match=r"^ACEPOT_BUDGET: expected a number from 1 to 1e\+06, got"):
+    with pytest.raises(
+        InputError, match=r"^ACEPOT_BUDGET: expected a number from 1 to 1e\+06, got"
+    ):
         allowed(1)
 
 
@@ -94,6 +97,34 @@ def test_every_limit_says_how_to_allow_more_and_allows_it(
     assert str(refused.value).endswith(MORE)
     monkeypatch.setenv("ACEPOT_BUDGET", "10")
     take(tmp_path)
+
+
+def test_a_large_frame_takes_little_more_memory_than_its_numbers(tmp_path: Path) -> None:
+    """Its words at once would take 100 MB."""
+    path, count = tmp_path / "large.xyz", 200_000
+    path.write_text(f"{count}\nx\n" + "".join(f"H {k} 0.5 1\n" for k in range(count)))
+    tracemalloc.start()
+    try:
+        (one,), _ = acepot.read_structures(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6
+    assert len(one) == count and one.positions[123_456].tolist() == [123_456.0, 0.5, 1.0]
+
+
+def test_lines_that_miss_and_lines_that_are_wrong_in_a_large_frame(tmp_path: Path) -> None:
+    path = tmp_path / "large.xyz"
+    lines = [f"H {k} 0.5 1" for k in range(50_000)]
+    lines[45_000] = "H 1 2 x"
+    path.write_text("\n".join(["50000", "Properties=species:S:1:pos:R:3", *lines]))
+    with pytest.raises(
+        InputError, match=r"frame 0 \(line 45003\): pos: expected a number, got 'x'"
+    ):
+        acepot.read_structures(path)
+    path.write_text("\n".join(["50001", "Properties=species:S:1:pos:R:3", *lines]))
+    with pytest.raises(InputError, match=r"frame 0 \(line 1\): .* ends after 50000 atom lines"):
+        acepot.read_structures(path)
 
 
 def test_the_page_of_files_names_it() -> None:

@@ -85,7 +85,9 @@ class Group:
             raise InputError(f"{self.name}/{key}: expected real numbers, got {dtype}")
         self._budget[0] -= math.prod(shape) * dtype.itemsize
         if self._budget[0] < 0:
-            raise InputError(f"{self.name}/{key}: expected no more than the file could hold; {MORE}")
+            raise InputError(
+                f"{self.name}/{key}: expected no more than the file could hold; {MORE}"
+            )
         made = np.zeros(shape, dtype)
         if made.size:
             found.read(h5py.h5s.ALL, h5py.h5s.ALL, made)

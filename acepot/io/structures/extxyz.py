@@ -21,12 +21,15 @@ from numpy.typing import ArrayLike, NDArray
 from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.errors import InputError
 from acepot.io.files import opened, replaced
-from acepot.io.structures.comment import FAR, Column, parse, quoted
+from acepot.io.structures.comment import FAR, Column, Comment, parse, quoted
 from acepot.io.structures.constraints import MOVE_MASK, column_of, of_words
 from acepot.io.structures.frames import Frame, group, to_structures
 from acepot.io.structures.labels import BY_NAME, LabelCount, LabelKeys, rank
 from acepot.io.structures.values import is_number
 from acepot.structure import Structure
+
+#: Atom lines that are split into words at once.
+_LINES = 20_000
 
 
 def read(
@@ -50,38 +53,67 @@ def read(
             line), or its labels are missing, doubtful or wrong (see `acepot.io.structures.labels`).
     """
     with opened(path) as text:
-        frames = [_frame(block, labels, config_type_key) for block in _blocks(text, Path(path))]
+        frames = list(_frames(text, Path(path), labels, config_type_key))
     if not frames:
         raise InputError(f"{path}: expected structures, got an empty file")
     return to_structures(frames, labels, str(path))
 
 
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """The lines of one frame.
-
-    Args:
-        path: the file.
-        index: number of the frame, from 0.
-        line: number of the comment line, from 1.
-        comment: the comment line.
-        rows: the atom lines, split into words.
-    """
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame is: file, number from 0, number of its comment line from 1."""
 
     path: Path
     index: int
     line: int
-    comment: str
-    rows: list[list[str]]
 
     def at(self, atom: int = -1) -> str:
         """Where an atom's line (or the comment) is, for messages."""
         return f"{self.path}: frame {self.index} (line {self.line + 1 + atom})"
 
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some atom lines of a frame, split into words.
+
+    Args:
+        place: of the frame.
+        first: number of the first of these atoms.
+        words: of every line.
+    """
+
+    place: _Place
+    first: int
+    words: list[list[str]]
+
+    def at(self, atom: int) -> str:
+        """Where the line of one of these atoms is."""
+        return self.place.at(self.first + atom)
+
+    def columns(self, comment: Comment, more: Sequence[Column]) -> list[NDArray[Any]]:
+        """Atomic numbers, positions in Å, directions that are held, and further columns."""
+        self.check(comment)
+        return [
+            self.elements(comment.species),
+            self.positions(comment.positions, comment.unit),
+            self.held(comment),
+            *map(self.reals, more),
+        ]
+
+    def check(self, comment: Comment) -> None:
+        """Refuse lines of another number of columns."""
+        width = comment.columns[-1].first + comment.columns[-1].width
+        for atom, row in enumerate(self.words):
+            if len(row) != width and not (comment.free and len(row) > width):
+                names = " ".join(f"{column.name}:{column.width}" for column in comment.columns)
+                raise InputError(
+                    f"{self.at(atom)}: expected {width} columns ({names}), got {len(row)}"
+                )
+
     def reals(self, column: Column) -> NDArray[np.float64]:
         """A column as numbers, shape (n, width)."""
         last = column.first + column.width
-        words = [word for row in self.rows for word in row[column.first : last]]
+        words = [word for row in self.words for word in row[column.first : last]]
         try:
             values = [float(word) for word in words]
         except ValueError:
@@ -92,7 +124,7 @@ class _Block:
                 f"{self.at(bad // column.width)}: {column.name}: expected a number, "
                 f"got {words[bad][:60]!r}"
             )
-        return np.array(values).reshape(len(self.rows), column.width)
+        return np.array(values).reshape(len(self.words), column.width)
 
     def positions(self, column: Column, unit: float) -> NDArray[np.float64]:
         """The positions in Å, shape (n, 3), all finite and of a possible size."""
@@ -106,10 +138,10 @@ class _Block:
             )
         return positions
 
-    def elements(self, column: Column) -> list[int]:
+    def elements(self, column: Column) -> NDArray[np.int64]:
         """The atomic numbers, from symbols or numbers."""
         known: dict[str, int] = {}
-        for atom, row in enumerate(self.rows):
+        for atom, row in enumerate(self.words):
             word = row[column.first]
             if word in known:
                 continue
@@ -120,19 +152,21 @@ class _Block:
                     raise InputError(f"element: expected a number from 1 to 118, got {word}")
             except InputError as error:
                 raise InputError(f"{self.at(atom)}: {error}") from error
-        return [known[row[column.first]] for row in self.rows]
+        return np.array([known[row[column.first]] for row in self.words])
 
-    def fixed(self, columns: Sequence[Column]) -> NDArray[np.bool_] | None:
-        """Directions in which atoms are held, shape (n, 3); None: none is."""
-        for column in columns:
+    def held(self, comment: Comment) -> NDArray[np.bool_]:
+        """Directions in which atoms are held, shape (n, 3); (n, 0) if the file does not say."""
+        for column in comment.columns:
             if column.name == MOVE_MASK:
                 last = column.first + column.width
-                return of_words([row[column.first : last] for row in self.rows], self.at())
-        return None
+                words = [row[column.first : last] for row in self.words]
+                found = of_words(words, self.place.at())
+                return np.zeros((len(words), 3), dtype=bool) if found is None else found
+        return np.zeros((len(self.words), 0), dtype=bool)
 
 
-def _blocks(text: IO[str], path: Path) -> Iterator[_Block]:
-    """The frames of an open file as lines, one after the other."""
+def _frames(text: IO[str], path: Path, labels: LabelKeys, config_type_key: str) -> Iterator[Frame]:
+    """The frames of an open file, one after the other."""
     line = index = 0
     for head in text:
         line += 1
@@ -142,55 +176,86 @@ def _blocks(text: IO[str], path: Path) -> Iterator[_Block]:
         where = f"{path}: frame {index} (line {line})"
         if not (count.isascii() and count.isdecimal() and len(count) < 16 and int(count) > 0):
             raise InputError(f"{where}: expected the number of atoms, got {count[:60]!r}")
-        comment = next(text, None)
-        rows = [row.split() for row in islice(text, int(count))]
-        if comment is None or len(rows) < int(count):
-            raise InputError(
-                f"{where}: expected a comment line and {count} atom lines, "
-                f"but the file ends after {len(rows)} atom lines"
-            )
-        yield _Block(path, index, line + 1, comment, rows)
-        line += 1 + len(rows)
+        place = _Place(path, index, line + 1)
+        comment, parts = next(text, None), _parts(text, int(count), where)
+        yield _frame(comment, parts, place, labels, config_type_key)
+        line += 1 + int(count)
         index += 1
 
 
-def _frame(block: _Block, labels: LabelKeys, config_type_key: str) -> Frame:
-    comment = parse(block.comment, block.at())
-    width = comment.columns[-1].first + comment.columns[-1].width
-    for atom, row in enumerate(block.rows):
-        if len(row) != width and not (comment.free and len(row) > width):
-            names = " ".join(f"{column.name}:{column.width}" for column in comment.columns)
+def _parts(text: IO[str], count: int, where: str) -> Iterator[list[list[str]]]:
+    """So many lines as words, some at a time: words take twenty times the memory of numbers."""
+    seen = 0
+    while seen < count:
+        words = [row.split() for row in islice(text, min(_LINES, count - seen))]
+        if not words:
             raise InputError(
-                f"{block.at(atom)}: expected {width} columns ({names}), got {len(row)}"
+                f"{where}: expected a comment line and {count} atom lines, "
+                f"but the file ends after {seen} atom lines"
             )
-    name = f"{block.path.name} frame {block.index}"
-    atoms: dict[str, Any] = {
-        "numbers": block.elements(comment.species),
-        "positions": block.positions(comment.positions, comment.unit),
-    }
+        yield words
+        seen += len(words)
+
+
+def _columns(
+    parts: Iterator[list[list[str]]], comment: Comment, more: Sequence[Column], place: _Place
+) -> list[NDArray[Any]]:
+    """The columns of a frame. That lines are missing is said before what is wrong with one."""
+    found: list[list[NDArray[Any]]] = []
+    wrong: InputError | None = None
+    seen = 0
+    for words in parts:
+        if wrong is None:
+            try:
+                found.append(_Rows(place, seen, words).columns(comment, more))
+            except InputError as error:
+                wrong = error
+        seen += len(words)
+    if wrong is not None:
+        raise wrong
+    if len(found) == 1:
+        return found[0]
+    return [np.concatenate([part.pop(0) for part in found]) for _ in range(3 + len(more))]
+
+
+def _frame(
+    line: str | None,
+    parts: Iterator[list[list[str]]],
+    place: _Place,
+    labels: LabelKeys,
+    config_type_key: str,
+) -> Frame:
+    """A frame: its comment line and its atom lines."""
+    if line is None:
+        next(parts)  # says that lines are missing
+    comment = parse(line or "", place.at())
+    kept = [
+        column
+        for column in comment.columns
+        if column.name in (labels.forces, *labels.others.values())
+        or rank("forces", column.name) is not None
+    ]
+    numbers, positions, fixed, *columns = _columns(parts, comment, kept, place)
+    name = f"{place.path.name} frame {place.index}"
     try:
         bare = Structure(
-            **atoms,
+            numbers,
+            positions,
             cell=comment.cell,
             pbc=np.array(comment.pbc),
             config_type=group(comment.info.get(config_type_key)),
             name=name,
-            fixed=block.fixed(comment.columns),
+            fixed=fixed if fixed.any() else None,
         )
     except InputError as error:
-        raise InputError(f"{block.at()}: {str(error).removeprefix(f'{name}: ')}") from error
-    kept = {
-        column.name: block.reals(column)
-        for column in comment.columns
-        if column.name in (labels.forces, *labels.others.values())
-        or rank("forces", column.name) is not None
-    }
+        raise InputError(f"{place.at()}: {str(error).removeprefix(f'{name}: ')}") from error
+    names = [column.name for column in kept]
     return Frame(
-        where=block.at(),
+        where=place.at(),
         bare=bare,
         info=comment.info,
-        columns=kept,
-        others=tuple(column.name for column in comment.columns if column.name not in kept),
+        columns=dict(zip(names, columns, strict=True)),
+        others=tuple(column.name for column in comment.columns if column.name not in names),
     )
 
 
