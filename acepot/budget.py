@@ -1,8 +1,8 @@
 """What opening a file may take, and the one way in which a user allows more.
 
-Files are untrusted: a few kB may describe tables or couplings of many GB. Every reader knows, before
-it spends anything, how much a file would take, and refuses what is beyond its limit. Limits are far
-above what sound files need; `ACEPOT_BUDGET` in the environment multiplies all of them.
+Files are untrusted: a few kB may describe tables or couplings of many GB. Every reader knows,
+before it spends anything, how much a file would take, and refuses what is beyond its limit. Limits
+are far above what sound files need; `ACEPOT_BUDGET` in the environment multiplies all of them.
 """
 
 from __future__ import annotations

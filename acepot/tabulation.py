@@ -109,8 +109,8 @@ def _excess(family: RadialMatrix, functions: Functions, bins: list[int], limit: 
         return ""
     return (
         f"radial functions: tables of {channels} functions of {pairs} pairs with {most} intervals "
-        "are too large; choose fewer functions or elements, shorter cut-offs or smoother functions; "
-        f"{MORE}"
+        "are too large; choose fewer functions or elements, shorter cut-offs or smoother "
+        f"functions; {MORE}"
     )
 
 

@@ -303,7 +303,7 @@ def each(
 
 
 def is_finite(item: object) -> bool:
-    """Whether all numbers of a result, or of an array or tuple in it, and sums of them, are finite."""
+    """Whether all numbers of a result, an array or a tuple, and their sums, are finite."""
     if isinstance(item, np.ndarray):
         return bool((np.abs(item) < _LARGEST).all())
     parts = item if isinstance(item, tuple) else getattr(item, "__dict__", {}).values()

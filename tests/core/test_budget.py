@@ -1,4 +1,4 @@
-"""Limits of what opening a file may take: every refusal names the one way to allow more, which works."""
+"""What opening a file may take: every refusal names the one way to allow more, which works."""
 
 from __future__ import annotations
 
