@@ -15,7 +15,6 @@ from acepot.fitting.config import FitConfig, dump_config
 from acepot.fitting.fitted import Fit
 from acepot.fitting.observables import Observable
 from acepot.fitting.pipeline import run_fit
-from acepot.fitting.publication import Publication
 from acepot.fitting.resume import EVERY, memory_in
 from acepot.holes.scan import scan
 from acepot.io import modelfile
@@ -30,6 +29,7 @@ from acepot.report.parity import parity, parity_data
 from acepot.report.reliability import reliability_picture
 from acepot.report.worst import ranked, write
 from acepot.run.figure import require_matplotlib
+from acepot.run.publication import COMPLETE, UNFINISHED, Publication
 from acepot.uncertainty.calibration import Calibration
 from acepot.uncertainty.posterior_file import save_posterior
 
@@ -40,10 +40,11 @@ WORST = "worst.extxyz"
 #: The report as a page, and structures for chemiscope.
 PAGE, INTERACTIVE = "report.html", "structures.chemiscope.json.gz"
 
-#: Folder in that of a fit, while the fit is not complete.
-_UNFINISHED = "unfinished"
-#: Folder in that one for the files of a fit, until all are there.
-_COMPLETE = "complete"
+#: Names of files that a fit leaves.
+_NAMES = (
+    "report.json", "fit.toml", "fit.resolved.toml", WORST, "parity.png", "dimers.png",
+    "reliability.png", INTERACTIVE, PAGE, "posterior.acepot", "model.acepot",
+)  # fmt: skip
 #: Holes that report.json describes, the worst.
 _DESCRIBED = 10
 #: Reloaded predictions against design rows times coefficients, relative to the largest
@@ -89,10 +90,10 @@ def fit_to_folder(
     if plots:
         require_matplotlib(", or do without: --no-plots")
     folder = made(folder)
-    unfinished = folder / _UNFINISHED
+    unfinished = folder / UNFINISHED
     with (
         memory_in(unfinished, every) as memory,
-        Publication(folder, unfinished / _COMPLETE, say) as files,
+        Publication(folder, unfinished / COMPLETE, _NAMES, say) as files,
     ):
         fit = run_fit(config, say=say, threads=threads, memory=memory)
         holes = scan(fit.potential, short=True)

@@ -19,10 +19,13 @@ from acepot.io.registry import load
 from acepot.model import FrictionModel
 from acepot.neighbours import build
 from acepot.run.figure import require_matplotlib
+from acepot.run.publication import publishing
 
 __all__ = ["FILES", "run_friction_fit", "told"]
 
-FILES = ("model.acepot", "friction.toml", "report.json", "parity.png", "kernels.png")
+MODEL, SETTINGS, REPORT = "model.acepot", "friction.toml", "report.json"
+PARITY, KERNELS = "parity.png", "kernels.png"
+FILES = (SETTINGS, REPORT, PARITY, KERNELS, MODEL)
 
 
 def run_friction_fit(
@@ -42,33 +45,33 @@ def run_friction_fit(
     """
     if plots:
         require_matplotlib(", or do without: --no-plots")
-    files = config.data
+    data = config.data
 
     def read(names: tuple[str, ...]) -> list[FrictionData]:
         found = (
-            read_friction(name, unit=files.unit, element=files.element, say=say) for name in names
+            read_friction(name, unit=data.unit, element=data.element, say=say) for name in names
         )
-        return [one for data in found for one in data]
+        return [one for several in found for one in several]
 
-    train, test = read(files.train), read(files.test)
-    fit = fit_friction(train, config.fit, say=say)
+    train, test = read(data.train), read(data.test)
     home = Path(folder)
-    home.mkdir(parents=True, exist_ok=True)
-    save(fit.model, home / "model.acepot")
-    with replaced(home / "friction.toml") as file:
-        file.write(dump_config(config, home.resolve()))
-    model = load(home / "model.acepot", FrictionModel)
-    errors = {"train": errors_of(model, train)}
-    if test:
-        errors["test"] = errors_of(model, test)
-    _check_written(fit, errors["train"], train)
-    write_report(home / "report.json", report(fit, errors))
+    with publishing(home, FILES, say) as files:
+        fit = fit_friction(train, config.fit, say=say)
+        save(fit.model, files.file(MODEL))
+        with replaced(files.file(SETTINGS)) as file:
+            file.write(dump_config(config, home.resolve()))
+        model = load(files.file(MODEL), FrictionModel)
+        errors = {"train": errors_of(model, train)}
+        if test:
+            errors["test"] = errors_of(model, test)
+        _check_written(fit, errors["train"], train)
+        write_report(files.file(REPORT), report(fit, errors))
+        if plots:
+            draw_parity(files.file(PARITY), model, test or train)
+            if any(part.bonds is not None for part in model.parts):
+                draw_kernels(files.file(KERNELS), model, train, shortest_of(train))
     for name, one in errors.items():
         say(f"{name}: {told(one)}")
-    if plots:
-        draw_parity(home / "parity.png", model, test or train)
-        if any(part.bonds is not None for part in model.parts):
-            draw_kernels(home / "kernels.png", model, train, shortest_of(train))
     return fit
 
 

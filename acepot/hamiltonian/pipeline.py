@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,13 +29,14 @@ from acepot.hamiltonian.spectrum import mesh
 from acepot.io.files import replaced
 from acepot.io.modelfile import save
 from acepot.run.figure import picture
-from acepot.run.lock import acquired
+from acepot.run.publication import publishing
 
-__all__ = ["MODEL", "HamiltonianReport", "run_hamiltonian"]
+__all__ = ["FILES", "MODEL", "HamiltonianReport", "run_hamiltonian"]
 
 MODEL, SETTINGS, REPORT, PICTURE = (
     "model.acepot", "hamiltonian.toml", "report.json", "errors.png",
 )  # fmt: skip
+FILES = (SETTINGS, REPORT, PICTURE, MODEL)
 #: Intervals of which the report says how often they hold.
 _LEVELS = (0.68, 0.9, 0.95)
 #: Structures whose levels are compared, at most, of the training set.
@@ -109,8 +109,7 @@ def run_hamiltonian(
         InputError: files that cannot be read or do not go together, or settings that are wrong.
     """
     folder = Path(folder)
-    lock = acquired(folder, say)
-    try:
+    with publishing(folder, FILES, say) as files:
         sets = {"train": _read(config.data.train, say), "test": _read(config.data.test, say)}
         electrons = config.data.electrons or None
         fitted = fit_hamiltonian(
@@ -123,14 +122,12 @@ def run_hamiltonian(
             kept = {**model.provenance, "scale of deviations": report.scale}
             fitted = replace(fitted, model=replace(model, provenance=kept))
             report = replace(report, fit=fitted)
-        with replaced(folder / SETTINGS) as file:
+        with replaced(files.file(SETTINGS)) as file:
             file.write(dump_config(config, folder.resolve()))
-        with replaced(folder / REPORT) as file:
+        with replaced(files.file(REPORT)) as file:
             json.dump(_plain(report), file, indent=1)
-        draw_errors(HamiltonianEvaluator(fitted.model), sets, folder / PICTURE)
-        save(fitted.model, folder / MODEL)
-    finally:
-        os.close(lock)
+        draw_errors(HamiltonianEvaluator(fitted.model), sets, files.file(PICTURE))
+        save(fitted.model, files.file(MODEL))
     for line in report.lines():
         say(line)
     return report

@@ -412,7 +412,10 @@ def _lists(random: Random, data: bytes, _: list[bytes]) -> bytes:
         return data
     old = random.choice(lengths)
     new = _other_size(random, old)
-    if _count(root, old, new) > _LARGEST:
+    try:
+        if _count(root, old, new) > _LARGEST:
+            return data
+    except RecursionError:
         return data
     for one in lists:
         if len(one) == old:

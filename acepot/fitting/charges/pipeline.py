@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +22,13 @@ from acepot.io.structures.labels import LabelKeys
 from acepot.model import ChargeModel
 from acepot.potential import Potential
 from acepot.run.figure import picture, require_matplotlib
-from acepot.run.lock import acquired
+from acepot.run.publication import publishing
 from acepot.structure import Structure
 
 __all__ = ["FILES", "ChargeRun", "draw_parity", "read_charged", "run_charge_fit"]
 
-FILES = ("model.acepot", "charges.toml", "report.json", "parity.png")
+MODEL, SETTINGS, REPORT, PICTURE = "model.acepot", "charges.toml", "report.json", "parity.png"
+FILES = (SETTINGS, REPORT, PICTURE, MODEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,22 +89,21 @@ def run_charge_fit(
     if plots:
         require_matplotlib(", or do without: --no-plots")
     sets: dict[str, list[Structure]] = {}
-    for name, files in (("train", config.data.train), ("test", config.data.test)):
+    for name, paths in (("train", config.data.train), ("test", config.data.test)):
         sets[name] = []
-        for file in files:
-            structures, line = read_charged(file, config.data.keys, config.data.ignore)
+        for path in paths:
+            structures, line = read_charged(path, config.data.keys, config.data.ignore)
             say(line)
             sets[name] += structures
     home = Path(folder)
-    lock = acquired(home, say)
-    try:
+    with publishing(home, FILES, say) as files:
         fit = fit_charges(sets["train"], config.fit, say=say)
-        save(fit.model, home / "model.acepot")
-        model = load(home / "model.acepot", ChargeModel)
+        save(fit.model, files.file(MODEL))
+        model = load(files.file(MODEL), ChargeModel)
         errors = {name: errors_of(model, some) for name, some in sets.items() if some}
         if errors["train"] != fit.errors:
             raise InputError("model.acepot: the model that was read is not the one that was fitted")
-        with replaced(home / "charges.toml") as out:
+        with replaced(files.file(SETTINGS)) as out:
             out.write(dump_config(config, home.resolve()))
         told = {
             "errors": {name: asdict(one) for name, one in errors.items()},
@@ -113,12 +112,10 @@ def run_charge_fit(
             "hardness": dict(zip(model.elements, model.hardness.tolist(), strict=True)),
             "solution": fit.solution.report,
         }
-        with replaced(home / "report.json") as out:
+        with replaced(files.file(REPORT)) as out:
             out.write(json.dumps(told, indent=1) + "\n")
         if plots:
-            draw_parity(home / "parity.png", model, sets["test"] or sets["train"])
-    finally:
-        os.close(lock)
+            draw_parity(files.file(PICTURE), model, sets["test"] or sets["train"])
     if sets["test"]:
         say(f"test: {errors['test'].line()}")
     return ChargeRun(fit, errors)

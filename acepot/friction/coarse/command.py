@@ -26,11 +26,17 @@ from acepot.io.structures.extxyz import write_structures
 from acepot.model import Model
 from acepot.potential import Potential
 from acepot.run.figure import picture, require_matplotlib
+from acepot.run.publication import publishing
 from acepot.schema import to_mapping, to_toml
 from acepot.units import AMU
 
 __all__ = ["Coarse", "coarse_grain", "run_coarse"]
 
+_POTENTIAL, _FRICTION, _START = "potential.acepot", "friction.acepot", "start.extxyz"
+_COARSE, _RUN, _REPORT = "coarse.toml", "md.toml", "report.json"
+_MEMORY, _KERNELS = "memory.png", "kernels.png"
+#: The order in which they are put in place.
+_FILES = (_COARSE, _RUN, _START, _REPORT, _MEMORY, _KERNELS, _FRICTION, _POTENTIAL)
 #: Frames for which forces are predicted at once, and most that are fitted.
 _AT_ONCE, _MOST_FRAMES = 1000, 20_000
 
@@ -163,23 +169,23 @@ def run_coarse(
         f"{len(beads)} trajectories of {len(beads[0].numbers)} beads, "
         f"{sum(len(one) for one in beads)} frames"
     )
-    made = coarse_grain(beads, config, say=say)
     home = Path(folder)
-    home.mkdir(parents=True, exist_ok=True)
-    save(made.potential, home / "potential.acepot")
-    save(made.friction.model, home / "friction.acepot")
-    write_structures(home / "start.extxyz", [beads[0].structure(len(beads[0]) - 1)])
-    relative = renamed(config, lambda name: os.path.relpath(name, home))
-    for name, text in (("coarse.toml", to_mapping(relative)), ("md.toml", _md(config, beads[0]))):
-        with replaced(home / name) as file:
-            file.write(to_toml(text))
-    told: dict[str, Any] = report(made.friction, {})
-    told |= {"times": asdict(made.times), "lag": made.lag, "windows": made.windows}
-    told |= {"plateau": [made.lags.tolist(), made.plateau.tolist()]}
-    write_report(home / "report.json", json.loads(json.dumps(told)))
-    if plots:
-        _draw(home / "memory.png", made)
-        draw_kernels(home / "kernels.png", made.friction.model, [], 0.5)
+    with publishing(home, _FILES, say) as files:
+        made = coarse_grain(beads, config, say=say)
+        save(made.potential, files.file(_POTENTIAL))
+        save(made.friction.model, files.file(_FRICTION))
+        write_structures(files.file(_START), [beads[0].structure(len(beads[0]) - 1)])
+        relative = renamed(config, lambda name: os.path.relpath(name, home))
+        for name, text in ((_COARSE, to_mapping(relative)), (_RUN, _md(config, beads[0]))):
+            with replaced(files.file(name)) as file:
+                file.write(to_toml(text))
+        told: dict[str, Any] = report(made.friction, {})
+        told |= {"times": asdict(made.times), "lag": made.lag, "windows": made.windows}
+        told |= {"plateau": [made.lags.tolist(), made.plateau.tolist()]}
+        write_report(files.file(_REPORT), json.loads(json.dumps(told)))
+        if plots:
+            _draw(files.file(_MEMORY), made)
+            draw_kernels(files.file(_KERNELS), made.friction.model, [], 0.5)
     return made
 
 
@@ -187,10 +193,10 @@ def _md(config: CoarseConfig, beads: Beads) -> dict[str, Any]:
     """The simulation that is made ready."""
     element = config.mapping.element
     return {
-        "model": "potential.acepot",
-        "structure": {"file": "start.extxyz", "masses": {element: float(beads.mass[0])}},
+        "model": _POTENTIAL,
+        "structure": {"file": _START, "masses": {element: float(beads.mass[0])}},
         "ensemble": {
-            "temperature": config.fine.temperature, "friction_model": "friction.acepot",
+            "temperature": config.fine.temperature, "friction_model": _FRICTION,
         },
         "run": {"steps": 10_000, "timestep": config.timestep},
         "output": {"every": 100, "checkpoint": 1000},

@@ -13,8 +13,9 @@ from acepot.io.pace.potential import model_from
 from acepot.io.pace.yamltext import parse_yaml
 from acepot.model import Model, TensorModel
 
-#: Largest file, uncompressed: a hundred times the largest that is known, read in 40 s.
-_CHARACTERS = 100_000_000
+#: Largest file, uncompressed: twice the largest that are published, 100 MB, which take a minute and
+#: 2 GB to read.
+_CHARACTERS = 200_000_000
 #: Characters that a compressed file may hold for each of its bytes.
 _RATIO = 100
 

@@ -19,8 +19,8 @@ from acepot.errors import InputError
 from acepot.fitting import folder as fit_folder
 from acepot.fitting.config import Data, FitConfig
 from acepot.fitting.folder import fit_to_folder
-from acepot.fitting.publication import Publication
 from acepot.io.structures import extxyz
+from acepot.run.publication import Publication
 from acepot.schema import from_mapping
 
 FILES = (
@@ -92,7 +92,7 @@ def test_a_kill_between_two_files_leaves_the_rest_to_the_next_fit(
                 moved[0] += 1
             move(source, target)
 
-        monkeypatch.setattr("acepot.fitting.publication.os.replace", replace)
+        monkeypatch.setattr("acepot.run.publication.os.replace", replace)
         fit(3.9, plots=True)
 
     assert killed(ended) == (9 if after < len(FILES) else 0)
@@ -192,7 +192,7 @@ def test_links_and_permissions_stay(tmp_path: Path) -> None:
     (folder / "model.acepot").symlink_to(elsewhere)
     (folder / "report.json").write_text("old")
     (folder / "report.json").chmod(0o640)
-    with Publication(folder, waiting, lambda _: None) as files:
+    with Publication(folder, waiting, tuple(FILES), lambda _: None) as files:
         for name in ("model.acepot", "report.json"):
             files.file(name).write_text("new")
         files.complete()
@@ -207,7 +207,7 @@ def test_a_list_names_only_files_of_a_fit(tmp_path: Path) -> None:
     (waiting / "evil").write_text("x")
     (waiting / "report.json").write_text("new")
     (waiting / "list.json").write_text(json.dumps(["../evil", "evil", 3, "report.json"]))
-    Publication(tmp_path / "out", waiting, lambda _: None)
+    Publication(tmp_path / "out", waiting, tuple(FILES), lambda _: None)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["out", "report.json"]
 
 

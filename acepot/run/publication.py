@@ -1,8 +1,8 @@
-"""The files of a fit are put in place all together, also if the process ends between two of them.
+"""Files of one result are put in place all together, also if the process ends between two of them.
 
 They are written into a folder of their own first. When all are there a list of them is written, and
 from then on they are on their way: they are moved one after the other, the model last, and whoever
-comes next moves what is left. Without the list they are those of a fit that was not complete.
+comes next moves what is left. Without the list they are those of a result that was not complete.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from acepot.errors import InputError
 from acepot.io.files import replaced
+from acepot.run.lock import acquired
 
-__all__ = ["Publication"]
+__all__ = ["COMPLETE", "UNFINISHED", "Publication", "publishing"]
 
+#: Folder in that of a result, while it is not complete; and in that one for its files.
+UNFINISHED, COMPLETE = "unfinished", "complete"
 _LIST = "list.json"
-_MODEL = "model.acepot"
-#: Names of files that a fit leaves.
-_NAMES = (
-    "report.json", "fit.toml", "fit.resolved.toml", "worst.extxyz", "parity.png", "dimers.png",
-    "reliability.png", "structures.chemiscope.json.gz", "report.html", "posterior.acepot", _MODEL,
-)  # fmt: skip
 
 
 class Publication:
@@ -33,16 +31,19 @@ class Publication:
     Args:
         folder: where they will be.
         waiting: a folder of the same file system, where they are until all are there.
+        names: of the files that there may be, in the order in which they are moved: the model last.
         say: called with lines for people.
     """
 
-    def __init__(self, folder: Path, waiting: Path, say: Callable[[str], None]) -> None:
-        self._folder, self._waiting = folder, waiting
-        if (names := self._listed()) is not None:
+    def __init__(
+        self, folder: Path, waiting: Path, names: tuple[str, ...], say: Callable[[str], None]
+    ) -> None:
+        self._folder, self._waiting, self._names = folder, waiting, names
+        if (listed := self._listed()) is not None:
             say(f"{folder}: the files of a fit that had ended meanwhile are put in place")
-            self._move(names)
+            self._move(listed)
         shutil.rmtree(waiting, ignore_errors=True)
-        for name in _NAMES:  # what was being written when a process of an earlier version ended
+        for name in names:  # what was being written when a process of an earlier version ended
             for left in folder.glob(f".{name}.????????.tmp"):
                 left.unlink(missing_ok=True)
 
@@ -68,7 +69,7 @@ class Publication:
 
     def complete(self) -> None:
         """All files are there: put them in place."""
-        names = [name for name in _NAMES if (self._waiting / name).is_file()]
+        names = [name for name in self._names if (self._waiting / name).is_file()]
         with replaced(self._waiting / _LIST) as file:
             json.dump(names, file)
         self._move(names)
@@ -80,7 +81,7 @@ class Publication:
             names = json.loads((self._waiting / _LIST).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return [name for name in _NAMES if isinstance(names, list) and name in names]
+        return [name for name in self._names if isinstance(names, list) and name in names]
 
     def _move(self, names: list[str]) -> None:
         for name in names:
@@ -95,3 +96,32 @@ class Publication:
             if target.exists():
                 source.chmod(target.stat().st_mode & 0o7777)
             os.replace(source, target)
+
+
+@contextmanager
+def publishing(
+    folder: str | Path, names: tuple[str, ...], say: Callable[[str], None]
+) -> Iterator[Publication]:
+    """Lock a folder, and put the files of a result in place when the block has ended.
+
+    Args:
+        folder: made if it is not there.
+        names: of the files that there may be, the model last.
+        say: called with lines for people.
+
+    Yields:
+        Where the files are until then.
+
+    Raises:
+        InputError: the folder cannot be made, or another process runs in it.
+    """
+    home = Path(folder)
+    unfinished = home / UNFINISHED
+    lock = acquired(unfinished, say)
+    try:
+        with Publication(home, unfinished / COMPLETE, names, say) as files:
+            yield files
+            files.complete()
+        shutil.rmtree(unfinished, ignore_errors=True)
+    finally:
+        os.close(lock)
