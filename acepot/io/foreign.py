@@ -43,23 +43,29 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
     (b"(\xb5/\xfd", "compressed with zstd, which is not read; unpack it first: zstd -d"),
 )
-#: Kinds that their text gives away, at the start of a line within the first 64 kB.
+#: Kinds that their text gives away, at the start of a line within the first 64 kB. Blanks never
+#: run over the end of a line, where two parts of a pattern could share them: trying all ways of
+#: sharing a hundred empty lines has no end.
 _TEXT: tuple[tuple[str, str], ...] = (
-    (r"\s*BEGIN_CFG\b", _CFG),
-    (r"\AMTP\s*\n\s*version", "a potential of MTP (mlip), which only its own program evaluates"),
+    (r"[ \t]*BEGIN_CFG\b", _CFG),
+    (r"\AMTP[ \t\r]*\n\s*version",
+     "a potential of MTP (mlip), which only its own program evaluates"),
     (r"version https://git-lfs", "a pointer of git LFS, not the file itself: git lfs pull"),
     (r"\A\s*<(!DOCTYPE html|html)", "a web page; download the file itself (its raw form)"),
-    (r"\s*<(GAP_params|Potential|gpSparse)\b", "a potential of QUIP (GAP), which only QUIP runs"),
-    (r"\s*<modeling>", "VASP's vasprun.xml, a set of structures"),
-    (r"\s*(rcutfac|twojmax)\s+[\d.]", "parameters of SNAP, which only LAMMPS evaluates"),
-    (r"\A\s*(#.*\n|\s*\n)*\s*\d+\s+\d+\s*\n[A-Z][a-z]?\s+0?\.\d+\s+[\d.]+\s*\n",
+    (r"[ \t]*<(GAP_params|Potential|gpSparse)\b",
+     "a potential of QUIP (GAP), which only QUIP runs"),
+    (r"[ \t]*<modeling>", "VASP's vasprun.xml, a set of structures"),
+    (r"[ \t]*(rcutfac|twojmax)[ \t]+[\d.]", "parameters of SNAP, which only LAMMPS evaluates"),
+    (r"\A(?:[ \t\r]*(?:#.*)?\n)*+[ \t]*\d+[ \t]+\d+[ \t\r]*\n"
+     r"[A-Z][a-z]?[ \t]+0?\.\d+[ \t]+[\d.]+[ \t\r]*\n",
      "coefficients of SNAP, which only LAMMPS evaluates"),
     (r"symfunction_short\b", "the input of n2p2, a neural network"),
-    (r"\s*(pair_style|pair_coeff|units\s+(metal|real|lj))\b", "an input of LAMMPS"),
+    (r"[ \t]*(pair_style|pair_coeff|units[ \t]+(metal|real|lj))\b", "an input of LAMMPS"),
     (r"ITEM: TIMESTEP", "a dump of LAMMPS, which holds no labels"),
-    (r"\A(.*\n){3}\s*\d+(\s+[A-Z][a-z]?)+\s*\n\s*\d+\s+[\d.eE+-]+\s+\d+",
+    (r"\A(?:.*\n){3}[ \t]*\d+(?:[ \t]+[A-Z][a-z]?)+[ \t\r]*\n"
+     r"[ \t]*\d+[ \t]+[\d.eE+-]+[ \t]+\d+",
      "an EAM potential (setfl), which LAMMPS evaluates"),
-    (r"\s*(species|global|metadata)\s*:",
+    (r"[ \t]*(species|global|metadata)[ \t]*:",
      "pacemaker's B-basis, which is a potential if it has a speciesblock"),
     (r"\[(data|basis|solver|structure|ensemble)\]", "a TOML file of settings"),
 )  # fmt: skip

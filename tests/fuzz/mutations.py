@@ -452,7 +452,7 @@ def _axes(random: Random, data: bytes, _: list[bytes]) -> bytes:
         new = _other_size(random, old)
         out = data[:start] + struct.pack("<QQ", version, count)
         for name, kind, array in arrays:
-            if math.prod(new if n == old else n for n in array.shape) > _LARGEST:
+            if math.prod(new if n == old else max(n, 1) for n in array.shape) > _LARGEST:
                 return data
             for axis, n in enumerate(array.shape):
                 if n == old:

@@ -182,3 +182,28 @@ def test_a_model_is_read_from_a_pipe(name, tmp_path):
     assert model.elements
     with pytest.raises(InputError, match="got a pipe, which cannot be read twice"):
         read_structures(path)  # at once: nobody writes
+
+
+_LONG = """
+import itertools, sys
+from pathlib import Path
+import acepot
+units = ["\\n", " ", "\\r\\n", "#", "#\\n", "1", "1 ", "A ", " \\n", "{", "{\\n", "- ",
+         "species\\n", "a: ", "1 1\\n", "'", '"', "Lattice="]
+heads = ["", "MTP", "1\\n", "x\\ny\\nz\\n", "1 1\\nA ", "species", "elements", "x\\ny\\nz\\n2 A B"]
+path = Path(sys.argv[1])
+for head, unit in itertools.product(heads, units):
+    path.write_text(head + unit * (65536 // len(unit)), newline="")
+    for read in (acepot.load, acepot.read_structures):
+        try:
+            read(path)
+        except acepot.AceError:
+            pass
+"""
+
+
+def test_no_text_takes_for_ever_to_be_known(tmp_path):
+    """Of a hundred empty lines all ways to be shared by two parts of a pattern were tried."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", _LONG, tmp_path / "x"],
+                          timeout=120, check=False, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
