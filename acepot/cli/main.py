@@ -43,8 +43,10 @@ VERBS = {
     "hamiltonian-predict": "H and S of structures, in a file",
     "hamiltonian-bands": "bands and density of states of a structure",
     "hamiltonian-repulsion": "make a Hamiltonian a tight-binding model with energies and forces",
+    "models": "small models that come with acepot",
     "export": "write a model in the form that an engine reads",
     "build": "compile what an engine loads",
+    "completion": "words that the shell completes",
 }
 _EPILOG = """examples:
   acepot data train.xyz --out data.html                what the data hold, and what is strange
@@ -71,6 +73,7 @@ _EPILOG = """examples:
   acepot ns-analyse run-1 run-2 run-3 --out analysis   what nested sampling runs say
   acepot hamiltonian fit silicon.npz --out SiH         a Hamiltonian in atomic orbitals
   acepot hamiltonian bands SiH/model.acepot diamond.xyz --out bands.png  its bands
+  acepot models W --out W.acepot                       a model that comes with acepot
   acepot export Si/model.acepot Si.tables              the model for LAMMPS' pair_style acepot
   acepot build lammps                                  compile pair_style acepot
 """

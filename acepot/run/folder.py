@@ -193,7 +193,7 @@ class RunFolder:
 
     def _unfinished(self) -> Iterator[Path]:
         """What `replaced` had begun when the process was killed."""
-        for name in (_RECORD, _ABOUT, self._settings):
+        for name in (_RECORD, _ABOUT, self._settings, *self._writes):
             yield from self.path.glob(f".{name}.????????.tmp")
 
     def _compare(

@@ -37,6 +37,7 @@ ROWS = (
         "acepot.voigt",
         "acepot.io.files",
         "acepot.ownership",
+        "acepot.shelf",
     ),
     ("acepot.run", "acepot.lattice", "acepot.configuration"),
     ("acepot.structure", "acepot.basis"),

@@ -47,6 +47,38 @@ def test_the_basis_example(monkeypatch, tmp_path, capsys):
     assert "order 3, degree 16: 684" in capsys.readouterr().out
 
 
+def test_the_example_of_uncertainty(monkeypatch, tmp_path, capsys):
+    _run("07_uncertainty.py", monkeypatch, tmp_path)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    held = {row[0]: [float(x) for x in row[1:4]] for row in rows if row[:1] in (["E"], ["F"])}
+    assert held["F"] == pytest.approx([68, 90, 95], abs=5)
+    sigma = {row[0]: float(row[2]) for row in rows[-4:]}
+    assert sigma["5.47"] < sigma["5.80"] < sigma["6.40"]
+
+
+def test_the_example_of_nested_sampling(monkeypatch, tmp_path, capsys):
+    words = ("--walkers", "16", "--length", "16")
+    _run("08_nested_sampling.py", monkeypatch, tmp_path, *words)
+    assert "transition" in capsys.readouterr().out.lower()
+    assert (tmp_path / "nested" / "samples.csv").exists() or any((tmp_path / "nested").iterdir())
+
+
+def test_the_example_of_hyperactive_learning(monkeypatch, tmp_path, capsys):
+    _run("09_hal.py", monkeypatch, tmp_path, "--references", "12")
+    said = capsys.readouterr().out
+    off = float(re.search(r"diamond: ([+-][\d.]+) meV/atom", said).group(1))
+    assert abs(off) < 50
+    assert acepot.load(tmp_path / "run" / "model.acepot").elements == ("Si",)
+
+
+def test_the_example_of_friction(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("ase")
+    _run("10_friction.py", monkeypatch, tmp_path, "--steps", "100")
+    said = capsys.readouterr().out
+    assert float(re.search(r"test: 2 tensors, relative error (\S+),", said).group(1)) < 0.01
+    assert float(re.search(r"^momentum (\S+)", said, re.MULTILINE).group(1)) < 1e-10
+
+
 def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     pytest.importorskip("openmm")
     for _ in range(2):  # the second run continues from the checkpoint

@@ -332,3 +332,20 @@ def test_other_threads_are_never_asked_to_stop() -> None:
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path: Path) -> None:
+    """Of every file that the run writes, not of its settings alone; other names are not ours."""
+    names = ("toy.toml", "checkpoint.json", "run.json", "picture.png")
+
+    def begun() -> None:
+        with run_folder(tmp_path, "toy.toml", ("log.csv",), writes=("picture.png",)) as home:
+            home.begin("seed = 3\n", {"kind": "toy"}, {})
+
+    begun()
+    ours = [tmp_path / f".{name}.0123abcd.tmp" for name in names]
+    theirs = tmp_path / ".notes.0123abcd.tmp"
+    for path in (*ours, theirs):
+        path.touch()
+    begun()
+    assert not any(path.exists() for path in ours) and theirs.exists()

@@ -1,0 +1,58 @@
+"""How sure a potential is: intervals that hold, and surroundings that it has never seen.
+
+    python examples/07_uncertainty.py
+
+A fit of silicon states its own standard deviations, scaled on structures that were left out of it
+one after the other. The table says how often the stated intervals hold on test data; then a crystal
+is stretched, and sigma grows where the data end. It takes some ten seconds.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+import acepot
+from acepot.uncertainty.calibration import Calibration
+from acepot.uncertainty.energies import UncertainPotential
+
+DATA = Path(__file__).parent / "data"
+CUBE = np.array(
+    [[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0], [1, 1, 1], [1, 3, 3], [3, 1, 3], [3, 3, 1]]
+)
+
+
+def crystal(a: float) -> acepot.Structure:
+    """A cell of diamond with a lattice constant in Å."""
+    return acepot.Structure(np.full(8, 14), CUBE * a / 4, a * np.eye(3), True)
+
+
+def main() -> None:
+    fit = acepot.run_fit(
+        {
+            "data": {
+                "train": str(DATA / "Si_train.extxyz.xz"),
+                "test": str(DATA / "Si_test.extxyz.xz"),
+                "fit": ["energy", "forces"],
+            },
+            "basis": {"order": 2, "degree": 12, "cutoff": 5.0},
+            "committee": {"calibrate": True},
+        }
+    )
+    print("intervals of   68 %   90 %   95 %   hold for")
+    for letter, told in fit.report["uncertainty"]["test"]["all"].items():
+        held = "".join(f"{100 * told[level]:6.1f}" for level in ("68", "90", "95"))
+        print(f"{letter:12s} {held} % of test data")
+    scaling = Calibration.from_provenance(fit.model.provenance).of("energy")
+    print("a (Å)   energy (eV/atom)   sigma (meV/atom)")
+    for one, found in zip(
+        map(crystal, (5.2, 5.47, 5.8, 6.4)),
+        UncertainPotential(fit.posterior).energies([crystal(a) for a in (5.2, 5.47, 5.8, 6.4)]),
+        strict=True,
+    ):
+        sigma = scaling.sigma(np.array([found.sigma / len(one)]))[0]
+        energy = acepot.Potential(fit.model).compute(one).energy / len(one)
+        print(f"{one.cell[0, 0]:5.2f} {energy:14.4f} {1000 * sigma:18.2f}")
+
+
+if __name__ == "__main__":
+    main()
