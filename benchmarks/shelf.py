@@ -13,6 +13,8 @@ import hashlib
 import json
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +25,12 @@ from machine import machine
 
 import acepot
 from acepot import Potential, Structure
-from acepot.basis.species import atomic_number
+from acepot.basis.species import SYMBOLS, atomic_number
 from acepot.cli.main import main as run
 from acepot.friction.evaluator import FrictionEvaluator
+from acepot.friction.readers import read_friction
 from acepot.hamiltonian.evaluator import HamiltonianEvaluator
+from acepot.hamiltonian.formats.registry import read
 from acepot.io.structures.datasets import read_structures
 from acepot.model import AnyModel
 
@@ -99,9 +103,9 @@ ENTRIES = (
     Entry("Al-hamiltonian", "H and S of aluminium, bands and levels", "PBE, PySCF",
           "CC0, benchmarks/data/aluminium", "", ("hamiltonian", "fit"),
           warning="small cells; an example"),
-    Entry("H2-Cu-friction", "electronic friction of H2 on Cu(111)",
-          "ACEfriction.jl, Sachs et al., Mach. Learn.: Sci. Technol. 6, 015016 (2025)", "MIT",
-          "", ("friction", "fit"), warning="the unit of the tensors is not stated in the source"),
+    Entry("Ar-friction", "pairs that rub against each other, as in dissipative particle dynamics",
+          "a closed form, examples/10_friction.py", "CC0", "", ("friction", "fit"),
+          warning="no real argon; an example"),
 )  # fmt: skip
 
 
@@ -151,13 +155,9 @@ def data(entry: Entry, given: Path, charges: Path, home: Path) -> str:
         for name in ("al1.npz", "al2.npz", "al_test1.npz", "al_test4.npz", "aluminium.toml"):
             shutil.copy(folder / name, home / name)
         return (folder / "aluminium.toml").read_text(encoding="utf-8")
-    with np.load(given / "friction" / "h2_cu111_train80.npz") as file:
-        arrays = dict(file)
-    count = len(arrays["positions"])
-    for part, rows in (("train", slice(0, 64)), ("test", slice(64, count))):
-        kept = {k: v[rows] if v.shape[:1] == (count,) else v for k, v in arrays.items()}
-        np.savez(home / f"{part}.npz", **kept)
-    return '[data]\ntrain = ["train.npz"]\ntest = ["test.npz"]\n'
+    words = [sys.executable, str(HERE.parent / "examples" / "10_friction.py"), "--steps", "20"]
+    subprocess.run(words, cwd=home, check=True, capture_output=True)
+    return (home / "friction.toml").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------- what it is worth
@@ -175,7 +175,7 @@ def errors(entry: Entry, home: Path) -> str:
             f"{test['energy']:.1f} meV/atom, {test['forces']:.0f} meV/Å, {test['charges']:.1f} me"
         )
     if entry.verb[0] == "friction":
-        return f"{100 * report['errors']['test']['relative']:.0f} % of Γ"
+        return f"{100 * report['errors']['test']['relative']:.1f} % of Γ"
     levels = [one["occupied"]["mae"] for one in report["levels"]["test"]]
     return f"{np.mean(levels):.1f} meV, occupied levels"
 
@@ -205,15 +205,12 @@ def cost(model: Any, one: Structure) -> float:
     return 1e6 * statistics.median(times) / len(one)
 
 
-def example(entry: Entry, home: Path, model: Any) -> Structure:
-    """A structure to measure the time on: the largest of its test set, repeated to 100 atoms."""
-    if entry.verb[0] in ("hamiltonian", "friction"):
-        name = "al_test4.npz" if entry.verb[0] == "hamiltonian" else "test.npz"
-        with np.load(home / name) as file:
-            first = {k: v[0] if v.ndim > 1 else v for k, v in file.items()}
-        if "cell" in first and "positions" in first and first["positions"].ndim == 2:
-            numbers = np.ravel(first["numbers"])[: len(first["positions"])]
-            return Structure(numbers, first["positions"], first["cell"], True)
+def example(entry: Entry, home: Path) -> Structure:
+    """A structure to measure the time on: the largest of its test set."""
+    if entry.verb[0] == "hamiltonian":
+        return read(home / "al_test4.npz")[0].snapshot.structure
+    if entry.verb[0] == "friction":
+        return read_friction(home / "test.npz", say=lambda _: None)[0].structure
     structures, _ = read_structures(home / "test.extxyz")
     return max(structures, key=len)
 
@@ -248,9 +245,9 @@ def placed(entry: Entry, home: Path) -> dict[str, Any]:
     model = acepot.load(model_file, _ANY)
     raw = model_file.read_bytes()
     told = {
-        "name": entry.name, "about": entry.about, "elements": list(model.elements),
+        "name": entry.name, "about": entry.about, "elements": [SYMBOLS[z] for z in model.numbers],
         "source": entry.source, "data licence": entry.licence, "errors": errors(entry, home),
-        "microseconds": round(cost(model, example(entry, home, model)), 1), "bytes": len(raw),
+        "microseconds": round(cost(model, example(entry, home)), 1), "bytes": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(), "not for": entry.warning,
     }  # fmt: skip
     verb = " ".join(entry.verb)

@@ -80,7 +80,7 @@ class Rows:
             both = _summed(values, values, p, q, target, self.count)
             made.append(both[..., k, l] + np.where(k == l, 0.0, both[..., l, k]))
         rows = np.concatenate(made, axis=2)
-        return np.asarray(rows.reshape(self.scale.size, -1) * self.scale[:, None])
+        return np.asarray(rows.reshape(self.scale.size, rows.shape[2]) * self.scale[:, None])
 
     def at(self, coefficients: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Residuals of coefficients and their derivatives, the unreached part last."""
@@ -92,7 +92,7 @@ class Rows:
             left = _summed(sigma, values, p, q, target, self.count)  # [t, xy, r, k]
             # Σ_kr C_kr (∂Γ/∂C_kr) = 2 Γ
             found = found + np.einsum("txkr,kr->tx", right, c).ravel() * self.scale
-            both = (right + left.transpose(0, 1, 3, 2)).reshape(self.scale.size, -1)
+            both = (right + left.transpose(0, 1, 3, 2)).reshape(self.scale.size, c.size)
             slopes.append(both * self.scale[:, None])
         jacobian = np.concatenate(slopes, axis=1)
         last = np.zeros((1, jacobian.shape[1]))

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
+from acepot.errors import InputError
 from acepot.evaluate.protocol import Floats, Ints
 
 __all__ = ["Factor", "Sigma"]
@@ -121,9 +122,13 @@ class Sigma:
     def dense(self) -> Floats:
         """Γ as an ordinary array, symmetric to the last bit, shape (3 atoms, 3 atoms)."""
         made = np.zeros((3 * self.atoms, 3 * self.atoms))
-        for matrix in self.columns():
-            made += matrix @ matrix.T
-        return (made + made.T) / 2
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
+            for matrix in self.columns():
+                made += matrix @ matrix.T
+            made = (made + made.T) / 2
+        if not np.isfinite(made).all():
+            raise InputError("friction: its numbers are not finite; check coefficients")
+        return made
 
     def columns(self) -> list[Floats]:
         """Σ of each coupling as an ordinary array without empty columns, (3 atoms, used)."""

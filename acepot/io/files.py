@@ -26,7 +26,7 @@ _OPENERS: tuple[tuple[bytes, Callable[..., IO[Any]]], ...] = (
 )
 #: Bytes that a compressed file of structures may hold, and for each of its own bytes so many more:
 #: text of positions shrinks to a third, what is all the same to a thousandth.
-_INSIDE, _PER_BYTE = 50_000_000, 100
+_INSIDE, _PER_BYTE = 20_000_000, 40
 #: Bytes taken out of a compressed file at once.
 _BLOCK = 2**18
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, OSError)

@@ -40,7 +40,7 @@ def test_what_is_no_factor_is_refused(text: str, monkeypatch: pytest.MonkeyPatch
 
 def _packed_structures(folder: Path) -> None:
     path = folder / "s.xyz.xz"
-    path.write_bytes(lzma.compress(b" " * 120_000_000, preset=0))
+    path.write_bytes(lzma.compress(b" " * 30_000_000, preset=0))
     with opened(path) as text:
         while text.read(1_000_000):
             pass
@@ -56,6 +56,12 @@ def _packed_yace(folder: Path) -> None:
     path = folder / "m.yace"
     path.write_bytes(lzma.compress(b"# " + b" " * 2_000_000 + b"\nelements: [Si]\n"))
     pace.read_text(path, 100_000_000, 100)
+
+
+def _many_frames(folder: Path) -> None:
+    path = folder / "many.xyz.xz"
+    path.write_bytes(lzma.compress(b"1\nx\nH 0 0 0\n" * 400, preset=1))
+    assert len(acepot.read_structures(path)[0]) == 400
 
 
 def _arrays(folder: Path) -> None:
@@ -77,6 +83,7 @@ def _tables(_: Path) -> None:
 
 
 SMALLER = {
+    _many_frames: ("acepot.io.structures.extxyz._FRAMES", 300),
     _coupling: ("acepot.basis.coupling._MAX_TENSOR", 300_000),
     _long_json: ("acepot.io.ace1.objects.CHARACTERS", 40),
     _tables: ("acepot.tabulation._VALUES", 3_000),
@@ -85,7 +92,16 @@ SMALLER = {
 
 @pytest.mark.parametrize(
     "take",
-    [_packed_structures, _packed_model, _packed_yace, _arrays, _coupling, _long_json, _tables],
+    [
+        _packed_structures,
+        _packed_model,
+        _packed_yace,
+        _many_frames,
+        _arrays,
+        _coupling,
+        _long_json,
+        _tables,
+    ],
 )
 def test_every_limit_says_how_to_allow_more_and_allows_it(
     take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

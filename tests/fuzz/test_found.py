@@ -180,7 +180,7 @@ def test_a_hundred_elements_are_refused_before_they_are_tabulated():
         lower(Model(spec, np.ones(size), np.zeros(100)))
 
 
-def test_a_compressed_file_holds_at_most_a_hundred_times_its_size(tmp_path):
+def test_a_compressed_file_holds_at_most_so_many_times_its_size(tmp_path):
     path = tmp_path / "bomb.yace"
     path.write_bytes(lzma.compress(b"a: [" + b"1, " * 20_000_000 + b"1]"))
     assert path.stat().st_size < 20_000

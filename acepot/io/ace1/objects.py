@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 #: Largest file, uncompressed: some 500 000 products, and a few GB of memory while it is read.
 CHARACTERS = 200_000_000
+#: Characters that a compressed file may hold for each of its bytes.
+_RATIO = 20
 #: Depth of nested objects of one type.
 DEPTH = 8
 _PACKAGES = ("ACE1", "ACE", "SHIPs", "JuLIP")
@@ -47,7 +49,7 @@ class JuliaObject(Item):
 
 def load(path: str | Path) -> JuliaObject:
     """The file as JSON; NaN and infinities are refused."""
-    return parsed(read_text(path, CHARACTERS), str(path))
+    return parsed(read_text(path, CHARACTERS, _RATIO), str(path))
 
 
 def parsed(text: str, path: str) -> JuliaObject:

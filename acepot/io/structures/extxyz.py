@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acepot.basis.species import SYMBOLS, atomic_number
+from acepot.budget import MORE, allowed
 from acepot.errors import InputError
 from acepot.io.files import opened, replaced
 from acepot.io.structures.comment import FAR, Column, Comment, parse, quoted
@@ -30,6 +31,9 @@ from acepot.structure import Structure
 
 #: Atom lines that are split into words at once.
 _LINES = 20_000
+#: Frames that a file may have, and for each of its bytes on disk: compressed, a frame of one atom
+#: takes less than a byte, and 3 kB and 0.1 ms when it is read.
+_FRAMES, _FRAMES_EACH = 100_000, 0.1
 
 
 def read(
@@ -168,12 +172,17 @@ class _Rows:
 def _frames(text: IO[str], path: Path, labels: LabelKeys, config_type_key: str) -> Iterator[Frame]:
     """The frames of an open file, one after the other."""
     line = index = 0
+    most = allowed(_FRAMES + _FRAMES_EACH * path.stat().st_size)
     for head in text:
         line += 1
         count = head.strip()
         if not count:
             continue
         where = f"{path}: frame {index} (line {line})"
+        if index >= most:
+            raise InputError(
+                f"{where}: expected at most {most} frames in a file of its size; {MORE}"
+            )
         if not (count.isascii() and count.isdecimal() and len(count) < 16 and int(count) > 0):
             raise InputError(f"{where}: expected the number of atoms, got {count[:60]!r}")
         place = _Place(path, index, line + 1)

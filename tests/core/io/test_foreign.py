@@ -140,7 +140,7 @@ def test_the_lines_of_the_page_convert_the_data_of_mtp(tmp_path, monkeypatch):
 # ------------------------------------------------------------------ what has no end
 
 
-def test_a_compressed_model_holds_at_most_a_hundred_times_its_size(tmp_path):
+def test_a_compressed_model_holds_at_most_so_many_times_its_size(tmp_path):
     path = tmp_path / "bomb.acepot.xz"
     path.write_bytes(lzma.compress(SILICON.read_bytes() + bytes(30_000_000)))
     with pytest.raises(ModelFileError, match="bytes inside a compressed file .* ACEPOT_BUDGET"):
