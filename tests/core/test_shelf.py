@@ -103,4 +103,4 @@ def test_a_script_of_the_shell_knows_every_verb(
     pytest.importorskip("shtab")
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    assert all(verb in script for verb in ("fit", "hamiltonian-bands", "models", "--calibrate"))
+    assert all(verb in script for verb in ("fit", "hamiltonian-bands", "models", "calibrate"))

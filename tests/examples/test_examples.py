@@ -59,8 +59,8 @@ def test_the_example_of_uncertainty(monkeypatch, tmp_path, capsys):
 def test_the_example_of_nested_sampling(monkeypatch, tmp_path, capsys):
     words = ("--walkers", "16", "--length", "16")
     _run("08_nested_sampling.py", monkeypatch, tmp_path, *words)
-    assert "transition" in capsys.readouterr().out.lower()
-    assert (tmp_path / "nested" / "samples.csv").exists() or any((tmp_path / "nested").iterdir())
+    assert "maximum" in capsys.readouterr().out
+    assert (tmp_path / "nested").is_dir()
 
 
 def test_the_example_of_hyperactive_learning(monkeypatch, tmp_path, capsys):
