@@ -9,11 +9,13 @@ from acepot.cli.terminal import show
 from acepot.io.registry import load
 from acepot.potential import Potential
 from acepot.run.figure import require_matplotlib
+from acepot.run.publication import publishing
 from acepot.sampling.analysis.figure import draw_curves, draw_diagram
 from acepot.sampling.analysis.pipeline import Choices, analyse
 from acepot.sampling.analysis.report import tables, write
 from acepot.units import GIGAPASCAL
 
+_FILES = ("curves.png", "diagram.png", "curves.csv", "analysis.json")
 _EPILOG = """\
 Several folders are independent runs of the same TOML file with different seeds; their scatter gives
 the errors. One run alone has the errors of its compressions. docs/ns_analyse.md says what the
@@ -83,11 +85,11 @@ def run(options: argparse.Namespace) -> int:
     )
     potential = None if options.quench is None else Potential(load(options.quench))
     analysis = analyse(options.folders, choices, potential, say=show)
-    out.mkdir(parents=True, exist_ok=True)
-    write(analysis, out)
-    if not options.no_plots:
-        draw_curves(analysis, out / "curves.png")
-        draw_diagram(analysis, out / "diagram.png")
+    with publishing(out, _FILES, show, what="analysis") as files:
+        write(analysis, files.file(_FILES[-1]).parent)
+        if not options.no_plots:
+            draw_curves(analysis, files.file("curves.png"))
+            draw_diagram(analysis, files.file("diagram.png"))
     show(tables(analysis))
     show(f"written  {out}")
     return 0

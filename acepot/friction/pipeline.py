@@ -55,7 +55,7 @@ def run_friction_fit(
 
     train, test = read(data.train), read(data.test)
     home = Path(folder)
-    with publishing(home, FILES, say) as files:
+    with publishing(home, FILES, say, what="friction") as files:
         fit = fit_friction(train, config.fit, say=say)
         save(fit.model, files.file(MODEL))
         with replaced(files.file(SETTINGS)) as file:

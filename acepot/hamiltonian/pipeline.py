@@ -109,7 +109,7 @@ def run_hamiltonian(
         InputError: files that cannot be read or do not go together, or settings that are wrong.
     """
     folder = Path(folder)
-    with publishing(folder, FILES, say) as files:
+    with publishing(folder, FILES, say, what="hamiltonian") as files:
         sets = {"train": _read(config.data.train, say), "test": _read(config.data.test, say)}
         electrons = config.data.electrons or None
         fitted = fit_hamiltonian(

@@ -22,9 +22,12 @@ from acepot.report.dimers import dimer_curves
 from acepot.report.metrics import errors
 from acepot.report.parity import parity, parity_data
 from acepot.run.figure import require_matplotlib
+from acepot.run.publication import publishing
 from acepot.structure import Structure
 
 __all__ = ["Evaluation", "draw", "evaluate_file", "made", "write_json"]
+
+_DIMERS, _PARITY = "dimers.png", "parity.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +118,14 @@ def draw(
     folder = made(folder)
     with about(model):
         potential = Potential(load(model))
-    pictures = [folder / "dimers.png"]
-    dimer_curves(pictures[0], potential, shortest=known_shortest(potential.model))
-    if data is not None:
-        done = _evaluated(potential, data, keys, True, say)
-        pictures.append(folder / "parity.png")
-        parity(pictures[1], parity_data(potential, "data", done.structures, done.results))
-    return pictures
+    names = [_DIMERS] if data is None else [_DIMERS, _PARITY]
+    with publishing(folder, (_DIMERS, _PARITY), say, what="plot") as files:
+        dimer_curves(files.file(_DIMERS), potential, shortest=known_shortest(potential.model))
+        if data is not None:
+            done = _evaluated(potential, data, keys, True, say)
+            panels = parity_data(potential, "data", done.structures, done.results)
+            parity(files.file(_PARITY), panels)
+    return [folder / name for name in names]
 
 
 def made(folder: str | Path) -> Path:

@@ -21,6 +21,7 @@ from acepot.potential import Potential
 from acepot.report.evaluation import made, write_json
 from acepot.run.figure import picture, require_matplotlib
 from acepot.run.progress import Progress
+from acepot.run.publication import publishing
 from acepot.structure import Structure
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_holes", "look_for_holes"]
 
 _FAINT, _GOOD, _BAD = "#8c8c8c", "#0072b2", "#d55e00"
+_STRUCTURES, _PICTURE = "holes.extxyz", "holes.png"
 #: Shortest distances of data are looked for below this, in Å.
 _REACH = 4.0
 #: Panels for pairs of elements, those with holes first.
@@ -78,17 +80,19 @@ def look_for_holes(
         write_json(report, {"model": str(model), **found.report()})
     if folder is not None:
         folder = made(folder)
-        written = folder / "holes.extxyz"
+        with publishing(folder, (_STRUCTURES, _PICTURE), say, what="holes") as files:
+            if found.holes:
+                structures = [hole.structure for hole in found.holes]
+                energies = [r.energy for r in potential.compute_all(structures)]
+                write_structures(files.file(_STRUCTURES), structures, energies=energies)
+            else:
+                (folder / _STRUCTURES).unlink(missing_ok=True)  # of an earlier look
+            if plots:
+                draw_holes(files.file(_PICTURE), found)
         if found.holes:
-            structures = [hole.structure for hole in found.holes]
-            energies = [r.energy for r in potential.compute_all(structures)]
-            write_structures(written, structures, energies=energies)
-            say(f"structures: {written}")
-        else:
-            written.unlink(missing_ok=True)  # of an earlier look
+            say(f"structures: {folder / _STRUCTURES}")
         if plots:
-            draw_holes(folder / "holes.png", found)
-            say(f"picture: {folder / 'holes.png'}")
+            say(f"picture: {folder / _PICTURE}")
     return found
 
 

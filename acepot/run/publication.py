@@ -70,6 +70,8 @@ class Publication:
     def complete(self) -> None:
         """All files are there: put them in place."""
         names = [name for name in self._names if (self._waiting / name).is_file()]
+        if not names:
+            return
         with replaced(self._waiting / _LIST) as file:
             json.dump(names, file)
         self._move(names)
@@ -100,7 +102,7 @@ class Publication:
 
 @contextmanager
 def publishing(
-    folder: str | Path, names: tuple[str, ...], say: Callable[[str], None]
+    folder: str | Path, names: tuple[str, ...], say: Callable[[str], None], *, what: str
 ) -> Iterator[Publication]:
     """Lock a folder, and put the files of a result in place when the block has ended.
 
@@ -108,6 +110,8 @@ def publishing(
         folder: made if it is not there.
         names: of the files that there may be, the model last.
         say: called with lines for people.
+        what: kind of result. Each waits in a folder of its own, so that none of them takes what
+            another one, which was stopped, has left to go on with.
 
     Yields:
         Where the files are until then.
@@ -116,7 +120,7 @@ def publishing(
         InputError: the folder cannot be made, or another process runs in it.
     """
     home = Path(folder)
-    unfinished = home / UNFINISHED
+    unfinished = home / f"{UNFINISHED}-{what}"
     lock = acquired(unfinished, say)
     try:
         with Publication(home, unfinished / COMPLETE, names, say) as files:

@@ -96,7 +96,7 @@ def run_charge_fit(
             say(line)
             sets[name] += structures
     home = Path(folder)
-    with publishing(home, FILES, say) as files:
+    with publishing(home, FILES, say, what="charges") as files:
         fit = fit_charges(sets["train"], config.fit, say=say)
         save(fit.model, files.file(MODEL))
         model = load(files.file(MODEL), ChargeModel)

@@ -170,7 +170,7 @@ def run_coarse(
         f"{sum(len(one) for one in beads)} frames"
     )
     home = Path(folder)
-    with publishing(home, _FILES, say) as files:
+    with publishing(home, _FILES, say, what="coarse") as files:
         made = coarse_grain(beads, config, say=say)
         save(made.potential, files.file(_POTENTIAL))
         save(made.friction.model, files.file(_FRICTION))

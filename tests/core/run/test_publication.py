@@ -21,7 +21,7 @@ NAMES = ("settings.toml", "report.json", "model.acepot")
 
 
 def written(folder: Path, text: str, say: Callable[[str], None] = lambda _: None) -> None:
-    with publishing(folder, NAMES, say) as files:
+    with publishing(folder, NAMES, say, what="test") as files:
         for name in NAMES:
             files.file(name).write_text(text)
 
@@ -48,7 +48,7 @@ def test_nothing_else_is_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [InputError, KeyboardInterrupt, RuntimeError])
 def test_an_error_leaves_the_old_ones(tmp_path: Path, error: type[BaseException]) -> None:
     written(tmp_path, "old")
-    with pytest.raises(error), publishing(tmp_path, NAMES, lambda _: None) as files:
+    with pytest.raises(error), publishing(tmp_path, NAMES, lambda _: None, what="test") as files:
         files.file("model.acepot").write_text("new")
         raise error
     written(tmp_path, "new")
@@ -77,7 +77,7 @@ def test_a_process_that_ends_between_two_files(
 
     assert ended(work) == (9 if after < 3 else 0)
     said: list[str] = []
-    with pytest.raises(RuntimeError), publishing(tmp_path, NAMES, said.append):
+    with pytest.raises(RuntimeError), publishing(tmp_path, NAMES, said.append, what="test"):
         raise RuntimeError
     mine = {name: (tmp_path / name).read_text() for name in NAMES}
     assert mine == dict.fromkeys(NAMES, "new")
@@ -88,7 +88,7 @@ def test_a_process_that_ends_before_all_are_there(tmp_path: Path) -> None:
     written(tmp_path, "old")
 
     def work() -> None:
-        with publishing(tmp_path, NAMES, lambda _: None) as files:
+        with publishing(tmp_path, NAMES, lambda _: None, what="test") as files:
             files.file("model.acepot").write_text("new")
             os._exit(9)
 
@@ -105,7 +105,7 @@ def test_two_at_once_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         except InputError as error:
             os._exit(7 if "another process runs in this folder" in str(error) else 8)
 
-    with publishing(tmp_path, NAMES, lambda _: None) as files:
+    with publishing(tmp_path, NAMES, lambda _: None, what="test") as files:
         for name in NAMES:
             files.file(name).write_text("first")
         assert ended(second) == 7
@@ -119,3 +119,15 @@ def test_models_are_the_last_to_be_put_in_place(names: tuple[str, ...], tmp_path
     with pytest.raises(InputError, match="not a regular file"):
         (tmp_path / names[0]).mkdir()
         Publication(tmp_path, tmp_path / "w", names, lambda _: None).file(names[0])
+
+
+def test_what_another_command_has_left_to_go_on_with_stays(tmp_path: Path) -> None:
+    """A picture drawn into the folder of a fit that was stopped takes nothing away from it."""
+    left = tmp_path / "unfinished" / "complete" / "list.json"
+    left.parent.mkdir(parents=True)
+    left.write_text('["parity.png"]')
+    (left.parent / "parity.png").write_text("of the fit")
+    with publishing(tmp_path, ("parity.png",), lambda _: None, what="plot") as files:
+        files.file("parity.png").write_text("of the plot")
+    assert (tmp_path / "parity.png").read_text() == "of the plot"
+    assert left.exists() and (left.parent / "parity.png").read_text() == "of the fit"
