@@ -15,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -277,15 +278,21 @@ one thread, {machine()}. All of it is made by one command:
 
     python benchmarks/shelf.py DATA CHARGES OUT
 
-| model | what | errors | µs/atom | kB | data | SHA-256 begins |
-|---|---|---|---|---|---|---|
+| model | errors | µs/atom | kB | SHA-256 begins |
+|---|---|---|---|---|
 """
-    rows = (
-        f"| {m['name']} | {m['about']} | {m['errors']} | {m['microseconds']} | "
-        f"{m['bytes'] / 1000:.0f} | {m['source']}; {m['data licence']} | `{m['sha256'][:12]}` |\n"
+    rows = "".join(
+        f"| {m['name']} | {m['errors']} | {m['microseconds']} | {m['bytes'] / 1000:.0f} | "
+        f"`{m['sha256'][:12]}` |\n"
         for m in found
     )
-    return head + "".join(rows)
+    items = (
+        f"- {m['name']}: {m['about']}. Data: {m['source']}; {m['data licence']}. Not for: "
+        f"{m['not for']}."
+        for m in found
+    )
+    told = (textwrap.fill(one, 99, subsequent_indent="  ", break_on_hyphens=False) for one in items)
+    return f"{head}{rows}\n" + "\n".join(told) + "\n"
 
 
 def main() -> None:

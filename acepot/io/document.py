@@ -155,7 +155,7 @@ def read_text(path: str | Path, most: int, per_byte: float = math.inf) -> str:
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2.
         most: characters it may have.
-        per_byte: characters it may have beyond the first million for each of its bytes on disk.
+        per_byte: characters it may have beyond the first five million for each of its bytes on disk.
 
     Raises:
         InputError: there is no such file.
@@ -163,7 +163,7 @@ def read_text(path: str | Path, most: int, per_byte: float = math.inf) -> str:
     """
     try:
         with opened(path) as file:
-            limit = allowed(min(most, 1_000_000 + per_byte * Path(path).stat().st_size))
+            limit = allowed(min(most, 5_000_000 + per_byte * Path(path).stat().st_size))
             text = file.read(limit + 1)
     except InputError as error:
         if not Path(path).is_file():

@@ -133,7 +133,7 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
     Args:
         path: the file.
         most: bytes it may have, unless it has them without compression.
-        per_byte: bytes it may have beyond the first million for each byte on disk, if compressed.
+        per_byte: bytes it may have beyond the first five million for each byte on disk, if compressed.
 
     Raises:
         InputError: as `opened`, or it holds more.
@@ -146,7 +146,7 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
     opener = next((use for start, use in _OPENERS if raw.startswith(start)), None)
     limit = max(most, size)
     if opener is not None:
-        limit = min(most, allowed(1_000_000 + per_byte * len(raw)))
+        limit = min(most, allowed(5_000_000 + per_byte * len(raw)))
         try:
             with opener(io.BytesIO(raw), "rb") as inside:
                 raw = _at_most(inside, limit + 1)

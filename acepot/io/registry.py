@@ -43,7 +43,7 @@ _LONG_RANGE = (
 #: How much of a file tells what it is: comments come first in some.
 _START = 65536
 #: Largest file inside a compressed one, in bytes, and for each of its bytes on disk.
-_INSIDE, _RATIO = 2**29, 20
+_INSIDE, _RATIO = 2**29, 25
 #: Keys of a PACE file, block style at the start of a line or flow style at the start.
 _PACE = "(?:elements|E0|bonds|embeddings|functions|deltaSplineBins)[\"']?\\s*:"
 #: How pacemaker's B-basis begins, and what every such file has.

@@ -48,13 +48,13 @@ def _packed_structures(folder: Path) -> None:
 
 def _packed_model(folder: Path) -> None:
     path = folder / "m.acepot.xz"
-    path.write_bytes(lzma.compress(bytes(3_000_000)))
+    path.write_bytes(lzma.compress(bytes(9_000_000)))
     content(path, 2**29, 100)
 
 
 def _packed_yace(folder: Path) -> None:
     path = folder / "m.yace"
-    path.write_bytes(lzma.compress(b"# " + b" " * 2_000_000 + b"\nelements: [Si]\n"))
+    path.write_bytes(lzma.compress(b"# " + b" " * 9_000_000 + b"\nelements: [Si]\n"))
     pace.read_text(path, 100_000_000, 100)
 
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 #: Largest file, uncompressed: some 500 000 products, and a few GB of memory while it is read.
 CHARACTERS = 200_000_000
 #: Characters that a compressed file may hold for each of its bytes.
-_RATIO = 20
+_RATIO = 25
 #: Depth of nested objects of one type.
 DEPTH = 8
 _PACKAGES = ("ACE1", "ACE", "SHIPs", "JuLIP")

@@ -17,7 +17,7 @@ from acepot.model import Model, TensorModel
 #: 2 GB to read.
 _CHARACTERS = 200_000_000
 #: Characters that a compressed file may hold for each of its bytes: a file of 1 MB then takes 20 s.
-_RATIO = 20
+_RATIO = 25
 
 
 def read_pace(path: str | Path) -> Model:
