@@ -155,7 +155,7 @@ def read_text(path: str | Path, most: int, per_byte: float = math.inf) -> str:
     Args:
         path: the file, plain or compressed with xz, gzip or bzip2.
         most: characters it may have.
-        per_byte: characters it may have beyond the first five million for each of its bytes on disk.
+        per_byte: characters it may have beyond five million for each of its bytes on disk.
 
     Raises:
         InputError: there is no such file.

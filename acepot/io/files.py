@@ -133,7 +133,7 @@ def content(path: str | Path, most: int, per_byte: float) -> bytes:
     Args:
         path: the file.
         most: bytes it may have, unless it has them without compression.
-        per_byte: bytes it may have beyond the first five million for each byte on disk, if compressed.
+        per_byte: bytes it may have beyond five million for each byte on disk, if compressed.
 
     Raises:
         InputError: as `opened`, or it holds more.
