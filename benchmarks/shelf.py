@@ -79,7 +79,8 @@ def unary(symbol: str) -> Entry:
     """An element of the SNAP data."""
     return Entry(
         symbol, f"{symbol}, crystal, melt and surfaces", SNAP, "BSD-3-Clause",
-        crystal=f"{symbol}:bcc", warning="no vacancies and no interstitials in the data",
+        crystal=f"{symbol}:bcc",
+        warning="vacancies and interstitials, none of which are in the data",
     )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ ENTRIES = (
           crystal="Li:bcc", warning="pressures beyond a few GPa"),
     unary("Mo"), unary("Nb"), unary("Ta"), unary("W"),
     Entry("MoNbTaW", "alloys of four refractory metals, pairs of them in the data", SNAP,
-          "BSD-3-Clause", warning="three and four elements at once are extrapolated"),
+          "BSD-3-Clause", warning="three and four elements at once, which are extrapolated"),
     Entry("ethanol", "the molecule at 500 K", RMD17, "CC0", warning="other molecules, reactions"),
     Entry("aspirin", "the molecule at 500 K", RMD17, "CC0", warning="other molecules, reactions"),
     Entry("3BPA", "3-(benzyloxy)pyridin-2-amine at 300, 600 and 1200 K",
@@ -100,13 +101,13 @@ ENTRIES = (
     Entry("NaCl-charges", "rock salt with charges that equilibrate", "GFN1-xTB, tblite",
           "CC0, made by benchmarks/charge_data.py",
           "\n[fit.basis]\norder = 2\ndegree = 9\ncutoff = 5.5\n", ("charges", "fit"),
-          warning="GFN1 is no reference for rock salt; an example"),
+          warning="work on rock salt, for which GFN1 is no reference"),
     Entry("Al-hamiltonian", "H and S of aluminium, bands and levels", "PBE, PySCF",
           "CC0, benchmarks/data/aluminium", "", ("hamiltonian", "fit"),
-          warning="small cells; an example"),
+          warning="work on aluminium: an example, fitted to small cells"),
     Entry("Ar-friction", "pairs that rub against each other, as in dissipative particle dynamics",
           "a closed form, examples/10_friction.py", "CC0", "", ("friction", "fit"),
-          warning="no real argon; an example"),
+          warning="real argon: an example"),
 )  # fmt: skip
 
 
