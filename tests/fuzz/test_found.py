@@ -18,6 +18,7 @@ from acepot.basis.selection import basis_size
 from acepot.basis.spec import BasisSpec
 from acepot.basis.species import SYMBOLS
 from acepot.errors import InputError, ModelFileError
+from acepot.friction.evaluator import FrictionEvaluator
 from acepot.io import modelfile
 from acepot.io.pace.read import read_pace
 from acepot.lowering import lower
@@ -189,3 +190,29 @@ def test_a_compressed_file_holds_at_most_so_many_times_its_size(tmp_path):
     plain = seeds()["yace"]["density"]
     path.write_bytes(lzma.compress(plain))
     assert read_pace(path).numbers == (8, 14)
+
+
+@pytest.mark.parametrize("evaluator", ["native", "reference"])
+def test_energies_whose_sum_would_overflow_are_an_error(evaluator):
+    """Each was finite, so that the total was infinite without a word."""
+    model = modelfile.load(seeds()["acepot"]["linear"])
+    huge = replace(model, e0=np.full(len(model.e0), 1.6e308))
+    numbers = np.resize(model.numbers, 2)
+    pair = acepot.Structure(numbers, [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    with pytest.raises(InputError, match="finite"):
+        acepot.Potential(huge, evaluator).compute(pair)
+    fine = replace(model, e0=np.full(len(model.e0), 1e290))
+    assert acepot.Potential(fine, evaluator).compute(pair).energy == pytest.approx(2e290)
+
+
+def test_friction_that_overflows_is_an_error():
+    """The noise of an atom was finite, and its square was not."""
+    model = modelfile.load(seeds()["models"]["friction"])
+    part = next(one for one in model.parts if one.sites is not None)
+    c = tuple(1e200 * np.asarray(one) for one in part.sites.coefficients)
+    huge = replace(model, parts=(replace(part, sites=replace(part.sites, coefficients=c)),))
+    places = [[0.0, 0.0, 0.0], [0.0, 0.3, 2.0], [1.8, 0.2, 0.1]]
+    one = acepot.Structure(np.resize(model.numbers, 3), places)
+    assert np.isfinite(FrictionEvaluator(model, threads=1).gamma(one)).all()
+    with pytest.raises(InputError, match="its numbers are not finite"):
+        FrictionEvaluator(huge, threads=1).gamma(one)

@@ -292,3 +292,19 @@ def test_settings_that_cannot_be_are_refused():
     bare = CouplingSettings("on-site", "vector", "free")
     with pytest.raises(InputError, match="raise its degree"):
         empty_part(bare, ["Cu"])
+
+
+def test_tensors_of_atoms_that_no_bond_reaches_are_taken():
+    """They have no rows, which was a traceback; what no block can reach is in the objective."""
+    chosen = small("pair-wise", "vector", "conserved")
+    near, far = ([[0.0, 0.0, 0.0], [0.0, 0.0, r]] for r in (1.5, 9.0))
+    axis = np.diag([0.0, 0.0, 1.0])
+    tensor = np.block([[axis, -axis], [-axis, axis]])
+    data = [
+        FrictionData(Structure([1, 1], places, name=f"{k}"), scale * tensor, np.arange(2))
+        for k, (places, scale) in enumerate(((near, 0.3), (far, 0.0), (near, 0.3)))
+    ]
+    fit = fit_friction(
+        data, FrictionSettings(couplings=(replace(chosen, acts_on=("H",)),), starts=1)
+    )
+    assert errors_of(fit.model, data[:1]).relative < 0.1
