@@ -2,7 +2,7 @@
 
 Files are untrusted: a few kB may describe tables or couplings of many GB. Every reader knows,
 before it spends anything, how much a file would take, and refuses what is beyond its limit. Limits
-are far above what sound files need; `ACEPOT_BUDGET` in the environment multiplies all of them.
+are above what sound files need; `ACEPOT_BUDGET` in the environment multiplies all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from acepot.errors import InputError
 __all__ = ["MORE", "allowed"]
 
 _VARIABLE = "ACEPOT_BUDGET"
-#: The end of every refusal.
+#: The end of a refusal.
 MORE = f"if you trust it, {_VARIABLE}=10 in the environment allows ten times as much"
 _MOST = 1e6
 

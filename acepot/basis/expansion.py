@@ -153,7 +153,8 @@ class Assembly:
             InputError: they are more than so many functions may have.
         """
         self._products += products
-        if self._products > allowed(_PRODUCTS + _PRODUCTS_EACH * len(self.labels)):
+        most = _PRODUCTS + _PRODUCTS_EACH * len(self.labels)
+        if self._products > most and self._products > allowed(most):  # asked of every function
             raise InputError(
                 f"basis: the first {len(self.labels) + 1} functions take {self._products:.1e} "
                 "products; lower max_l or the order, or leave out the canonical formulation; "

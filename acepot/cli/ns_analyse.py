@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     potential = None if options.quench is None else Potential(load(options.quench))
     analysis = analyse(options.folders, choices, potential, say=show)
     with publishing(out, _FILES, show, what="analysis") as files:
-        write(analysis, files.file(_FILES[-1]).parent)
+        write(analysis, files.file("analysis.json").parent)
         if not options.no_plots:
             draw_curves(analysis, files.file("curves.png"))
             draw_diagram(analysis, files.file("diagram.png"))

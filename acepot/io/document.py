@@ -21,6 +21,10 @@ HUGE = 1e100
 Key = str | tuple[str, ...]
 
 
+#: Most digits of a whole number, with its sign.
+_DIGITS = 20
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """A value of a document and the way to it; numbers as JSON has them.
@@ -127,19 +131,18 @@ class WordItem(Item):
 
     @staticmethod
     def _real(value: Any) -> float:
-        return _number(float, value)
+        if not isinstance(value, str) or not value.isascii() or "_" in value:
+            return math.nan  # float reads 1_000 and digits of other scripts
+        try:
+            return float(value)
+        except ValueError:
+            return math.nan
 
     @staticmethod
     def _whole(value: Any) -> float:
-        return _number(int, value)
-
-
-def _number(kind: type[float], word: Any) -> float:
-    """A number that is written out, NaN for anything else."""
-    try:
-        return kind(word)
-    except (ValueError, TypeError):
-        return math.nan
+        if not isinstance(value, str) or not value.isascii() or len(value) > _DIGITS:
+            return math.nan
+        return int(value) if value.removeprefix("-").isdecimal() else math.nan
 
 
 def shown(key: Key | int) -> str:

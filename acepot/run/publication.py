@@ -40,7 +40,7 @@ class Publication:
     ) -> None:
         self._folder, self._waiting, self._names = folder, waiting, names
         if (listed := self._listed()) is not None:
-            say(f"{folder}: the files of a fit that had ended meanwhile are put in place")
+            say(f"{folder}: the files of a run that was ended meanwhile are put in place")
             self._move(listed)
         shutil.rmtree(waiting, ignore_errors=True)
         for name in names:  # what was being written when a process of an earlier version ended

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import re
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -216,3 +217,23 @@ def test_friction_that_overflows_is_an_error():
     assert np.isfinite(FrictionEvaluator(model, threads=1).gamma(one)).all()
     with pytest.raises(InputError, match="its numbers are not finite"):
         FrictionEvaluator(huge, threads=1).gamma(one)
+
+
+@pytest.mark.parametrize("word", ["0_0", "+0", "\uff10", "0x0", "0.0", "0" * 30, "\u0660"])
+def test_whole_numbers_of_yace_are_plain_decimal_digits(tmp_path, word):
+    text = seeds()["yace"]["density"].decode()
+    changed = re.sub(r"ls: \[\s*0\b", f"ls: [{word}", text, count=1)
+    assert changed != text
+    (tmp_path / "m.yace").write_text(changed, encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"ls\[0\]: expected an integer"):
+        read_pace(tmp_path / "m.yace")
+
+
+@pytest.mark.parametrize("word", ["1_0.5", "\uff11.5", "1.\u0665"])
+def test_numbers_of_yace_are_ascii(tmp_path, word):
+    text = seeds()["yace"]["density"].decode()
+    changed = re.sub(r"ctildes: \[[^,\]]+", f"ctildes: [{word}", text, count=1)
+    assert changed != text
+    (tmp_path / "m.yace").write_text(changed, encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"ctildes\[0\]: expected a"):
+        read_pace(tmp_path / "m.yace")
