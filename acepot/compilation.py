@@ -169,7 +169,9 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", os.defpath)]))
 
 
-def build_with_cmake(source: Path, scratch: Path, definitions: list[str], what: str) -> None:
+def build_with_cmake(
+    source: Path, scratch: Path, definitions: list[str], what: str, target: str = "all"
+) -> None:
     """Configure and build a CMake project.
 
     Args:
@@ -177,6 +179,7 @@ def build_with_cmake(source: Path, scratch: Path, definitions: list[str], what: 
         scratch: folder to build in.
         definitions: `-DNAME=VALUE`.
         what: its name for people.
+        target: to build: "all", or "install".
 
     Raises:
         MissingDependency: no CMake, no compiler, or it does not compile.
@@ -187,7 +190,7 @@ def build_with_cmake(source: Path, scratch: Path, definitions: list[str], what: 
     make = [cmake, "-S", str(source), "-B", str(scratch), *definitions]
     if ninja := program("ninja"):
         make += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-    for command in (make, [cmake, "--build", str(scratch)]):
+    for command in (make, [cmake, "--build", str(scratch), "--target", target]):
         try:
             subprocess.check_output(command, stderr=subprocess.STDOUT, text=True, errors="replace")
         except subprocess.CalledProcessError as error:

@@ -129,7 +129,7 @@ class Run:
     batch: int = 32
     seed: int = 0
     shape_rounds: int = 1000
-    tries: int = 1000
+    tries: int = 20_000
     threads: int | None = None
 
     def __post_init__(self) -> None:

@@ -102,7 +102,7 @@ class Settings:
     tuning: Tuning = field(default_factory=Tuning)
     exchange: Exchange = field(default_factory=Exchange)
     shape_rounds: int = 1000
-    tries: int = 1000
+    tries: int = 20_000
 
     def __post_init__(self) -> None:
         if self.walkers < 2:

@@ -29,7 +29,7 @@ nitpicky = False
 suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
 #: Where pages of other folders are in this site.
-ENGINES = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
+ENGINES = ("ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace", "kim_ace")
 
 
 def _pages(into: Path) -> None:

@@ -22,7 +22,7 @@ from acepot.cli import main
 from acepot.md import engines
 
 ROOT = Path(__file__).parents[2]
-ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace")
+ADAPTERS = ("torch_ace", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "kim_ace")
 
 #: From the ground up: a module imports only from rows below its own, or from its own package.
 #: A name stands for the module and, if it is a package, for what is in it.
@@ -72,6 +72,7 @@ BY_NAME = {
 #: What some adapters see beyond the public library.
 FOR_ADAPTERS = {
     "lammps_ace": ("acepot.compilation",),
+    "kim_ace": ("acepot.compilation", "acepot.conversion"),
     "torch_ace": ("acepot.compilation", "acepot.conversion", "acepot.evaluate.torch.module"),
     "openmm_ace": (
         "acepot.evaluate.torch.module",

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md")) + [
     p for p in [ROOT / "README.md", ROOT / "ase_ace" / "README.md"] if p.exists()
 ]
-PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace")
+PACKAGES = ("acepot", "ase_ace", "openmm_ace", "ipi_driver", "lammps_ace", "torch_ace", "kim_ace")
 #: Every page of the repository, for its links.
 ALL_PAGES = sorted({*PAGES, *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")})
 FIT_TOML, MD_TOML, NS_TOML, HAL_TOML, HAMILTONIAN_TOML = (
