@@ -40,7 +40,8 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The documentation as a site, in build/site; a warning is an error.
+# The documentation as a site, in build/site, with what the examples print and draw (five minutes,
+# the first time); a warning is an error.
 site: $(VENV)/dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs/site build/site
 

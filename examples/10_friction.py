@@ -89,7 +89,7 @@ r0 = 4.0
 """,
     encoding="utf-8",
 )
-if main(["friction", "fit", "friction.toml", "--out", "friction", "--no-plots"]):
+if main(["friction", "fit", "friction.toml", "--out", "friction"]):
     raise SystemExit(1)
 
 thermostat = FrictionThermostat(acepot.load("friction/model.acepot", acepot.FrictionModel))

