@@ -13,19 +13,22 @@ cells: where the charges add up to 0 it says nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import erfc
 
 from acepot.errors import InputError
-from acepot.evaluate.extension import edges
+from acepot.evaluate.extension import extension
 from acepot.evaluate.protocol import Floats, Ints
 from acepot.structure import Structure
 from acepot.units import COULOMB
 
-__all__ = ["Ewald", "Pairs", "half_space", "splitting"]
+__all__ = ["Ewald", "Pairs", "half_space", "refusing", "splitting"]
+
+_Made = TypeVar("_Made")
 
 _PI = float(np.sqrt(np.pi))
 #: What is left out of either sum, as a part of its largest term.
@@ -220,35 +223,57 @@ class Pairs:
         sigma: σ in Å.
         accuracy: what the error functions have left where pairs end.
 
-    Attributes:
-        first, second: the atoms, shape (P,).
-        vector: from first to second in Å, shape (P, 3).
-        value: in 1/Å, shape (P,).
-        slope: its derivative by r over r, in 1/Å³.
+    Raises:
+        InputError: coinciding atoms, or more pairs than any matter has.
     """
 
     def __init__(self, structure: Structure, widths: Floats, sigma: float, accuracy: float) -> None:
         self._n = len(structure)
-        every, species = np.unique(widths, return_inverse=True)
+        every, kinds = np.unique(widths, return_inverse=True)
         gamma = np.sqrt(2 * (every[:, None] ** 2 + every**2))
         reach = np.sqrt(-np.log(accuracy)) * np.maximum(gamma, 2 * sigma)
         reach[np.isclose(gamma, 2 * sigma, rtol=1e-15, atol=0)] = 0.0
-        (first, second, reverse), _, vector = edges(structure, species.astype(np.int64), reach)
-        once = np.arange(len(reverse)) < reverse
-        self.first: Ints = first[once]
-        self.second: Ints = second[once]
-        self.vector: Floats = vector[once]
-        r = np.sqrt(np.einsum("px,px->p", self.vector, self.vector))
-        wide = gamma[species[self.first], species[self.second]]
-        self.value = (erfc(r / (2 * sigma)) - _complement(r, wide)) / r
-        bells = _bell(r, wide) - _bell(r, np.full(len(r), 2 * sigma))
-        self.slope = (bells - self.value) / r**2
+        self._widest = max(float(gamma.max(initial=0.0)), 2 * sigma)
+        self._native = refusing(
+            extension().ScreenedPairs, structure.positions, kinds.astype(np.int32), every,
+            structure.cell, np.linalg.inv(structure.cell), reach, sigma,
+        )  # fmt: skip
+
+    def within(self, accuracy: float) -> Pairs:
+        """The nearest of these pairs: those of a lower accuracy."""
+        near = copy(self)
+        near.__dict__.pop("_arrays", None)
+        near._native = self._native.within(self._widest * float(np.sqrt(-np.log(accuracy))))
+        return near
 
     @cached_property
-    def sparse(self) -> csr_array:
-        """The values as a matrix, shape (n, n)."""
-        upper = csr_array((self.value, (self.first, self.second)), shape=(self._n, self._n))
-        return upper + upper.T
+    def _arrays(self) -> tuple[Ints, Floats, Floats, Floats]:
+        """Atoms (2, P), vectors (P, 3) in Å, values in 1/Å and slopes in 1/Å³ (P,)."""
+        made: tuple[Ints, Floats, Floats, Floats] = self._native.arrays()
+        return made
+
+    @property
+    def vector(self) -> Floats:
+        """From first to second atom in Å, shape (P, 3)."""
+        return self._arrays[1]
+
+    @property
+    def value(self) -> Floats:
+        """In 1/Å, shape (P,)."""
+        return self._arrays[2]
+
+    @property
+    def slope(self) -> Floats:
+        """The derivative by r over r, in 1/Å³, shape (P,)."""
+        return self._arrays[3]
+
+    def product(self, charges: Floats) -> Floats:
+        """Sums of the values times the charge of the other atom, shape (n,).
+
+        Args:
+            charges: q in e, shape (n,).
+        """
+        return np.asarray(self._native.product(np.ascontiguousarray(charges)))
 
     def dense(self, values: Floats, sign: float = 1.0) -> Floats:
         """Sums of numbers of pairs by their two atoms, shape (n, n).
@@ -257,30 +282,24 @@ class Pairs:
             values: of the pairs, shape (P,).
             sign: of the number of the same pair seen from its other end.
         """
-        n = self._n
-        place = self.first * n + self.second
-        once = np.asarray(np.bincount(place, values, minlength=n * n), dtype=float).reshape(n, n)
+        n, (first, second) = self._n, self._arrays[0]
+        once = np.asarray(np.bincount(first * n + second, values, minlength=n * n), dtype=float)
+        once = once.reshape(n, n)
         return np.asarray(once + sign * once.T)
 
     def pull(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
         """As `Interaction.pull`, over k_e."""
-        i, j = self.first, self.second
-        along = (left[i] * right[j] + right[i] * left[j]) * self.slope
-        pulled = along[:, None] * self.vector
-        forces = np.empty((self._n, 3))
-        for x in range(3):
-            forces[:, x] = np.bincount(i, pulled[:, x], minlength=self._n)
-            forces[:, x] -= np.bincount(j, pulled[:, x], minlength=self._n)
-        return forces, -pulled.T @ self.vector
+        forces, virial = self._native.pull(np.ascontiguousarray(left), np.ascontiguousarray(right))
+        return forces, virial
 
 
-def _complement(r: Floats, gamma: Floats) -> Floats:
-    """erfc(r/γ), 0 for points."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(erfc(r / gamma))
+def refusing(make: Callable[..., _Made], *numbers: object) -> _Made:
+    """What the compiled library makes of numbers.
 
-
-def _bell(r: Floats, gamma: Floats) -> Floats:
-    """The derivative of erf(r/γ) by r, 0 for points."""
-    safe = np.where(gamma > 0, gamma, 1.0)
-    return np.where(gamma > 0, 2 / (_PI * safe) * np.exp(-((r / safe) ** 2)), 0.0)
+    Raises:
+        InputError: it refuses them, as coinciding atoms.
+    """
+    try:
+        return make(*numbers)
+    except ValueError as error:
+        raise InputError(str(error)) from None

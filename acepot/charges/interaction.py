@@ -15,19 +15,15 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from scipy.special import erf
 
-from acepot.charges.ewald import Ewald
+from acepot.charges.ewald import Ewald, refusing
 from acepot.errors import InputError
+from acepot.evaluate.extension import extension
 from acepot.evaluate.protocol import Floats
 from acepot.structure import Structure
 from acepot.units import COULOMB
 
 __all__ = ["Interaction", "interaction"]
-
-_PI = float(np.sqrt(np.pi))
-#: Distance in units of γ below which erf(x)/x is given by its series.
-_NEAR = 1e-2
 
 
 class Interaction(Protocol):
@@ -102,64 +98,38 @@ class Isolated:
     """
 
     def __init__(self, positions: Floats, widths: Floats) -> None:
-        self._n, self._widths = len(positions), widths
-        self._pairs = i, j = np.triu_indices(self._n, 1)
-        self._vector = positions[i] - positions[j]
-        r = np.sqrt(np.einsum("px,px->p", self._vector, self._vector))
-        gamma = np.sqrt(2 * (widths[i] ** 2 + widths[j] ** 2))
-        if (r + gamma <= 0).any():
-            raise InputError("positions: expected points at different places")
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            x = r / gamma  # infinite for points
-            value = erf(x) / r
-            bell = np.where(gamma > 0, 2 / (_PI * gamma) * np.exp(-(x**2)), 0.0)
-            slope = (bell - value) / r**2  # (dA/dr)/r
-        near = x < _NEAR
-        g, y = gamma[near], x[near] ** 2
-        value[near] = 2 / (_PI * g) * (1 - y / 3 + y**2 / 10)
-        slope[near] = 4 / (_PI * g**3) * (-1 / 3 + y / 5 - y**2 / 14)
-        self._value, self._slope = COULOMB * value, COULOMB * slope
+        self._places = np.ascontiguousarray(positions, dtype=float)
+        self._widths = np.ascontiguousarray(widths, dtype=float)
+        made: Floats = refusing(extension().gaussian_matrix, self._places, self._widths)
+        made *= COULOMB
+        self._matrix = made
 
-    def _square(self, values: Floats) -> Floats:
-        """Numbers of pairs in the upper triangle, shape (n, n)."""
-        made = np.zeros((self._n, self._n))
-        made[self._pairs] = values
-        return made
-
-    @cached_property
+    @property
     def matrix(self) -> Floats:
         """As `Interaction`."""
-        made = self._square(self._value)
-        made += made.T
-        own = np.zeros(self._n)
-        np.divide(COULOMB, self._widths * _PI, out=own, where=self._widths > 0)
-        made[np.diag_indices(self._n)] = own
+        return self._matrix
+
+    @cached_property
+    def _slopes(self) -> Floats:
+        """(dA/dr)/r of all pairs, shape (n, n), in eV/(e² Å²)."""
+        made: Floats = refusing(extension().gaussian_slopes, self._places, self._widths)
+        made *= COULOMB
         return made
 
     def pull(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
         """As `Interaction`."""
-        i, j = self._pairs
-        both = self._slope * (left[i] * right[j] + right[i] * left[j])
-        mine = both[:, None] * self._vector
-        forces = np.empty((self._n, 3))
-        for x in range(3):
-            forces[:, x] = np.bincount(j, mine[:, x], minlength=self._n)
-            forces[:, x] -= np.bincount(i, mine[:, x], minlength=self._n)
-        return forces, -mine.T @ self._vector
+        forces, virial = refusing(
+            extension().gaussian_pull, self._places, self._widths,
+            np.ascontiguousarray(left), np.ascontiguousarray(right),
+        )  # fmt: skip
+        return COULOMB * forces, COULOMB * virial
 
     def gradient(self) -> Floats:
         """As `Interaction`."""
-        made = np.empty((self._n, 3, self._n))
-        for x in range(3):
-            upper = self._square(self._slope * self._vector[:, x])
-            made[:, x] = upper - upper.T
-        return made
+        between = self._places[:, :, None] - self._places.T
+        return np.asarray(self._slopes[:, None] * between)
 
     def strain(self) -> Floats:
         """As `Interaction`."""
-        made = np.empty((3, 3, self._n, self._n))
-        for x in range(3):
-            for y in range(x, 3):
-                upper = self._square(self._slope * self._vector[:, x] * self._vector[:, y])
-                made[x, y] = made[y, x] = upper + upper.T
-        return made
+        between = self._places.T[:, :, None] - self._places.T[:, None]
+        return np.asarray(between[:, None] * between * self._slopes)

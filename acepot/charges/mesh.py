@@ -12,15 +12,17 @@ conservation of energy. The pairs, and σ, are those of `ewald`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, factorial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.sparse import csr_array
 
-from acepot.charges.ewald import Pairs
+from acepot.charges.ewald import Pairs, refusing
 from acepot.errors import InputError
+from acepot.evaluate.extension import extension
 from acepot.evaluate.protocol import Floats
 from acepot.run.memory import free_memory
 from acepot.structure import Structure
@@ -33,10 +35,10 @@ _PI = float(np.sqrt(np.pi))
 ORDER, SPACING, ACCURACY = 8, 0.5, 1e-10
 #: σ in Å: pairs then end where the lists of the models do, or a little beyond.
 SIGMA = 1.2
-#: Bytes of a number of a spline while it is made: itself, where it belongs, and copies.
-_EACH = 40
-#: Points of a mesh: 2 GB.
-_MOST = 2**28
+#: Bytes of an atom's splines over their order: six numbers, and as much for the pairs it has.
+_EACH = 100
+#: Points of a mesh: 2 GB; of one whose waves are kept for the next structure: 40 MB.
+_MOST, _KEPT = 2**28, 2**20
 
 
 class Mesh:
@@ -79,8 +81,12 @@ class Mesh:
             )
         self._shape = tuple(fft.next_fast_len(int(m), real=True) for m in wanted)
         self._inverse = inverse
-        self._spread(structure.positions @ inverse)
-        self._influence(inverse)
+        self._splines = refusing(
+            extension().MeshSplines, structure.positions @ inverse,
+            np.array(self._shape, dtype=np.int32), order,
+        )  # fmt: skip
+        make = _influence if float(np.prod(wanted)) <= _KEPT else _influence.__wrapped__
+        self._waves = make(self._shape, inverse.tobytes(), self._volume, sigma, order)
         self.pairs = Pairs(structure, widths, sigma, ACCURACY) if pairs is None else pairs
         own = np.divide(1, widths * _PI, out=np.zeros(self._n), where=widths > 0)
         self._own = own - 1 / (sigma * _PI)
@@ -88,7 +94,7 @@ class Mesh:
 
     def _check_memory(self) -> None:
         """Refuse more atoms than there is memory for their splines."""
-        needed, free = self._n * self._order**3 * _EACH, free_memory()
+        needed, free = self._n * self._order * _EACH, free_memory()
         if free is not None and needed > free:
             raise InputError(
                 f"charges of {self._n} atoms: expected {needed / 1e9:.1f} GB of free memory, got "
@@ -100,51 +106,14 @@ class Mesh:
         """A_ii but for what images of the atom have, in eV/e², shape (n,)."""
         return COULOMB * (self._own + 1 / (self._sigma * _PI))
 
-    def _spread(self, fractional: Floats) -> None:
-        """Splines of every atom on the mesh, as a sparse matrix (n, points)."""
-        p, shape = self._order, np.array(self._shape)
-        place = (fractional - np.floor(fractional)) * shape
-        base = np.floor(place).astype(np.int64)
-        self._weights, self._slopes = _splines(place - base, p)  # [n, x, p]
-        points = (base[:, :, None] - np.arange(p)) % shape[:, None]
-        self._points = points
-        flat = (points[:, 0, :, None, None] * shape[1] + points[:, 1, None, :, None]) * shape[
-            2
-        ] + points[:, 2, None, None, :]
-        w = self._weights
-        value = w[:, 0, :, None, None] * w[:, 1, None, :, None] * w[:, 2, None, None, :]
-        each = np.arange(self._n + 1) * p**3
-        self._splines = csr_array(
-            (value.ravel(), flat.ravel().astype(np.int32), each),
-            shape=(self._n, int(np.prod(shape))),
-        )
-        self._back = self._splines.T  # a view: the same numbers by columns
-
-    def _influence(self, inverse: Floats) -> None:
-        """4π exp(-k²σ²)/(k² V), and the same with the splines taken out, on half of the mesh."""
-        p = self._order
-        counts = [fft.fftfreq(m, 1 / m) for m in self._shape[:2]]
-        counts.append(fft.rfftfreq(self._shape[2], 1 / self._shape[2]))
-        h = np.meshgrid(*counts, indexing="ij")
-        self._k = [2 * np.pi * sum(h[a] * inverse[x, a] for a in range(3)) for x in range(3)]
-        square = self._k[0] ** 2 + self._k[1] ** 2 + self._k[2] ** 2
-        square[0, 0, 0] = 1.0
-        plain = 4 * np.pi / self._volume * np.exp(-square * self._sigma**2) / square
-        plain[0, 0, 0] = 0.0
-        for axis, (count, m) in enumerate(zip(counts, self._shape, strict=True)):
-            own = np.sinc(count / m) ** (2 * p)
-            shape = [1, 1, 1]
-            shape[axis] = len(count)
-            plain *= (own / _aliases(count / m, p) ** 2).reshape(shape)
-        self._kernel, self._square_k = plain, square
-
     def _potential(self, charges: Floats) -> tuple[NDArray[np.complex128], Floats]:
         """The waves of the charges, and their smooth potential on the mesh over k_e."""
-        mesh = (self._back @ charges).reshape(self._shape)
+        mesh = self._splines.spread(np.ascontiguousarray(charges))
         waves = fft.rfftn(mesh, workers=self._threads)
-        count = float(np.prod(self._shape))
-        back = fft.irfftn(waves * self._kernel, self._shape, workers=self._threads)
-        return waves, back * count
+        back = fft.irfftn(
+            waves * self._waves.kernel, self._shape, norm="forward", workers=self._threads
+        )
+        return waves, back
 
     def product(self, charges: Floats) -> Floats:
         """A q in eV/e.
@@ -153,9 +122,8 @@ class Mesh:
             charges: q in e, shape (n,).
         """
         _, potential = self._potential(charges)
-        found = (
-            self._splines @ potential.ravel() + self.pairs.sparse @ charges + self._own * charges
-        )
+        found = self._splines.gather(potential) + self.pairs.product(charges)
+        found += self._own * charges
         found += self._square * charges.sum() + float(self._square @ charges)
         return COULOMB * np.asarray(found)
 
@@ -169,15 +137,8 @@ class Mesh:
             Forces in eV/Å, shape (n, 3), and virial in eV, shape (3, 3).
         """
         waves, potential = self._potential(charges)
-        shape = np.array(self._shape)
-        p = self._points
-        local = potential[p[:, 0, :, None, None], p[:, 1, None, :, None], p[:, 2, None, None, :]]
-        slopes = np.empty((self._n, 3))
-        for axis in range(3):
-            w = [self._slopes[:, x] if x == axis else self._weights[:, x] for x in range(3)]
-            last = np.einsum("iabc,ic->iab", local, w[2])
-            slopes[:, axis] = np.einsum("iab,ib,ia->i", last, w[1], w[0], optimize=True)
-        forces = -charges[:, None] * ((slopes * shape) @ self._inverse.T)
+        slopes = self._splines.gather_slopes(potential)
+        forces = -charges[:, None] * (slopes @ self._inverse.T)
         near, virial = self.pairs.pull(charges, charges)
         forces += 0.5 * near
         virial *= 0.5
@@ -188,38 +149,57 @@ class Mesh:
 
     def _strained(self, waves: NDArray[np.complex128]) -> Floats:
         """The virial of the smooth part over k_e."""
-        size = self._kernel * (waves.real**2 + waves.imag**2)
+        own = self._waves
+        size = own.kernel * (waves.real**2 + waves.imag**2)
         size[:, :, 1:] *= 2.0  # both halves
         if self._shape[2] % 2 == 0:
             size[:, :, -1] *= 0.5
         energy = 0.5 * float(size.sum())
-        factor = 2 / self._square_k + 2 * self._sigma**2
+        factor = 2 / own.square + 2 * self._sigma**2
         size *= factor
         made = np.empty((3, 3))
         for a in range(3):
             for b in range(a, 3):
                 made[a, b] = made[b, a] = -0.5 * float(
-                    np.einsum("abc,abc,abc->", size, self._k[a], self._k[b], optimize=True)
+                    np.einsum("abc,abc,abc->", size, own.k[a], own.k[b], optimize=True)
                 )
         return made + energy * np.eye(3)
 
 
-def _splines(rest: Floats, order: int) -> tuple[Floats, Floats]:
-    """M_p(u + t), t = 0 … p - 1, of numbers 0 <= u < 1, and their derivatives by u.
+@dataclass(frozen=True, eq=False)
+class _Waves:
+    """Half of the waves of a mesh.
 
-    Returns:
-        Both of shape (..., p).
+    Args:
+        k: components along x, y and z in 1/Å.
+        square: k², 1 where k is 0.
+        kernel: 4π exp(-k²σ²)/(k² V) with the splines taken out.
     """
-    lower = np.zeros((*rest.shape, order))
-    lower[..., 0] = 1.0  # M_1
-    t = np.arange(order)
-    u = rest[..., None] + t
-    for k in range(2, order + 1):
-        shifted = np.concatenate((np.zeros((*rest.shape, 1)), lower[..., :-1]), axis=-1)
-        if k == order:
-            slope = lower - shifted
-        lower = (u * lower + (k - u) * shifted) / (k - 1)
-    return lower, slope
+
+    k: tuple[Floats, ...]
+    square: Floats
+    kernel: Floats
+
+
+@lru_cache(maxsize=2)  # the two meshes of a run whose cell stays
+def _influence(
+    shape: tuple[int, ...], inverse: bytes, volume: float, sigma: float, order: int
+) -> _Waves:
+    lattice = np.frombuffer(inverse).reshape(3, 3)
+    counts = [fft.fftfreq(m, 1 / m) for m in shape[:2]]
+    counts.append(fft.rfftfreq(shape[2], 1 / shape[2]))
+    h = np.meshgrid(*counts, indexing="ij")
+    k = tuple(2 * np.pi * sum(h[a] * lattice[x, a] for a in range(3)) for x in range(3))
+    square = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
+    square[0, 0, 0] = 1.0
+    kernel = 4 * np.pi / volume * np.exp(-square * sigma**2) / square
+    kernel[0, 0, 0] = 0.0
+    for axis, (count, m) in enumerate(zip(counts, shape, strict=True)):
+        own = np.sinc(count / m) ** (2 * order)
+        along = [1, 1, 1]
+        along[axis] = len(count)
+        kernel *= (own / _aliases(count / m, order) ** 2).reshape(along)
+    return _Waves(k, square, kernel)
 
 
 def _aliases(frequency: Floats, order: int) -> Floats:

@@ -17,9 +17,10 @@ endif()
 set(ace_objects "")
 set(ace_instruction_sets "")
 
-# Compiles src/engine and src/rows with these options, and adds the result to ace_objects.
+# Compiles src/engine, src/rows and src/charges with these options, and adds the result to ace_objects.
 function(ace_instruction_set name)
-  add_library(ace_${name} OBJECT src/engine/${name}.cpp src/rows/${name}.cpp)
+  add_library(ace_${name} OBJECT src/engine/${name}.cpp src/rows/${name}.cpp
+              src/charges/${name}.cpp)
   ace_compiled(ace_${name})
   # Whatever the user's flags say: with link-time optimisation objects hold no code yet.
   set_target_properties(ace_${name} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)

@@ -20,12 +20,14 @@ template <class T, int... shape>
 using In = nb::ndarray<const T, nb::shape<shape...>, nb::c_contig, nb::device::cpu>;
 using Out = nb::ndarray<nb::numpy, double>;
 
-// An array that numpy owns, zero at first.
+// An array that numpy owns, zero at first or, if it is filled anyway, anything.
+enum class Contents { zero, anything };
 struct Owned {
-    explicit Owned(std::vector<size_t> dimensions) : shape(std::move(dimensions)) {
+    explicit Owned(std::vector<size_t> dimensions, Contents contents = Contents::zero)
+        : shape(std::move(dimensions)) {
         size_t count = 1;
         for (const size_t n : shape) count *= n;
-        held = std::make_unique<double[]>(count);
+        held.reset(contents == Contents::zero ? new double[count]() : new double[count]);
         data = held.get();
     }
     Out numpy() {

@@ -11,6 +11,7 @@
 #include "ace/errors.hpp"
 #include "ace/evaluator.hpp"
 #include "ace/limits.hpp"
+#include "charges.hpp"
 #include "contacts.hpp"
 #include "edges.hpp"
 #include "evaluator_handle.hpp"
@@ -39,6 +40,28 @@ NB_MODULE(_native, module) {
                nb::arg("least"));
     module.def("edges", &ace::python::edges, nb::arg("positions"), nb::arg("species"),
                nb::arg("cell"), nb::arg("pbc"), nb::arg("inverse"), nb::arg("cutoff"));
+    module.def("gaussian_matrix", &ace::python::gaussians<ace::gaussian_matrix>,
+               nb::arg("positions"), nb::arg("widths"));
+    module.def("gaussian_slopes", &ace::python::gaussians<ace::gaussian_slopes>,
+               nb::arg("positions"), nb::arg("widths"));
+    module.def("gaussian_pull", &ace::python::gaussian_pull, nb::arg("positions"),
+               nb::arg("widths"), nb::arg("left"), nb::arg("right"));
+    nb::class_<ace::python::PairsHandle>(module, "ScreenedPairs")
+        .def(nb::init<ace::python::In<double, -1, 3>, ace::python::In<int32_t, -1>,
+                      ace::python::Line, ace::python::In<double, 3, 3>,
+                      ace::python::In<double, 3, 3>, ace::python::In<double, -1, -1>, double>(),
+             nb::arg("positions"), nb::arg("kinds"), nb::arg("widths"), nb::arg("cell"),
+             nb::arg("inverse"), nb::arg("reach"), nb::arg("sigma"))
+        .def("arrays", &ace::python::PairsHandle::arrays)
+        .def("within", &ace::python::PairsHandle::within, nb::arg("distance"))
+        .def("product", &ace::python::PairsHandle::product, nb::arg("charges"))
+        .def("pull", &ace::python::PairsHandle::pull, nb::arg("left"), nb::arg("right"));
+    nb::class_<ace::python::SplinesHandle>(module, "MeshSplines")
+        .def(nb::init<ace::python::In<double, -1, 3>, ace::python::In<int32_t, 3>, int>(),
+             nb::arg("fractions"), nb::arg("shape"), nb::arg("order"))
+        .def("spread", &ace::python::SplinesHandle::spread, nb::arg("charges"))
+        .def("gather", &ace::python::SplinesHandle::gather, nb::arg("mesh"))
+        .def("gather_slopes", &ace::python::SplinesHandle::gather_slopes, nb::arg("mesh"));
     nb::class_<Handle>(module, "Evaluator")
         .def(nb::init<nb::bytes, const std::string&, const std::string&>(), nb::arg("tables"),
              nb::arg("instruction_set"), nb::arg("precision") = "double")

@@ -41,6 +41,8 @@ __all__ = ["ChargeErrors", "ChargeFit", "errors_of", "fit_charges"]
 _PART = 0.4
 #: How often a step is halved.
 _HALVES = 8
+#: A step this small, as a part of the coefficients, is one of rounding.
+_STILL = 1e-6
 #: Standard deviation of ln s and ln J around where they begin.
 _LOGARITHM = 0.5
 #: Their change in a difference.
@@ -273,7 +275,9 @@ class _Journey:
                 if after <= now:
                     break
             else:
-                if not self.losses:
+                # Charges alone are linear: their minimum may be where it begins.
+                step, whole = (np.linalg.norm(self.gamma * x) for x in (direction, self.at.flat))
+                if not self.losses and step > _STILL * whole:
                     raise ConvergenceError(
                         "charges: no step lowers the loss; begin elsewhere with start, widths or "
                         "hardness"

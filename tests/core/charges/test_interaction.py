@@ -182,7 +182,7 @@ def test_slabs_and_coinciding_points_are_refused():
 
 
 def test_more_atoms_than_memory_are_refused_beforehand(monkeypatch):
-    monkeypatch.setattr("acepot.charges.mesh.free_memory", lambda: 10**6)
+    monkeypatch.setattr("acepot.charges.mesh.free_memory", lambda: 10**4)
     structure = charged.structure(60)
     with pytest.raises(InputError, match=r"charges of 60 atoms: expected 0.0 GB of free memory"):
         Mesh(structure, widths(60))
