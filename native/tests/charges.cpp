@@ -37,9 +37,9 @@ double exact(double r, double gamma) {
 double exact_slope(double r, double gamma) {
     if (gamma == 0) return -1 / (r * r * r);
     const double x = r / gamma;
-    if (x < 0.02)
+    if (x < 0.1)
         return 4 / (root_of_pi * gamma * gamma * gamma) *
-               (-1.0 / 3 + x * x / 5 - std::pow(x, 4) / 14 + std::pow(x, 6) / 54);
+               (-1.0 / 3 + x * x / 5 - std::pow(x, 4) / 14 + std::pow(x, 6) / 54 - std::pow(x, 8) / 264);
     return (2 / (root_of_pi * gamma) * std::exp(-x * x) - std::erf(x) / r) / (r * r);
 }
 
