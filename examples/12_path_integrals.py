@@ -46,7 +46,7 @@ INPUT = """<simulation verbosity='quiet'>
     <motion mode='dynamics'>
       <dynamics mode='nvt'>
         <timestep units='femtosecond'> 0.25 </timestep>
-        <thermostat mode='pile_g'> <tau units='femtosecond'> 20 </tau> </thermostat>
+        <thermostat mode='pile_l'> <tau units='femtosecond'> 20 </tau> </thermostat>
       </dynamics>
     </motion>
   </system>

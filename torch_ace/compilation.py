@@ -52,7 +52,7 @@ def load_operator() -> Path:
         OSError: as `build`, or the file cannot be loaded.
     """
     file = build()
-    if not hasattr(torch.ops.acepot, "evaluate_edges"):
+    if not hasattr(torch.ops.acepot, "committee_edges"):
         torch.ops.load_library(file)
     return file
 

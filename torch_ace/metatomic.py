@@ -30,7 +30,9 @@ Backend = Literal["native", "torch"]
 def atomistic_model(model: Model, backend: Backend = "native") -> AtomisticModel:
     """A model as metatomic's AtomisticModel in eV, Å and float64.
 
-    Its output is `energy`, of systems or of atoms. Engines find forces and stress by autograd.
+    Its output is `energy`, of systems or of atoms; engines find forces and stress by autograd.
+    Models with a committee have `energy_ensemble`, its members' energies, and
+    `energy_uncertainty`, their deviation from the model's.
 
     Args:
         model: a fitted model.
@@ -47,8 +49,11 @@ def atomistic_model(model: Model, backend: Backend = "native") -> AtomisticModel
         edges: NativeModule | AceModule = NativeModule(model)
     else:
         edges = AceModule(Potential(model, threads=1).tables)
+    names = ["energy"]
+    if edges.outputs > 1:
+        names += ["energy_uncertainty", "energy_ensemble"]
     capabilities = ModelCapabilities(
-        outputs={"energy": ModelOutput(unit="eV", sample_kind="atom")},
+        outputs={name: ModelOutput(unit="eV", sample_kind="atom") for name in names},
         atomic_types=[int(z) for z in model.numbers],
         interaction_range=edges.cutoff,
         length_unit="angstrom",

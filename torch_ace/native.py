@@ -25,6 +25,7 @@ class _Kernel(torch.nn.Module):
         self.register_buffer("numbers", torch.tensor(tables.numbers, dtype=torch.int64))
         self.key = hashlib.sha256(data).hexdigest()
         self.cutoff = float(tables.cutoff.max())
+        self.outputs = tables.members
 
 
 class NativeModule(_Kernel):
@@ -39,6 +40,7 @@ class NativeModule(_Kernel):
     Attributes:
         cutoff: the longest cut-off in Å.
         numbers: atomic numbers of the species, shape (S,); `species` below index them.
+        outputs: 1 + number of committee members.
 
     Raises:
         InputError: a model that the native library cannot evaluate.
@@ -68,6 +70,31 @@ class NativeModule(_Kernel):
             vector.detach().contiguous(),
         )
         return energies, gradient
+
+    @torch.jit.export
+    def committee(
+        self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor
+    ) -> Tensor:
+        """Site energies of the model and of the members of its committee.
+
+        Args:
+            species: as `forward`.
+            centre: as `forward`.
+            neighbour: as `forward`.
+            vector: as `forward`.
+
+        Returns:
+            In eV, the model first, shape (outputs, n), detached.
+        """
+        energies: Tensor = torch.ops.acepot.committee_edges(
+            self.tables,
+            self.key,
+            species,
+            centre.contiguous(),
+            neighbour.contiguous(),
+            vector.detach().contiguous(),
+        )
+        return energies
 
 
 class NativeStructureModule(_Kernel):

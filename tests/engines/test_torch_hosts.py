@@ -285,6 +285,61 @@ def test_selected_atoms_have_their_energy_and_its_gradient(
     assert abs(float((slope.numpy() * step).sum()) - difference) < 1e-6 * (1 + abs(difference))
 
 
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_metatomic_has_what_the_committee_says(backend: str, case_named: Callable) -> None:
+    """Of systems, of atoms and of chosen atoms, through metatomic's own checks of outputs."""
+    pytest.importorskip("metatomic.torch")
+    from metatensor.torch import Labels
+    from metatomic.torch import ModelEvaluationOptions, ModelOutput, System
+    from vesin.metatomic import neighbor_lists_for_model
+
+    from torch_ace.metatomic import atomistic_model
+
+    case = case_named("two-elements")
+    structure = case.structures["triclinic"]
+    result = case.compute(structure, committee=True)
+    members = np.array(
+        [
+            Potential(Model(case.model.basis, c[None], case.model.e0)).compute(structure).energies
+            for c in case.model.coefficients[1:]
+        ]
+    )
+    assert result.committee is not None
+    assert members.sum(axis=1) == pytest.approx(result.committee.energies, abs=1e-9)
+    model = atomistic_model(case.model, backend)
+    system = System(
+        torch.tensor(structure.numbers, dtype=torch.int32), torch.tensor(structure.positions),
+        torch.tensor(structure.cell), torch.tensor(structure.pbc),
+    )  # fmt: skip
+    for calculator in neighbor_lists_for_model("angstrom", model, skin=0.0):
+        system.add_neighbor_list(calculator.options, calculator.compute(system))
+
+    def told(kind: str, chosen: list[int] | None) -> dict[str, np.ndarray]:
+        names = ("energy", "energy_uncertainty", "energy_ensemble")
+        outputs = {name: ModelOutput(unit="eV", sample_kind=kind) for name in names}
+        selected = None
+        if chosen is not None:
+            pairs = torch.tensor([[0, i] for i in chosen], dtype=torch.int32)
+            selected = Labels(["system", "atom"], pairs)
+        options = ModelEvaluationOptions("angstrom", outputs, selected)
+        found = model([system], options, check_consistency=True)
+        return {name: found[name].block().values.detach().numpy() for name in names}
+
+    for chosen in (None, [3, 1]):
+        some = slice(None) if chosen is None else chosen
+        e, m = result.energies[some], members[:, some]
+        scale = 1e-10 * (1 + np.abs(m).max())
+        for kind, energy, ensemble in (
+            ("atom", e[:, None], m.T),
+            ("system", e.sum().reshape(1, 1), m.sum(axis=1)[None]),
+        ):
+            found = told(kind, chosen)
+            deviation = np.sqrt(np.mean((ensemble - energy) ** 2, axis=1))
+            np.testing.assert_allclose(found["energy"], energy, atol=scale)
+            np.testing.assert_allclose(found["energy_ensemble"], ensemble, atol=scale)
+            np.testing.assert_allclose(found["energy_uncertainty"][:, 0], deviation, atol=scale)
+
+
 IPI = """
 <simulation verbosity='quiet' safe_stride='1000'>
   <output prefix='m'> <properties filename='out'> [ potential{{electronvolt}}, pressure_cv ]

@@ -152,46 +152,79 @@ std::string of_edges(const std::string& message, int64_t n, int64_t count, const
            std::to_string(to[shortest]) + ")";
 }
 
+// Edges in any order as the library's list. Every neighbour is a point of its own, seen from the
+// origin: the force on it is that edge's derivative.
+struct EdgeList {
+    int64_t n, count;
+    const int64_t *from, *to;
+    const double* apart;
+    std::vector<int32_t> species, neighbours;
+    std::vector<int64_t> first, place;
+    std::vector<double> positions;
+
+    EdgeList(const Tensor& kinds, const Tensor& centre, const Tensor& neighbour,
+             const Tensor& vector)
+        : n(kinds.numel()), count(centre.numel()) {
+        from = elements<int64_t>(centre, ScalarType::Long, {count}, "centre");
+        to = elements<int64_t>(neighbour, ScalarType::Long, {count}, "neighbour");
+        apart = elements<double>(vector, ScalarType::Double, {count, 3}, "vector");
+        const auto* elements_of = elements<int64_t>(kinds, ScalarType::Long, {n}, "species");
+        require(points() <= std::numeric_limits<int>::max(), "vector: too many edges");
+        species = narrow(elements_of, n);
+        first.assign(n + 1, 0);
+        for (int64_t e = 0; e < count; e++) {
+            require(from[e] >= 0 && from[e] < n && to[e] >= 0 && to[e] < n,
+                    "edge " + std::to_string(e) + ": expected atoms 0 to " +
+                        std::to_string(n - 1) + ", got " + std::to_string(from[e]) + " and " +
+                        std::to_string(to[e]));
+            first[from[e] + 1]++;
+        }
+        for (int64_t i = 0; i < n; i++) first[i + 1] += first[i];
+        std::vector<int64_t> next(first.begin(), first.end() - 1);
+        place.resize(count);
+        neighbours.resize(count);
+        positions.assign(3 * points(), 0.0);
+        species.resize(points());
+        for (int64_t e = 0; e < count; e++) {
+            const int64_t k = place[e] = next[from[e]]++;
+            neighbours[k] = static_cast<int32_t>(n + k);
+            species[n + k] = species[to[e]];
+            std::copy_n(apart + 3 * e, 3, &positions[3 * (n + k)]);
+        }
+    }
+    int64_t points() const { return n + count; }
+    // Energies [outputs][n], forces [outputs][points][3] or null.
+    void evaluate(ace_evaluator* evaluator, int outputs, double* energies, double* forces) const {
+        if (ace_evaluate_list(evaluator, static_cast<int>(n), static_cast<int>(points()),
+                              positions.data(), species.data(), first.data(), neighbours.data(),
+                              threads(n), outputs, energies, forces, nullptr) != 0)
+            require(false, of_edges(ace_last_error(), n, count, from, to, apart));
+    }
+};
+
 // Site energies [n] in eV and their derivatives [E, 3] by the vectors from centres to neighbours,
-// in eV/A, for edges in any order. Every neighbour is a point of its own, seen from the origin:
-// the force on it is that edge's derivative.
+// in eV/A, for edges in any order.
 std::tuple<Tensor, Tensor> evaluate_edges(Tensor tables, std::string key, Tensor species,
                                           Tensor centre, Tensor neighbour, Tensor vector) {
-    const int64_t n = species.numel(), count = centre.numel(), points = n + count;
-    const auto* from = elements<int64_t>(centre, ScalarType::Long, {count}, "centre");
-    const auto* to = elements<int64_t>(neighbour, ScalarType::Long, {count}, "neighbour");
-    const auto* apart = elements<double>(vector, ScalarType::Double, {count, 3}, "vector");
-    const auto* elements_of = elements<int64_t>(species, ScalarType::Long, {n}, "species");
-    require(points <= std::numeric_limits<int>::max(), "vector: too many edges");
-    std::vector<int32_t> indices = narrow(elements_of, n);
-    std::vector<int64_t> first(n + 1, 0);
-    for (int64_t e = 0; e < count; e++) {
-        require(from[e] >= 0 && from[e] < n && to[e] >= 0 && to[e] < n,
-                "edge " + std::to_string(e) + ": expected atoms 0 to " + std::to_string(n - 1) +
-                    ", got " + std::to_string(from[e]) + " and " + std::to_string(to[e]));
-        first[from[e] + 1]++;
-    }
-    for (int64_t i = 0; i < n; i++) first[i + 1] += first[i];
-    std::vector<int64_t> next(first.begin(), first.end() - 1), place(count);
-    std::vector<int32_t> neighbours(count);
-    std::vector<double> positions(3 * points, 0.0), forces(3 * points);
-    indices.resize(points);
-    for (int64_t e = 0; e < count; e++) {
-        const int64_t k = place[e] = next[from[e]]++;
-        neighbours[k] = static_cast<int32_t>(n + k);
-        indices[n + k] = indices[to[e]];
-        std::copy_n(apart + 3 * e, 3, &positions[3 * (n + k)]);
-    }
-    const Tensor energies = results(vector, {n}), gradient = results(vector, {count, 3});
-    if (ace_evaluate_list(evaluator(tables, key).get(), static_cast<int>(n),
-                          static_cast<int>(points), positions.data(), indices.data(),
-                          first.data(), neighbours.data(), threads(n), 1, values(energies),
-                          forces.data(), nullptr) != 0)
-        require(false, of_edges(ace_last_error(), n, count, from, to, apart));
+    const EdgeList list(species, centre, neighbour, vector);
+    std::vector<double> forces(3 * list.points());
+    const Tensor energies = results(vector, {list.n}), gradient = results(vector, {list.count, 3});
+    list.evaluate(evaluator(tables, key).get(), 1, values(energies), forces.data());
     double* out = values(gradient);
-    for (int64_t e = 0; e < count; e++)
-        for (int d = 0; d < 3; d++) out[3 * e + d] = -forces[3 * (n + place[e]) + d];
+    for (int64_t e = 0; e < list.count; e++)
+        for (int d = 0; d < 3; d++) out[3 * e + d] = -forces[3 * (list.n + list.place[e]) + d];
     return {energies, gradient};
+}
+
+// Site energies [1 + members, n] in eV of the model and of its committee.
+Tensor committee_edges(Tensor tables, std::string key, Tensor species, Tensor centre,
+                       Tensor neighbour, Tensor vector) {
+    const EdgeList list(species, centre, neighbour, vector);
+    const Evaluator model = evaluator(tables, key);
+    const int outputs = ace_outputs(model.get());
+    const Tensor energies = results(vector, {outputs, list.n});
+    list.evaluate(model.get(), outputs, values(energies), nullptr);
+    return energies;
 }
 
 }  // namespace
@@ -201,9 +234,12 @@ STABLE_TORCH_LIBRARY(acepot, m) {
           "Tensor pbc) -> (Tensor energies, Tensor forces, Tensor virial)");
     m.def("evaluate_edges(Tensor tables, str key, Tensor species, Tensor centre, "
           "Tensor neighbour, Tensor vector) -> (Tensor energies, Tensor gradient)");
+    m.def("committee_edges(Tensor tables, str key, Tensor species, Tensor centre, "
+          "Tensor neighbour, Tensor vector) -> Tensor energies");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(acepot, CPU, m) {
     m.impl("evaluate", TORCH_BOX(&evaluate));
     m.impl("evaluate_edges", TORCH_BOX(&evaluate_edges));
+    m.impl("committee_edges", TORCH_BOX(&committee_edges));
 }

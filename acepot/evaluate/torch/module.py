@@ -64,6 +64,23 @@ class AceModule(EdgeModule):
         return energies[0], gradients[0]
 
     @torch.jit.export
+    def committee(
+        self, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor
+    ) -> Tensor:
+        """Energies of the atoms by the model and by the members of its committee.
+
+        Args:
+            species: as `forward`.
+            centre: as `forward`.
+            neighbour: as `forward`.
+            vector: as `forward`.
+
+        Returns:
+            In eV, E0 included, the model first, shape (outputs, n), detached.
+        """
+        return self.evaluate(self.outputs, species, centre, neighbour, vector)[0].detach()
+
+    @torch.jit.export
     def evaluate(
         self, outputs: int, species: Tensor, centre: Tensor, neighbour: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor]:
