@@ -80,11 +80,14 @@ class Ewald:
             raise InputError("widths: point charges need a splitting σ")
         self._sigma = sigma
         least = float(self._widths.min()) if sigma is None else sigma
-        self._k = half_space(structure, float(np.sqrt(-np.log(accuracy))) / least)
+        self._h = half_space(structure, float(np.sqrt(-np.log(accuracy))) / least)
+        inverse = np.linalg.inv(structure.cell)
+        self._k = 2 * np.pi * self._h @ inverse.T
+        self._fractions = structure.positions @ inverse
         self._square = np.einsum("kx,kx->k", self._k, self._k)
+        self._kept: tuple[Floats, Floats] | None = None  # all waves, where they are few
         # Both halves of the vectors at once.
         self._factor = 8 * np.pi / self._volume / self._square
-        self._positions = structure.positions
         self._pairs = None if sigma is None else Pairs(structure, self._widths, sigma, accuracy)
 
     @property
@@ -98,10 +101,27 @@ class Ewald:
 
     def _waves(self, block: slice) -> tuple[Floats, Floats]:
         """√f w cos k·r and √f w sin k·r, shape (n, vectors)."""
-        phase = self._positions @ self._k[block].T
-        size = np.exp(-0.5 * np.outer(self._smeared**2, self._square[block]))
+        if self._kept is None:
+            made = self._made(block)
+            if len(self._blocks()) > 1:
+                return made
+            self._kept = made
+        return self._kept
+
+    def _made(self, block: slice) -> tuple[Floats, Floats]:
+        """`_waves` from the waves along each reciprocal lattice vector."""
+        h = self._h[block]
+        waves = np.ones((len(self._widths), len(h)), dtype=complex)
+        for axis in range(3):
+            least = int(h[:, axis].min(initial=0))
+            turns = np.arange(least, int(h[:, axis].max(initial=0)) + 1)
+            along = np.exp(2j * np.pi * np.multiply.outer(self._fractions[:, axis], turns))
+            waves *= along[:, h[:, axis] - least]
+        widths, kinds = np.unique(self._smeared, return_inverse=True)
+        size = np.exp(-0.5 * np.outer(widths**2, self._square[block]))
         size *= np.sqrt(self._factor[block])
-        return size * np.cos(phase), size * np.sin(phase)
+        waves *= size[kinds]
+        return np.ascontiguousarray(waves.real), np.ascontiguousarray(waves.imag)
 
     @cached_property
     def matrix(self) -> Floats:
@@ -187,7 +207,7 @@ class Ewald:
         return COULOMB * made
 
 
-def half_space(structure: Structure, longest: float) -> Floats:
+def half_space(structure: Structure, longest: float) -> Ints:
     """Reciprocal vectors up to a length, one of each pair k and -k, without 0.
 
     Args:
@@ -195,7 +215,7 @@ def half_space(structure: Structure, longest: float) -> Floats:
         longest: in 1/Å.
 
     Returns:
-        In 1/Å, shape (m, 3).
+        In units of the reciprocal lattice, shape (m, 3).
 
     Raises:
         InputError: there are too many.
@@ -211,7 +231,7 @@ def half_space(structure: Structure, longest: float) -> Floats:
     h = np.stack([g.ravel() for g in grids], axis=1)
     h = h[len(h) // 2 + 1 :]  # 0 stands in the middle
     k = 2 * np.pi * h @ np.linalg.inv(structure.cell).T
-    return np.asarray(k[np.einsum("kx,kx->k", k, k) <= longest**2])
+    return np.asarray(h[np.einsum("kx,kx->k", k, k) <= longest**2])
 
 
 class Pairs:
