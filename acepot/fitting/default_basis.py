@@ -243,7 +243,7 @@ class _Ladder:
     def __init__(self, spec: BasisSpec, molecular: bool) -> None:
         self._spec = spec
         self._fall = (_FALL_IN_MOLECULES if molecular else _FALL_IN_CRYSTALS)[: spec.order]
-        self._counted: dict[tuple[float, ...], int] = {}
+        self._counted: dict[tuple[int, float], int] = {}
 
     def degrees(self, height: float) -> tuple[float, ...]:
         """The degree of every order; whole numbers, which are easily repeated by hand."""
@@ -267,11 +267,22 @@ class _Ladder:
         return _LEAST + _STEP * steps
 
     def _count(self, degrees: tuple[float, ...]) -> int:
-        if degrees not in self._counted:
-            spec = replace(self._spec, degree=degrees, pair=Pair(degree=0), bonds_once=False)
-            size = basis_size(resolve(spec))["total"]
-            self._counted[degrees] = size // len(spec.elements)
-        return self._counted[degrees]
+        return sum(self._of_order(k, degree) for k, degree in enumerate(degrees, 1))
+
+    def _of_order(self, order: int, degree: float) -> int:
+        """Functions of one order, which degrees of the others do not change."""
+        if (order, degree) not in self._counted:
+            max_n, max_l = (
+                cap[:order] if isinstance(cap, tuple) else cap
+                for cap in (self._spec.max_n, self._spec.max_l)
+            )
+            spec = replace(
+                self._spec, order=order, degree=(1.0,) * (order - 1) + (degree,), max_n=max_n,
+                max_l=max_l, pair=Pair(degree=0), bonds_once=False,
+            )  # fmt: skip
+            size = basis_size(resolve(spec))[f"order {order}"]
+            self._counted[order, degree] = size // len(spec.elements)
+        return self._counted[order, degree]
 
 
 def _shown(degree: Degree | Mapping[str, Degree] | None) -> str:
