@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acepot.basis.species import SYMBOLS
-from acepot.chain.level import Contribution, HeldOut, Level, Place, Quantity, holds
+from acepot.chain.level import Contribution, Level, Place, Quantity, judged
 from acepot.chain.settings import FrictionLevel
 from acepot.errors import InputError
 from acepot.friction.evaluator import FrictionEvaluator
@@ -58,10 +58,8 @@ def friction_level(
         errors.append(_of_atoms(one.of(evaluator.gamma(one.structure)))[known] - given)
         sizes.append(given)
     mean = float(np.concatenate(sizes).mean())
-    scale, held = holds(errors, [np.full(len(e), mean) for e in errors])
-    every = np.concatenate(errors)
-    rmse = float(np.sqrt(np.mean(every**2)))
-    told = HeldOut("friction of atoms", "amu/fs", len(every), rmse, scale, held)
+    sigmas = [np.full(len(e), mean) for e in errors]
+    told = judged("friction of atoms", "amu/fs", errors, sigmas)
     kt = BOLTZMANN * settings.temperature / AMU  # Å² amu/fs²
     made = []
     mine = _by_element(evaluator, place.structure)
@@ -71,7 +69,7 @@ def friction_level(
             continue
         key = f"quantities[kT/γ {name}]"
         own = Contribution(
-            NAME, kt / gamma**2 * rmse, "the error of the friction of atoms, held out", FILE,
+            NAME, kt / gamma**2 * told.rmse, "the error of the friction of atoms, held out", FILE,
             f"{key}.contributions[0].sigma",
         )  # fmt: skip
         size = place.along({by: kt / one[name] for by, one in sides.items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acepot.chain.level import Contribution, HeldOut, Level, Place, Quantity, holds
+from acepot.chain.level import Contribution, Level, Place, Quantity, judged
 from acepot.chain.settings import HamiltonianLevel
 from acepot.errors import InputError
 from acepot.hamiltonian.accuracy import level_errors
@@ -68,11 +68,8 @@ def hamiltonian_level(
     ]  # fmt: skip
     errors = [one.difference[one.within] for one in found]
     sigmas = [one.deviation[one.within] for one in found if one.deviation is not None]
-    scale, held = holds(errors, sigmas)
-    every = np.concatenate(errors)
-    rmse = 1e3 * float(np.sqrt(np.mean(every**2)))
-    told = HeldOut("levels, -10 to 5 eV", "meV", len(every), rmse, scale, held)
-    quantities = _quantities(evaluator, place, scale)
+    told = judged("levels, -10 to 5 eV", "meV", errors, sigmas, 1e3)
+    quantities = _quantities(evaluator, place, told.scale)
     files = {name: digest(name) for name in (settings.model, *_files(settings.test))}
     level = Level(NAME, files, (told,), quantities)
     level.write(

@@ -15,12 +15,11 @@ from acepot.errors import InputError
 from acepot.io.files import replaced
 from acepot.properties.crystals import crystal
 from acepot.structure import Structure
+from acepot.uncertainty.conformal import held, likely_scale
 
-__all__ = ["STATED", "Contribution", "HeldOut", "Level", "Place", "Quantity", "holds", "place"]
+__all__ = ["Contribution", "HeldOut", "Level", "Place", "Quantity", "judged", "place"]
 
 Floats = NDArray[np.float64]
-#: Levels of the intervals of which it is said how often they hold.
-STATED = (0.68, 0.90, 0.95)
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,24 @@ class Quantity:
         return max(self.contributions, key=lambda one: one.sigma, default=None)
 
 
+def judged(
+    what: str, unit: str, errors: Sequence[Floats], sigmas: Sequence[Floats], per_unit: float = 1.0
+) -> HeldOut:
+    """Errors of structures that were not fitted, and how often intervals around them hold.
+
+    Args:
+        what: it is.
+        unit: of the error.
+        errors: of every structure.
+        sigmas: deviations likewise.
+        per_unit: how many units one of the errors' has.
+    """
+    every = np.concatenate(errors)
+    rmse = per_unit * float(np.sqrt(np.mean(every**2)))
+    inside = {f"{100 * level:.0f}": 100 * part for level, part in held(errors, sigmas).items()}
+    return HeldOut(what, unit, len(every), rmse, likely_scale(errors, sigmas), inside)
+
+
 @dataclass(frozen=True)
 class Level:
     """What one level of the chain says.
@@ -170,26 +187,3 @@ def place(structure: str) -> Place:
         return Place(crystal(structure))
     except InputError as error:
         raise InputError(f"structure: {error}") from None
-
-
-def holds(errors: Sequence[Floats], sigmas: Sequence[Floats]) -> tuple[float, dict[str, float]]:
-    """The factor of deviations, and how often intervals hold that other structures determine.
-
-    For errors e ~ N(0, (s σ)²) the likelihood is largest for s² = mean of e²/σ². Errors of models
-    are not normal: most are small and some are large. An interval of level p is therefore q σ wide,
-    q the p-quantile of |e|/σ of the other structures (split conformal prediction: Vovk, Gammerman
-    and Shafer, Algorithmic Learning in a Random World, 2005).
-
-    Args:
-        errors: of every structure.
-        sigmas: deviations likewise, more than 0.
-    """
-    ratios = [np.abs(e) / s for e, s in zip(errors, sigmas, strict=True)]
-    scale = float(np.sqrt(np.mean(np.concatenate(ratios) ** 2)))
-    inside = dict.fromkeys(STATED, 0)
-    for n, ratio in enumerate(ratios):
-        widths = np.quantile(np.concatenate(ratios[:n] + ratios[n + 1 :] or [ratio]), STATED)
-        for level, width in zip(STATED, widths, strict=True):
-            inside[level] += int(np.count_nonzero(ratio <= width))
-    count = sum(map(len, ratios))
-    return scale, {f"{100 * level:.0f}": 100 * n / count for level, n in inside.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acepot.chain.level import STATED, Contribution, HeldOut, Level, Place, Quantity
+from acepot.chain.level import Contribution, HeldOut, Level, Place, Quantity
 from acepot.chain.settings import PotentialLevel
 from acepot.errors import InputError
 from acepot.io.registry import load
@@ -21,6 +21,7 @@ from acepot.properties.settings import PropertySettings
 from acepot.run.folder import digest
 from acepot.structure import Structure
 from acepot.uncertainty.calibration import calibrate, gathered
+from acepot.uncertainty.conformal import STATED
 from acepot.uncertainty.coverage import coverage
 from acepot.uncertainty.energies import UncertainPotential
 from acepot.uncertainty.posterior_file import load_posterior

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from acepot.hamiltonian.bands import BandPath, Bands
     from acepot.hamiltonian.matrices import OrbitalMatrix
     from acepot.hamiltonian.spectrum import Mesh
+    from acepot.model import HamiltonianModel
     from acepot.orbitals import Filling
 
 _EPILOG = """\
-Energies are relative to the Fermi level. With a committee in the model its bands have error bars of
-two standard deviations; with --reference matrices of a program are drawn beneath.
+Energies are relative to the Fermi level. With a committee in the model its bands have intervals of
+95 %, as wide as errors of the test set of the fit made them, or without a test set two standard
+deviations; with --reference matrices of a program are drawn beneath.
 
 examples:
   acepot hamiltonian bands Si/model.acepot diamond.xyz --out bands.png
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         found.append(one)
     own = given.hamiltonian[0]
     found.append(_bands("model", own, given.overlap, path, points, electrons, filling,
-                        given.hamiltonian[1:]))  # fmt: skip
+                        given.hamiltonian[1:], _width(model)))  # fmt: skip
     draw_bands(found, path, options.out, tuple(options.window))
     for one in found:
         show(f"{one.name:10s} Fermi level {one.fermi:.4f} eV")
@@ -98,6 +100,7 @@ def _bands(
     electrons: float,
     filling: Filling,
     members: tuple[OrbitalMatrix, ...] = (),
+    width: float = 2.0,
 ) -> Bands:
     """What a picture shows of one source."""
     from acepot.hamiltonian.bands import Bands, along
@@ -106,8 +109,15 @@ def _bands(
     on_mesh = levels(hamiltonian, overlap, points)
     fermi = fermi_level(on_mesh, electrons, filling.temperature)
     found = along(hamiltonian, overlap, path)
-    deviation = None
+    half_width = None
     if members:
         others = np.array([along(one, overlap, path).energies for one in members])
-        deviation = np.sqrt(np.mean((others - found.energies) ** 2, axis=0))
-    return Bands(found, on_mesh, fermi, name, deviation)
+        half_width = width * np.sqrt(np.mean((others - found.energies) ** 2, axis=0))
+    return Bands(found, on_mesh, fermi, name, half_width)
+
+
+def _width(model: HamiltonianModel) -> float:
+    """Half of an interval of 95 % in units of the deviation; 2 where no test set told it."""
+    told = model.provenance.get("half widths of intervals")
+    width = told.get("95") if isinstance(told, dict) else None
+    return float(width) if isinstance(width, int | float) and width > 0 else 2.0

@@ -170,48 +170,11 @@ def _dos_error(mine: Levels, true: Levels, low: float, high: float) -> float:
     return float(np.abs(made - expected).sum() / expected.sum())
 
 
-def coverage(errors: Sequence[LevelErrors], scale: float, level: float) -> float:
-    """How many levels of the window lie within the stated interval.
+def in_window(errors: Sequence[LevelErrors]) -> tuple[list[Floats], list[Floats]]:
+    """Errors of the levels in the window, and their deviations, in eV.
 
     Args:
-        errors: with deviations.
-        scale: deviations are multiplied by it.
-        level: such as 0.95, of a normal distribution.
+        errors: of structures; those without deviations are left out.
     """
-    from scipy.special import ndtri
-
-    width = float(ndtri((1 + level) / 2)) * scale
-    inside = [
-        np.abs(one.difference[one.within]) <= width * one.deviation[one.within]
-        for one in errors
-        if one.deviation is not None
-    ]
-    return float(np.concatenate(inside).mean())
-
-
-def coverage_elsewhere(errors: Sequence[LevelErrors], level: float) -> float:
-    """The same, of every structure with the factor that all others have.
-
-    Args:
-        errors: with deviations, of two structures or more.
-        level: such as 0.95.
-    """
-    counts = np.array([np.count_nonzero(one.within) for one in errors], dtype=float)
-    found = [
-        coverage([one], calibrated([*errors[:n], *errors[n + 1 :]]), level)
-        for n, one in enumerate(errors)
-    ]
-    return float(counts @ np.array(found) / counts.sum())
-
-
-def calibrated(errors: Sequence[LevelErrors]) -> float:
-    """The factor with which deviations of levels are as large as errors, by likelihood.
-
-    For errors e ~ N(0, (s σ)²) of all levels in the window s² is the mean of e²/σ².
-    """
-    ratios = [
-        (one.difference[one.within] / one.deviation[one.within]) ** 2
-        for one in errors
-        if one.deviation is not None
-    ]
-    return float(np.sqrt(np.concatenate(ratios).mean()))
+    known = [(one, one.deviation) for one in errors if one.deviation is not None]
+    return [one.difference[one.within] for one, _ in known], [d[one.within] for one, d in known]

@@ -78,14 +78,15 @@ class Bands:
         mesh: levels on a mesh, for the density of states.
         fermi: in eV.
         name: of the source.
-        deviation: of the levels along the path in eV, shape as the levels; None: not known.
+        half_width: of intervals of the levels along the path in eV, shape as the levels; None: not
+            known.
     """
 
     path: Levels
     mesh: Levels
     fermi: float
     name: str
-    deviation: Floats | None = None
+    half_width: Floats | None = None
 
 
 def along(hamiltonian: OrbitalMatrix, overlap: OrbitalMatrix | None, path: BandPath) -> Levels:
@@ -136,9 +137,9 @@ def _draw_one(
     left.plot(
         np.insert(path.distance, ends, np.nan), np.insert(energies, ends, np.nan, axis=0), **style
     )
-    if one.deviation is not None:
+    if one.half_width is not None:
         for n in range(energies.shape[1]):
-            width = 2 * one.deviation[:, n]
+            width = one.half_width[:, n]
             left.fill_between(
                 path.distance, energies[:, n] - width, energies[:, n] + width, color=colour,
                 alpha=0.2, lw=0,

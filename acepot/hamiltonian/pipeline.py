@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from acepot.hamiltonian.accuracy import (
     Error,
     LevelErrors,
     block_errors,
-    calibrated,
-    coverage_elsewhere,
+    in_window,
     level_errors,
 )
 from acepot.hamiltonian.band_energy import divisions, electrons_of
@@ -30,6 +29,7 @@ from acepot.io.files import replaced
 from acepot.io.modelfile import save
 from acepot.run.figure import picture
 from acepot.run.publication import publishing
+from acepot.uncertainty.conformal import held, likely_scale, widths
 
 __all__ = ["FILES", "MODEL", "HamiltonianReport", "run_hamiltonian"]
 
@@ -37,8 +37,6 @@ MODEL, SETTINGS, REPORT, PICTURE = (
     "model.acepot", "hamiltonian.toml", "report.json", "errors.png",
 )  # fmt: skip
 FILES = (SETTINGS, REPORT, PICTURE, MODEL)
-#: Intervals of which the report says how often they hold.
-_LEVELS = (0.68, 0.9, 0.95)
 #: Structures whose levels are compared, at most, of the training set.
 _MOST = 10
 
@@ -52,14 +50,16 @@ class HamiltonianReport:
         blocks: errors of blocks, by set: train and test.
         levels: errors of levels of structures, by set; none where electrons are not known.
         scale: the factor of deviations of levels with which they are as large as errors.
+        widths: half the widths of intervals in units of the deviation, by their stated level.
         coverage: how often intervals of a structure of the test set hold, by their stated level,
-            with the factor that the other ones have.
+            as wide as the other ones make them.
     """
 
     fit: HamiltonianFit
     blocks: dict[str, list[Error]]
     levels: dict[str, list[LevelErrors]]
     scale: float | None
+    widths: dict[float, float]
     coverage: dict[float, float]
 
     def lines(self) -> list[str]:
@@ -119,7 +119,10 @@ def run_hamiltonian(
         report = _report(fitted, config, sets)
         if report.scale is not None:
             model = fitted.model
-            kept = {**model.provenance, "scale of deviations": report.scale}
+            kept = {
+                **model.provenance, "scale of deviations": report.scale,
+                "half widths of intervals": _by_percent(report.widths),
+            }  # fmt: skip
             fitted = replace(fitted, model=replace(model, provenance=kept))
             report = replace(report, fit=fitted)
         with replaced(files.file(SETTINGS)) as file:
@@ -163,12 +166,16 @@ def _report(
                 )
                 for one in (snapshots if name == "test" else snapshots[:_MOST])
             ]  # fmt: skip
-    held_out = [one for one in found.get("test", []) if one.deviation is not None]
-    scale = calibrated(held_out) if held_out else None
-    inside = {}
-    if len(held_out) > 1:
-        inside = {p: coverage_elsewhere(held_out, p) for p in _LEVELS}
-    return HamiltonianReport(fitted, blocks, found, scale, inside)
+    errors, sigmas = in_window(found.get("test", []))
+    if not errors:
+        return HamiltonianReport(fitted, blocks, found, None, {}, {})
+    inside = held(errors, sigmas) if len(errors) > 1 else {}
+    scale = likely_scale(errors, sigmas)
+    return HamiltonianReport(fitted, blocks, found, scale, widths(errors, sigmas), inside)
+
+
+def _by_percent(by_level: Mapping[float, float]) -> dict[str, float]:
+    return {f"{100 * level:.0f}": number for level, number in by_level.items()}
 
 
 def _plain(report: HamiltonianReport) -> dict[str, Any]:
@@ -187,6 +194,7 @@ def _plain(report: HamiltonianReport) -> dict[str, Any]:
         "blocks": {name: [asdict(e) for e in errors] for name, errors in report.blocks.items()},
         "levels": levels,
         "scale of deviations": report.scale,
+        "half widths of intervals": _by_percent(report.widths),
         "coverage": {str(level): found for level, found in report.coverage.items()},
         "solutions": {name: one.report for name, one in report.fit.solutions.items()},
     }

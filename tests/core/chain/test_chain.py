@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import acepot
-from acepot.chain.level import Contribution, Quantity, holds
+from acepot.chain.level import Contribution, Quantity, judged
 from acepot.chain.run import chain
 from acepot.chain.settings import ChainSettings, dump_config, load_config
 from acepot.cli.main import main
@@ -33,12 +33,13 @@ def test_intervals_hold_with_the_factor_of_other_structures() -> None:
     rng = np.random.default_rng(1)
     sigmas = [rng.uniform(0.1, 3.0, size=500) for _ in range(40)]
     errors = [2.5 * s * rng.normal(size=len(s)) for s in sigmas]
-    scale, held = holds(errors, sigmas)
-    assert scale == pytest.approx(2.5, rel=0.02)
+    found = judged("x", "eV", errors, sigmas)
+    assert found.scale == pytest.approx(2.5, rel=0.02)
+    held = found.holds
     assert [held["68"], held["90"], held["95"]] == pytest.approx([68, 90, 95], abs=0.8)
     # A structure that errs far more than the other one does not make its own intervals wide.
-    _, two = holds([errors[0], 100 * sigmas[0]], [sigmas[0], sigmas[0]])
-    assert two["95"] == pytest.approx(50.0)
+    two = judged("x", "eV", [errors[0], 100 * sigmas[0]], [sigmas[0], sigmas[0]])
+    assert two.holds["95"] == pytest.approx(50.0)
 
 
 def test_contributions_add_up_by_squares() -> None:

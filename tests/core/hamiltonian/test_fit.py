@@ -9,7 +9,7 @@ import pytest
 
 from acepot.errors import InputError
 from acepot.fitting.solvers import Ridge
-from acepot.hamiltonian.accuracy import block_errors, calibrated, coverage, level_errors
+from acepot.hamiltonian.accuracy import block_errors, in_window, level_errors
 from acepot.hamiltonian.band_energy import electrons_of
 from acepot.hamiltonian.evaluator import HamiltonianEvaluator
 from acepot.hamiltonian.families import matched
@@ -19,6 +19,7 @@ from acepot.hamiltonian.settings import HamiltonianSettings
 from acepot.hamiltonian.spectrum import mesh
 from acepot.orbitals import Orbitals
 from acepot.structure import Structure
+from acepot.uncertainty.conformal import widths
 
 SHELLS = {"O": "sp", "Si": "spd"}
 
@@ -152,9 +153,11 @@ def test_committees_know_how_wrong_levels_are(truth):
     evaluator = HamiltonianEvaluator(fitted.model, threads=1)
     points = mesh((2, 2, 2))
     errors = [level_errors(evaluator, one, points, one.electrons, 300.0) for one in given[12:]]
-    scale = calibrated(errors[:5])
+    wide = widths(*in_window(errors[:5]))
+    off, sigmas = (np.concatenate(parts) for parts in in_window(errors[5:]))
     for level in (0.68, 0.9, 0.95):
-        assert coverage(errors[5:], scale, level) == pytest.approx(level, abs=0.05)
+        inside = np.mean(np.abs(off) <= wide[level] * sigmas)
+        assert inside == pytest.approx(level, abs=0.05)
     by_name = {e.what: e for e in block_errors(evaluator, given[12:])}
     assert by_name["H, bonds"].rmse < 50  # less than the noise of the labels
 
