@@ -32,6 +32,7 @@ needs_kim = pytest.mark.skipif(
 )
 #: An electronvolt in kcal/mol by KIM's constants, which are older than ours.
 KIMS_ELECTRONVOLT = 23.0605302474
+pytestmark = pytest.mark.xdist_group("kim")  # the driver is compiled once
 #: KIM's order of virials.
 _VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 
@@ -155,13 +156,12 @@ def test_two_atoms_at_one_place_are_an_error_with_their_numbers(
 
 
 @needs_kim
-def test_a_file_that_is_no_table_is_refused_with_the_reason(kim: Path) -> None:
-    source = kim / "damaged"
-    shutil.copytree(kim / "close", source)
-    lines = (source / "CMakeLists.txt").read_text().replace("close", "damaged")
-    (source / "CMakeLists.txt").write_text(lines)
-    table = (source / "close.tables").read_bytes()
-    (source / "close.tables").unlink()
+def test_a_file_that_is_no_table_is_refused_with_the_reason(
+    kim: Path, case_named: Callable[[str], Any]
+) -> None:
+    acepot.save(case_named("two-elements").model, kim / "whole.acepot")
+    source = export_kim(kim / "whole.acepot", kim / "damaged")
+    table = (source / "damaged.tables").read_bytes()
     (source / "damaged.tables").write_bytes(table[: len(table) // 2])
     subprocess.run(
         ["kim-api-collections-management", "install", "environment", str(source)],
