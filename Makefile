@@ -75,7 +75,7 @@ test-native:
 SANITIZE  = build/sanitize
 SANITIZED = tests/contract/test_native.py tests/contract/test_neighbours.py \
             tests/contract/test_robustness.py tests/contract/test_rows.py \
-            tests/engines/test_ase.py
+            tests/engines/test_ase.py tests/core/charges/test_interaction.py
 
 BEST = $(shell grep -qw avx512bw /proc/cpuinfo && echo avx512 || echo avx2)
 
